@@ -1,0 +1,70 @@
+# `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
+
+SOURCE ?=
+WEIGHTS ?=
+RECIPE ?=
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(RUN_READY) ## Run the whole pipeline: SOURCE= WEIGHTS= RECIPE= ARGS=
+	@$(BIN)/graft run $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(RECIPE),--recipe "$(RECIPE)") $(ARGS)
+
+.PHONY: test
+test: $(DEV_READY) ## Run all tests that this machine can, and say what was skipped
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(DEV_READY) ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@mkdir -p build/types/graft
+	@ln -sfn ../../../components build/types/graft/components
+	@ln -sfn ../../../pipelines build/types/graft/pipelines
+	@MYPYPATH=build/types $(BIN)/mypy -p graft.components -p graft.pipelines
+
+.PHONY: format
+format: $(DEV_READY) ## Bring all files into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/python -m graft.pipelines.docs
+
+.PHONY: bench
+bench: $(RUN_READY) ## Time the pipeline against one bare pass of the backbone: SOURCE= WEIGHTS=
+	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
+
+.PHONY: lock
+lock: $(DEV_READY) ## Lock the dependencies again
+	@requirements/lock.sh $(BIN)/uv
+
+.PHONY: clean
+clean: ## Remove the environment, caches and build output; runs/ stays
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# setuptools goes first: some locked packages come as source only, and are built with it instead of an unlocked copy.
+$(RUN_READY): requirements/build.txt requirements/run.txt pyproject.toml
+	@echo "Setting up $(VENV) (once, a few minutes) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(DEV_READY): $(RUN_READY) requirements/dev.txt
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@

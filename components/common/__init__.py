@@ -1,0 +1,1 @@
+"""What several steps share: storage, records, the dataset format, configuration and progress."""

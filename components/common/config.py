@@ -1,0 +1,66 @@
+"""A step's configuration: one frozen dataclass, filled from layers of overrides and validated as a whole."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from graft.components.common.errors import GraftError
+
+Config = TypeVar("Config")
+
+SECTIONS = ("ingest", "train", "evaluate", "gate", "export")
+
+
+def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Config:
+    """Builds a step's configuration from its defaults and layers of overrides, later ones winning.
+
+    Args:
+        step: The step's name, for messages.
+        config: The dataclass with the step's fields, their types, limits and defaults.
+        *layers: Field names and values.
+
+    Raises:
+        GraftError: A field is unknown or a value is not allowed; the message names both.
+    """
+    merged = {key: value for layer in layers for key, value in layer.items()}
+    known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    for key in merged:
+        if key not in known:
+            raise GraftError(f"{step} has no setting {key!r}: there are {', '.join(known)}.")
+    strict = with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(config)
+    try:
+        return TypeAdapter(strict).validate_python(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise GraftError(f"{step}: {field} can't be {first['input']!r}: {reason}.") from error
+
+
+def section(text: str, step: str) -> dict[str, Any]:
+    """Reads one step's overrides out of the pipeline's `config` parameter.
+
+    Args:
+        text: Empty, or a JSON object with a section a step, such as `{"train": {"cut": "mixed4"}}`.
+        step: The section to return.
+
+    Raises:
+        GraftError: The text is not such an object.
+    """
+    if not text.strip():
+        return {}
+    try:
+        sections = json.loads(text)
+    except ValueError as error:
+        raise GraftError(f'--config is not JSON ({error}): write it like \'{{"train": {{"epochs": 20}}}}\'.') from error
+    if not isinstance(sections, dict) or not all(isinstance(value, dict) for value in sections.values()):
+        raise GraftError(
+            f'--config must be a JSON object with one object a step, like {{"train": {{"epochs": 20}}}}, not {text}.'
+        )
+    for name in sections:
+        if name not in SECTIONS:
+            raise GraftError(f"--config has a section {name!r}: there are {', '.join(SECTIONS)}.")
+    return dict(sections.get(step, {}))

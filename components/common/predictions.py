@@ -1,0 +1,52 @@
+"""Running a saved model over a split, by the model's own layers."""
+
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.dataset import Dataset
+from graft.components.common.errors import GraftError
+from graft.components.common.images import pass_over, read_images
+from graft.components.common.model import NETWORK, PREPROCESSING, as_function
+
+_CHECKED_IMAGES = 4
+_TOLERANCE = 1e-5
+
+Array = np.ndarray[Any, Any]
+
+
+def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array]:
+    """Computes a model's probabilities for every image of a split.
+
+    Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
+    its network on batches. On the first few images the result is held against the whole model's.
+
+    Args:
+        model: A model that the train step saved.
+        dataset: The dataset.
+        split: Its split.
+        what: What this is for, for the progress.
+
+    Returns:
+        float32 [N, classes] probabilities and int64 [N] labels, in the order of the index.
+
+    Raises:
+        GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
+    """
+    preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
+    passes = pass_over(what, dataset, split, preprocessing, network)
+    outputs, labels = zip(*passes, strict=True)
+    probabilities = np.concatenate(outputs)
+    function = as_function(model)
+    for (image, _), expected in zip(read_images(dataset, split).take(_CHECKED_IMAGES), probabilities, strict=False):
+        whole = function(image[None]).numpy()[0]
+        if np.abs(whole - expected).max() > _TOLERANCE:
+            raise GraftError(
+                "The model's parts disagree with the whole model on the same image: train it again with this Graft."
+            )
+    return by_class(probabilities), np.concatenate(labels)
+
+
+def by_class(probabilities: Array) -> Array:
+    """Turns a sigmoid's probability of class 1, float32 [N, 1], into one column a class; others stay as they are."""
+    return np.hstack([1 - probabilities, probabilities]) if probabilities.shape[1] == 1 else probabilities

@@ -1,0 +1,152 @@
+"""The run record: each step's own account of how it ended, kept in the store."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.records import SCHEMA_VERSION, utc_now
+
+log = logging.getLogger("graft")
+
+STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """Which run a step belongs to, and where its record is kept.
+
+    Attributes:
+        store: The store's path or URI; empty for a step that runs alone and keeps no run record.
+        name: The model's name.
+        run_id: The run's identifier, unique within the name.
+    """
+
+    store: str = ""
+    name: str = "model"
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses names that would not stay inside their folder.
+
+        Raises:
+            GraftError: A name has a character other than letters, digits, dot, dash and underscore.
+        """
+        for what, value in (("name", self.name), ("run id", self.run_id)):
+            if self.store and not _SAFE_NAME.fullmatch(value):
+                raise GraftError(
+                    f"{value!r} can't be a {what}: use letters, digits, '.', '_' and '-', starting with a letter or digit."
+                )
+
+    @property
+    def folder(self) -> str:
+        """The folder of the run's records in the store."""
+        return f"{self.store.rstrip('/')}/models/{self.name}/runs/{self.run_id}"
+
+
+class StepRecord:
+    """What a step says of itself while it runs.
+
+    Attributes:
+        outcome: The step's result dataclass, set when the work is done.
+    """
+
+    outcome: Any = None
+
+
+@contextlib.contextmanager
+def recorded(step: str, run: Run) -> Iterator[StepRecord]:
+    """Runs a step's work and writes its run record when it ends, also when it fails.
+
+    Args:
+        step: The step's name.
+        run: The run it belongs to; without a store nothing is written.
+
+    Yields:
+        The record, whose `outcome` the caller sets.
+    """
+    record = StepRecord()
+    started, clock = utc_now(), time.monotonic()
+    error: BaseException | None = None
+    try:
+        yield record
+    except BaseException as raised:
+        error = raised
+        record.outcome = raised.outcome if isinstance(raised, GateFailedError) else None
+        raise
+    finally:
+        if run.store:
+            outcome = None if record.outcome is None else dataclasses.asdict(record.outcome)
+            summary = str(error) or type(error).__name__ if error else getattr(record.outcome, "summary", "")
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "step": step,
+                "status": "failed" if error else "succeeded",
+                "error": type(error).__name__ if error else None,
+                "summary": summary,
+                "started": started,
+                "seconds": round(time.monotonic() - clock, 3),
+                "outcome": outcome,
+            }
+            _write(run, step, content, must_succeed=error is None)
+
+
+def _write(run: Run, step: str, content: dict[str, Any], *, must_succeed: bool) -> None:
+    """Writes a step's record; when the step itself failed, a failure here must not hide the reason."""
+    uri = f"{run.folder}/{step}.json"
+    try:
+        fs, path = storage.filesystem(uri)
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        with fs.transaction, fs.open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, ensure_ascii=False, default=str)
+    except Exception as error:
+        if must_succeed:
+            raise GraftError(f"the run record {storage.redact(uri)} can't be written: {error}.") from error
+        log.error("the run record %s can't be written: %s", storage.redact(uri), error)
+
+
+def read_run(run: Run) -> dict[str, dict[str, Any]]:
+    """Reads the records of all steps of a run that have ended.
+
+    Returns:
+        The records by step, in the order of the pipeline.
+    """
+    fs, folder = storage.filesystem(run.folder)
+    records = {}
+    for step in STEPS:
+        path = f"{folder}/{step}.json"
+        if fs.exists(path):
+            records[step] = json.loads(fs.cat_file(path))
+    return records
+
+
+@contextlib.contextmanager
+def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[StepRecord]:
+    """What every component does around its step: log lines, the run record, and errors as one sentence.
+
+    Args:
+        step: The step's name.
+        store: As in `Run`.
+        name: As in `Run`.
+        run_id: As in `Run`.
+
+    Yields:
+        The record, whose `outcome` the component sets.
+
+    Raises:
+        SystemExit: The step failed in a way that its message explains; KFP then shows that sentence and no traceback.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        with recorded(step, Run(store, name, run_id)) as record:
+            yield record
+    except (GraftError, OSError) as error:
+        raise SystemExit(f"graft {step}: {error}") from error
+    log.info("%s: %s", step, getattr(record.outcome, "summary", "done"))

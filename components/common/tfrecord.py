@@ -1,0 +1,114 @@
+"""Shards of images: TFRecord files of `tf.train.Example`, written without importing TensorFlow.
+
+Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and tensorflow/core/example/{example,feature}.proto.
+"""
+
+import hashlib
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import google_crc32c
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+_MASK_DELTA = 0xA282EAD8
+
+
+def _example_class() -> Any:
+    """Builds the message class of `tf.train.Example`, in a pool of its own so that TensorFlow's copy is not disturbed."""
+    file = descriptor_pb2.FileDescriptorProto(name="graft/example.proto", package="graft", syntax="proto3")
+    field = descriptor_pb2.FieldDescriptorProto
+
+    def message(parent: Any, name: str, *fields: tuple[str, int, int, int, str]) -> Any:
+        added = parent.add(name=name)
+        for field_name, number, label, kind, type_name in fields:
+            added.field.add(name=field_name, number=number, label=label, type=kind, type_name=type_name or None)
+        return added
+
+    one, many = field.LABEL_OPTIONAL, field.LABEL_REPEATED
+    message(file.message_type, "BytesList", ("value", 1, many, field.TYPE_BYTES, ""))
+    message(file.message_type, "Int64List", ("value", 1, many, field.TYPE_INT64, ""))
+    message(
+        file.message_type,
+        "Feature",
+        ("bytes_list", 1, one, field.TYPE_MESSAGE, ".graft.BytesList"),
+        ("int64_list", 3, one, field.TYPE_MESSAGE, ".graft.Int64List"),
+    )
+    features = message(
+        file.message_type, "Features", ("feature", 1, many, field.TYPE_MESSAGE, ".graft.Features.FeatureEntry")
+    )
+    entry = message(
+        features.nested_type,
+        "FeatureEntry",
+        ("key", 1, one, field.TYPE_STRING, ""),
+        ("value", 2, one, field.TYPE_MESSAGE, ".graft.Feature"),
+    )
+    entry.options.map_entry = True
+    message(file.message_type, "Example", ("features", 1, one, field.TYPE_MESSAGE, ".graft.Features"))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("graft.Example"))
+
+
+_Example = _example_class()
+
+
+def example(features: dict[str, bytes | int]) -> bytes:
+    """Serialises a `tf.train.Example`, always to the same bytes for the same features.
+
+    Args:
+        features: Values by key: bytes become a bytes list, ints an int64 list, each of one value.
+    """
+    message = _Example()
+    for key, value in features.items():
+        feature = message.features.feature[key]
+        if isinstance(value, bytes):
+            feature.bytes_list.value.append(value)
+        else:
+            feature.int64_list.value.append(value)
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF)
+
+
+class ShardWriter:
+    """Writes one TFRecord file and takes its SHA-256 on the way.
+
+    Attributes:
+        path: The file.
+        records: How many records were written.
+        bytes: How many bytes were written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records = 0
+        self.bytes = 0
+        self._digest = hashlib.sha256()
+        self._file = path.open("wb")
+
+    def write(self, record: bytes) -> None:
+        """Appends a record."""
+        length = struct.pack("<Q", len(record))
+        for part in (length, _masked_crc(length), record, _masked_crc(record)):
+            self._file.write(part)
+            self._digest.update(part)
+            self.bytes += len(part)
+        self.records += 1
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written so far, as hex digits."""
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()

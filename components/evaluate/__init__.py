@@ -1,0 +1,1 @@
+"""Evaluate: the saved model on images it was not trained on."""

@@ -1,0 +1,46 @@
+"""The evaluate step as a Kubeflow component."""
+
+from kfp import dsl
+
+
+@dsl.component(base_image="graft:cpu", install_kfp_package=False)
+def evaluate(
+    model: dsl.Input[dsl.Model],
+    dataset: dsl.Input[dsl.Dataset],
+    config: str,
+    store: str,
+    name: str,
+    run_id: str,
+    evaluation: dsl.Output[dsl.Artifact],
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+) -> None:
+    """Runs the saved model on the images of the test split, or of validation where there is none.
+
+    Args:
+        model: The Model of train.
+        dataset: The Dataset of ingest.
+        config: JSON of further settings, a section a step.
+        store: Path or URI of the store; empty for none.
+        name: The model's name.
+        run_id: Identifier of the run.
+        evaluation: The Evaluation: figures, predictions and report.
+        metrics: Accuracy, loss and AUC for the run's page.
+        report: The report for the run's page.
+    """
+    import shutil
+    from pathlib import Path
+
+    from graft.components.common.config import configure, section
+    from graft.components.common.runs import component_step
+    from graft.components.evaluate.config import EvaluateConfig
+    from graft.components.evaluate.evaluate import REPORT
+    from graft.components.evaluate.evaluate import evaluate as run_step
+
+    with component_step("evaluate", store, name, run_id) as record:
+        settings = configure("evaluate", EvaluateConfig, section(config, "evaluate"))
+        result = run_step(Path(model.path), Path(dataset.path), Path(evaluation.path), settings)
+        record.outcome = result
+    for figure in ("accuracy", "loss", "auc"):
+        metrics.log_metric(figure, result.metrics[figure])
+    shutil.copyfile(Path(evaluation.path) / REPORT, report.path)

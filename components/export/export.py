@@ -1,0 +1,134 @@
+"""The export step: a version of the model that explains itself and is checked before it counts."""
+
+import dataclasses
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from graft.components.common.dataset import INDEX, Dataset
+from graft.components.common.dataset import RECORD as DATASET_RECORD
+from graft.components.common.errors import GraftError
+from graft.components.common.images import read_images
+from graft.components.common.model import MODEL, as_function, load_model, read_training
+from graft.components.common.model import RECORD as TRAINING_RECORD
+from graft.components.common.records import new_artifact, read_record, sha256_file, write_record
+from graft.components.export.config import ExportConfig
+
+RECORD = "export.json"
+SUMS = "SHA256SUMS"
+SAVED_MODEL = "saved_model"
+LINEAGE = "lineage"
+_EVALUATION_FILES = ("evaluation.json", "predictions.parquet", "report.html")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What export made.
+
+    Attributes:
+        path: The Export's directory.
+        version: Its name: the digest of its checksums.
+        formats: The formats it holds.
+        max_difference: Largest difference of a probability from the trained model's.
+    """
+
+    path: str
+    version: str
+    formats: list[str]
+    max_difference: float
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of the trained model; version {self.version[:12]}"
+
+
+def export(
+    model: Path,
+    dataset: Path,
+    evaluation: Path,
+    decision: Path,
+    output: Path,
+    config: ExportConfig = ExportConfig(),  # noqa: B008 (frozen)
+) -> ExportResult:
+    """Exports a model that passed the gate and checks the result on real images.
+
+    Args:
+        model: A Model's directory.
+        dataset: The Dataset that it was evaluated on.
+        evaluation: Its Evaluation.
+        decision: The gate's Decision about it.
+        output: Directory for the Export; it must be empty or not exist.
+        config: The step's settings.
+
+    Raises:
+        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the trained model;
+            nothing is left in `output`.
+    """
+    data = Dataset.load(dataset)
+    _check_inputs(model, data, evaluation, decision)
+    with new_artifact(output, SUMS):
+        keras_model = load_model(model)
+        from graft.components.export.parity import check_saved_model
+        from graft.components.export.saved_model import write_saved_model
+
+        shutil.copyfile(model / MODEL, output / MODEL)
+        write_saved_model(keras_model, output / SAVED_MODEL)
+        samples = read_images(data, data.evaluation_split).take(config.parity_images)
+        images = [image.numpy() for image, _ in samples]
+        function = as_function(keras_model)
+        expected = np.stack([function(image[None]).numpy()[0] for image in images])
+        parity = check_saved_model(output / SAVED_MODEL, images, expected)
+        _copy_lineage(model, dataset, evaluation, decision, output / LINEAGE)
+        write_record(
+            output / RECORD,
+            {
+                "classes": data.classes,
+                "formats": {
+                    MODEL: {"bytes": _size(output / MODEL)},
+                    SAVED_MODEL: {"bytes": _size(output / SAVED_MODEL), "parity": dataclasses.asdict(parity)},
+                },
+            },
+        )
+        version = _write_sums(output)
+    return ExportResult(str(output), version, [SAVED_MODEL, MODEL], parity.max_difference)
+
+
+def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) -> None:
+    decided, evaluated, training = (
+        read_record(decision, "decision.json"),
+        read_record(evaluation, "evaluation.json"),
+        read_training(model),
+    )
+    if decided["passed"] is not True:
+        raise GraftError(f"{decision} says that the model did not pass the gate: only a model that passed is exported.")
+    for name, record in (("evaluation", evaluated), ("decision", decided)):
+        if record["model_digest"] != training["model_digest"]:
+            raise GraftError(f"The {name} is about another model than {model}: evaluate and judge this model first.")
+        if record["dataset_digest"] != data.digest:
+            raise GraftError(f"The {name} is about another dataset than {data.path}: name the one that was evaluated.")
+
+
+def _copy_lineage(model: Path, dataset: Path, evaluation: Path, decision: Path, folder: Path) -> None:
+    """Copies every record, so that the version explains itself when the run's artifacts are long gone."""
+    folder.mkdir()
+    files = [dataset / DATASET_RECORD, dataset / INDEX, model / TRAINING_RECORD, decision / "decision.json"]
+    for file in [*files, *(evaluation / name for name in _EVALUATION_FILES)]:
+        shutil.copyfile(file, folder / file.name)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _write_sums(folder: Path) -> str:
+    """Writes the checksums of all files, in the format of sha256sum, and returns the digest that names the version."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
+    text = "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    temporary = folder / f".{SUMS}.tmp"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(folder / SUMS)
+    return hashlib.sha256(text.encode()).hexdigest()

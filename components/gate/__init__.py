@@ -1,0 +1,1 @@
+"""Gate: decides by rules whether a model may be published."""

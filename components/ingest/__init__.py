@@ -1,0 +1,1 @@
+"""Ingest: from a folder or archive of images to a checked, immutable Dataset."""

@@ -1,0 +1,1 @@
+"""Notify: the exit handler, which says how a run ended whatever happened."""

@@ -1,0 +1,1 @@
+"""Resolve: looks at the source before anything expensive starts."""

@@ -1,0 +1,64 @@
+"""A source's fingerprint: changes when its content does, at the price of a listing where storage knows checksums."""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.records import sha256_file
+
+# What the backends of fsspec call the checksum or version of an object's content (gcsfs, s3fs, http).
+_VERSION_FIELDS = ("ETag", "etag", "md5Hash", "crc32c", "generation", "Content-MD5", "Digest")
+
+
+def fingerprint(source: str) -> str:
+    """Returns the digest of a source: of names, sizes and checksums, or of contents where there are no checksums.
+
+    Args:
+        source: Path or URI of a file or folder.
+
+    Raises:
+        GraftError: It is missing or can't be read.
+    """
+    root = storage.info(source)
+    fs, path = storage.filesystem(source)
+    if root["type"] != "directory":
+        entries = {"": root}
+    else:
+        prefix = path.rstrip("/")
+        found = _walk(prefix) if isinstance(fs, LocalFileSystem) else fs.find(prefix, detail=True)
+        entries = {name[len(prefix) :].lstrip("/"): entry for name, entry in found.items()}
+    if not entries:
+        raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        versions = list(threads.map(lambda entry: _version(fs, entry), entries.values()))
+    lines = sorted(json.dumps([name, *version]) for name, version in zip(entries, versions, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _walk(root: str) -> dict[str, dict[str, Any]]:
+    return {
+        str(path): {"name": str(path)}
+        for folder, _, names in os.walk(root, followlinks=True)
+        for name in names
+        if (path := Path(folder) / name).exists()
+    }
+
+
+def _version(fs: Any, entry: dict[str, Any]) -> tuple[str, ...]:
+    known = {field: str(entry[field]) for field in _VERSION_FIELDS if entry.get(field)}
+    if known:
+        return (str(entry.get("size")), json.dumps(known, sort_keys=True))
+    try:
+        if isinstance(fs, LocalFileSystem):
+            return (sha256_file(Path(entry["name"])),)
+        with fs.open(entry["name"], "rb") as file:
+            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+    except OSError as error:
+        raise GraftError(f"{storage.redact(entry['name'])} can't be read ({error.strerror or error}): grant the right to read it.") from error

@@ -1,0 +1,101 @@
+"""The resolve step: fails in seconds on what would fail after an hour, and names what this run is about."""
+
+import dataclasses
+import hashlib
+import json
+from importlib.metadata import version
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.config import configure, section
+from graft.components.evaluate.config import EvaluateConfig
+from graft.components.export.config import ExportConfig
+from graft.components.gate.config import gate_config
+from graft.components.ingest.config import IngestConfig
+from graft.components.resolve.fingerprint import fingerprint
+from graft.components.train.recipes import train_config
+from graft.components.train.weights import check_weights
+
+UNCHANGED = "unchanged"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolveResult:
+    """What resolve found.
+
+    Attributes:
+        digest: Digest of source, weights, settings and Graft's version; the same for the same.
+        source: The source, without secrets.
+    """
+
+    digest: str
+    source: str
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"source and weights can be read; digest {self.digest[:12]}"
+
+
+def resolve(
+    source: str,
+    weights: str = "imagenet",
+    recipe: str = "",
+    config: str = "",
+    optimizer: str = "",
+    learning_rate: float = 0.0,
+    min_accuracy: float = 0.0,
+    store: str = "",
+) -> ResolveResult:
+    """Checks that a run can begin, and returns the digest of what it would work on.
+
+    Args:
+        source: Path or URI of the images.
+        weights: The backbone's weights.
+        recipe: The recipe; empty for the default.
+        config: The pipeline's `config` parameter, JSON.
+        optimizer: The optimizer; empty for the recipe's.
+        learning_rate: The learning rate; 0 for the recipe's.
+        min_accuracy: The gate's threshold; 0 for its default.
+        store: Path or URI of the store; empty for none.
+
+    Raises:
+        GraftError: The source or the weights can't be read, or a setting is wrong.
+    """
+    settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
+    if store:
+        storage.filesystem(store)
+    check_weights(weights)
+    found = {
+        "source": fingerprint(source),
+        "weights": weights if weights in ("imagenet", "random") else fingerprint(weights),
+        "settings": settings,
+        "graft": version("graft"),
+    }
+    digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return ResolveResult(digest, storage.redact(source))
+
+
+def check_settings(
+    recipe: str, config: str, optimizer: str, learning_rate: float, min_accuracy: float
+) -> dict[str, dict[str, Any]]:
+    """Returns the effective settings of every step, after checking them all.
+
+    Args:
+        recipe: As in `resolve`, like the others.
+        config: JSON of further settings.
+        optimizer: The optimizer; empty for the recipe's.
+        learning_rate: The learning rate; 0 for the recipe's.
+        min_accuracy: The gate's threshold; 0 for its default.
+
+    Raises:
+        GraftError: A recipe, section, field or value is not allowed.
+    """
+    chosen: dict[str, Any] = {
+        "ingest": configure("ingest", IngestConfig, section(config, "ingest")),
+        "train": train_config(recipe, config, {"optimizer": optimizer or None, "learning_rate": learning_rate or None}),
+        "evaluate": configure("evaluate", EvaluateConfig, section(config, "evaluate")),
+        "gate": gate_config(config, min_accuracy),
+        "export": configure("export", ExportConfig, section(config, "export")),
+    }
+    return {step: dataclasses.asdict(settings) for step, settings in chosen.items()}

@@ -1,0 +1,1 @@
+"""Train: a new head on a frozen, pretrained backbone."""

@@ -1,0 +1,310 @@
+"""The `graft` command."""
+
+import dataclasses
+import json
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.runs import Run, recorded
+from graft.components.evaluate.config import EvaluateConfig
+from graft.components.export.config import ExportConfig
+from graft.components.gate.config import GateConfig
+from graft.components.ingest.config import IngestConfig
+from graft.components.train.config import TrainConfig
+from graft.pipelines.options import checked, flatten, recipe_options
+
+EXIT_ERROR, EXIT_GATE, EXIT_INTERRUPTED = 1, 3, 130
+
+app = App(
+    name="graft",
+    help="Grafts a new classification head onto a frozen, pretrained InceptionV3: from images to a published model.",
+    version_flags=["--version"],
+)
+log = logging.getLogger("graft")
+
+flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
+TrainOptions = recipe_options(TrainConfig)
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """Where the step's run record goes.
+
+    Attributes:
+        store: Path or URI of the store; without one no run record is kept.
+        name: The model's name in the store.
+        run_id: Identifier of the run in the store.
+    """
+
+    store: str = ""
+    name: str = "model"
+    run_id: str = "single"
+
+    def run(self) -> Run:
+        """Returns the run these options name."""
+        return Run(self.store, self.name, self.run_id)
+
+
+_NO_RECORD = RecordOptions()
+
+
+def _do(step: str, record: RecordOptions, work: Any) -> Any:
+    """Runs a step with its run record, and prints its summary and output."""
+    with recorded(step, record.run()) as kept:
+        kept.outcome = work()
+    print(f"{step}: {kept.outcome.summary}")
+    if path := getattr(kept.outcome, "path", None):
+        print(path)
+    return kept.outcome
+
+
+@app.command
+def resolve(
+    *, source: str, weights: str = "imagenet", recipe: str = "", config: str = "", record: RecordOptions = _NO_RECORD
+) -> None:
+    """Checks that a run can begin, and prints the digest of what it would work on.
+
+    Args:
+        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        weights: imagenet, random, or path or URI of a Keras weights file.
+        recipe: Recipe of the training; the default one if not given.
+        config: JSON of settings, a section a step.
+        record: Where the run record goes.
+    """
+    from graft.components.resolve.resolve import resolve as run_step
+
+    print(_do("resolve", record, lambda: run_step(source, weights, recipe, config, store=record.store)).digest)
+
+
+@app.command
+def ingest(
+    *,
+    source: str,
+    output: Path,
+    config: IngestConfig = IngestConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Decodes and checks every image of a folder or archive and writes a Dataset.
+
+    Args:
+        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        output: Folder for the Dataset; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.ingest.ingest import ingest as run_step
+
+    _do("ingest", record, lambda: run_step(source, output, checked("ingest", config)))
+
+
+@app.command
+def train(
+    *,
+    dataset: Path,
+    output: Path,
+    weights: str = "imagenet",
+    recipe: str = "",
+    config: TrainOptions = TrainOptions(),  # type: ignore[valid-type]  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Trains a new head on the frozen backbone and writes a Model.
+
+    Args:
+        dataset: A Dataset's folder.
+        output: Folder for the Model; it must be empty or not exist.
+        weights: imagenet, random, or path or URI of a Keras weights file.
+        recipe: Named settings to start from; the default one if not given.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.train.recipes import train_config
+    from graft.components.train.train import train as run_step
+
+    given = dataclasses.asdict(config)
+    _do("train", record, lambda: run_step(dataset, output, weights, train_config(recipe, "", given)))
+
+
+@app.command
+def evaluate(
+    *,
+    model: Path,
+    dataset: Path,
+    output: Path,
+    config: EvaluateConfig = EvaluateConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Runs a saved model on images it was not trained on and writes an Evaluation.
+
+    Args:
+        model: A Model's folder.
+        dataset: A Dataset's folder.
+        output: Folder for the Evaluation; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.evaluate.evaluate import evaluate as run_step
+
+    _do("evaluate", record, lambda: run_step(model, dataset, output, checked("evaluate", config)))
+
+
+@app.command
+def gate(
+    *,
+    evaluation: Path,
+    output: Path,
+    config: GateConfig = GateConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Decides whether an evaluated model may be published; exit code 3 if it may not.
+
+    Args:
+        evaluation: An Evaluation's folder.
+        output: Folder for the Decision; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.gate.gate import gate as run_step
+
+    _do("gate", record, lambda: run_step(evaluation, output, checked("gate", config)))
+
+
+@app.command
+def export(
+    *,
+    model: Path,
+    dataset: Path,
+    evaluation: Path,
+    decision: Path,
+    output: Path,
+    config: ExportConfig = ExportConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Exports a model that passed the gate, and checks the result on real images.
+
+    Args:
+        model: A Model's folder.
+        dataset: The Dataset that it was evaluated on.
+        evaluation: Its Evaluation.
+        decision: The gate's Decision.
+        output: Folder for the Export; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.export.export import export as run_step
+
+    _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, checked("export", config)))
+
+
+@app.command
+def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:
+    """Draws pictures of cats and dogs to try Graft with.
+
+    Args:
+        output: Folder for the pictures; it must be empty or not exist.
+        images: How many to draw, a multiple of 6.
+        seed: Seed of the drawing.
+    """
+    from graft.pipelines.sample import draw_sample
+
+    draw_sample(output, images, seed)
+    print(output)
+
+
+@app.command
+def run(
+    *,
+    source: str = "",
+    weights: str = "",
+    recipe: str = "",
+    optimizer: str = "",
+    learning_rate: float = 0.0,
+    min_accuracy: float = 0.0,
+    config: str = "",
+    store: str = "",
+    name: str = "model",
+    force: bool = False,
+    runs: Path = Path("runs"),
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Runs the whole pipeline on this machine, a process a step; exit code 3 if the model does not pass the gate.
+
+    Args:
+        source: Path or URI of a folder, zip, tar or tar.gz of images. Without it: the public cats and dogs archive, or
+            drawn pictures where that can't be reached.
+        weights: imagenet (the default where a source is named), random, or path or URI of a Keras weights file.
+        recipe: Named settings of the training; the default one if not given.
+        optimizer: Optimizer; the recipe's if not given.
+        learning_rate: Learning rate; the recipe's if 0.
+        min_accuracy: Accuracy that the gate asks for; its default if 0.
+        config: JSON of further settings, a section a step, such as {"train": {"cut": "mixed4"}}.
+        store: Path or URI of the store; the folder store among the runs if not given.
+        name: The model's name.
+        force: Run although nothing changed.
+        runs: Folder of all runs.
+        json_output: Print run.json on stdout, and nothing else.
+    """
+    started = time.monotonic()
+    from graft.components.resolve.resolve import check_settings
+    from graft.pipelines.defaults import choose_inputs
+    from graft.pipelines.local import new_run, run_locally
+    from graft.pipelines.summary import print_summary
+
+    check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
+    inputs = choose_inputs(source, weights, recipe, runs / "sample")
+    this_run, folder = new_run(runs, store, name)
+    parameters = {
+        **dataclasses.asdict(inputs),
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "min_accuracy": min_accuracy,
+        "config": config,
+        "force": force,
+    }
+    result = run_locally(this_run, folder, parameters, started)
+    if json_output:
+        print(json.dumps(result.content(), indent=2, ensure_ascii=False))
+    else:
+        print_summary(result)
+    if result.failure:
+        log.error("%s", result.failure)
+        sys.exit(EXIT_GATE if result.gate_failed else EXIT_ERROR)
+
+
+def _terminate(signum: int, frame: Any) -> None:
+    """Ends the command on SIGTERM as on Ctrl-C, so that half-written artifacts are cleared away; pid 1 would ignore it."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Runs the command line: errors are one sentence, unless `--debug` asks for the traceback."""
+    words = sys.argv[1:]
+    debug = "--debug" in words
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app([word for word in words if word != "--debug"])
+    except GateFailedError as error:
+        _fail(str(error), EXIT_GATE, debug)
+    except GraftError as error:
+        _fail(str(error), EXIT_ERROR, debug)
+    except OSError as error:
+        _fail(f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR, debug)
+    except KeyboardInterrupt:
+        _fail("Interrupted; what was unfinished is cleared away.", EXIT_INTERRUPTED, debug)
+
+
+def _fail(message: str, code: int, debug: bool) -> None:
+    if debug:
+        Console(stderr=True).print_exception()
+    print(f"graft: {message}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.exit(code)

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Locks the dependencies of pyproject.toml with hashes, for all platforms and Python versions it allows.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+uv=${1:-uv}
+
+lock() {
+    local output=requirements/$1
+    shift
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+        --no-annotate --custom-compile-command "make lock" --output-file "$output" "$@"
+}
+
+lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra dev
+# The others are subsets of it, at the same versions.
+lock run.txt pyproject.toml --extra cpu --extra pipelines -c requirements/dev.txt
+lock cpu.txt pyproject.toml --extra cpu -c requirements/dev.txt
+lock gpu.txt pyproject.toml --extra gpu -c requirements/dev.txt
+lock build.txt -c requirements/dev.txt requirements/build.in
+lock kfp.txt --no-deps -c requirements/dev.txt requirements/kfp.in

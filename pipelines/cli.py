@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from graft.components.common.errors import GateFailedError, GraftError
@@ -19,14 +19,15 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import TrainConfig
-from graft.pipelines.options import checked, flatten, recipe_options
+from graft.pipelines.options import flatten, recipe_options, usage_error
 
-EXIT_ERROR, EXIT_GATE, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 app = App(
     name="graft",
     help="Grafts a new classification head onto a frozen, pretrained InceptionV3: from images to a published model.",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 log = logging.getLogger("graft")
 
@@ -103,7 +104,7 @@ def ingest(
     """
     from graft.components.ingest.ingest import ingest as run_step
 
-    _do("ingest", record, lambda: run_step(source, output, checked("ingest", config)))
+    _do("ingest", record, lambda: run_step(source, output, config))
 
 
 @app.command
@@ -153,7 +154,7 @@ def evaluate(
     """
     from graft.components.evaluate.evaluate import evaluate as run_step
 
-    _do("evaluate", record, lambda: run_step(model, dataset, output, checked("evaluate", config)))
+    _do("evaluate", record, lambda: run_step(model, dataset, output, config))
 
 
 @app.command
@@ -174,7 +175,7 @@ def gate(
     """
     from graft.components.gate.gate import gate as run_step
 
-    _do("gate", record, lambda: run_step(evaluation, output, checked("gate", config)))
+    _do("gate", record, lambda: run_step(evaluation, output, config))
 
 
 @app.command
@@ -201,7 +202,7 @@ def export(
     """
     from graft.components.export.export import export as run_step
 
-    _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, checked("export", config)))
+    _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, config))
 
 
 @app.command
@@ -291,7 +292,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app([word for word in words if word != "--debug"])
+        app([word for word in words if word != "--debug"], exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _fail(f"{usage_error(error)} See --help.", EXIT_USAGE, debug)
     except GateFailedError as error:
         _fail(str(error), EXIT_GATE, debug)
     except GraftError as error:

@@ -2,13 +2,10 @@
 
 import dataclasses
 import typing
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from cyclopts import Parameter
-
-from graft.components.common.config import configure
-
-Config = TypeVar("Config")
+from cyclopts import CycloptsError, Parameter
+from pydantic import ValidationError
 
 
 def flatten(*configs: type) -> None:
@@ -31,13 +28,12 @@ def recipe_options(config: type) -> Any:
     return options
 
 
-def checked(step: str, config: Config) -> Config:
-    """Returns a configuration that came from the command line, its limits checked.
-
-    Raises:
-        GraftError: A value is not allowed.
-    """
-    return configure(step, type(config), dataclasses.asdict(config))  # type: ignore[call-overload]
+def usage_error(error: CycloptsError) -> str:
+    """Returns what is wrong with a command line as one sentence."""
+    cause = error.__cause__
+    if isinstance(cause, ValidationError):
+        return f"{str(error).splitlines()[0].partition('. ')[0]}: {cause.errors()[0]['msg']}."
+    return " ".join(str(error).split())
 
 
 def _shown(default: Any) -> Parameter:

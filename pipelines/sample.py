@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.random import Generator
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from graft.components.common.errors import GraftError
@@ -21,19 +22,40 @@ Colour: TypeAlias = tuple[int, int, int]
 Points: TypeAlias = NDArray[np.float64]
 
 _FEWEST, _MULTIPLE = 60, 6
-_SIZES = (160, 201)
 _SUPERSAMPLING = 2
 _CONTRAST = 45.0
 _LUMA = np.array([0.299, 0.587, 0.114])
-_FURS = np.array([[40, 36, 34], [96, 66, 44], [150, 98, 52], [205, 140, 72], [120, 118, 116], [214, 190, 152], [236, 232, 224]])
+_INK: Colour = (24, 20, 20)
+_GREY: Colour = (128, 128, 128)
+_FURS = np.array(
+    [[40, 36, 34], [96, 66, 44], [150, 98, 52], [205, 140, 72], [120, 118, 116], [214, 190, 152], [236, 232, 224]]
+)
+
+# Lengths on a face are in radii of its head, whose middle is (0, 0); y points down.
+_OUTLINE, _THIN_LINE = 0.075, 0.03
 _SIDES = (-1, 1)
 _ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_DROP = _CIRCLE * np.stack([0.8 + 0.3 * np.sin(_ANGLES), np.ones_like(_ANGLES)], axis=1)
+_ACROSS = np.linspace(-1, 1, 17)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class of pictures.
+
+    Attributes:
+        ear: Draws the outline of the right ear by chance.
+        ears_in_front: Whether the ears hide the head or the head hides the ears.
+    """
+
+    ear: Callable[[Generator], Points]
+    ears_in_front: bool
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws in the coordinates of a face: its middle is (0, 0), its head has a radius of about 1, and y points down.
+    """Draws in the coordinates of a face.
 
     Attributes:
         draw: What draws on the picture.
@@ -45,27 +67,29 @@ class Pen:
     axes: Points
     middle: Points
 
-    def polygon(self, points: ArrayLike, colour: Colour) -> None:
-        """Fills a polygon."""
+    def polygon(self, points: Points, colour: Colour, outline: float = 0.0) -> None:
+        """Fills a polygon, and draws its outline if that has a width."""
         self.draw.polygon(self._place(points), fill=colour)
+        if outline:
+            self.line(np.concatenate([points, points[:2]]), outline)
 
-    def ellipse(self, middle: ArrayLike, radii: ArrayLike, colour: Colour, tilt: float = 0.0) -> None:
-        """Fills an ellipse, turned by a tilt in radians."""
-        self.polygon(_CIRCLE * np.asarray(radii) @ _turn(tilt) + np.asarray(middle), colour)
+    def ellipse(self, x: float, y: float, x_radius: float, y_radius: float, colour: Colour) -> None:
+        """Fills an ellipse."""
+        self.polygon(_CIRCLE * (x_radius, y_radius) + (x, y), colour)
 
-    def line(self, points: ArrayLike, colour: Colour, width: float) -> None:
-        """Draws a line through points."""
+    def line(self, points: Points, width: float) -> None:
+        """Draws a dark line through points."""
         pixels = max(1, round(width * float(np.hypot(*self.axes[0]))))
-        self.draw.line(self._place(points), fill=colour, width=pixels, joint="curve")
+        self.draw.line(self._place(points), fill=_INK, width=pixels, joint="curve")
 
-    def _place(self, points: ArrayLike) -> list[tuple[float, float]]:
-        return [(x, y) for x, y in (np.asarray(points, np.float64) @ self.axes + self.middle).tolist()]
+    def _place(self, points: Points) -> list[tuple[float, float]]:
+        return [(x, y) for x, y in (points @ self.axes + self.middle).tolist()]
 
 
 def draw_sample(output: Path, images: int = 900, seed: int = 0) -> None:
     """Draws the sample into `train/{cats,dogs}` (two thirds) and `validation/{cats,dogs}` (one third).
 
-    The folder appears only when all is drawn. The same seed gives the same pictures.
+    The folder is filled only when all is drawn. The same seed gives the same pictures.
 
     Args:
         output: Folder for the pictures; it must be empty or not exist.
@@ -76,13 +100,13 @@ def draw_sample(output: Path, images: int = 900, seed: int = 0) -> None:
         GraftError: The folder holds something or can't be written, or a number is not allowed.
     """
     if images < _FEWEST or images % _MULTIPLE:
-        raise GraftError(f"A sample of {images} images can't be split: name a multiple of {_MULTIPLE} from {_FEWEST} on.")
+        raise GraftError(f"A sample can't have {images} images: name a multiple of {_MULTIPLE} that is {_FEWEST} or more.")
     if seed < 0:
-        raise GraftError(f"The seed {seed} is negative: name one from 0 on.")
+        raise GraftError(f"The seed can't be {seed}: name one that is 0 or more.")
     output = output.resolve()
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")
     try:
+        if output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as staging:
             drawn = Path(staging, output.name)
@@ -92,115 +116,90 @@ def draw_sample(output: Path, images: int = 900, seed: int = 0) -> None:
         raise GraftError(f"{output} can't be written ({error.strerror}): name another folder.") from error
 
 
-def _draw_all(folder: Path, images: int, seed: int) -> None:
-    per_class = {"train": images // 3, "validation": images // 6}
-    pictures = [
-        (folder / split / label / f"{number:03}.jpg", ears)
-        for split, count in per_class.items()
-        for label, ears in (("cats", _pointed_ears), ("dogs", _hanging_ears))
-        for number in range(count)
-    ]
-    with progress("drawing pictures", images) as advance:
-        for index, (path, ears) in enumerate(pictures):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rng = np.random.default_rng([seed, index])
-            draw_picture(rng, ears).save(path, quality=int(rng.integers(82, 95)))
-            advance(1)
-
-
-Ears: TypeAlias = Callable[[np.random.Generator, Pen, Colour, Colour], None]
-
-
-def draw_picture(rng: np.random.Generator, ears: Ears) -> Image.Image:
-    """Draws one picture.
-
-    Args:
-        rng: Where all chance comes from.
-        ears: Draws the ears, all that tells the classes apart, in two colours.
-    """
-    width, height = (int(side) for side in rng.integers(*_SIZES, size=2))
+def draw_picture(rng: Generator, kind: Kind) -> Image.Image:
+    """Draws one picture, all by chance but for what the kind says."""
+    width, height = rng.integers(160, 201, size=2).tolist()
     size = np.array([width, height]) * _SUPERSAMPLING
     fur = _fur(rng)
     background = _unlike(rng, _any_colour, fur)
-    picture = _background(rng, width, height, background)
-    picture = picture.resize((int(size[0]), int(size[1])), Image.Resampling.BILINEAR)
+    corners = np.clip(np.array(background) + rng.normal(0, 14, (2, 2, 3)), 0, 255).astype(np.uint8)
+    picture = Image.fromarray(corners).resize((int(size[0]), int(size[1])), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(picture)
-    radius = rng.uniform(0.23, 0.29) * size.min()
-    axes = _turn(rng.normal(0, 0.12)) * radius * rng.uniform(0.94, 1.06, size=(2, 1))
-    pen = Pen(draw, axes, size * (0.5, 0.54) + rng.uniform(-0.06, 0.06, 2) * size)
-    _clutter(rng, Pen(draw, np.eye(2) * radius, size / 2), background)
-    _face(rng, pen, ears, fur, background)
-    return _photograph(rng, picture.resize((width, height), Image.Resampling.BOX))
-
-
-def _background(rng: np.random.Generator, width: int, height: int, colour: Colour) -> Image.Image:
-    corners = np.clip(np.array(colour) + rng.normal(0, 14, (2, 2, 3)), 0, 255).astype(np.uint8)
-    return Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _clutter(rng: np.random.Generator, pen: Pen, background: Colour) -> None:
     for _ in range(rng.integers(2, 7)):
-        middle, radii = rng.uniform(-2.1, 2.1, 2), rng.uniform(0.08, 0.5, 2)
+        spot = _CIRCLE * rng.uniform(0.02, 0.14, 2) @ _turn(rng.uniform(0, np.pi))
         colour = _mix(background, _any_colour(rng), rng.uniform(0.1, 0.3))
-        pen.ellipse(middle, radii, colour, rng.uniform(0, np.pi))
-
-
-def _face(rng: np.random.Generator, pen: Pen, ears: Ears, fur: Colour, background: Colour) -> None:
-    ear, inner = _unlike(rng, _fur, fur, background), _fur(rng)
-    head = (rng.uniform(0.92, 1.08), rng.uniform(0.88, 1.02))
-    if ears is _hanging_ears:
-        pen.ellipse((0, 0), head, fur)
-        ears(rng, pen, ear, inner)
-    else:
-        ears(rng, pen, ear, inner)
-        pen.ellipse((0, 0), head, fur)
-    muzzle = _mix(fur, _fur(rng), 0.5)
-    pen.ellipse((0, 0.42), (rng.uniform(0.36, 0.5), rng.uniform(0.28, 0.38)), muzzle)
-    iris, dark = _any_colour(rng), _mix((20, 16, 16), _any_colour(rng), 0.1)
-    gap, level, open_ = rng.uniform(0.34, 0.46), rng.uniform(-0.28, -0.12), rng.uniform(0.1, 0.19)
-    for side in _SIDES:
-        pen.ellipse((side * gap, level), (0.17, open_), iris)
-        pen.ellipse((side * gap, level), (0.08, open_ * 0.9), dark)
-        for slope in rng.normal(0, 0.12, 3) + (-0.15, 0, 0.15):
-            pen.line([(side * 0.3, 0.4), (side * rng.uniform(0.9, 1.3), 0.4 + slope)], dark, 0.02)
-    pen.ellipse((0, 0.27), (rng.uniform(0.11, 0.17), rng.uniform(0.08, 0.12)), dark)
-    smile = rng.uniform(0.08, 0.2)
-    pen.line([(-0.24, 0.5 + smile / 2), (-0.1, 0.5 + smile), (0, 0.5), (0.1, 0.5 + smile), (0.24, 0.5 + smile / 2)], dark, 0.035)
-
-
-def _pointed_ears(rng: np.random.Generator, pen: Pen, colour: Colour, inner: Colour) -> None:
-    tip = np.array([rng.uniform(0.75, 1.0), -rng.uniform(1.45, 1.75)])
-    for side in _SIDES:
-        ear = np.array([(0.08, -0.85), tip + rng.normal(0, 0.04, 2), (1.0, -0.2)])
-        pen.polygon(ear * (side, 1), colour)
-        pen.polygon((ear * 0.55 + ear.mean(axis=0) * 0.45) * (side, 1), inner)
-
-
-def _hanging_ears(rng: np.random.Generator, pen: Pen, colour: Colour, inner: Colour) -> None:
-    length, tilt = rng.uniform(0.75, 0.95), rng.uniform(-0.05, 0.3)
-    for side in _SIDES:
-        turn = side * (tilt + rng.normal(0, 0.04))
-        pen.ellipse((side * 1.0, length - 0.65), (0.32, length), colour, turn)
-        pen.ellipse((side * 1.0, length - 0.6), (0.15, length * 0.6), inner, turn)
-
-
-def _photograph(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
-    pixels = np.asarray(picture, np.float32)
+        Pen(draw, np.diag(size.astype(float)), rng.uniform(0, 1, 2) * size).polygon(spot, colour)
+    axes = _turn(rng.normal(0, 0.15)) * rng.uniform(0.24, 0.3) * size.min() * rng.uniform(0.94, 1.06, (2, 1))
+    _draw_face(rng, Pen(draw, axes, size * ((0.5, 0.56) + rng.uniform(-0.075, 0.075, 2))), kind, fur, background)
+    pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX), np.float32)
     noise = rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(2, 7))
-    gains = rng.uniform(0.75, 1.15) * rng.uniform(0.95, 1.05, 3)
-    return Image.fromarray(np.clip(pixels * gains.astype(np.float32) + noise, 0, 255).astype(np.uint8))
+    gains = (rng.uniform(0.75, 1.15) * rng.uniform(0.95, 1.05, 3)).astype(np.float32)
+    return Image.fromarray(np.clip(pixels * gains + noise, 0, 255).astype(np.uint8))
 
 
-def _fur(rng: np.random.Generator) -> Colour:
+def _draw_all(folder: Path, images: int, seed: int) -> None:
+    pictures = [
+        (folder / split / label / f"{number:03}.jpg", kind)
+        for split, share in (("train", 3), ("validation", 6))
+        for label, kind in _KINDS.items()
+        for number in range(images // share)
+    ]
+    with progress("drawing pictures", images) as advance:
+        for index, (path, kind) in enumerate(pictures):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw_picture(np.random.default_rng([seed, index]), kind).save(path, quality=90)
+            advance(1)
+
+
+def _draw_face(rng: Generator, pen: Pen, kind: Kind, fur: Colour, background: Colour) -> None:
+    head = _CIRCLE * (rng.uniform(0.92, 1.08), rng.uniform(0.88, 1.02))
+    if kind.ears_in_front:
+        pen.polygon(head, fur, _OUTLINE)
+    _draw_ears(rng, pen, kind.ear(rng), _unlike(rng, _fur, fur, background))
+    if not kind.ears_in_front:
+        pen.polygon(head, fur, _OUTLINE)
+    pen.ellipse(0, 0.42, rng.uniform(0.36, 0.5), rng.uniform(0.28, 0.38), _mix(fur, _fur(rng), 0.5))
+    gap, level, opening, iris = rng.uniform(0.34, 0.46), rng.uniform(-0.28, -0.12), rng.uniform(0.1, 0.19), _any_colour(rng)
+    for side in _SIDES:
+        pen.ellipse(side * gap, level, 0.17, opening, iris)
+        pen.ellipse(side * gap, level, 0.08, 0.9 * opening, _INK)
+        for slope in rng.normal((-0.15, 0, 0.15), 0.12).tolist():
+            pen.line(np.array([(side * 0.3, 0.4), (side * rng.uniform(0.9, 1.3), 0.4 + slope)]), _THIN_LINE)
+    pen.ellipse(0, 0.27, rng.uniform(0.11, 0.17), rng.uniform(0.08, 0.12), _INK)
+    mouth = 0.5 + rng.uniform(0.08, 0.18) * np.abs(np.sin(np.pi * _ACROSS))
+    pen.line(np.stack([0.24 * _ACROSS, mouth], axis=1), _THIN_LINE)
+
+
+def _draw_ears(rng: Generator, pen: Pen, right: Points, colour: Colour) -> None:
+    inner = _mix(colour, _fur(rng), 0.35)
+    for side in _SIDES:
+        ear = right @ _turn(rng.normal(0, 0.04)) * (side, 1)
+        pen.polygon(ear, colour, _OUTLINE)
+        pen.polygon(0.55 * ear + 0.45 * ear.mean(axis=0), inner)
+
+
+def _pointed_ear(rng: Generator) -> Points:
+    return np.array([(0.08, -0.85), (rng.uniform(0.75, 1.0), rng.uniform(-1.65, -1.4)), (1.0, -0.2)])
+
+
+def _hanging_ear(rng: Generator) -> Points:
+    width, length = rng.uniform(0.3, 0.38), rng.uniform(0.75, 0.92)
+    return (_DROP * (width, length) + (0, length)) @ _turn(rng.uniform(-0.4, -0.15)) + (0.72, -0.85)
+
+
+_KINDS = {"cats": Kind(_pointed_ear, ears_in_front=False), "dogs": Kind(_hanging_ear, ears_in_front=True)}
+
+
+def _fur(rng: Generator) -> Colour:
     return _colour(rng.choice(_FURS) + rng.normal(0, 12, 3))
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
-    return _colour(rng.uniform(15, 240, 3))
+def _any_colour(rng: Generator) -> Colour:
+    return _mix(_colour(rng.uniform(10, 245, 3)), _GREY, 0.25)
 
 
-def _unlike(rng: np.random.Generator, draw: Callable[[np.random.Generator], Colour], *others: Colour) -> Colour:
-    """Draws a colour until its brightness is clearly another than that of the others."""
+def _unlike(rng: Generator, draw: Callable[[Generator], Colour], *others: Colour) -> Colour:
+    """Draws a colour until it is clearly brighter or darker than each of the others."""
     while True:
         colour = draw(rng)
         if all(abs(np.subtract(colour, other) @ _LUMA) > _CONTRAST for other in others):

@@ -1,0 +1,181 @@
+"""Train, evaluate, gate and export on a small real dataset, without KFP."""
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from graft.components.common.dataset import Dataset
+from graft.components.common.errors import GraftError
+from graft.components.evaluate.evaluate import evaluate
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export
+from graft.components.gate.config import GateConfig
+from graft.components.gate.gate import gate
+from graft.components.ingest.ingest import ingest
+from graft.components.train.config import TrainConfig
+from graft.components.train.train import train
+from graft.pipelines.sample import draw_sample
+
+QUICK = TrainConfig(cut="mixed0", image_size=75, epochs=4, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dataset")
+    draw_sample(folder / "pictures", images=60)
+    ingest(str(folder / "pictures"), folder / "dataset")
+    return folder / "dataset"
+
+
+@pytest.fixture(scope="module")
+def chain(dataset):
+    folder = dataset.parent
+    train(dataset, folder / "model", "random", QUICK)
+    evaluate(folder / "model", dataset, folder / "evaluation")
+    gate(folder / "evaluation", folder / "decision", GateConfig(min_accuracy=0.01))
+    inputs = [folder / name for name in ("model", "dataset", "evaluation", "decision")]
+    export(*inputs, folder / "export", ExportConfig(parity_images=8))
+    return folder
+
+
+def record(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+def test_training_record_tells_everything(chain, dataset):
+    training = record(chain / "model", "training.json")
+    assert training["config"] == dataclasses.asdict(QUICK)
+    assert training["dataset_digest"] == Dataset.load(dataset).digest
+    assert len(training["history"]) == 4
+    assert set(training["history"][0]) == {"loss", "accuracy", "selection_loss", "selection_accuracy"}
+    backbone = [layer for layer in training["layers"] if layer["part"] == "inception_v3"]
+    head = [layer for layer in training["layers"] if layer["part"] == "head"]
+    assert backbone[-1]["name"] == "mixed0"
+    assert sum(layer["trainable_parameters"] for layer in backbone) == 0
+    assert sum(layer["trainable_parameters"] for layer in head) == 256 + 1
+    assert list((chain / "model" / "tensorboard").rglob("events.out.tfevents.*"))
+
+
+def test_the_same_seed_gives_the_same_model(chain, dataset, tmp_path):
+    train(dataset, tmp_path / "again", "random", QUICK)
+    assert record(tmp_path / "again", "training.json")["history"] == record(chain / "model", "training.json")["history"]
+
+
+def test_evaluation_is_of_the_validation_images_one_row_each(chain, dataset):
+    import pyarrow.parquet as pq
+
+    evaluation = record(chain / "evaluation", "evaluation.json")
+    assert (evaluation["split"], evaluation["images"], evaluation["selected_on_split"]) == ("validation", 20, False)
+    rows = pq.read_table(chain / "evaluation" / "predictions.parquet").to_pydict()
+    assert rows["sha256"] == Dataset.load(dataset).index("validation", ["sha256"])["sha256"]
+    right = np.mean([label == predicted for label, predicted in zip(rows["label"], rows["predicted"], strict=True)])
+    assert evaluation["metrics"]["accuracy"] == pytest.approx(right)
+    assert np.add(rows["probability_cats"], rows["probability_dogs"]) == pytest.approx(1)
+
+
+def test_export_is_whole_and_its_checksums_hold(chain):
+    exported = chain / "export"
+    names = {path.name for path in (exported / "lineage").iterdir()}
+    assert names == {
+        *("dataset.json", "index.parquet", "training.json", "decision.json"),
+        *("evaluation.json", "predictions.parquet", "report.html"),
+    }
+    subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=exported, check=True)
+    listed = {line.split("  ")[1] for line in (exported / "SHA256SUMS").read_text().splitlines()}
+    there = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
+    assert listed == there - {"SHA256SUMS"}
+    assert record(exported, "export.json")["formats"]["saved_model"]["parity"]["max_difference"] <= 1e-5
+
+
+def test_export_loads_with_tensorflow_and_numpy_alone(chain):
+    code = f"""
+import numpy, sys, tensorflow
+model = tensorflow.saved_model.load({str(chain / "export" / "saved_model")!r})
+images = numpy.zeros((2, 40, 60, 3), numpy.uint8)
+direct = model.serve_pixels(images).numpy()
+(served,) = model.signatures["serving_default"](image=tensorflow.constant(images)).values()
+assert direct.shape == (2, 1) and (direct == served.numpy()).all()
+assert not any(name.startswith("graft") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_model_that_did_not_pass_is_not_exported(chain, dataset, tmp_path):
+    decision = tmp_path / "decision"
+    shutil.copytree(chain / "decision", decision)
+    content = record(decision, "decision.json")
+    (decision / "decision.json").write_text(json.dumps({**content, "passed": False}))
+    with pytest.raises(GraftError, match="did not pass the gate"):
+        export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
+    (decision / "decision.json").write_text(json.dumps({**content, "model_digest": "another"}))
+    with pytest.raises(GraftError, match="about another model"):
+        export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_changed_model_is_refused(chain, dataset, tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(chain / "model", model)
+    with (model / "model.keras").open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\0\0\0\0")
+    with pytest.raises(GraftError, match="is not the model that training.json describes"):
+        evaluate(model, dataset, tmp_path / "evaluation")
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_a_damaged_shard_is_refused(dataset, tmp_path):
+    damaged = tmp_path / "dataset"
+    shutil.copytree(dataset, damaged)
+    with (damaged / "train-00000.tfrecord").open("r+b") as file:
+        file.seek(50_000)
+        file.write(b"\0" * 100)
+    with pytest.raises(GraftError, match="is damaged .* ingest it again"):
+        train(damaged, tmp_path / "model", "random", QUICK)
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unknown_layer_is_refused_with_the_known_ones(dataset, tmp_path):
+    with pytest.raises(GraftError, match=r"no layer 'mixed77' to cut at: the blocks are mixed0, .*mixed10.* mean mixed7"):
+        train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, cut="mixed77"))
+
+
+def test_flatten_dense_head_and_a_wanted_accuracy(dataset, tmp_path):
+    config = dataclasses.replace(QUICK, head="flatten-dense", stop_at_accuracy=0.01, dropout=0.2)
+    result = train(dataset, tmp_path / "model", "random", config)
+    assert (result.epochs, result.stopped) == (1, "wanted accuracy reached")
+    head = [layer for layer in record(tmp_path / "model", "training.json")["layers"] if layer["part"] == "head"]
+    assert [layer["name"] for layer in head] == ["hidden", "dropout", "probability"]
+    assert head[0]["output_shape"] == [None, 1024]
+    evaluate(tmp_path / "model", dataset, tmp_path / "evaluation")
+
+
+def test_three_classes(tmp_path):
+    draw_sample(tmp_path / "pictures", images=60)
+    for split in ("train", "validation"):
+        birds = tmp_path / "pictures" / split / "birds"
+        birds.mkdir()
+        for path in sorted((tmp_path / "pictures" / split / "cats").iterdir())[::2]:
+            path.rename(birds / path.name)
+    ingest(str(tmp_path / "pictures"), tmp_path / "dataset")
+    train(tmp_path / "dataset", tmp_path / "model", "random", QUICK)
+    result = evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "evaluation")
+    assert result.classes == ["birds", "cats", "dogs"]
+    assert np.shape(result.metrics["confusion"]) == (3, 3)
+    gate(tmp_path / "evaluation", tmp_path / "decision", GateConfig(min_accuracy=0.01))
+    inputs = [tmp_path / name for name in ("model", "dataset", "evaluation", "decision")]
+    assert export(*inputs, tmp_path / "export", ExportConfig(parity_images=4)).max_difference <= 1e-5
+
+
+def test_another_dataset_s_classes_are_refused(chain, tmp_path):
+    dataset = tmp_path / "dataset"
+    shutil.copytree(chain / "dataset", dataset)
+    content = record(dataset, "dataset.json")
+    (dataset / "dataset.json").write_text(json.dumps({**content, "classes": ["cars", "dogs"]}))
+    with pytest.raises(GraftError, match="tells .* apart and the dataset holds"):
+        evaluate(chain / "model", dataset, tmp_path / "evaluation")

@@ -1,0 +1,55 @@
+"""Settings of a training: layers of overrides, and refusals that name what is allowed."""
+
+import pytest
+
+from graft.components.common.config import section
+from graft.components.common.errors import GraftError
+from graft.components.gate.config import gate_config
+from graft.components.train.recipes import RECIPES, train_config
+
+
+def test_precedence_is_defaults_recipe_config_parameter():
+    assert train_config("sample").cut == "mixed4"
+    from_config = train_config("sample", '{"train": {"cut": "mixed5", "epochs": 3}}')
+    assert (from_config.cut, from_config.epochs) == ("mixed5", 3)
+    from_parameter = train_config("sample", '{"train": {"cut": "mixed5", "epochs": 3}}', {"epochs": 7, "cut": None})
+    assert (from_parameter.cut, from_parameter.epochs) == ("mixed5", 7)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_valid(recipe):
+    train_config(recipe)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "config", "overrides", "said"),
+    [
+        ("slow", "", {}, "no recipe 'slow': there are fast, sample"),
+        ("", "", {"optimizer": "adagard"}, "optimizer can't be 'adagard': .*'adagrad', 'adam'"),
+        ("", '{"train": {"layer": "mixed7"}}', {}, "train has no setting 'layer': there are backbone, cut"),
+        ("", '{"training": {}}', {}, "section 'training': there are ingest, train"),
+        ("", '{"train": 3}', {}, "one object a step"),
+        ("", "{cut: mixed7}", {}, "is not JSON"),
+        ("", '{"train": {"learning_rate": NaN}}', {}, "learning_rate can't be nan"),
+        ("", '{"train": {"epochs": 0}}', {}, "epochs can't be 0"),
+        ("", '{"train": {"image_size": 74}}', {}, "image_size can't be 74: .*greater than or equal to 75"),
+    ],
+)
+def test_refusals_name_the_field_and_what_is_allowed(recipe, config, overrides, said):
+    with pytest.raises(GraftError, match=said):
+        train_config(recipe, config, overrides)
+
+
+def test_ints_that_kfp_turned_into_floats_are_still_ints():
+    assert train_config("", '{"train": {"epochs": 20.0}}').epochs == 20
+
+
+def test_gate_parameter_wins_over_config_and_zero_leaves_it():
+    config = '{"gate": {"min_accuracy": 0.7}}'
+    assert gate_config("", 0).min_accuracy == 0.9
+    assert gate_config(config, 0).min_accuracy == 0.7
+    assert gate_config(config, 0.8).min_accuracy == 0.8
+
+
+def test_empty_config_has_no_overrides():
+    assert section(" ", "train") == {}

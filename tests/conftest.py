@@ -1,0 +1,40 @@
+"""What several tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()
+
+
+def skip(what, reason):
+    """Skips a test for want of something, or fails it where that was required."""
+    if what in REQUIRED:
+        pytest.fail(f"{what} required by GRAFT_TEST_REQUIRE, but {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def photographs():
+    """Path of the archive of real photographs."""
+    return _file("GRAFT_TEST_SOURCE", "the cats and dogs archive")
+
+
+@pytest.fixture(scope="session")
+def pretrained():
+    """Path of pretrained weights."""
+    return _file("GRAFT_TEST_WEIGHTS", "an InceptionV3 notop weights file")
+
+
+def _file(variable, what):
+    value = os.environ.get(variable)
+    if not value:
+        skip("photographs", f"{variable} doesn't name {what}")
+    path = Path(value)
+    if not path.is_absolute():
+        path = ROOT / path
+    if not path.is_file():
+        skip("photographs", f"{path} ({variable}) doesn't exist")
+    return path

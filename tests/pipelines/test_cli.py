@@ -1,0 +1,125 @@
+"""The `graft` command: help, exit codes, and errors in one sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+GRAFT = Path(sys.executable).with_name("graft")
+
+
+def graft(*arguments, **options):
+    return subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("command", ["resolve", "ingest", "train", "evaluate", "gate", "export", "sample", "run"])
+def test_every_command_explains_itself(command):
+    result = graft(command, "--help")
+    assert result.returncode == 0
+    assert "default:" in result.stdout or "required" in result.stdout
+    assert command in graft("--help").stdout
+
+
+def test_options_come_from_the_dataclasses():
+    shown = " ".join(graft("train", "--help").stdout.replace("│", " ").split())
+    assert "--learning-rate FLOAT" in shown
+    assert "[default: 0.001, unless the recipe says otherwise]" in shown
+
+
+def test_help_imports_neither_tensorflow_nor_kfp():
+    code = """
+import sys
+from graft.pipelines import cli
+try:
+    cli.app(["train", "--help"])
+except SystemExit:
+    pass
+assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy"} & set(sys.modules), sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ingest", "--source", "nowhere.zip", "--output", "out"], "nowhere.zip doesn't exist: check the path or URI."),
+        (["train", "--dataset", ".", "--output", "out"], "holds no dataset.json"),
+        (["train", "--dataset", ".", "--output", "out", "--recipe", "best"], "no recipe 'best': there are fast, sample"),
+        (["gate", "--evaluation", ".", "--output", "out", "--min-accuracy", "0.5"], "holds no evaluation.json"),
+        (["run", "--source", "nowhere", "--recipe", "best"], "no recipe 'best'"),
+        (["run", "--source", "nowhere", "--optimizer", "adm"], "optimizer can't be 'adm'"),
+        (["run", "--source", "x", "--config", '{"gate": {"min": 1}}'], "gate has no setting 'min'"),
+        (["sample", "--output", "out", "--images", "7"], "multiple of 6"),
+    ],
+)
+def test_errors_are_one_sentence(tmp_path, arguments, said):
+    result = graft(*arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    assert "Traceback" in graft(*arguments, "--debug", cwd=tmp_path).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ingest", "--output", "out"], "--source requires an argument"),
+        (
+            ["ingest", "--source", ".", "--output", "out", "--max-bad-fraction", "2"],
+            'Invalid value "2.0" for --max-bad-fraction: Input should be less than 1.',
+        ),
+        (["train", "--dataset", ".", "--output", "out", "--optimizer", "adm"], '"adam", "adamw", "rmsprop", "sgd"'),
+        (["train", "--dataset", ".", "--output", "out", "--epochs", "0"], "Input should be greater than 0"),
+        (["gate", "--evaluation", ".", "--output", "out", "--min-acuracy", "0.5"], "--min-accuracy"),
+        (["retrain"], "Available commands: resolve, ingest"),
+    ],
+)
+def test_wrong_options_are_named_with_what_is_allowed(tmp_path, arguments, said):
+    result = graft(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_steps_chain_by_their_folders_and_leave_run_records(tmp_path):
+    assert graft("sample", "--output", "pictures", "--images", 60, cwd=tmp_path).returncode == 0
+    record = ["--store", "store", "--name", "pets", "--run-id", "monday"]
+    result = graft("ingest", "--source", "pictures", "--output", "dataset", *record, cwd=tmp_path)
+    assert result.returncode == 0
+    assert "40 train, 20 validation images of cats, dogs" in result.stdout
+    again = graft("ingest", "--source", "pictures", "--output", "dataset", *record, cwd=tmp_path)
+    assert again.returncode == 1
+    assert "already holds a finished result" in again.stderr
+    written = json.loads((tmp_path / "store/models/pets/runs/monday/ingest.json").read_text())
+    assert (written["status"], written["error"]) == ("failed", "GraftError")
+    assert "already holds" in written["summary"]
+
+
+def test_names_cannot_leave_the_store(tmp_path):
+    result = graft("resolve", "--source", ".", "--store", "store", "--name", "../../pets", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "can't be a name" in result.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_ingest_leaves_nothing_and_the_next_one_works(tmp_path, number):
+    graft("sample", "--output", "pictures", "--images", 900, cwd=tmp_path)
+    command = [GRAFT, "ingest", "--source", "pictures", "--output", "dataset"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not list(tmp_path.glob("dataset/*.tfrecord")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted" in stderr
+    assert not (tmp_path / "dataset").exists()
+    assert graft("ingest", "--source", "pictures", "--output", "dataset", cwd=tmp_path).returncode == 0

@@ -1,0 +1,110 @@
+"""`graft run`: the whole pipeline in a process a step, on pictures drawn here."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from graft.pipelines import defaults
+from graft.pipelines.local import RunResult, _failure, _refuse_python3
+from graft.pipelines.sample import draw_sample
+
+GRAFT = Path(sys.executable).with_name("graft")
+QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3}}'
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "cats and dogs"
+    draw_sample(folder, images=60)
+    return folder
+
+
+def run(folder, *arguments):
+    command = [GRAFT, "run", "--json", "--weights", "random", "--config", QUICK, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
+    result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.01")
+    assert result.returncode == 0, result.stderr
+    content = json.loads(result.stdout)
+    assert content["status"] == "succeeded"
+    assert list(content["steps"]) == ["resolve", "ingest", "train", "evaluate", "gate", "export"]
+    assert content["dataset"]["counts"] == {"train": {"cats": 20, "dogs": 20}, "validation": {"cats": 10, "dogs": 10}}
+    assert content["gate"]["passed"] is True
+    assert (Path(content["export"]) / "SHA256SUMS").is_file()
+    assert sum(step["seconds"] for step in content["steps"].values()) < content["total_seconds"]
+    (written,) = tmp_path.glob("runs/*/run.json")
+    assert json.loads(written.read_text()) == content
+    records = tmp_path / "runs/store/models/model/runs" / written.parent.name
+    assert {path.stem for path in records.iterdir()} == {*content["steps"], "notify"}
+
+
+def test_a_failed_gate_stops_the_export_and_keeps_the_rest(tmp_path, pictures):
+    result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.999")
+    assert result.returncode == 3
+    content = json.loads(result.stdout)
+    assert (content["status"], content["export"], content["gate"]["passed"]) == ("failed", None, False)
+    last = result.stderr.strip().splitlines()[-1]
+    assert "gate failed: accuracy" in last
+    assert "is below the required 0.999" in last
+    assert 0 <= content["accuracy"] < 0.999
+    assert len(list(tmp_path.glob("runs/*/graft-*/evaluate/evaluation/predictions.parquet"))) == 1
+    assert len(list(tmp_path.glob("runs/*/graft-*/gate/decision/decision.json"))) == 1
+    assert not list(tmp_path.glob("runs/**/SHA256SUMS"))
+
+
+def test_a_step_s_error_is_the_run_s_in_one_sentence(tmp_path, pictures):
+    one_class = tmp_path / "pictures"
+    (one_class / "train" / "cats").mkdir(parents=True)
+    (one_class / "train" / "cats" / "a.jpg").write_bytes(b"no image")
+    result = run(tmp_path, "--source", one_class)
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert "ingest: The source has only one class, cats" in last
+    assert "Traceback" not in result.stderr
+    content = json.loads(result.stdout)
+    assert (content["dataset"], content["accuracy"], content["export"]) == (None, None, None)
+
+
+def test_a_missing_source_fails_in_seconds_and_never_falls_back(tmp_path):
+    result = run(tmp_path, "--source", tmp_path / "nowhere")
+    assert result.returncode == 1
+    assert "doesn't exist" in result.stderr.strip().splitlines()[-1]
+    assert list(json.loads(result.stdout)["steps"]) == ["resolve"]
+    assert not (tmp_path / "runs" / "sample").exists()
+
+
+def test_success_is_read_from_the_records_not_from_the_runner():
+    records = {"resolve": {"status": "succeeded"}, "ingest": {"status": "succeeded"}}
+    assert "ended after ingest" in (_failure(records, None) or "")
+    assert _failure({**records, "train": {"status": "failed", "summary": "no room"}}, None) == "train: no room"
+    assert _failure({**records, "export": {"status": "succeeded"}}, None) is None
+    assert RunResult(Path(), {}, 0.0, "why").content()["status"] == "failed"
+
+
+def test_paths_that_kfp_would_rewrite_are_refused():
+    with pytest.raises(Exception, match="contains 'python3'"):
+        _refuse_python3("/usr/lib/python3/pictures")
+
+
+def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
+    caplog.set_level("INFO", "graft")
+    started = time.monotonic()
+    inputs = defaults.choose_inputs("", "", "", tmp_path / "sample")
+    assert time.monotonic() - started < 60
+    assert (inputs.source, inputs.weights, inputs.recipe) == (str(tmp_path / "sample"), "random", "sample")
+    assert len(list((tmp_path / "sample").rglob("*.jpg"))) >= 600
+    assert "running on drawn pictures" in caplog.text
+    assert len([record for record in caplog.records if record.name == "graft"]) >= 1
+
+
+def test_named_inputs_are_never_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(defaults, "answers", lambda address: pytest.fail("nothing needs to be asked"))
+    inputs = defaults.choose_inputs("photos.zip", "", "fast", tmp_path / "sample")
+    assert (inputs.source, inputs.weights, inputs.recipe) == ("photos.zip", "imagenet", "fast")

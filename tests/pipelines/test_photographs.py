@@ -1,0 +1,70 @@
+"""The whole pipeline on the real photographs with pretrained weights, as `make run` runs it."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from graft.components.common.dataset import Dataset
+from graft.components.ingest.ingest import ingest
+
+pytestmark = [pytest.mark.photographs, pytest.mark.slow]
+GRAFT = Path(sys.executable).with_name("graft")
+
+
+@pytest.fixture(scope="module")
+def finished(photographs, pretrained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    command = [GRAFT, "run", "--json", "--source", photographs, "--weights", pretrained]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_reaches_the_accuracy_on_the_validation_photographs(finished):
+    assert finished["accuracy"] >= 0.92
+    assert {split: sum(counts.values()) for split, counts in finished["dataset"]["counts"].items()} == {
+        "train": 2000,
+        "validation": 1000,
+    }
+
+
+def test_export_gives_what_the_trained_model_gives_on_photographs(finished, photographs):
+    """Compares in a process that imports only tensorflow and numpy with one that loads model.keras."""
+    load = "import tensorflow as tf, numpy as np; "
+    read = f"""
+import io, zipfile
+archive = zipfile.ZipFile({str(photographs)!r})
+names = [name for name in sorted(archive.namelist()) if "/validation/" in name and name.endswith(".jpg")][::20]
+images = [tf.io.decode_jpeg(archive.read(name)).numpy()[None] for name in names]
+assert len(images) == 50
+"""
+    export = finished["export"]
+    served = f"model = tf.saved_model.load({export + '/saved_model'!r}); give = model.serve_pixels\n"
+    trained = f"""
+import keras
+model = keras.models.load_model({export + "/model.keras"!r}, safe_mode=True)
+signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
+give = tf.function(lambda image: model(image, training=False), input_signature=signature)
+"""
+    show = "print(*[float(give(tf.constant(image)).numpy()[0, 0]) for image in images])"
+
+    def probabilities(make):
+        code = load + read + make + show
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return [float(value) for value in result.stdout.split()]
+
+    differences = [abs(a - b) for a, b in zip(probabilities(served), probabilities(trained), strict=True)]
+    assert max(differences) < 1e-5
+
+
+def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path):
+    with zipfile.ZipFile(photographs) as archive:
+        archive.extractall(tmp_path / "folder")
+    subprocess.run(["tar", "-czf", tmp_path / "photos.tar.gz", "-C", tmp_path / "folder", "."], check=True)
+    for name in ("folder", "photos.tar.gz"):
+        ingest(str(tmp_path / name), tmp_path / f"from {name}")
+        assert Dataset.load(tmp_path / f"from {name}").digest == finished["dataset"]["digest"]

@@ -1,0 +1,66 @@
+"""The compiled pipeline has the shape that makes the gate binding and the source fresh."""
+
+import pytest
+import yaml
+from kfp import compiler, dsl
+
+from graft.pipelines.docs import _COMPONENTS, _FOLDER, readme_text
+from graft.pipelines.training import build_pipeline
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
+    compiler.Compiler().compile(build_pipeline(image="registry.example/graft@sha256:" + "0" * 64), str(path))
+    return yaml.safe_load(path.read_text())
+
+
+def test_parameters(spec):
+    assert set(spec["root"]["inputDefinitions"]["parameters"]) == {
+        *("source", "weights", "recipe", "optimizer", "learning_rate"),
+        *("min_accuracy", "config", "store", "name", "force"),
+    }
+
+
+def test_notify_always_runs_and_the_rest_only_if_something_changed(spec):
+    root = spec["root"]["dag"]["tasks"]
+    assert root["notify"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    inside = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    (changed,) = [task for name, task in inside.items() if name != "resolve"]
+    assert "!= 'unchanged'" in changed["triggerPolicy"]["condition"]
+    assert changed["dependentTasks"] == ["resolve"]
+
+
+def steps(spec):
+    return spec["components"]["comp-condition-2"]["dag"]["tasks"]
+
+
+def test_export_needs_the_gate_s_decision_as_data(spec):
+    decision = steps(spec)["export"]["inputs"]["artifacts"]["decision"]["taskOutputArtifact"]
+    assert (decision["producerTask"], decision["outputArtifactKey"]) == ("gate", "decision")
+
+
+def test_only_ingest_and_train_may_be_cached_and_ingest_depends_on_the_digest(spec):
+    cached = {name for name, task in steps(spec).items() if task["cachingOptions"].get("enableCache")}
+    assert cached == {"ingest", "train"}
+    resolve = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]["resolve"]
+    assert not resolve["cachingOptions"].get("enableCache")
+    assert "digest" in steps(spec)["ingest"]["inputs"]["parameters"]
+
+
+def test_all_steps_run_in_the_image_given_and_install_nothing(spec):
+    executors = spec["deploymentSpec"]["executors"]
+    assert len(executors) == 7
+    for executor in executors.values():
+        assert executor["container"]["image"].endswith("@sha256:" + "0" * 64)
+        assert "pip install" not in " ".join(executor["container"]["command"])
+
+
+def test_the_run_is_named_by_the_backend_unless_told_otherwise(spec):
+    given = steps(spec)["train"]["inputs"]["parameters"]["run_id"]
+    assert given["runtimeValue"]["constant"] == str(dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+
+
+@pytest.mark.parametrize("step", _COMPONENTS)
+def test_readme_tables_are_up_to_date(step):
+    assert (_FOLDER / step / "README.md").read_text() == readme_text(step), "run `make format`"

@@ -43,9 +43,32 @@ format: $(DEV_READY) ## Bring all files into shape
 	@$(BIN)/ruff format .
 	@$(BIN)/python -m graft.pipelines.docs
 
-.PHONY: bench
-bench: $(RUN_READY) ## Time the pipeline against one bare pass of the backbone: SOURCE= WEIGHTS=
-	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
+# The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
+export BASE_IMAGE CA_BUNDLE
+
+.PHONY: images
+images: ## Build the CPU image, graft:cpu
+	@WEIGHTS="$(WEIGHTS)" images/build.sh cpu graft:cpu
+
+.PHONY: image-gpu
+image-gpu: ## Build the GPU image, graft:gpu (several GB)
+	@WEIGHTS="$(WEIGHTS)" images/build.sh gpu graft:gpu
+
+.PHONY: push
+push: ## Push the images and write their digests to images.json: REGISTRY=
+	@images/push.sh "$(REGISTRY)"
+
+.PHONY: step
+step: ## Run one step in Docker over a folder: STEP= DATA= ARGS="--source /data/photos --output /data/dataset"
+	@docker run --rm --user "$$(id -u):$$(id -g)" -v "$(abspath $(DATA)):/data" graft:cpu $(STEP) $(ARGS)
+
+.PHONY: image-report
+image-report: $(DEV_READY) images ## Measure the CPU image: runs/bench/image.json
+	@$(BIN)/python images/report.py graft:cpu runs/bench/image.json
+
+.PHONY: sbom
+sbom: $(DEV_READY) ## List what is in the CPU image, as CycloneDX: build/sbom-cpu.json (IMAGE=graft:gpu for the other)
+	@$(BIN)/python images/sbom.py $(or $(IMAGE),graft:cpu) build/sbom-$(lastword $(subst :, ,$(or $(IMAGE),graft:cpu))).json
 
 .PHONY: lock
 lock: $(DEV_READY) ## Lock the dependencies again

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
@@ -19,6 +19,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import TrainConfig
+from graft.pipelines.docker_runner import DockerOptions
 from graft.pipelines.options import flatten, recipe_options, usage_error
 
 EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -31,7 +32,7 @@ app = App(
 )
 log = logging.getLogger("graft")
 
-flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
+flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig, DockerOptions)
 TrainOptions = recipe_options(TrainConfig)
 
 
@@ -234,9 +235,11 @@ def run(
     name: str = "model",
     force: bool = False,
     runs: Path = Path("runs"),
+    runner: Literal["subprocess", "docker"] = "subprocess",
+    containers: DockerOptions = DockerOptions(),  # noqa: B008
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Runs the whole pipeline on this machine, a process a step; exit code 3 if the model does not pass the gate.
+    """Runs the whole pipeline on this machine, a process or container a step; exit code 3 if the gate does not pass.
 
     Args:
         source: Path or URI of a folder, zip, tar or tar.gz of images. Without it: the public cats and dogs archive, or
@@ -251,6 +254,8 @@ def run(
         name: The model's name.
         force: Run although nothing changed.
         runs: Folder of all runs.
+        runner: What runs a step: a process, or a container of the local Docker Engine.
+        containers: Options of the containers, for the docker runner.
         json_output: Print run.json on stdout, and nothing else.
     """
     started = time.monotonic()
@@ -270,7 +275,7 @@ def run(
         "config": config,
         "force": force,
     }
-    result = run_locally(this_run, folder, parameters, started)
+    result = run_locally(this_run, folder, parameters, started, containers if runner == "docker" else None)
     if json_output:
         print(json.dumps(result.content(), indent=2, ensure_ascii=False))
     else:

@@ -15,7 +15,8 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.runs import Run, read_run
+from graft.components.common.runs import STEPS, Run, read_run
+from graft.pipelines.docker_runner import DockerOptions, docker_runner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +79,10 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
     return run, folder
 
 
-def run_locally(run: Run, folder: Path, parameters: dict[str, Any], started: float) -> RunResult:
-    """Runs the pipeline in a process a step.
+def run_locally(
+    run: Run, folder: Path, parameters: dict[str, Any], started: float, containers: DockerOptions | None
+) -> RunResult:
+    """Runs the pipeline in a process or a container a step.
 
     Success is read from the steps' own records: kfp.local reports some failures as success.
 
@@ -88,22 +91,34 @@ def run_locally(run: Run, folder: Path, parameters: dict[str, Any], started: flo
         folder: Its folder, where the artifacts go.
         parameters: The pipeline's parameters but store and name.
         started: `time.monotonic()` of the run's beginning.
+        containers: How containers are run, or None for processes.
 
     Raises:
-        GraftError: A path can't be passed on by kfp.local.
+        GraftError: A path can't be passed on by kfp.local, or Docker or the image isn't there.
     """
-    from kfp import local
+    try:
+        from kfp import local
+    except ImportError as error:
+        raise GraftError("Running the pipeline needs kfp: install graft[pipelines]; the images run single steps.") from error
 
     from graft.pipelines.training import build_pipeline
 
     arguments = {**parameters, "store": run.store, "name": run.name}
     for value in ("source", "weights"):
         arguments[value] = _absolute(arguments[value])
-    _refuse_python3(str(folder), *map(str, arguments.values()))
-    pipeline = build_pipeline(run=run.run_id)
-    runner = local.SubprocessRunner(use_venv=False)
+    inputs = [path for path in (arguments["source"], arguments["weights"]) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
-    with _log_to_stderr(), warnings.catch_warnings():
+    with contextlib.ExitStack() as stack:
+        if containers:
+            store = run.store if run.store.startswith("/") else ""
+            runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
+            pipeline = build_pipeline(image=containers.image, run=run.run_id)
+        else:
+            _refuse_python3(str(folder), *map(str, arguments.values()))
+            runner = local.SubprocessRunner(use_venv=False)
+            pipeline = build_pipeline(run=run.run_id)
+        stack.enter_context(_log_to_stderr())
+        stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
         local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
@@ -122,12 +137,11 @@ def run_locally(run: Run, folder: Path, parameters: dict[str, Any], started: flo
 
 def _failure(records: dict[str, dict[str, Any]], reported: str | None) -> str | None:
     """Returns why a run failed, from its records first; a run without an export did not succeed, whatever was reported."""
-    for step, record in records.items():
-        if record["status"] != "succeeded":
-            return f"{step}: {record['summary']}"
-    if "export" not in records:
-        last = next(reversed(records), "nothing")
-        return reported or f"the run ended after {last} without a word: see the log above"
+    for step in STEPS:
+        if step not in records:
+            return f"{step}: ended without a word; it was killed, ran out of memory or never started: see the log above"
+        if records[step]["status"] != "succeeded":
+            return f"{step}: {records[step]['summary']}"
     return reported
 
 

@@ -18,39 +18,23 @@ from PIL import Image, ImageDraw
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 
-Colour: TypeAlias = tuple[int, int, int]
+Colour: TypeAlias = NDArray[np.float64]
 Points: TypeAlias = NDArray[np.float64]
 
+_CATS, _DOGS = "cats", "dogs"
 _FEWEST, _MULTIPLE = 60, 6
-_SUPERSAMPLING = 2
-_CONTRAST = 45.0
+_SUPERSAMPLING, _CONTRAST = 2, 45.0
 _LUMA = np.array([0.299, 0.587, 0.114])
-_INK: Colour = (24, 20, 20)
-_GREY: Colour = (128, 128, 128)
-_FURS = np.array(
-    [[40, 36, 34], [96, 66, 44], [150, 98, 52], [205, 140, 72], [120, 118, 116], [214, 190, 152], [236, 232, 224]]
-)
+_INK = np.array([24.0, 20.0, 20.0])
+_FURS = np.array([(40, 36, 34), (96, 66, 44), (150, 98, 52), (205, 140, 72), (120, 118, 116), (236, 226, 210)])
 
 # Lengths on a face are in radii of its head, whose middle is (0, 0); y points down.
-_OUTLINE, _THIN_LINE = 0.075, 0.03
-_SIDES = (-1, 1)
+_OUTLINE, _THIN_LINE = 0.07, 0.03
+_LEFT_AND_RIGHT = (-1, 1)
 _ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-_DROP = _CIRCLE * np.stack([0.8 + 0.3 * np.sin(_ANGLES), np.ones_like(_ANGLES)], axis=1)
+_DROP = np.stack([(0.8 + 0.3 * np.sin(_ANGLES)) * np.cos(_ANGLES), 1 + np.sin(_ANGLES)], axis=1)
 _ACROSS = np.linspace(-1, 1, 17)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A class of pictures.
-
-    Attributes:
-        ear: Draws the outline of the right ear by chance.
-        ears_in_front: Whether the ears hide the head or the head hides the ears.
-    """
-
-    ear: Callable[[Generator], Points]
-    ears_in_front: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,7 @@ class Pen:
 
     def polygon(self, points: Points, colour: Colour, outline: float = 0.0) -> None:
         """Fills a polygon, and draws its outline if that has a width."""
-        self.draw.polygon(self._place(points), fill=colour)
+        self.draw.polygon(self._place(points), fill=_ink(colour))
         if outline:
             self.line(np.concatenate([points, points[:2]]), outline)
 
@@ -80,7 +64,7 @@ class Pen:
     def line(self, points: Points, width: float) -> None:
         """Draws a dark line through points."""
         pixels = max(1, round(width * float(np.hypot(*self.axes[0]))))
-        self.draw.line(self._place(points), fill=_INK, width=pixels, joint="curve")
+        self.draw.line(self._place(points), fill=_ink(_INK), width=pixels, joint="curve")
 
     def _place(self, points: Points) -> list[tuple[float, float]]:
         return [(x, y) for x, y in (points @ self.axes + self.middle).tolist()]
@@ -100,13 +84,13 @@ def draw_sample(output: Path, images: int = 900, seed: int = 0) -> None:
         GraftError: The folder holds something or can't be written, or a number is not allowed.
     """
     if images < _FEWEST or images % _MULTIPLE:
-        raise GraftError(f"A sample can't have {images} images: name a multiple of {_MULTIPLE} that is {_FEWEST} or more.")
+        raise GraftError(f"A sample can't have {images} images: name a multiple of {_MULTIPLE}, at least {_FEWEST}.")
     if seed < 0:
         raise GraftError(f"The seed can't be {seed}: name one that is 0 or more.")
     output = output.resolve()
     try:
         if output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")
+            raise GraftError(f"{output} is not an empty folder: name one that is empty or doesn't exist yet.")
         output.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as staging:
             drawn = Path(staging, output.name)
@@ -116,21 +100,21 @@ def draw_sample(output: Path, images: int = 900, seed: int = 0) -> None:
         raise GraftError(f"{output} can't be written ({error.strerror}): name another folder.") from error
 
 
-def draw_picture(rng: Generator, kind: Kind) -> Image.Image:
-    """Draws one picture, all by chance but for what the kind says."""
+def draw_picture(rng: Generator, label: str) -> Image.Image:
+    """Draws one picture of a class, all by chance but for the ears."""
     width, height = rng.integers(160, 201, size=2).tolist()
     size = np.array([width, height]) * _SUPERSAMPLING
     fur = _fur(rng)
     background = _unlike(rng, _any_colour, fur)
-    corners = np.clip(np.array(background) + rng.normal(0, 14, (2, 2, 3)), 0, 255).astype(np.uint8)
-    picture = Image.fromarray(corners).resize((int(size[0]), int(size[1])), Image.Resampling.BILINEAR)
+    corners = np.clip(background + rng.normal(0, 14, (2, 2, 3)), 0, 255).astype(np.uint8)
+    picture = Image.fromarray(corners).resize(size.tolist(), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(2, 7)):
         spot = _CIRCLE * rng.uniform(0.02, 0.14, 2) @ _turn(rng.uniform(0, np.pi))
-        colour = _mix(background, _any_colour(rng), rng.uniform(0.1, 0.3))
+        colour = background + rng.uniform(0.1, 0.3) * (_any_colour(rng) - background)
         Pen(draw, np.diag(size.astype(float)), rng.uniform(0, 1, 2) * size).polygon(spot, colour)
     axes = _turn(rng.normal(0, 0.15)) * rng.uniform(0.24, 0.3) * size.min() * rng.uniform(0.94, 1.06, (2, 1))
-    _draw_face(rng, Pen(draw, axes, size * ((0.5, 0.56) + rng.uniform(-0.075, 0.075, 2))), kind, fur, background)
+    _draw_face(rng, Pen(draw, axes, size * rng.uniform((0.425, 0.485), (0.575, 0.635))), label, fur, background)
     pixels = np.asarray(picture.resize((width, height), Image.Resampling.BOX), np.float32)
     noise = rng.standard_normal(pixels.shape, np.float32) * np.float32(rng.uniform(2, 7))
     gains = (rng.uniform(0.75, 1.15) * rng.uniform(0.95, 1.05, 3)).astype(np.float32)
@@ -139,28 +123,29 @@ def draw_picture(rng: Generator, kind: Kind) -> Image.Image:
 
 def _draw_all(folder: Path, images: int, seed: int) -> None:
     pictures = [
-        (folder / split / label / f"{number:03}.jpg", kind)
+        (folder / split / label / f"{number:03}.jpg", label)
         for split, share in (("train", 3), ("validation", 6))
-        for label, kind in _KINDS.items()
+        for label in _EARS
         for number in range(images // share)
     ]
     with progress("drawing pictures", images) as advance:
-        for index, (path, kind) in enumerate(pictures):
+        for index, (path, label) in enumerate(pictures):
             path.parent.mkdir(parents=True, exist_ok=True)
-            draw_picture(np.random.default_rng([seed, index]), kind).save(path, quality=90)
+            draw_picture(np.random.default_rng([seed, index]), label).save(path, quality=90)
             advance(1)
 
 
-def _draw_face(rng: Generator, pen: Pen, kind: Kind, fur: Colour, background: Colour) -> None:
+def _draw_face(rng: Generator, pen: Pen, label: str, fur: Colour, background: Colour) -> None:
     head = _CIRCLE * (rng.uniform(0.92, 1.08), rng.uniform(0.88, 1.02))
-    if kind.ears_in_front:
+    if label == _DOGS:
         pen.polygon(head, fur, _OUTLINE)
-    _draw_ears(rng, pen, kind.ear(rng), _unlike(rng, _fur, fur, background))
-    if not kind.ears_in_front:
+    _draw_ears(rng, pen, _EARS[label](rng), _unlike(rng, _fur, fur, background))
+    if label == _CATS:
         pen.polygon(head, fur, _OUTLINE)
-    pen.ellipse(0, 0.42, rng.uniform(0.36, 0.5), rng.uniform(0.28, 0.38), _mix(fur, _fur(rng), 0.5))
-    gap, level, opening, iris = rng.uniform(0.34, 0.46), rng.uniform(-0.28, -0.12), rng.uniform(0.1, 0.19), _any_colour(rng)
-    for side in _SIDES:
+    pen.ellipse(0, 0.42, rng.uniform(0.36, 0.5), rng.uniform(0.28, 0.38), (fur + _fur(rng)) / 2)
+    gap, level, opening = rng.uniform((0.34, -0.28, 0.1), (0.46, -0.12, 0.19)).tolist()
+    iris = _any_colour(rng)
+    for side in _LEFT_AND_RIGHT:
         pen.ellipse(side * gap, level, 0.17, opening, iris)
         pen.ellipse(side * gap, level, 0.08, 0.9 * opening, _INK)
         for slope in rng.normal((-0.15, 0, 0.15), 0.12).tolist():
@@ -171,8 +156,8 @@ def _draw_face(rng: Generator, pen: Pen, kind: Kind, fur: Colour, background: Co
 
 
 def _draw_ears(rng: Generator, pen: Pen, right: Points, colour: Colour) -> None:
-    inner = _mix(colour, _fur(rng), 0.35)
-    for side in _SIDES:
+    inner = 0.65 * colour + 0.35 * _fur(rng)
+    for side in _LEFT_AND_RIGHT:
         ear = right @ _turn(rng.normal(0, 0.04)) * (side, 1)
         pen.polygon(ear, colour, _OUTLINE)
         pen.polygon(0.55 * ear + 0.45 * ear.mean(axis=0), inner)
@@ -183,36 +168,31 @@ def _pointed_ear(rng: Generator) -> Points:
 
 
 def _hanging_ear(rng: Generator) -> Points:
-    width, length = rng.uniform(0.3, 0.38), rng.uniform(0.75, 0.92)
-    return (_DROP * (width, length) + (0, length)) @ _turn(rng.uniform(-0.4, -0.15)) + (0.72, -0.85)
+    size, tilt = rng.uniform((0.3, 0.75), (0.38, 0.92)), _turn(rng.uniform(-0.4, -0.15))
+    return np.array([0.72, -0.85]) + _DROP * size @ tilt
 
 
-_KINDS = {"cats": Kind(_pointed_ear, ears_in_front=False), "dogs": Kind(_hanging_ear, ears_in_front=True)}
+_EARS = {_CATS: _pointed_ear, _DOGS: _hanging_ear}
 
 
 def _fur(rng: Generator) -> Colour:
-    return _colour(rng.choice(_FURS) + rng.normal(0, 12, 3))
+    return rng.normal(rng.choice(_FURS), 12, 3)
 
 
 def _any_colour(rng: Generator) -> Colour:
-    return _mix(_colour(rng.uniform(10, 245, 3)), _GREY, 0.25)
+    return rng.uniform(40, 216, 3)
 
 
 def _unlike(rng: Generator, draw: Callable[[Generator], Colour], *others: Colour) -> Colour:
     """Draws a colour until it is clearly brighter or darker than each of the others."""
     while True:
         colour = draw(rng)
-        if all(abs(np.subtract(colour, other) @ _LUMA) > _CONTRAST for other in others):
+        if all(abs((colour - other) @ _LUMA) > _CONTRAST for other in others):
             return colour
 
 
-def _mix(one: Colour, other: Colour, share: float) -> Colour:
-    return _colour(np.array(one) * (1 - share) + np.array(other) * share)
-
-
-def _colour(values: Points) -> Colour:
-    red, green, blue = np.clip(values, 0, 255).astype(int).tolist()
-    return red, green, blue
+def _ink(colour: Colour) -> tuple[int, ...]:
+    return tuple(np.clip(colour, 0, 255).astype(int).tolist())
 
 
 def _turn(angle: float) -> Points:

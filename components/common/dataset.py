@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
     Args:
         images: Split, class and content SHA-256 of every image.
     """
-    lines = sorted("\t".join(image) for image in images)
+    lines = sorted(json.dumps(image) for image in images)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

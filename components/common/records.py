@@ -57,14 +57,18 @@ def read_record(artifact: Path, name: str) -> dict[str, Any]:
     """
     path = artifact / name
     if not path.is_file():
-        raise GraftError(f"{artifact} holds no {name}: it is not that artifact, or the step that writes it did not finish.")
+        raise GraftError(
+            f"{artifact} holds no {name}: it is not that artifact, or the step that writes it did not finish."
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         schema = record["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
         raise GraftError(f"{path} is damaged ({error!r}): run the step that writes it again.") from error
     if schema not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
-        raise GraftError(f"{path} has schema version {schema}, and this Graft reads {SCHEMA_VERSION}: use the same Graft for all steps.")
+        raise GraftError(
+            f"{path} has schema version {schema}, and this Graft reads {SCHEMA_VERSION}: use the same Graft for all steps."
+        )
     return dict(record)
 
 
@@ -89,7 +93,9 @@ def new_artifact(output: Path, record: str) -> Iterator[Path]:
     if output.exists() and not output.is_dir():
         raise GraftError(f"{output} is a file: name a folder that doesn't exist yet.")
     if (output / record).exists():
-        raise GraftError(f"{output} already holds a finished result ({record}): name another folder, or remove this one.")
+        raise GraftError(
+            f"{output} already holds a finished result ({record}): name another folder, or remove this one."
+        )
     if output.is_dir() and any(output.iterdir()):
         if not marker.exists():
             raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")

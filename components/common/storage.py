@@ -1,21 +1,24 @@
 """Reading and writing at a path or URI, local or remote, by fsspec."""
 
+import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
 
+_SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
+
 
 def redact(uri: str) -> str:
     """Returns a URI without its user-info and query string, which may hold secrets; plain paths stay as they are."""
     if "://" not in uri:
         return uri
-    parts = urlsplit(uri)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return "::".join(_SECRETS.sub("", link) for link in uri.split("::"))  # fsspec chains URIs by "::"
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
@@ -29,10 +32,30 @@ def filesystem(uri: str) -> tuple[Any, str]:
     """
     if not uri:
         raise GraftError("An empty path was given: name a path or a URI.")
+    if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
+        local = fsspec.filesystem("file")
+        return local, local._strip_protocol(uri)
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
-        raise GraftError(f"{redact(uri)} can't be opened: {error}.") from error
+        raise GraftError(f"{redact(uri)} can't be opened: {_brief(error)}.") from error
+
+
+@contextlib.contextmanager
+def access(uri: str) -> Iterator[None]:
+    """Turns whatever a file system raises while it looks at a path or URI into one sentence.
+
+    Raises:
+        GraftError: Nothing is there, or it can't be read.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise GraftError(f"{redact(uri)} doesn't exist: check the path or URI.") from error
+    except PermissionError as error:
+        raise GraftError(f"{redact(uri)} can't be read: grant this account the right to read it.") from error
+    except Exception as error:  # Each backend raises its own kind.
+        raise GraftError(f"{redact(uri)} can't be reached: {_brief(error)}.") from error
 
 
 def info(uri: str) -> dict[str, Any]:
@@ -42,15 +65,31 @@ def info(uri: str) -> dict[str, Any]:
         GraftError: Nothing is there, or it can't be read.
     """
     fs, path = filesystem(uri)
-    try:
+    with access(uri):
         found: dict[str, Any] = fs.info(path)
-    except FileNotFoundError as error:
-        raise GraftError(f"{redact(uri)} doesn't exist: check the path or URI.") from error
-    except PermissionError as error:
-        raise GraftError(f"{redact(uri)} can't be read: grant this account the right to read it.") from error
-    except Exception as error:  # Each backend raises its own kind; whichever it is, the user needs to know what was asked.
-        raise GraftError(f"{redact(uri)} can't be reached: {_brief(error)}.") from error
     return found
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Yields everything below a local folder that is not itself a folder, links followed.
+
+    Raises:
+        GraftError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
+    """
+    pending: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        with access(str(folder)):
+            status = folder.stat()
+            children = [(child, child.is_dir()) for child in folder.iterdir()]
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            raise GraftError(f"{folder} is a link to a folder that it is in: remove the link.")
+        for child, is_folder in children:
+            if is_folder:
+                pending.append((child, above | {identity}))
+            else:
+                yield child
 
 
 def is_local(uri: str) -> bool:

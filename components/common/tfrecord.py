@@ -100,6 +100,10 @@ class ShardWriter:
             self.bytes += len(part)
         self.records += 1
 
+    def close(self) -> None:
+        """Closes the file; a second time does nothing."""
+        self._file.close()
+
     @property
     def sha256(self) -> str:
         """The SHA-256 of what was written so far, as hex digits."""
@@ -111,4 +115,4 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self.close()

@@ -13,7 +13,8 @@ class IngestConfig:
     """Settings of the ingest step.
 
     Attributes:
-        validation_fraction: Share of the images that becomes the validation split where the source has no splits of its own; chosen by content hash, so that more images never move an old one.
+        validation_fraction: Share of the images that becomes the validation split where the source has no splits of its
+            own; chosen by content hash, so that more images never move an old one.
         max_bad_fraction: Share of files that may be unreadable; more than that fails the step.
         shard_mebibytes: Size at which a shard is full and the next one begins.
     """

@@ -3,16 +3,22 @@
 import hashlib
 import io
 from dataclasses import dataclass
+from typing import cast
 
 import imagehash
 from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
 
 MAX_SIDE = 32_768
 MAX_PIXELS = 100_000_000
-# TensorFlow decodes these as they are; anything else is stored as PNG, which loses nothing.
-_KEPT_FORMATS = ("JPEG", "PNG")
-# Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads 16-bit RGB as 8-bit without a word.
+# TensorFlow decodes these as they are; anything else is stored as PNG, which loses nothing. MPO is a JPEG with further
+# ones behind it, as phones write.
+_KEPT_FORMATS = ("JPEG", "MPO", "PNG")
+# Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
 
 # The limits above are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
 Image.MAX_IMAGE_PIXELS = None
@@ -56,19 +62,20 @@ def check_image(content: bytes) -> CheckedImage:
     if not content:
         raise BadImageError("is empty")
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-            raise BadImageError(f"has {image.width}×{image.height} pixels, more than {MAX_SIDE} a side or {MAX_PIXELS // 10**6} million")
+            raise BadImageError(
+                f"has {image.width}×{image.height} pixels, more than {MAX_SIDE} a side or {MAX_PIXELS // 10**6} million"
+            )
         image.load()
+        _check_end(content, image.format)
+        upright, conversions = _convert(image, content)
     except UnidentifiedImageError as error:
         raise BadImageError("is not an image of a known format") from error
     except BadImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.
-        raise BadImageError(f"is damaged ({error})") from error
-    upright, conversions = _convert(image)
-    if image.format == "PNG" and content[_PNG_BIT_DEPTH] == 16 and "16-bit" not in conversions:
-        conversions = (*conversions, "16-bit")
+        raise BadImageError(f"is damaged ({error or type(error).__name__})") from error
     keep = image.format in _KEPT_FORMATS and not set(conversions) - {"greyscale"}
     grey = upright.convert("L")
     return CheckedImage(
@@ -82,19 +89,36 @@ def check_image(content: bytes) -> CheckedImage:
     )
 
 
-def _convert(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+def _check_end(content: bytes, image_format: str | None) -> None:
+    """Finds what Pillow's decoders forgive and TensorFlow's don't: wrong checksums, and no end.
+
+    Raises:
+        BadImageError: The file has no end.
+    """
+    if image_format == "PNG":
+        Image.open(io.BytesIO(content), formats=["PNG"]).verify()
+        whole = _PNG_END in content
+    else:
+        whole = image_format not in ("JPEG", "MPO") or content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN)
+    if not whole:
+        raise BadImageError("is cut off before its end")
+
+
+def _convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Returns the image as upright 8-bit RGB or greyscale, and what had to be done for it."""
     conversions = []
     if image.format not in _KEPT_FORMATS:
         conversions.append(str(image.format).lower())
-    if getattr(image, "n_frames", 1) > 1:
+    if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and content[_PNG_BIT_DEPTH] != 8:
+        conversions.append(f"{content[_PNG_BIT_DEPTH]}-bit")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
         conversions.append("animated")
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
         conversions.append("rotated")
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.
-        low, high = image.getextrema()
+        _, high = cast("tuple[float, float]", image.getextrema())
         scale = 255 / 65535 if high > 255 or image.mode.startswith("I;16") else 1.0
         image = image.convert("F").point(lambda value: value * scale).convert("L")
         conversions.append("16-bit")

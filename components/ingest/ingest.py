@@ -80,7 +80,7 @@ def ingest(source: str, output: Path, config: IngestConfig = IngestConfig(), sou
                 "classes": layout.classes,
                 "counts": counts,
                 "digest": digest,
-                "source": storage.redact(source),
+                "source": printable(storage.redact(source)),
                 "source_digest": source_digest,
                 "excluded": excluded,
                 "converted": dict(sorted(converted.items())),
@@ -107,7 +107,17 @@ def _write_images(
         converted.update(checked.conversions)
         split = item.split or _split_by_hash(checked.sha256, config.validation_fraction)
         shard = shards.write(split, layout.classes.index(item.label), item.label, path, checked)
-        values = (checked.sha256, path, split, item.label, checked.width, checked.height, checked.brightness, checked.phash, shard)
+        values = (
+            checked.sha256,
+            path,
+            split,
+            item.label,
+            checked.width,
+            checked.height,
+            checked.brightness,
+            checked.phash,
+            shard,
+        )
         rows.append(dict(zip(_INDEX_COLUMNS, values, strict=True)))
     return rows, excluded, converted
 
@@ -145,22 +155,30 @@ def _check_result(
         GraftError: It is so.
     """
     total = len(layout.items)
-    examples = "; ".join(f"{entry['path']!r} {entry['reason']}" for entry in excluded[:3])
     found = {(row["split"], row["label"]) for row in rows}
     with_images = {label for _, label in found}
     for name in layout.classes:
         if name not in with_images:
-            raise GraftError(f"Class {name!r} has no readable image: {examples}.")
+            own = {printable(item.path) for item in layout.items if item.label == name}
+            reasons = _examples([entry for entry in excluded if entry["path"] in own])
+            raise GraftError(f"Class {name!r} has no readable image: {reasons}. Mend them, or remove the class.")
     if len(excluded) > config.max_bad_fraction * total:
         raise GraftError(
             f"{len(excluded)} of {total} files can't be used, more than --max-bad-fraction {config.max_bad_fraction:g} allows: "
-            f"{examples}{' …' if len(excluded) > 3 else ''}. Mend or remove them, or raise the limit."
+            f"{_examples(excluded)}. Mend or remove them, or raise the limit."
         )
     splits = {item.split or VALIDATION for item in layout.items} | {TRAIN}
     for split in sorted(splits, key=SPLITS.index):
         for name in layout.classes:
             if (split, name) not in found:
-                raise GraftError(f"Class {name!r} has no readable image in {split}: add some, or change --validation-fraction.")
+                raise GraftError(
+                    f"Class {name!r} has no readable image in {split}: add some, or change --validation-fraction."
+                )
+
+
+def _examples(excluded: list[dict[str, str]]) -> str:
+    shown = "; ".join(f"{entry['path']!r} {entry['reason']}" for entry in excluded[:3])
+    return shown + (" …" if len(excluded) > 3 else "")
 
 
 def _counts(rows: list[dict[str, Any]], classes: list[str]) -> dict[str, dict[str, int]]:

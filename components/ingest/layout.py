@@ -109,7 +109,9 @@ def _classes(items: list[Item]) -> list[str]:
                 "every split needs the same class folders."
             )
     if len(reference) < 2:
-        raise GraftError(f"The source has only one class, {_names(reference)}: a classifier needs at least two class folders.")
+        raise GraftError(
+            f"The source has only one class, {_names(reference)}: a classifier needs at least two class folders."
+        )
     return sorted(reference)
 
 

@@ -34,6 +34,8 @@ class Shards:
         """
         writers = self._writers.setdefault(split, [])
         if not writers or writers[-1].bytes >= self._full_bytes:
+            if writers:
+                writers[-1].close()
             name = f"{split}-{len(writers):05}.tfrecord"
             writers.append(self._files.enter_context(ShardWriter(self._folder / name)))
         writers[-1].write(
@@ -54,7 +56,13 @@ class Shards:
     def table(self) -> list[dict[str, Any]]:
         """Returns the shards' entries for `dataset.json`, in the order of the index."""
         return [
-            {"uri": shard.path.name, "split": split, "images": shard.records, "bytes": shard.bytes, "sha256": shard.sha256}
+            {
+                "uri": shard.path.name,
+                "split": split,
+                "images": shard.records,
+                "bytes": shard.bytes,
+                "sha256": shard.sha256,
+            }
             for split in SPLITS
             for shard in self._writers.get(split, [])
         ]

@@ -2,8 +2,8 @@
 
 import contextlib
 import gzip
-import os
 import stat
+import struct
 import tarfile
 import tempfile
 import threading
@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from fsspec.implementations.local import LocalFileSystem
 
@@ -21,6 +21,19 @@ from graft.components.common.errors import GraftError
 MAX_FILE_BYTES = 256 * 2**20
 _MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20
+# Python decompresses these in bounded steps; a few bytes of the others can unpack to gigabytes at once.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What the standard library raises on damaged or hostile archives.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
 
 
 class UnreadableFileError(Exception):
@@ -50,65 +63,81 @@ def open_source(uri: str) -> Iterator[Source]:
             link or a device, or the archive unpacks to far more than it weighs.
     """
     if storage.info(uri)["type"] == "directory":
-        yield _Folder(*storage.filesystem(uri))
+        fs, root = storage.filesystem(uri)
+        yield _Folder(Path(root)) if isinstance(fs, LocalFileSystem) else _RemoteFolder(uri)
         return
-    with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
-        archive = storage.fetch(uri, Path(scratch))
+    with contextlib.ExitStack() as opened:
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))
+        archive = storage.fetch(uri, scratch)
+        if not archive.is_file():
+            raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")
         try:
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as opened:
-                    yield _Zip(opened, archive)
-                return
-            with archive.open("rb") as file:
-                is_gzip = file.read(2) == b"\x1f\x8b"
-            tar = _gunzip(archive, Path(scratch)) if is_gzip else archive
-            if not tarfile.is_tarfile(tar):
-                raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged: check the file.")
-            with tarfile.open(tar, "r:") as opened_tar, tar.open("rb") as file:
-                yield _Tar(opened_tar, file)
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise GraftError(f"{storage.redact(uri)} is damaged ({error}): get the archive again.") from error
+            source = _open_archive(archive, scratch, opened)
+        except _DAMAGE as error:
+            raise GraftError(
+                f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."
+            ) from error
+        yield source
+
+
+def _open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> "_Zip | _Tar":
+    file = opened.enter_context(archive.open("rb"))
+    magic = file.read(2)
+    if magic == b"PK":
+        return _Zip(opened.enter_context(zipfile.ZipFile(file)), archive.stat().st_size)
+    if magic == b"\x1f\x8b":
+        file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
+    file.seek(0)
+    return _Tar(opened.enter_context(tarfile.open(fileobj=file, mode="r:")), file)
 
 
 class _Folder:
-    def __init__(self, fs: Any, root: str) -> None:
-        self._fs, self._root = fs, root.rstrip("/")
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def paths(self) -> list[str]:
-        if isinstance(self._fs, LocalFileSystem):
-            walked = os.walk(self._root, followlinks=True, onerror=_refuse_folder)
-            return [
-                (Path(folder) / name).relative_to(self._root).as_posix()
-                for folder, _, names in walked
-                for name in names
-            ]
-        return [path[len(self._root) + 1 :] for path in self._fs.find(self._root)]
+        return [path.relative_to(self._root).as_posix() for path in storage.walk(self._root)]
 
     def read(self, path: str) -> bytes:
+        file = self._root / path
         try:
-            with self._fs.open(f"{self._root}/{path}", "rb") as file:
-                content: bytes = file.read(MAX_FILE_BYTES + 1)
-        except (PermissionError, IsADirectoryError, FileNotFoundError) as error:
-            raise UnreadableFileError(f"can't be read ({error.strerror or type(error).__name__})") from error
+            if not file.is_file():  # a pipe would wait forever
+                raise UnreadableFileError("is not a file, or a broken link")
+            with file.open("rb") as opened:
+                return _bounded(opened.read(MAX_FILE_BYTES + 1))
+        except PermissionError as error:
+            raise UnreadableFileError(f"can't be read ({error.strerror})") from error
+
+
+class _RemoteFolder:
+    def __init__(self, uri: str) -> None:
+        self._fs, path = storage.filesystem(uri)
+        self._uri, self._root = uri, path.rstrip("/")
+
+    def paths(self) -> list[str]:
+        with storage.access(self._uri):
+            return [path[len(self._root) + 1 :] for path in self._fs.find(self._root)]
+
+    def read(self, path: str) -> bytes:
+        with storage.access(f"{self._root}/{path}"), self._fs.open(f"{self._root}/{path}", "rb") as file:
+            content: bytes = file.read(MAX_FILE_BYTES + 1)
         return _bounded(content)
 
 
-def _refuse_folder(error: OSError) -> None:
-    raise GraftError(f"{error.filename} can't be listed ({error.strerror}): grant the right to read it.") from error
-
-
 class _Zip:
-    def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
+    def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
         self._archive = archive
         self._members = {}
         unpacked = 0
         for member in archive.infolist():
             mode = member.external_attr >> 16
             _check_member(member.filename, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
+            if member.header_offset < 0:
+                raise zipfile.BadZipFile("a member before the file's beginning")
             unpacked += member.file_size
             if not member.is_dir():
                 self._members[member.filename] = member
-        _check_ratio(unpacked, path.stat().st_size)
+        _check_ratio(unpacked, packed)
 
     def paths(self) -> list[str]:
         return list(self._members)
@@ -117,21 +146,31 @@ class _Zip:
         member = self._members[path]
         if member.flag_bits & 0x1:
             raise UnreadableFileError("is encrypted")
+        if member.compress_type not in _ZIP_METHODS:
+            raise UnreadableFileError("is compressed by another method than deflate")
         if member.file_size > MAX_FILE_BYTES:
             raise UnreadableFileError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
         try:
-            return self._archive.read(member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            with self._archive.open(member) as file:
+                return file.read(member.file_size + 1)  # read() without a limit would unpack more than the header says
+        except _DAMAGE as error:
             raise UnreadableFileError(f"is damaged in the archive ({error})") from error
 
 
 class _Tar:
     def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
+        """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
         self._file, self._lock, self._members = file, threading.Lock(), {}
         for member in archive:
+            if member.size < 0:
+                raise tarfile.ReadError("a member of negative size")
             _check_member(member.name, is_plain=member.isreg() or member.isdir())
             if member.isreg():
                 self._members[member.name.removeprefix("./")] = member
+        # tarfile takes a damaged header for the end.
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("no end mark after its last readable member")
 
     def paths(self) -> list[str]:
         return list(self._members)
@@ -158,7 +197,9 @@ def _check_member(name: str, *, is_plain: bool) -> None:
     """Refuses archive members that would be dangerous to anyone who unpacks the archive."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
-        raise GraftError(f"The archive has a member {name!r} that would land outside of its folder: don't trust this archive.")
+        raise GraftError(
+            f"The archive has a member {name!r} that would land outside of its folder: don't trust this archive."
+        )
     if not is_plain:
         raise GraftError(f"The archive has a member {name!r} that is a link or a device: pack plain files only.")
 

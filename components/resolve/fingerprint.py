@@ -32,7 +32,11 @@ def fingerprint(source: str) -> str:
         entries = {"": root}
     else:
         prefix = path.rstrip("/")
-        found = _walk(prefix) if isinstance(fs, LocalFileSystem) else fs.find(prefix, detail=True)
+        if isinstance(fs, LocalFileSystem):
+            found = {str(file): {"name": str(file)} for file in storage.walk(Path(path)) if file.is_file()}
+        else:
+            with storage.access(source):
+                found = fs.find(prefix, detail=True)
         entries = {name[len(prefix) :].lstrip("/"): entry for name, entry in found.items()}
     if not entries:
         raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
@@ -42,23 +46,12 @@ def fingerprint(source: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _walk(root: str) -> dict[str, dict[str, Any]]:
-    return {
-        str(path): {"name": str(path)}
-        for folder, _, names in os.walk(root, followlinks=True)
-        for name in names
-        if (path := Path(folder) / name).exists()
-    }
-
-
 def _version(fs: Any, entry: dict[str, Any]) -> tuple[str, ...]:
     known = {field: str(entry[field]) for field in _VERSION_FIELDS if entry.get(field)}
     if known:
         return (str(entry.get("size")), json.dumps(known, sort_keys=True))
-    try:
+    with storage.access(entry["name"]):
         if isinstance(fs, LocalFileSystem):
             return (sha256_file(Path(entry["name"])),)
         with fs.open(entry["name"], "rb") as file:
             return (hashlib.file_digest(file, "sha256").hexdigest(),)
-    except OSError as error:
-        raise GraftError(f"{storage.redact(entry['name'])} can't be read ({error.strerror or error}): grant the right to read it.") from error

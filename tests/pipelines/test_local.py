@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from graft.components.common.runs import STEPS
 from graft.pipelines import defaults
 from graft.pipelines.local import RunResult, _failure, _refuse_python3
 from graft.pipelines.sample import draw_sample
@@ -80,10 +81,14 @@ def test_a_missing_source_fails_in_seconds_and_never_falls_back(tmp_path):
 
 
 def test_success_is_read_from_the_records_not_from_the_runner():
-    records = {"resolve": {"status": "succeeded"}, "ingest": {"status": "succeeded"}}
-    assert "ended after ingest" in (_failure(records, None) or "")
-    assert _failure({**records, "train": {"status": "failed", "summary": "no room"}}, None) == "train: no room"
-    assert _failure({**records, "export": {"status": "succeeded"}}, None) is None
+    ended = {"status": "succeeded"}
+    assert (_failure({"resolve": ended, "ingest": ended}, None) or "").startswith("train: ended without a word")
+    # A killed step leaves no record, and the next one stumbles over what it left.
+    later = {"resolve": ended, "ingest": ended, "evaluate": {"status": "failed", "summary": "no model"}}
+    assert (_failure(later, None) or "").startswith("train: ended without a word")
+    assert _failure({**later, "train": {"status": "failed", "summary": "no room"}}, None) == "train: no room"
+    assert _failure(dict.fromkeys(STEPS, ended), None) is None
+    assert _failure(dict.fromkeys(STEPS, ended), "an exit task failed") == "an exit task failed"
     assert RunResult(Path(), {}, 0.0, "why").content()["status"] == "failed"
 
 

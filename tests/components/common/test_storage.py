@@ -1,0 +1,70 @@
+"""Paths and URIs: found or refused in one sentence, without the secrets they hold."""
+
+import os
+
+import fsspec
+import pytest
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://user:secret@host/a.zip?token=secret#secret", "https://host/a.zip"),
+        ("https://user@host:8080/a@b.zip", "https://host:8080/a@b.zip"),
+        ("https://host?secret", "https://host"),
+        ("zip://*.jpg::https://user:secret@host/a.zip?secret", "zip://*.jpg::https://host/a.zip"),
+        ("simplecache::https://user:secret@host/a.zip", "simplecache::https://host/a.zip"),
+        ("https://[broken/a?secret", "https://[broken/a"),
+        ("gs://bucket/a", "gs://bucket/a"),
+        ("/home/me/what?#@.zip", "/home/me/what?#@.zip"),
+    ],
+)
+def test_redact(uri, shown):
+    assert storage.redact(uri) == shown
+
+
+@pytest.mark.parametrize(
+    "uri", ["nowhere", "file:///nowhere", "memory://nowhere", "unknown://user:secret@x?secret", "::"]
+)
+def test_what_is_not_there_is_refused(tmp_path, monkeypatch, uri):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GraftError) as refused:
+        storage.info(uri)
+    assert str(refused.value).startswith(storage.redact(uri)) and "secret" not in str(refused.value)
+
+
+def test_an_unreachable_server_is_refused_without_secrets():
+    with pytest.raises(GraftError) as refused:
+        storage.info("http://user:secret@127.0.0.1:1/x.zip?token=secret")
+    assert str(refused.value).startswith("http://127.0.0.1:1/x.zip")
+    assert "secret" not in str(refused.value)
+
+
+def test_fetch_leaves_local_files_where_they_are_and_downloads_others(tmp_path):
+    (tmp_path / "a").write_bytes(b"here")
+    assert storage.fetch(str(tmp_path / "a"), tmp_path / "downloads") == tmp_path / "a"
+    fsspec.filesystem("memory").pipe("memory://test-storage/b", b"there")
+    fetched = storage.fetch("memory://test-storage/b", tmp_path)
+    assert fetched.parent == tmp_path and fetched.read_bytes() == b"there"
+    assert (storage.is_local(str(tmp_path)), storage.is_local("memory://x")) == (True, False)
+
+
+def test_walk(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").touch()
+    (tmp_path / "same").symlink_to("a")
+    found = {str(path.relative_to(tmp_path)) for path in storage.walk(tmp_path)}
+    assert found == {"a/b/file", "same/b/file"}
+    (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path)
+    with pytest.raises(GraftError, match="loop is a link to a folder that it is in"):
+        list(storage.walk(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_walk_refuses_a_folder_that_it_can_not_list(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(GraftError, match="closed can't be read"):
+        list(storage.walk(tmp_path))

@@ -1,0 +1,232 @@
+"""The same images are the same dataset in any container; damaged and hostile archives are refused before anything is read."""
+
+import base64
+import gzip
+import http.server
+import io
+import stat
+import tarfile
+import threading
+import tracemalloc
+import uuid
+import zipfile
+
+import fsspec
+import pytest
+from pictures import encoded, noise, pack, record, refusal, rows, split_files, write_folder
+
+from graft.components.ingest.ingest import ingest
+
+ARCHIVES = ["source.zip", "source.tar", "source.tar.gz"]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    return ingest(str(write_folder(folder / "source", split_files())), folder / "dataset")
+
+
+def remote(files):
+    """Puts files into fsspec's memory, a remote file system as far as Graft can tell."""
+    uri = f"memory://{uuid.uuid4().hex}"
+    for path, content in files.items():
+        fsspec.filesystem("memory").pipe(f"{uri}/{path}", content)
+    return uri
+
+
+@pytest.mark.parametrize(
+    "container", [*ARCHIVES, "folder", "file URI", "remote folder", "remote archive", "one folder down"]
+)
+def test_the_same_images_are_the_same_dataset(tmp_path, reference, container):
+    files = split_files()
+    if container in ARCHIVES:
+        source = pack(files, tmp_path / container)
+    elif container == "remote folder":
+        source = remote(files)
+    elif container == "remote archive":
+        source = remote({"x.zip": pack(files, tmp_path / "x.zip").read_bytes()}) + "/x.zip"
+    else:
+        below = tmp_path / "source" / ("sub" if container == "one folder down" else "")
+        write_folder(below, files)
+        source = (tmp_path / "source").as_uri() if container == "file URI" else tmp_path / "source"
+    result = ingest(str(source), tmp_path / "dataset")
+    assert (result.digest, result.counts) == (reference.digest, reference.counts)
+    assert len(rows(tmp_path / "dataset")) == 12
+
+
+def test_names_and_order_do_not_matter_to_the_digest(tmp_path, reference):
+    files = {
+        path.replace("/0.", "/zz-").replace("/2.", "/aa [*?].{x}."): content for path, content in split_files().items()
+    }
+    shuffled = dict(reversed(files.items()))
+    assert ingest(str(pack(shuffled, tmp_path / "x.tar")), tmp_path / "dataset").digest == reference.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("train/cats/0.jpg", "train/dogs/00.jpg"),
+        ("train/cats/0.jpg", "validation/cats/00.jpg"),
+        ("train/cats/0.jpg", None),
+    ],
+)
+def test_labels_splits_and_content_do(tmp_path, reference, old, new):
+    files = split_files()
+    content = files.pop(old)
+    files |= {new: content} if new else {old: encoded(noise(999))}
+    assert ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset").digest != reference.digest
+
+
+@pytest.mark.parametrize("path", ["nowhere", "file:///nope", "memory://nope", "zarathustra://x/y", "", "a::b"])
+def test_missing_sources_and_unknown_schemes(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    assert path in refusal(path, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x1f\x8b", b"just text\n" * 100, b"PK\x03\x04" + bytes(600)])
+def test_a_file_that_is_no_archive(tmp_path, content):
+    (tmp_path / "source.zip").write_bytes(content)
+    assert "source.zip" in refusal(tmp_path / "source.zip", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+@pytest.mark.parametrize("part", [0.4, 0.9])
+def test_a_truncated_archive(tmp_path, name, part):
+    archive = pack(split_files(), tmp_path / name)
+    archive.write_bytes(archive.read_bytes()[: int(archive.stat().st_size * part)])
+    assert "damaged" in refusal(archive, tmp_path / "dataset")
+
+
+def test_a_tar_with_a_damaged_header_does_not_just_end_there(tmp_path):
+    archive = pack(split_files(), tmp_path / "source.tar")
+    with tarfile.open(archive) as tar:
+        offset = tar.getmembers()[6].offset
+    content = bytearray(archive.read_bytes())
+    content[offset + 150] ^= 1  # in the header's checksum
+    archive.write_bytes(content)
+    assert "damaged" in refusal(archive, tmp_path / "dataset")
+
+
+def test_a_damaged_gzip(tmp_path):
+    archive = pack(split_files(), tmp_path / "source.tar.gz")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    archive.write_bytes(content)
+    assert "damaged" in refusal(archive, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("name", ["../evil.jpg", "train/../../evil.jpg", "/evil.jpg", "..\\evil.jpg", "C:/evil.jpg"])
+@pytest.mark.parametrize("container", ARCHIVES)
+def test_members_that_would_land_outside(tmp_path, container, name):
+    archive = tmp_path / container
+    content = encoded(noise(0))
+    if container.endswith(".zip"):
+        with zipfile.ZipFile(archive, "w") as packed:
+            packed.writestr(name, content)
+    else:
+        with tarfile.open(archive, "w:gz" if container.endswith("gz") else "w") as packed:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    assert "outside of its folder" in refusal(archive, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar(tmp_path, kind):
+    with tarfile.open(tmp_path / "source.tar", "w") as packed:
+        member = tarfile.TarInfo("train/cats/0.jpg")
+        member.type, member.linkname = kind, "/etc/passwd"
+        packed.addfile(member)
+    assert "link or a device" in refusal(tmp_path / "source.tar", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_links_and_devices_in_a_zip(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as packed:
+        member = zipfile.ZipInfo("train/cats/0.jpg")
+        member.external_attr = (kind | 0o644) << 16
+        packed.writestr(member, "/etc/passwd")
+    assert "link or a device" in refusal(tmp_path / "source.zip", tmp_path / "dataset")
+
+
+def test_a_tar_that_leads_backwards_does_not_go_round_forever(tmp_path):
+    member = tarfile.TarInfo("train/cats/0.jpg")
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = b"\xff" * 10 + b"\xfe\x00"  # a size of -512, as GNU writes numbers
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    (tmp_path / "source.tar").write_bytes(bytes(header) + bytes(1024))
+    assert "damaged" in refusal(tmp_path / "source.tar", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("container", ["source.zip", "source.tar.gz"])
+def test_decompression_bombs(tmp_path, container):
+    archive = pack({"train/cats/0.jpg": bytes(20 * 2**20)}, tmp_path / container)
+    assert archive.stat().st_size < 2**16
+    assert "decompression bomb" in refusal(archive, tmp_path / "dataset")
+
+
+def test_a_bomb_that_lies_about_its_size(tmp_path):
+    archive = pack(split_files() | {"train/cats/big.jpg": bytes(64 * 2**20)}, tmp_path / "source.zip")
+    honest, lie = (64 * 2**20).to_bytes(4, "little"), (100).to_bytes(4, "little")
+    archive.write_bytes(archive.read_bytes().replace(honest, lie))
+    tracemalloc.start()
+    sentence = refusal(archive, tmp_path / "dataset")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "'train/cats/big.jpg' is damaged in the archive" in sentence
+    assert peak < 16 * 2**20
+
+
+def test_a_gzip_of_something_else(tmp_path):
+    (tmp_path / "source.tar.gz").write_bytes(gzip.compress(b"no tar at all" * 100))
+    assert "not a folder, zip, tar or tar.gz" in refusal(tmp_path / "source.tar.gz", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [("encrypted", "is encrypted"), ("bzip2", "another method than deflate"), ("crc", "Bad CRC-32")]
+)
+def test_members_of_a_zip_that_can_not_be_read_are_named(tmp_path, change, told):
+    files = split_files()
+    with zipfile.ZipFile(tmp_path / "source.zip", "w") as packed:
+        for path, content in files.items():
+            spoilt = path == "train/cats/1.jpg"
+            packed.writestr(path, content, zipfile.ZIP_BZIP2 if spoilt and change == "bzip2" else zipfile.ZIP_STORED)
+    content = bytearray((tmp_path / "source.zip").read_bytes())
+    if change == "encrypted":
+        entry = content.rindex(b"train/cats/1.jpg") - 46  # its entry in the central directory
+        content[entry + 8] |= 1
+    if change == "crc":
+        content[content.index(files["train/cats/1.jpg"]) + 100] ^= 1
+    (tmp_path / "source.zip").write_bytes(content)
+    sentence = refusal(tmp_path / "source.zip", tmp_path / "dataset")
+    assert "'train/cats/1.jpg'" in sentence and told in sentence and "1 of 12 files" in sentence
+
+
+def test_an_archive_from_a_web_server_and_none_of_its_uris_secrets(tmp_path, reference):
+    archive = pack(split_files(), tmp_path / "source.zip").read_bytes()
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(archive)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(archive)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        place = f"127.0.0.1:{server.server_port}/source.zip"
+        result = ingest(f"http://ann:secret@{place}?token=secret", tmp_path / "dataset")
+        server.shutdown()
+    assert result.digest == reference.digest
+    assert asked[-1] == ("/source.zip?token=secret", f"Basic {base64.b64encode(b'ann:secret').decode()}")
+    assert record(tmp_path / "dataset")["source"] == f"http://{place}"
+    assert b"secret" not in b"".join(path.read_bytes() for path in (tmp_path / "dataset").iterdir())

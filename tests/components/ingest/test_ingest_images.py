@@ -1,0 +1,152 @@
+"""Images of all kinds become 8-bit RGB or greyscale, upright, with the right pixels; what can't is refused undecoded."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from pictures import encoded, noise, record, refusal, split_files, stored, write_folder
+from PIL import Image
+
+from graft.components.ingest.images import BadImageError, check_image
+from graft.components.ingest.ingest import ingest
+
+EXIF = Image.Exif()
+EXIF[0x0112] = 6  # to be turned 90° clockwise
+RGB, GREY = noise(1), noise(1, mode="L")
+FADED = noise(1, mode="RGBA")
+ON_WHITE = Image.alpha_composite(Image.new("RGBA", FADED.size, "white"), FADED).convert("RGB")
+PALETTE = RGB.quantize(16)
+DEEP = Image.fromarray((np.arange(24 * 16, dtype=np.uint16) * 170).reshape(16, 24))
+BILEVEL = GREY.convert("1")
+
+
+def png(width, height, depth, colour, lines):
+    """Builds a PNG by hand, since Pillow can't write all of them."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def deep_rgb():
+    """A 16-bit RGB PNG of the pixels of RGB, and something in the low bytes."""
+    return png(*RGB.size, 16, 2, [line.repeat(2).tobytes() for line in np.asarray(RGB).reshape(16, 24 * 3)])
+
+
+CONVERTED = {
+    "cmyk": (encoded(RGB.convert("CMYK"), quality=95), ("cmyk",), None),
+    "palette": (encoded(PALETTE, "PNG"), ("palette",), PALETTE.convert("RGB")),
+    "16-bit grey": (
+        encoded(DEEP, "PNG"),
+        ("16-bit", "greyscale"),
+        DEEP.convert("F").point(lambda value: value / 257).convert("L"),
+    ),
+    "16-bit grey TIFF": (encoded(DEEP, "TIFF"), ("tiff", "16-bit", "greyscale"), None),
+    "16-bit rgb": (deep_rgb(), ("16-bit",), RGB),
+    "1-bit": (encoded(BILEVEL, "PNG"), ("1-bit", "greyscale"), BILEVEL.convert("L")),
+    "alpha": (encoded(FADED, "PNG"), ("alpha",), ON_WHITE),
+    "rotated": (encoded(RGB, exif=EXIF), ("rotated",), Image.open(io.BytesIO(encoded(RGB))).rotate(-90, expand=True)),
+    "animated": (
+        encoded(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
+        ("gif", "animated", "palette"),
+        PALETTE.convert("RGB"),
+    ),
+    "bmp": (encoded(RGB, "BMP"), ("bmp",), RGB),
+    "webp": (encoded(RGB, "WEBP", lossless=True), ("webp",), RGB),
+    "tiff": (encoded(RGB, "TIFF"), ("tiff",), RGB),
+    "ppm": (encoded(RGB, "PPM"), ("ppm",), RGB),
+}
+KEPT = {
+    "jpeg": encoded(RGB),
+    "grey jpeg": encoded(GREY),
+    "png": encoded(RGB, "PNG"),
+    "grey png": encoded(GREY, "PNG"),
+    "phone": encoded(RGB, "MPO", save_all=True, append_images=[GREY.convert("RGB")]),
+    "jpeg with something behind": encoded(RGB) + b"\0" * 100,
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_converted(name):
+    content, conversions, expected = CONVERTED[name]
+    image = check_image(content)
+    assert image.conversions == conversions
+    decoded = Image.open(io.BytesIO(image.encoded))
+    assert decoded.format == "PNG" and decoded.mode in ("RGB", "L") and image.encoded[24] == 8
+    assert decoded.size == (image.width, image.height)
+    assert not decoded.getexif() and "transparency" not in decoded.info
+    if expected is not None:
+        assert np.abs(np.asarray(decoded, int) - np.asarray(expected, int)).max() <= 1
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_kept_as_they_are(name):
+    image = check_image(KEPT[name])
+    assert image.encoded == KEPT[name]
+    assert image.conversions == (("greyscale",) if "grey" in name else ())
+
+
+def test_16_bit_greyscale_keeps_its_whole_range():
+    decoded = np.asarray(Image.open(io.BytesIO(check_image(encoded(DEEP, "PNG")).encoded)))
+    assert (decoded.min(), decoded.max()) == (0, (24 * 16 - 1) * 170 // 257)
+    white = Image.fromarray(np.full((16, 24), 65535, np.uint16))
+    assert check_image(encoded(white, "PNG")).brightness == 255
+
+
+def test_what_is_told_of_an_image():
+    grey = Image.new("RGB", (30, 20), (100, 100, 100))
+    image = check_image(encoded(grey, "PNG"))
+    assert (image.width, image.height, image.brightness) == (30, 20, 100)
+    smooth = noise(3).resize((200, 150))
+    hashes = {check_image(encoded(smooth, quality=quality)).phash for quality in (75, 95)}
+    assert len(hashes) == 1 and len(hashes.pop()) == 16
+
+
+BAD = {
+    "empty": (b"", "is empty"),
+    "text": (b"no image\n" * 50, "known format"),
+    "html": (b"<!DOCTYPE html><title>404</title>", "known format"),
+    "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "known format"),
+    "truncated jpeg": (encoded(noise(2))[:-200], "damaged"),
+    "jpeg without end": (encoded(noise(2))[:-2] + b"\xff\xd0", "cut off"),
+    "truncated png": (encoded(noise(2), "PNG")[:-100], "damaged"),
+    "png without end": (encoded(noise(2), "PNG")[:-1], "cut off"),
+    "png with a wrong checksum": (encoded(RGB, "PNG")[:-14] + b"?" + encoded(RGB, "PNG")[-13:], "damaged"),
+    "truncated gif": (encoded(PALETTE, "GIF")[:-60], "damaged"),
+    "header of 50000×50000": (png(50_000, 50_000, 8, 2, [b""]), "50000×50000 pixels"),
+    "50000×1": (encoded(Image.new("L", (50_000, 1)), "PNG"), "50000×1 pixels"),
+    "20000×20000": (png(20_000, 20_000, 8, 2, [b""]), "20000×20000 pixels"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad(name):
+    content, reason = BAD[name]
+    with pytest.raises(BadImageError, match=reason):
+        check_image(content)
+
+
+def test_conversions_are_counted_and_stored(tmp_path):
+    strange = {f"train/cats/{number}.jpg": content for number, (content, _, _) in enumerate(CONVERTED.values(), 100)}
+    ingest(str(write_folder(tmp_path / "source", split_files() | strange)), tmp_path / "dataset")
+    converted = record(tmp_path / "dataset")["converted"]
+    assert converted["16-bit"] == 3 and converted["alpha"] == 1 and converted["rotated"] == 1 and converted["tiff"] == 2
+    kept = stored(tmp_path / "dataset")
+    for path, content in split_files().items():
+        assert kept[path]["image/encoded"] == content
+    for path in strange:
+        assert Image.open(io.BytesIO(kept[path]["image/encoded"])).mode in ("RGB", "L")
+
+
+def test_a_png_named_jpg_is_stored_as_it_is(tmp_path):
+    content = encoded(RGB, "PNG")
+    ingest(str(write_folder(tmp_path / "source", split_files() | {"train/cats/x.jpg": content})), tmp_path / "dataset")
+    assert stored(tmp_path / "dataset")["train/cats/x.jpg"]["image/encoded"] == content
+
+
+def test_a_bomb_is_named(tmp_path):
+    source = write_folder(tmp_path / "source", split_files() | {"train/cats/bomb.png": BAD["50000×1"][0]})
+    assert "'train/cats/bomb.png' has 50000×1 pixels" in refusal(source, tmp_path / "dataset")

@@ -1,0 +1,88 @@
+"""A source's fingerprint is the same for the same content, and another for any other."""
+
+import os
+import shutil
+import uuid
+
+import fsspec
+import pytest
+
+from graft.components.common.errors import GraftError
+from graft.components.resolve.fingerprint import fingerprint
+
+FILES = {"cats/a.jpg": b"cat", "dogs/b [1]*?.jpg": b"dog", "dogs/sub/🐈 \udcff\n.jpg": b"puppy"}
+
+
+@pytest.fixture(params=["local", "remote"])
+def source(request, tmp_path):
+    """A folder as a URI, with a function that writes or removes a file in it."""
+    if request.param == "local":
+        root = tmp_path / "source"
+
+        def put(path, content):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content) if content is not None else (root / path).unlink()
+
+    else:
+        root, memory = f"memory://{uuid.uuid4().hex}", fsspec.filesystem("memory")
+
+        def put(path, content):
+            memory.pipe(f"{root}/{path}", content) if content is not None else memory.rm_file(f"{root}/{path}")
+
+    for path, content in FILES.items():
+        put(path, content)
+    return str(root), put
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cats/a.jpg": b"CAT"}, {"cats/a.jpg": None}, {"cats/a.jpg": None, "cats/c.jpg": b"cat"}, {"cats/c.jpg": b"cat"}],
+    ids=["content", "removed", "renamed", "added"],
+)
+def test_changes_with_content_and_names(source, change):
+    uri, put = source
+    before = fingerprint(uri)
+    for path, content in change.items():
+        put(path, content)
+    changed = fingerprint(uri)
+    assert changed != before and len(changed) == 64
+    for path, content in change.items():
+        put(path, FILES.get(path)) if path in FILES or content is not None else None
+    assert fingerprint(uri) == before == fingerprint(f"{uri}/")
+
+
+def test_dates_and_places_do_not_matter(source, tmp_path):
+    uri, _ = source
+    for path, content in FILES.items():
+        (tmp_path / "copy" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "copy" / path).write_bytes(content)
+        os.utime(tmp_path / "copy" / path, (0, 0))
+    assert fingerprint(str(tmp_path / "copy")) == fingerprint((tmp_path / "copy").as_uri()) == fingerprint(uri)
+
+
+def test_an_archive(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"content")
+    shutil.copy(tmp_path / "a.zip", tmp_path / "b.zip")
+    assert fingerprint(str(tmp_path / "a.zip")) == fingerprint(str(tmp_path / "b.zip"))
+    (tmp_path / "b.zip").write_bytes(b"other")
+    assert fingerprint(str(tmp_path / "a.zip")) != fingerprint(str(tmp_path / "b.zip"))
+
+
+@pytest.mark.parametrize("uri", ["nowhere", "file:///nope", "memory://nope", "http://user:secret@127.0.0.1:1/?secret"])
+def test_missing_sources_are_refused_without_secrets(tmp_path, monkeypatch, uri):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GraftError) as refused:
+        fingerprint(uri)
+    assert "secret" not in str(refused.value)
+
+
+def test_empty_and_endless_folders_are_refused_and_pipes_passed_over(tmp_path):
+    with pytest.raises(GraftError, match="is empty"):
+        fingerprint(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "file").write_bytes(b"x")
+    assert fingerprint(str(tmp_path))
+    (tmp_path / "loop").symlink_to(tmp_path)
+    with pytest.raises(GraftError, match="is a link to a folder that it is in"):
+        fingerprint(str(tmp_path))

@@ -212,7 +212,7 @@ def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:
 
     Args:
         output: Folder for the pictures; it must be empty or not exist.
-        images: How many to draw, a multiple of 6.
+        images: How many to draw, a multiple of 6 and at least 60.
         seed: Seed of the drawing.
     """
     from graft.pipelines.sample import draw_sample

@@ -62,7 +62,9 @@ def docker_runner(options: DockerOptions, run_id: str, inputs: list[str], store:
         try:
             client.images.get(options.image)
         except docker.errors.ImageNotFound as error:
-            raise GraftError(f"There is no image {options.image} here: build it with `make images`, or pull it.") from error
+            raise GraftError(
+                f"There is no image {options.image} here: build it with `make images`, or pull it."
+            ) from error
         arguments: dict[str, Any] = {
             # kfp sets the command only; with the image's entry point left in place that would be graft's arguments.
             "entrypoint": "",

@@ -31,7 +31,9 @@ def _table(step: str) -> str:
     rows = ["| | name | type | what it is |", "| --- | --- | --- | --- |"]
     for direction, entries in (("input", spec.inputs), ("output", spec.outputs)):
         for name, entry in (entries or {}).items():
-            rows.append(f"| {direction} | `{name}` | {_type(entry)} | {described.get(name, described.get('Returns', ''))} |")
+            rows.append(
+                f"| {direction} | `{name}` | {_type(entry)} | {described.get(name, described.get('Returns', ''))} |"
+            )
     return "\n".join(rows) + "\n"
 
 

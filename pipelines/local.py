@@ -99,14 +99,18 @@ def run_locally(
     try:
         from kfp import local
     except ImportError as error:
-        raise GraftError("Running the pipeline needs kfp: install graft[pipelines]; the images run single steps.") from error
+        raise GraftError(
+            "Running the pipeline needs kfp: install graft[pipelines]; the images run single steps."
+        ) from error
 
     from graft.pipelines.training import build_pipeline
 
     arguments = {**parameters, "store": run.store, "name": run.name}
     for value in ("source", "weights"):
         arguments[value] = _absolute(arguments[value])
-    inputs = [path for path in (arguments["source"], arguments["weights"]) if path.startswith("/") and Path(path).exists()]
+    inputs = [
+        path for path in (arguments["source"], arguments["weights"]) if path.startswith("/") and Path(path).exists()
+    ]
     failure: str | None = None
     with contextlib.ExitStack() as stack:
         if containers:

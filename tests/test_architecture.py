@@ -58,7 +58,9 @@ def test_step_logic_knows_nothing_of_kfp(path):
         assert not any(imported.split(".")[0] == "kfp" for imported in imports(path))
 
 
-@pytest.mark.parametrize("folder", [path.parent for path in ROOT.glob("components/*/component.py")], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "folder", [path.parent for path in ROOT.glob("components/*/component.py")], ids=lambda p: p.name
+)
 def test_every_component_has_the_same_shape(folder):
     names = {path.name for path in folder.iterdir()}
     assert {"README.md", "component.py", "__init__.py", f"{folder.name}.py"} <= names

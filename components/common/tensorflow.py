@@ -18,5 +18,7 @@ def import_tensorflow() -> Any:
     import tensorflow
 
     if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
-        log.warning("This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu.")
+        log.warning(
+            "This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
+        )
     return tensorflow

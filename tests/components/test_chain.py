@@ -141,7 +141,9 @@ def test_a_damaged_shard_is_refused(dataset, tmp_path):
 
 
 def test_an_unknown_layer_is_refused_with_the_known_ones(dataset, tmp_path):
-    with pytest.raises(GraftError, match=r"no layer 'mixed77' to cut at: the blocks are mixed0, .*mixed10.* mean mixed7"):
+    with pytest.raises(
+        GraftError, match=r"no layer 'mixed77' to cut at: the blocks are mixed0, .*mixed10.* mean mixed7"
+    ):
         train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, cut="mixed77"))
 
 

@@ -49,7 +49,10 @@ assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy"} & set(sys.modules)
     [
         (["ingest", "--source", "nowhere.zip", "--output", "out"], "nowhere.zip doesn't exist: check the path or URI."),
         (["train", "--dataset", ".", "--output", "out"], "holds no dataset.json"),
-        (["train", "--dataset", ".", "--output", "out", "--recipe", "best"], "no recipe 'best': there are fast, sample"),
+        (
+            ["train", "--dataset", ".", "--output", "out", "--recipe", "best"],
+            "no recipe 'best': there are fast, sample",
+        ),
         (["gate", "--evaluation", ".", "--output", "out", "--min-accuracy", "0.5"], "holds no evaluation.json"),
         (["run", "--source", "nowhere", "--recipe", "best"], "no recipe 'best'"),
         (["run", "--source", "nowhere", "--optimizer", "adm"], "optimizer can't be 'adm'"),

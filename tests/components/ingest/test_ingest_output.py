@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import skip
+from support import skip
 from pictures import encoded, noise, pack, split_files, write_folder
 
 from graft.components.common.dataset import Dataset

@@ -27,7 +27,10 @@ def test_a_file_with_the_network_s_parameters_passes_whatever_its_optimizer(tmp_
 
 @pytest.mark.parametrize(
     ("sizes", "said"),
-    [((1000,), "holds 1,000 weights .* another network"), ((23_851_784,), "with its top: name the file without the top")],
+    [
+        ((1000,), "holds 1,000 weights .* another network"),
+        ((23_851_784,), "with its top: name the file without the top"),
+    ],
 )
 def test_another_network_is_refused(tmp_path, sizes, said):
     with pytest.raises(GraftError, match=said):

@@ -1,0 +1,50 @@
+"""The images that the docker tests run, built once."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from docker_tools import IMAGE, UNPRIVILEGED, docker
+from support import ROOT, skip
+
+
+@pytest.fixture(scope="session")
+def image():
+    """Builds graft:cpu from the working tree and returns its tag."""
+    if not shutil.which("docker") or docker("version", check=False).returncode:
+        skip("docker", "no Docker Engine answers")
+    built = subprocess.run(["make", "images"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return IMAGE
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder of an unprivileged user's."""
+    if os.getuid() == 0:
+        os.chown(tmp_path, UNPRIVILEGED, UNPRIVILEGED)
+    return tmp_path
+
+
+@pytest.fixture
+def step(image, work):
+    """Runs a step in a locked-down container, as an unprivileged user, with the work folder as /data."""
+    user = UNPRIVILEGED if os.getuid() == 0 else os.getuid()
+
+    def run(*arguments, mounts=(), check=True):
+        locked = [
+            "--read-only",
+            "--tmpfs",
+            "/tmp",
+            "--network",
+            "none",
+            "--cap-drop",
+            "ALL",
+            "--user",
+            f"{user}:{user}",
+        ]
+        volumes = [f"--volume={work}:/data", *(f"--volume={path}:/in/{path.name}:ro" for path in mounts)]
+        return docker("run", "--rm", *locked, *volumes, image, *arguments, check=check)
+
+    return run

@@ -1,0 +1,198 @@
+"""Single steps by plain `docker run`, and the pipeline by the docker runner, against the same without Docker."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pyarrow.parquet as pq
+import pytest
+from docker_tools import GRAFT, UNPRIVILEGED, docker
+
+from graft.pipelines.sample import draw_sample
+
+pytestmark = pytest.mark.docker
+QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3}}'
+
+
+def run(folder, *arguments, command=(GRAFT, "run", "--json", "--runner", "docker", "--network", "none")):
+    return subprocess.run([*command, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "cats and dogs"
+    draw_sample(folder, images=60)
+    return folder
+
+
+@pytest.mark.photographs
+@pytest.mark.slow
+def test_the_five_steps_locked_down_and_the_runner_give_what_a_run_without_docker_gives(
+    image, step, work, photographs, pretrained, tmp_path_factory
+):
+    plain = tmp_path_factory.mktemp("plain")
+    inputs = ["--source", photographs, "--weights", pretrained]
+    without = run(plain, *inputs, command=(GRAFT, "run", "--json"))
+    assert without.returncode == 0, without.stderr
+    contained = run(plain, *inputs)
+    assert contained.returncode == 0, contained.stderr
+    expected, got = json.loads(without.stdout), json.loads(contained.stdout)
+    assert got["accuracy"] == expected["accuracy"]
+    assert got["dataset"] == expected["dataset"]
+
+    step("ingest", "--source", f"/in/{photographs.name}", "--output", "/data/dataset", mounts=[photographs])
+    weights = f"/in/{pretrained.name}"
+    step("train", "--dataset", "dataset", "--output", "model", "--weights", weights, mounts=[pretrained])
+    step("evaluate", "--model", "model", "--dataset", "dataset", "--output", "evaluation")
+    step("gate", "--evaluation", "evaluation", "--output", "decision")
+    inputs = ["--model", "model", "--dataset", "dataset", "--evaluation", "evaluation", "--decision", "decision"]
+    step("export", *inputs, "--output", "export")
+    owners = {path.stat().st_uid for path in work.rglob("*")}
+    assert owners == {UNPRIVILEGED if os.getuid() == 0 else os.getuid()}
+    assert json.loads((work / "dataset" / "dataset.json").read_text())["digest"] == expected["dataset"]["digest"]
+
+    def predictions(folder):
+        rows = pq.read_table(f"{folder}/predictions.parquet").to_pydict()
+        return dict(zip(rows["sha256"], rows["probability_dogs"], strict=True))
+
+    reference = predictions(expected["steps"]["evaluate"]["output"])
+    for folder in (got["steps"]["evaluate"]["output"], work / "evaluation"):
+        found = predictions(folder)
+        assert found.keys() == reference.keys()
+        assert max(abs(found[sha256] - reference[sha256]) for sha256 in reference) < 1e-5
+
+
+def test_any_user_can_show_the_help_in_a_locked_down_container(step):
+    assert "Grafts a new classification head" in step("--help").stdout
+
+
+def test_a_failed_gate_has_its_exit_code_and_leaves_its_decision(step, work):
+    (work / "evaluation").mkdir()
+    record = {"schema_version": 1, "metrics": {"accuracy": 0.5}, "model_digest": "", "dataset_digest": "", "split": ""}
+    (work / "evaluation" / "evaluation.json").write_text(json.dumps(record))
+    result = step("gate", "--evaluation", "evaluation", "--output", "decision", check=False)
+    assert result.returncode == 3
+    assert "accuracy 0.5000 is below the required 0.9" in result.stderr
+    assert json.loads((work / "decision" / "decision.json").read_text())["passed"] is False
+
+
+def test_a_stopped_container_clears_away_what_it_began(image, work, pictures):
+    """As pid 1 a process ignores SIGTERM unless it handles it, and Docker would kill it after ten seconds."""
+    many = work / "many"
+    for number in range(60):
+        shutil.copytree(pictures, many, dirs_exist_ok=True, copy_function=lambda a, b, n=number: copy_as(a, b, n))
+    name = f"graft-test-{os.getpid()}"
+    command = ["run", "--detach", "--name", name, f"--user={os.getuid()}:{os.getgid()}", f"--volume={work}:/data"]
+    docker(*command, image, "ingest", "--source", "many", "--output", "dataset")
+    try:
+        wait_for(lambda: list(work.glob("dataset/*.tfrecord")))
+        docker("stop", "--time", "20", name)
+        state = json.loads(docker("inspect", "--format", "{{json .State}}", name).stdout)
+        assert state["ExitCode"] == 130
+        assert not (work / "dataset").exists()
+    finally:
+        docker("rm", "--force", name)
+
+
+def copy_as(source, target, number):
+    path, dot, suffix = target.rpartition(".")
+    shutil.copyfile(source, f"{path}-{number}{dot}{suffix}")
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def test_a_step_that_must_fail_is_never_reported_as_success(image, tmp_path):
+    """kfp's DockerRunner itself reports some failed containers as success (kubeflow/pipelines #13332)."""
+    times = int(os.environ.get("GRAFT_TEST_FAILURES", "20"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for _ in range(times):
+        result = run(tmp_path, "--source", empty, "--weights", "random")
+        assert result.returncode == 1, result.stderr
+        assert json.loads(result.stdout)["status"] == "failed"
+        assert "is empty" in result.stderr.strip().splitlines()[-1]
+    assert len(list(tmp_path.glob("runs/*/run.json"))) == times
+
+
+def containers_of(folder):
+    run_ids = {path.name for path in folder.glob("runs/*") if path.name != "store"}
+    return [
+        name
+        for run_id in run_ids
+        for name in docker("ps", "-q", "--filter", f"label=graft.run={run_id}").stdout.split()
+    ]
+
+
+def test_a_killed_container_is_named_and_nothing_is_exported(image, tmp_path, pictures):
+    killed = threading.Event()
+
+    def kill():
+        def training():
+            return list(tmp_path.glob("runs/*/graft-*/train/model/.unfinished"))
+
+        wait_for(training, seconds=120)
+        for container in containers_of(tmp_path):
+            docker("kill", container)
+        killed.set()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    result = run(tmp_path, "--source", pictures, "--weights", "random", "--config", QUICK)
+    thread.join()
+    assert killed.is_set()
+    assert result.returncode == 1
+    assert "train: ended without a word; it was killed" in result.stderr.strip().splitlines()[-1]
+    assert json.loads(result.stdout)["export"] is None
+    assert not list(tmp_path.glob("runs/**/training.json"))
+    assert not list(tmp_path.glob("runs/**/SHA256SUMS"))
+
+
+def test_out_of_memory_is_named_and_nothing_is_exported(image, tmp_path, pictures):
+    result = run(tmp_path, "--source", pictures, "--weights", "random", "--config", QUICK, "--memory", "300m")
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert "train: ended without a word; it was killed, ran out of memory" in last
+    assert json.loads(result.stdout)["export"] is None
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_half_written(image, tmp_path, pictures):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    small = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk], capture_output=True, check=False)
+    if small.returncode:
+        pytest.skip("a small disk can't be mounted without root")
+    try:
+        result = run(tmp_path, "--source", pictures, "--weights", "random", "--config", QUICK, "--runs", disk)
+        assert result.returncode == 1
+        assert "No space left on device" in result.stderr
+        assert not list(disk.glob("**/SHA256SUMS"))
+        for folder in [*disk.glob("*/graft-*/*/model"), *disk.glob("*/graft-*/*/exported")]:
+            assert not any(folder.iterdir())
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_an_interrupted_run_stops_its_containers(image, tmp_path, pictures):
+    command = [GRAFT, "run", "--runner", "docker", "--source", pictures, "--weights", "random", "--config", QUICK]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: list(tmp_path.glob("runs/*/graft-*/train/model/.unfinished")), seconds=120)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in stderr
+    wait_for(lambda: not containers_of(tmp_path), seconds=10)
+
+
+def test_a_missing_image_is_named_with_the_remedy(image, tmp_path, pictures):
+    result = run(tmp_path, "--source", pictures, "--weights", "random", "--image", "graft:nowhere")
+    assert result.returncode == 1
+    assert "There is no image graft:nowhere here: build it with `make images`" in result.stderr

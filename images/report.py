@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 _SECRETS = "|".join(
     (
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-        r"AKIA[0-9A-Z]{16}",
-        r"AIza[0-9A-Za-z_-]{35}",
+        r"(?<![\w+/])AKIA[0-9A-Z]{16}(?![\w+/])",
+        r"(?<![\w+/])AIza[0-9A-Za-z_-]{35}(?![\w+/])",
         r"ghp_[0-9A-Za-z]{36}",
         r"xox[abpr]-[0-9]{10,}-[0-9A-Za-z-]+",
         r'"private_key_id": *"[0-9a-f]{40}"',

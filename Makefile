@@ -43,6 +43,11 @@ format: $(DEV_READY) ## Bring all files into shape
 	@$(BIN)/ruff format .
 	@$(BIN)/python -m graft.pipelines.docs
 
+.PHONY: bench
+bench: $(RUN_READY) ## Time the pipeline against one bare pass of the backbone: SOURCE= WEIGHTS=
+	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
+	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
+
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE
 

@@ -49,7 +49,12 @@ def test_no_compiler_and_no_pip_cache(image):
 
 def test_kfp_s_executor_runs_in_it_without_kfp_s_dependencies(image):
     # The variable by which kfp's own commands ask for the executor alone.
-    code = "import os; os.environ['_KFP_RUNTIME'] = 'true'; import kfp.dsl.executor_main, importlib.util as u; print(u.find_spec('kubernetes'), u.find_spec('kfp_server_api'))"
+    code = """
+import os
+os.environ["_KFP_RUNTIME"] = "true"
+import importlib.util, kfp.dsl.executor_main
+print(importlib.util.find_spec("kubernetes"), importlib.util.find_spec("kfp_server_api"))
+"""
     assert inside(image, "python3", "-c", code).strip() == "None None"
 
 

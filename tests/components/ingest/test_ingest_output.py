@@ -7,8 +7,8 @@ import sys
 import time
 
 import pytest
-from support import skip
 from pictures import encoded, noise, pack, split_files, write_folder
+from support import skip
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError

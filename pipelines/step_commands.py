@@ -1,0 +1,188 @@
+"""The commands that run one step each, with options made from the step's configuration."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, Parameter
+
+from graft.components.common.runs import Run, recorded
+from graft.components.evaluate.config import EvaluateConfig
+from graft.components.export.config import ExportConfig
+from graft.components.gate.config import GateConfig
+from graft.components.ingest.config import IngestConfig
+from graft.components.train.config import TrainConfig
+from graft.pipelines.options import flatten, recipe_options
+
+flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
+TrainOptions = recipe_options(TrainConfig)
+
+
+def register(app: App) -> None:
+    """Adds the steps' commands to the command line."""
+    for command in (resolve, ingest, train, evaluate, gate, export):
+        app.command(command)
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """Where the step's run record goes.
+
+    Attributes:
+        store: Path or URI of the store; without one no run record is kept.
+        name: The model's name in the store.
+        run_id: Identifier of the run in the store.
+    """
+
+    store: str = ""
+    name: str = "model"
+    run_id: str = "single"
+
+    def run(self) -> Run:
+        """Returns the run these options name."""
+        return Run(self.store, self.name, self.run_id)
+
+
+_NO_RECORD = RecordOptions()
+
+
+def _do(step: str, record: RecordOptions, work: Any) -> Any:
+    """Runs a step with its run record, and prints its summary and output."""
+    with recorded(step, record.run()) as kept:
+        kept.outcome = work()
+    print(f"{step}: {kept.outcome.summary}")
+    if path := getattr(kept.outcome, "path", None):
+        print(path)
+    return kept.outcome
+
+
+def resolve(
+    *, source: str, weights: str = "imagenet", recipe: str = "", config: str = "", record: RecordOptions = _NO_RECORD
+) -> None:
+    """Checks that a run can begin, and prints the digest of what it would work on.
+
+    Args:
+        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        weights: imagenet, random, or path or URI of a Keras weights file.
+        recipe: Recipe of the training; the default one if not given.
+        config: JSON of settings, a section a step.
+        record: Where the run record goes.
+    """
+    from graft.components.resolve.resolve import resolve as run_step
+
+    print(_do("resolve", record, lambda: run_step(source, weights, recipe, config, store=record.store)).digest)
+
+
+def ingest(
+    *,
+    source: str,
+    output: Path,
+    config: IngestConfig = IngestConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Decodes and checks every image of a folder or archive and writes a Dataset.
+
+    Args:
+        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        output: Folder for the Dataset; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.ingest.ingest import ingest as run_step
+
+    _do("ingest", record, lambda: run_step(source, output, config))
+
+
+def train(
+    *,
+    dataset: Path,
+    output: Path,
+    weights: str = "imagenet",
+    recipe: str = "",
+    config: TrainOptions = TrainOptions(),  # type: ignore[valid-type]  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Trains a new head on the frozen backbone and writes a Model.
+
+    Args:
+        dataset: A Dataset's folder.
+        output: Folder for the Model; it must be empty or not exist.
+        weights: imagenet, random, or path or URI of a Keras weights file.
+        recipe: Named settings to start from; the default one if not given.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.train.recipes import train_config
+    from graft.components.train.train import train as run_step
+
+    given = dataclasses.asdict(config)
+    _do("train", record, lambda: run_step(dataset, output, weights, train_config(recipe, "", given)))
+
+
+def evaluate(
+    *,
+    model: Path,
+    dataset: Path,
+    output: Path,
+    config: EvaluateConfig = EvaluateConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Runs a saved model on images it was not trained on and writes an Evaluation.
+
+    Args:
+        model: A Model's folder.
+        dataset: A Dataset's folder.
+        output: Folder for the Evaluation; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.evaluate.evaluate import evaluate as run_step
+
+    _do("evaluate", record, lambda: run_step(model, dataset, output, config))
+
+
+def gate(
+    *,
+    evaluation: Path,
+    output: Path,
+    config: GateConfig = GateConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Decides whether an evaluated model may be published; exit code 3 if it may not.
+
+    Args:
+        evaluation: An Evaluation's folder.
+        output: Folder for the Decision; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.gate.gate import gate as run_step
+
+    _do("gate", record, lambda: run_step(evaluation, output, config))
+
+
+def export(
+    *,
+    model: Path,
+    dataset: Path,
+    evaluation: Path,
+    decision: Path,
+    output: Path,
+    config: ExportConfig = ExportConfig(),  # noqa: B008
+    record: RecordOptions = _NO_RECORD,
+) -> None:
+    """Exports a model that passed the gate, and checks the result on real images.
+
+    Args:
+        model: A Model's folder.
+        dataset: The Dataset that it was evaluated on.
+        evaluation: Its Evaluation.
+        decision: The gate's Decision.
+        output: Folder for the Export; it must be empty or not exist.
+        config: The step's settings.
+        record: Where the run record goes.
+    """
+    from graft.components.export.export import export as run_step
+
+    _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, config))

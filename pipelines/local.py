@@ -150,10 +150,10 @@ def _failure(records: dict[str, dict[str, Any]], reported: str | None) -> str | 
 
 
 def _absolute(path: str) -> str:
-    """Returns a local path as an absolute one, since steps run elsewhere; URIs and names of weights stay as they are."""
+    """Returns a local path resolved, since steps run elsewhere; URIs and names of weights stay as they are."""
     if "://" in path or path in ("", "imagenet", "random"):
         return path
-    return str(Path(path).absolute())
+    return str(Path(path).resolve())
 
 
 def _refuse_python3(*values: str) -> None:
@@ -166,7 +166,7 @@ def _refuse_python3(*values: str) -> None:
         if "python3" in value:
             raise GraftError(
                 f"{storage.redact(value)} contains 'python3', which kfp's local runner would replace: "
-                "use a path without it, by a symbolic link for example."
+                "use a path without it, or --runner docker."
             )
 
 

@@ -92,11 +92,6 @@ def walk(root: Path) -> Iterator[Path]:
                 yield child
 
 
-def is_local(uri: str) -> bool:
-    """Tells whether a path or URI names something on this machine's disks."""
-    return isinstance(filesystem(uri)[0], LocalFileSystem)
-
-
 def fetch(uri: str, folder: Path) -> Path:
     """Makes a file readable at a local path: a local one where it is, a remote one by download.
 

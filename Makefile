@@ -41,7 +41,7 @@ lint: $(DEV_READY) ## Check style and types
 format: $(DEV_READY) ## Bring all files into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/python -m graft.pipelines.docs
+	@$(BIN)/python -m graft.pipelines.generated
 
 .PHONY: bench
 bench: $(RUN_READY) ## Time the pipeline against one bare pass of the backbone: SOURCE= WEIGHTS=

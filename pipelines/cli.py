@@ -13,11 +13,11 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from graft.components.common.errors import GateFailedError, GraftError
+from graft.pipelines import cluster_commands, schedule_commands, step_commands
 from graft.pipelines.docker_runner import DockerOptions
+from graft.pipelines.exits import EXIT_CODES, EXIT_ERROR, EXIT_GATE, EXIT_INTERRUPTED, EXIT_USAGE
 from graft.pipelines.options import flatten, usage_error
-from graft.pipelines.step_commands import register
-
-EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_INTERRUPTED = 1, 2, 3, 130
+from graft.pipelines.settings import RunSettings
 
 app = App(
     name="graft",
@@ -28,7 +28,9 @@ app = App(
 log = logging.getLogger("graft")
 
 flatten(DockerOptions)
-register(app)
+step_commands.register(app)
+cluster_commands.register(app)
+schedule_commands.register(app)
 
 
 @app.command
@@ -49,16 +51,7 @@ def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:
 @app.command
 def run(
     *,
-    source: str = "",
-    weights: str = "",
-    recipe: str = "",
-    optimizer: str = "",
-    learning_rate: float = 0.0,
-    min_accuracy: float = 0.0,
-    config: str = "",
-    store: str = "",
-    name: str = "model",
-    force: bool = False,
+    settings: RunSettings = RunSettings(),  # noqa: B008
     runs: Path = Path("runs"),
     runner: Literal["subprocess", "docker"] = "subprocess",
     containers: DockerOptions = DockerOptions(),  # noqa: B008
@@ -67,39 +60,21 @@ def run(
     """Runs the whole pipeline on this machine, a process or container a step; exit code 3 if the gate does not pass.
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz of images. Without it: the public cats and dogs archive, or
-            drawn pictures where that can't be reached.
-        weights: imagenet (the default where a source is named), random, or path or URI of a Keras weights file.
-        recipe: Named settings of the training; the default one if not given.
-        optimizer: Optimizer; the recipe's if not given.
-        learning_rate: Learning rate; the recipe's if 0.
-        min_accuracy: Accuracy that the gate asks for; its default if 0.
-        config: JSON of further settings, a section a step, such as {"train": {"cut": "mixed4"}}.
-        store: Path or URI of the store; the folder store among the runs if not given.
-        name: The model's name.
-        force: Run although nothing changed.
+        settings: The pipeline's parameters.
         runs: Folder of all runs.
         runner: What runs a step: a process, or a container of the local Docker Engine.
         containers: Options of the containers, for the docker runner.
         json_output: Print run.json on stdout, and nothing else.
     """
     started = time.monotonic()
-    from graft.components.resolve.resolve import check_settings
     from graft.pipelines.defaults import choose_inputs
     from graft.pipelines.local import new_run, run_locally
     from graft.pipelines.summary import print_summary
 
-    check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
-    inputs = choose_inputs(source, weights, recipe, runs / "sample")
-    this_run, folder = new_run(runs, store, name)
-    parameters = {
-        **dataclasses.asdict(inputs),
-        "optimizer": optimizer,
-        "learning_rate": learning_rate,
-        "min_accuracy": min_accuracy,
-        "config": config,
-        "force": force,
-    }
+    settings.check()
+    this_run, folder = new_run(runs, settings.store, settings.name)
+    inputs = choose_inputs(settings.source, settings.weights, settings.recipe, folder / "sample")
+    parameters = {**dataclasses.asdict(settings), **dataclasses.asdict(inputs)}
     result = run_locally(this_run, folder, parameters, started, containers if runner == "docker" else None)
     if json_output:
         print(json.dumps(result.content(), indent=2, ensure_ascii=False))
@@ -107,7 +82,7 @@ def run(
         print_summary(result)
     if result.failure:
         log.error("%s", result.failure)
-        sys.exit(EXIT_GATE if result.gate_failed else EXIT_ERROR)
+        sys.exit(EXIT_CODES[result.outcome])
 
 
 def _terminate(signum: int, frame: Any) -> None:
@@ -129,6 +104,10 @@ def main() -> None:
         _fail(str(error), EXIT_GATE, debug)
     except GraftError as error:
         _fail(str(error), EXIT_ERROR, debug)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("graft"):
+            raise
+        _fail(f"This needs {error.name}: install graft[pipelines]; the images run single steps.", EXIT_ERROR, debug)
     except OSError as error:
         _fail(f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR, debug)
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """What a run works on when nothing is named: the public archive, or pictures drawn here where that can't be reached."""
 
 import logging
-import shutil
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ def choose_inputs(source: str, weights: str, recipe: str, sample: Path) -> Input
         source: The source, or empty.
         weights: The weights, or empty.
         recipe: The recipe, or empty.
-        sample: Where the sample is drawn.
+        sample: Where the sample is drawn; nothing may be there.
     """
     if source:
         return Inputs(source, weights or IMAGENET, recipe)
@@ -53,8 +52,6 @@ def choose_inputs(source: str, weights: str, recipe: str, sample: Path) -> Input
     )
     from graft.pipelines.sample import draw_sample
 
-    if sample.exists():
-        shutil.rmtree(sample)
     draw_sample(sample)
     return Inputs(str(sample), weights or RANDOM, recipe or ("" if weights else SAMPLE))
 

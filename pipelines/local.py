@@ -15,7 +15,8 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.runs import STEPS, Run, read_run
+from graft.components.common.outcome import Outcome, judge
+from graft.components.common.runs import Run, read_run
 from graft.pipelines.docker_runner import DockerOptions, docker_runner
 
 
@@ -27,18 +28,15 @@ class RunResult:
         folder: The run's folder.
         records: The steps' records, in order.
         seconds: Seconds in all.
-        failure: Why it failed; None if it succeeded.
+        outcome: How it ended.
+        failure: Why it failed; None if it didn't.
     """
 
     folder: Path
     records: dict[str, dict[str, Any]]
     seconds: float
+    outcome: Outcome
     failure: str | None
-
-    @property
-    def gate_failed(self) -> bool:
-        """Whether the run failed because the model did not pass the gate."""
-        return self.records.get("gate", {}).get("error") == "GateFailedError"
 
     def content(self) -> dict[str, Any]:
         """Returns the content of `run.json`; what no step got to is None."""
@@ -46,7 +44,8 @@ class RunResult:
         ingested, evaluated = outcomes.get("ingest", {}), outcomes.get("evaluate", {})
         judged, exported = outcomes.get("gate", {}), outcomes.get("export", {})
         return {
-            "status": "failed" if self.failure else "succeeded",
+            "status": "succeeded" if self.outcome.good else "failed",
+            "outcome": self.outcome,
             "failure": self.failure,
             "steps": {
                 step: {key: record[key] for key in ("status", "seconds", "summary")}
@@ -89,21 +88,16 @@ def run_locally(
     Args:
         run: The run, with its store.
         folder: Its folder, where the artifacts go.
-        parameters: The pipeline's parameters but store and name.
+        parameters: The pipeline's parameters; store and name are the run's.
         started: `time.monotonic()` of the run's beginning.
         containers: How containers are run, or None for processes.
 
     Raises:
         GraftError: A path can't be passed on by kfp.local, or Docker or the image isn't there.
     """
-    try:
-        from kfp import local
-    except ImportError as error:
-        raise GraftError(
-            "Running the pipeline needs kfp: install graft[pipelines]; the images run single steps."
-        ) from error
+    from kfp import local
 
-    from graft.pipelines.training import build_pipeline
+    from graft.pipelines.training import IMAGE, Surroundings, build_pipeline, on_image
 
     arguments = {**parameters, "store": run.store, "name": run.name}
     for value in ("source", "weights"):
@@ -116,11 +110,12 @@ def run_locally(
         if containers:
             store = run.store if run.store.startswith("/") else ""
             runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
-            pipeline = build_pipeline(image=containers.image, run=run.run_id)
+            image = containers.image
         else:
             _refuse_python3(str(folder), *map(str, arguments.values()))
             runner = local.SubprocessRunner(use_venv=False)
-            pipeline = build_pipeline(run=run.run_id)
+            image = IMAGE
+        pipeline = build_pipeline(on_image(image), Surroundings(run=run.run_id))
         stack.enter_context(_log_to_stderr())
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
@@ -131,22 +126,17 @@ def run_locally(
         except RuntimeError as error:
             failure = str(error)
     records = read_run(run)
-    failure = _failure(records, failure)
-    result = RunResult(folder, records, round(time.monotonic() - started, 3), failure)
+    verdict = judge(records)
+    outcome = verdict.outcome
+    if not outcome.good:
+        failure = verdict.reason
+    elif failure:  # beyond the steps: notify, or kfp.local itself
+        outcome = Outcome.FAILED
+    result = RunResult(folder, records, round(time.monotonic() - started, 3), outcome, failure)
     (folder / "run.json").write_text(
         json.dumps(result.content(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     return result
-
-
-def _failure(records: dict[str, dict[str, Any]], reported: str | None) -> str | None:
-    """Returns why a run failed, from its records first; a run without an export did not succeed, whatever was reported."""
-    for step in STEPS:
-        if step not in records:
-            return f"{step}: ended without a word; it was killed, ran out of memory or never started: see the log above"
-        if records[step]["status"] != "succeeded":
-            return f"{step}: {records[step]['summary']}"
-    return reported
 
 
 def _absolute(path: str) -> str:

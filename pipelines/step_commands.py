@@ -11,7 +11,7 @@ from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig
 from graft.components.ingest.config import IngestConfig
-from graft.components.train.config import TrainConfig
+from graft.components.train.config import ImageSize, TrainConfig
 from graft.pipelines.options import flatten, recipe_options
 
 flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
@@ -19,8 +19,8 @@ TrainOptions = recipe_options(TrainConfig)
 
 
 def register(app: App) -> None:
-    """Adds the steps' commands to the command line."""
-    for command in (resolve, ingest, train, evaluate, gate, export):
+    """Adds the steps' commands, and what helps to set them up, to the command line."""
+    for command in (resolve, ingest, train, evaluate, gate, export, layers):
         app.command(command)
 
 
@@ -30,7 +30,7 @@ class RecordOptions:
     """Where the step's run record goes.
 
     Attributes:
-        store: Path or URI of the store; without one no run record is kept.
+        store: Path or URI of the store; without one no run record and no features are kept.
         name: The model's name in the store.
         run_id: Identifier of the run in the store.
     """
@@ -117,7 +117,7 @@ def train(
     from graft.components.train.train import train as run_step
 
     given = dataclasses.asdict(config)
-    _do("train", record, lambda: run_step(dataset, output, weights, train_config(recipe, "", given)))
+    _do("train", record, lambda: run_step(dataset, output, weights, train_config(recipe, "", given), record.store))
 
 
 def evaluate(
@@ -186,3 +186,24 @@ def export(
     from graft.components.export.export import export as run_step
 
     _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, config))
+
+
+def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = False) -> None:  # noqa: B008
+    """Lists the layers that the backbone can be cut at, with the shape of their output and the parameters up to there.
+
+    Args:
+        image_size: Side of the square, in pixels, to which images are resized.
+        every: List every layer, not only the blocks.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from graft.components.common.tensorflow import import_tensorflow
+    from graft.components.train.backbone import describe_layers
+
+    import_tensorflow()
+    table = Table("cut", "output", "parameters", box=None, pad_edge=False)
+    for name, shape, parameters in describe_layers(image_size):
+        if every or name.startswith("mixed"):
+            table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
+    Console(soft_wrap=True, highlight=False).print(table)

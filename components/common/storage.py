@@ -4,13 +4,20 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
 
+# What a missing right is called where it is granted.
+_ROLES = {
+    ("gs", "read"): "roles/storage.objectViewer on the bucket",
+    ("gs", "write"): "roles/storage.objectUser on the bucket",
+    ("s3", "read"): "s3:GetObject and s3:ListBucket",
+    ("s3", "write"): "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket",
+}
 _SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
 
 
@@ -42,20 +49,36 @@ def filesystem(uri: str) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def access(uri: str) -> Iterator[None]:
-    """Turns whatever a file system raises while it looks at a path or URI into one sentence.
+def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]:
+    """Turns whatever a file system raises while it works on a path or URI into one sentence.
+
+    Args:
+        uri: The path or URI.
+        right: The right that the work needs, to be named where it is missing.
 
     Raises:
-        GraftError: Nothing is there, or it can't be read.
+        GraftError: Nothing is there, or it can't be read or written.
     """
     try:
         yield
+    except GraftError:
+        raise
     except FileNotFoundError as error:
         raise GraftError(f"{redact(uri)} doesn't exist: check the path or URI.") from error
-    except PermissionError as error:
-        raise GraftError(f"{redact(uri)} can't be read: grant this account the right to read it.") from error
     except Exception as error:  # Each backend raises its own kind.
+        if _is_denied(error):
+            scheme = uri.partition("://")[0] if "://" in uri else ""
+            remedy = _ROLES.get((scheme, right), f"the right to {right} it")
+            raise GraftError(
+                f"{redact(uri)} can't be {'read' if right == 'read' else 'written'} by this account: grant it {remedy}."
+            ) from error
         raise GraftError(f"{redact(uri)} can't be reached: {_brief(error)}.") from error
+
+
+def _is_denied(error: Exception) -> bool:
+    """Whether an account may not do what it tried: gcsfs says so in its message, aiohttp and others by the HTTP status."""
+    status = getattr(error, "code", None) or getattr(error, "status", None)
+    return isinstance(error, PermissionError) or str(error).startswith("Forbidden") or status in (401, 403)
 
 
 def info(uri: str) -> dict[str, Any]:
@@ -106,7 +129,7 @@ def fetch(uri: str, folder: Path) -> Path:
     fs, path = filesystem(uri)
     if isinstance(fs, LocalFileSystem):
         return Path(path)
-    target = folder / (Path(path).name or "download")
+    target = folder / (Path(redact(path)).name or "download")
     try:
         fs.get_file(path, str(target))
     except Exception as error:

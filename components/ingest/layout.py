@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from graft.components.common.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
 
-_SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "test": TEST}
+_SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
@@ -46,14 +46,15 @@ class Layout:
 def read_layout(paths: Iterable[str]) -> Layout:
     """Finds splits and classes among a source's paths.
 
-    Two layouts are known, also one folder further down: `train/<class>/…` beside `validation|val|test/<class>/…`, and
+    Two layouts are known, also one folder further down: `train/<class>/…` beside `validation|val|valid|test/<class>/…`, and
     `<class>/…`. Hidden files and the droppings of desktop systems are passed over.
 
     Args:
         paths: The files' paths relative to the source, with forward slashes.
 
     Raises:
-        GraftError: There are no class folders, fewer than two classes, or splits whose classes differ.
+        GraftError: There are no class folders, fewer than two classes, splits whose classes differ, or a folder beside
+            `train` that looks like a split under another name.
     """
     files = sorted(path for path in paths if not _is_junk(path))
     root = _root(files)
@@ -69,6 +70,12 @@ def read_layout(paths: Iterable[str]) -> Layout:
             items.append(Item(path, None, printable(parts[0])))
         else:
             ignored.append(path)
+    labels = {item.label for item in items}
+    for _, parts in inside if has_splits else ():
+        if len(parts) > 2 and parts[0].lower() not in _SPLIT_NAMES and printable(parts[1]) in labels:
+            raise GraftError(
+                f"{parts[0]}/ beside train/ has the class folder {parts[1]}, but is no split: name it validation or test, or move it away."
+            )
     if not items:
         raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")
     if {item.split for item in items} == {TRAIN}:

@@ -4,17 +4,32 @@ from kfp import dsl
 
 
 @dsl.component(base_image="graft:cpu", install_kfp_package=False)
-def notify(store: str, name: str, run_id: str, status: dsl.PipelineTaskFinalStatus) -> None:
-    """Says how the run ended, whatever happened.
+def notify(
+    link: str,
+    webhook_secret: str,
+    webhook_format: str,
+    store: str,
+    name: str,
+    run_id: str,
+    status: dsl.PipelineTaskFinalStatus,
+) -> None:
+    """Says how the run ended, whatever happened: in its log, and to the webhook that GRAFT_WEBHOOK or a secret names.
 
     Args:
+        link: Address of a run's page, with `{run}` in place of its identifier; empty for none.
+        webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
+        webhook_format: What the webhook gets: `json` for all fields, `text` for `text` alone.
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
         status: How the pipeline ended; filled in by the backend.
     """
-    from graft.components.common.runs import Run, component_step
+    import os
+
+    from graft.components.common.runs import component_step
+    from graft.components.notify.notify import Webhook
     from graft.components.notify.notify import notify as run_step
 
     with component_step("notify", store, name, run_id) as record:
-        record.outcome = run_step(Run(store, name, run_id), status.state)
+        webhook = Webhook(os.environ.get("GRAFT_WEBHOOK", ""), webhook_secret, webhook_format)
+        record.outcome = run_step(record.run, status.state, link, webhook)

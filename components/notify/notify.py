@@ -1,8 +1,37 @@
-"""The notify step: one line about the run, from the records that its steps left in the store."""
+"""The notify step: says how the run ended, in its log and to a webhook, from the records that its steps left in the store."""
 
 import dataclasses
+import logging
 
-from graft.components.common.runs import Run, read_run
+from graft.components.common.errors import GraftError
+from graft.components.common.outcome import Outcome, Verdict, judge
+from graft.components.common.runs import Run, read_run, was_cancelled
+from graft.components.notify.webhook import secret_url, send
+
+log = logging.getLogger("graft")
+
+# As Vertex and kfp.local call them, and Kubeflow, whose exit tasks are told the state of ML Metadata.
+_STATES = {
+    "SUCCEEDED": Outcome.SUCCEEDED,
+    "COMPLETE": Outcome.SUCCEEDED,
+    "CANCELLED": Outcome.CANCELLED,
+    "CANCELED": Outcome.CANCELLED,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Webhook:
+    """Where a run's end is sent.
+
+    Attributes:
+        url: The webhook's URL, a secret; empty for none.
+        secret: Secret Manager version that holds the URL instead; empty for none.
+        format: `json` for all fields, `text` for `text` alone, as chats take it.
+    """
+
+    url: str = dataclasses.field(default="", repr=False)
+    secret: str = ""
+    format: str = "json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,27 +39,72 @@ class NotifyResult:
     """What notify says.
 
     Attributes:
-        message: The line.
+        run: Identifier of the run.
+        name: The model's name.
+        outcome: How the run ended.
+        reason: Why.
+        accuracy: Accuracy on the evaluated split; None if the run did not get there.
+        link: Address of the run's page; empty if unknown.
+        delivered: Whether a webhook took the message; None if there is none.
     """
 
-    message: str
+    run: str
+    name: str
+    outcome: Outcome
+    reason: str
+    accuracy: float | None
+    link: str
+    delivered: bool | None = None
 
     @property
     def summary(self) -> str:
-        """The line itself."""
-        return self.message
+        """The message."""
+        parts = [f"{self.name}: {self.outcome}"]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {self.accuracy:.4f}")
+        parts += [text for text in (self.reason, self.link or f"run {self.run}") if text]
+        return "; ".join(parts)
 
 
-def notify(run: Run, pipeline_state: str) -> NotifyResult:
-    """Says how a run ended.
+def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Webhook()) -> NotifyResult:
+    """Says how a run ended. That the webhook fails is logged, and changes nothing.
 
     Args:
         run: The run; without a store only the pipeline's own state is known.
         pipeline_state: The state that the pipeline's backend gives.
+        link: Address of a run's page, with `{run}` in place of its identifier.
+        webhook: Where the message is sent.
     """
-    records = read_run(run) if run.store else {}
-    failed = next(((step, record) for step, record in records.items() if record["status"] != "succeeded"), None)
-    last = list(records.items())[-1:]
-    told = [failed] if failed else last
-    detail = "".join(f"; {step}: {record['summary']}" for step, record in told)
-    return NotifyResult(f"run {run.run_id or '(unnamed)'} of {run.name} ended as {pipeline_state}{detail}")
+    verdict = _verdict(run, pipeline_state)
+    result = NotifyResult(
+        run.run_id, run.name, verdict.outcome, verdict.reason, verdict.accuracy, link.replace("{run}", run.run_id)
+    )
+    if not (webhook.url or webhook.secret):
+        return result
+    try:
+        text = {"text": result.summary}
+        fields = {key: value for key, value in dataclasses.asdict(result).items() if key != "delivered"}
+        send(
+            webhook.url or secret_url(webhook.secret),
+            text if webhook.format == "text" else {**text, **fields},
+        )
+    except GraftError as error:
+        log.error("notify: nobody was told: %s", error)
+        return dataclasses.replace(result, delivered=False)
+    return dataclasses.replace(result, delivered=True)
+
+
+def _verdict(run: Run, pipeline_state: str) -> Verdict:
+    stated = _STATES.get(pipeline_state, Outcome.FAILED)
+    if not run.store:
+        return Verdict(stated, "without a store nothing more is known")
+    try:
+        verdict = judge(read_run(run))
+        cancelled = stated is Outcome.CANCELLED or was_cancelled(run)
+    except GraftError as error:  # the more reason to tell somebody
+        return Verdict(
+            stated if stated is Outcome.CANCELLED else Outcome.FAILED, f"the run record can't be read: {error}"
+        )
+    if cancelled and not verdict.outcome.good:
+        return Verdict(Outcome.CANCELLED, verdict.reason, verdict.accuracy)
+    return verdict

@@ -13,10 +13,8 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.fingerprint import fingerprint
+from graft.components.resolve.preflight import check_store, check_weights_source
 from graft.components.train.recipes import train_config
-from graft.components.train.weights import check_weights
-
-UNCHANGED = "unchanged"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +58,12 @@ def resolve(
         store: Path or URI of the store; empty for none.
 
     Raises:
-        GraftError: The source or the weights can't be read, or a setting is wrong.
+        GraftError: The source or the weights can't be read, the store not written, or a setting is wrong.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
     if store:
-        storage.filesystem(store)
-    check_weights(weights)
+        check_store(store)
+    check_weights_source(weights)
     found = {
         "source": fingerprint(source),
         "weights": weights if weights in ("imagenet", "random") else fingerprint(weights),

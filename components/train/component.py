@@ -38,7 +38,7 @@ def train(
 
     with component_step("train", store, name, run_id) as record:
         given = {"optimizer": optimizer or None, "learning_rate": learning_rate or None}
-        result = run_step(Path(dataset.path), Path(model.path), weights, train_config(recipe, config, given))
+        result = run_step(Path(dataset.path), Path(model.path), weights, train_config(recipe, config, given), store)
         record.outcome = result
     model.framework = "keras"
     model.metadata.update({"selection_accuracy": result.selection_accuracy, "epochs": result.epochs})

@@ -1,5 +1,6 @@
 """Features: the frozen backbone's output for every image, computed once."""
 
+import dataclasses
 import hashlib
 from typing import Any
 
@@ -7,30 +8,73 @@ import numpy as np
 
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.images import pass_over
+from graft.components.train.config import TrainConfig
+from graft.components.train.feature_cache import FeatureCache, half
+from graft.components.train.preprocessing import VERSION
 
 Array = np.ndarray[Any, Any]
 
 
-def compute_features(dataset: Dataset, preprocessing: Any, extractor: Any) -> tuple[Array, Array]:
-    """Runs the training images through preprocessing and extractor, each once.
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The training images' features.
+
+    Attributes:
+        vectors: float32 [N, F], in the order of the index.
+        labels: int64 [N].
+        computed: How many images went through the backbone; the others' features were in the store.
+    """
+
+    vectors: Array
+    labels: Array
+    computed: int
+
+
+def kind_of_features(config: TrainConfig, weights_digest: str) -> dict[str, Any]:
+    """Returns all that an image's features depend on but the image itself.
+
+    Args:
+        config: The step's settings.
+        weights_digest: Digest of the backbone's weights.
+    """
+    return {
+        "backbone": config.backbone,
+        "weights": weights_digest,
+        "cut": config.cut,
+        "image_size": config.image_size,
+        "preprocessing": VERSION,
+        "pooling": config.head,
+        "view": "as it is",
+    }
+
+
+def compute_features(dataset: Dataset, preprocessing: Any, extractor: Any, cache: FeatureCache) -> Features:
+    """Runs the training images through preprocessing and extractor, each once in the life of the cache.
+
+    All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
 
     Args:
         dataset: The dataset.
         preprocessing: Keras model from uint8 images to the extractor's input.
         extractor: Keras model from that to a vector: backbone and pooling.
-
-    Returns:
-        float32 [N, F] features and int64 [N] labels, in the order of the index.
+        cache: Where features are looked up and kept.
     """
-    total = dataset.count(TRAIN)
-    features = np.empty((total, extractor.output.shape[1]), np.float32)
-    labels = np.empty(total, np.int64)
+    index = dataset.index(TRAIN, ["sha256", "label"])
+    sha256s, width = index["sha256"], extractor.output.shape[1]
+    features, found = cache.find(sha256s, width)
+    missing = np.flatnonzero(~found)
     done = 0
-    for outputs, batch_labels in pass_over("computing features", dataset, TRAIN, preprocessing, extractor):
-        features[done : done + len(outputs)] = outputs
-        labels[done : done + len(outputs)] = batch_labels
-        done += len(outputs)
-    return features, labels
+    if len(missing):
+        for outputs, _ in pass_over("computing features", dataset, TRAIN, preprocessing, extractor, wanted=~found):
+            rows = missing[done : done + len(outputs)]
+            features[rows] = half(outputs)
+            cache.keep([sha256s[row] for row in rows], features[rows])
+            done += len(outputs)
+        cache.flush()
+        cache.tidy(width)
+    numbers = {name: number for number, name in enumerate(dataset.classes)}
+    labels = np.array([numbers[name] for name in index["label"]], np.int64)
+    return Features(features.astype(np.float32), labels, len(missing))
 
 
 def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:

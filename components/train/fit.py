@@ -1,6 +1,7 @@
 """Fitting the head on features."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,34 +41,40 @@ def fit_head(head: Any, vectors: Any, labels: Any, aside: Any, config: TrainConf
         logs: Directory for the TensorBoard logs.
 
     Raises:
-        GraftError: The loss became NaN or infinite.
+        GraftError: There are fewer images than a batch takes, or the loss became NaN or infinite.
     """
     import keras
 
-    compile_head(head, config, classes)
+    images = int((~aside).sum())
+    if config.batch_size > images:
+        raise GraftError(
+            f"batch_size {config.batch_size} is more than the {images} images to train on: lower it, or add images."
+        )
+    compile_head(head, config, classes, images)
+    targets = labels if classes == 2 else keras.utils.to_categorical(labels, classes)
     best = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
-    reached = _stop_at(config.stop_at_accuracy, best)
+    reached, broken = _stop_at(config.stop_at_accuracy, best), _stop_at_nan()
     with progress("training the head (epochs)", config.epochs) as advance:
         history = head.fit(
             vectors[~aside],
-            labels[~aside],
-            validation_data=(vectors[aside], labels[aside]),
+            targets[~aside],
+            validation_data=(vectors[aside], targets[aside]),
+            class_weight=_class_weights(labels[~aside], classes) if config.class_weights else None,
             batch_size=config.batch_size,
             epochs=config.epochs,
             verbose=0,
             callbacks=[
                 best,
                 reached,
-                keras.callbacks.TerminateOnNaN(),
+                broken,
                 keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1)),
                 keras.callbacks.TensorBoard(str(logs), write_graph=False),
             ],
         ).history
     losses = history.get("val_loss", [])
-    if len(losses) < len(history["loss"]) or any(loss != loss for loss in (*losses, *history["loss"])):
-        raise GraftError(
-            f"The loss became NaN in epoch {len(history['loss'])}: lower the learning rate ({config.learning_rate:g})."
-        )
+    if broken.where or not all(map(math.isfinite, losses)):
+        where = broken.where or f"epoch {len(losses)}, on the images set aside"
+        raise GraftError(f"The loss became NaN in {where}: lower the learning rate ({config.learning_rate:g}).")
     names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "selection_loss", "val_accuracy": "selection_accuracy"}
     epochs = [{new: float(history[old][epoch]) for old, new in names.items()} for epoch in range(len(losses))]
     best_epoch = best.best_epoch
@@ -79,6 +86,30 @@ def fit_head(head: Any, vectors: Any, labels: Any, aside: Any, config: TrainConf
         else "all asked for"
     )
     return Fitted(epochs, best_epoch + 1, epochs[best_epoch]["selection_accuracy"], stopped)
+
+
+def _class_weights(labels: Any, classes: int) -> dict[int, float]:
+    """Returns the weight of each class that makes them count alike: as scikit-learn's "balanced" has it."""
+    return {label: len(labels) / (classes * max(int((labels == label).sum()), 1)) for label in range(classes)}
+
+
+def _stop_at_nan() -> Any:
+    """Returns a callback that stops at the step in which the loss is no finite number any more, and says which it was."""
+    import keras
+
+    class StopAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
+        where = ""
+        _epoch = 0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self._epoch = epoch
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+            if not math.isfinite(logs["loss"]):
+                self.where = f"epoch {self._epoch + 1}, step {batch + 1}"
+                self.model.stop_training = True
+
+    return StopAtNaN()
 
 
 def _stop_at(accuracy: float, best: Any) -> Any:

@@ -1,8 +1,9 @@
 """The head: what is trained on the backbone's features."""
 
+import math
 from typing import Any
 
-from graft.components.train.config import Head, TrainConfig
+from graft.components.train.config import Head, Optimizer, TrainConfig
 
 DENSE_UNITS = 1024
 _SMALLEST_VARIANCE = 1e-3  # of the features' mean variance
@@ -57,14 +58,30 @@ def _standardize(features: Any) -> Any:
     )
 
 
-def compile_head(head: Any, config: TrainConfig, classes: int) -> None:
-    """Sets optimizer, loss and accuracy: binary cross-entropy for two classes, else sparse categorical cross-entropy."""
+def compile_head(head: Any, config: TrainConfig, classes: int, images: int) -> None:
+    """Sets optimizer, loss and accuracy: binary cross-entropy for two classes, else categorical cross-entropy.
+
+    Args:
+        head: The head.
+        config: The step's settings.
+        classes: How many classes there are; labels of more than two are one-hot, as label smoothing wants them.
+        images: How many images it trains on, for the length of a schedule.
+    """
     import keras
 
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * math.ceil(images / config.batch_size))
+    optimizers: dict[Optimizer, Any] = {
+        "adagrad": keras.optimizers.Adagrad,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    loss = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
     head.compile(
-        optimizer=keras.optimizers.get(
-            {"class_name": config.optimizer, "config": {"learning_rate": config.learning_rate}}
-        ),
-        loss="binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy",
+        optimizer=optimizers[config.optimizer](learning_rate=rate),
+        loss=loss(label_smoothing=config.label_smoothing),
         metrics=["accuracy"],
     )

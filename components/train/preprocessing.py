@@ -5,6 +5,9 @@ from typing import Any
 from graft.components.common.model import PREPROCESSING
 from graft.components.train.backbone import PIXEL_OFFSET, PIXEL_SCALE
 
+VERSION = "scaled to [-1, 1], resized bilinearly without antialiasing"
+"""What the preprocessing does, for the key of cached features: whoever changes the layers changes this text."""
+
 
 def build_preprocessing(image_size: int) -> Any:
     """Returns the preprocessing as a Keras model from uint8 [N, H, W, 3] to float32 [N, image_size, image_size, 3].

@@ -33,7 +33,7 @@ def check_weights(weights: str) -> None:
     shown = storage.redact(weights)
     storage.info(weights)
     fs, path = storage.filesystem(weights)
-    with fs.open(path, "rb") as file:
+    with storage.access(weights), fs.open(path, "rb") as file:
         if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
             raise GraftError(
                 f"{shown} is not a Keras weights file (HDF5): name a .h5 or .weights.h5 file, imagenet or random."

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
+from graft.components.common.model import load_model
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
@@ -61,9 +63,67 @@ def test_training_record_tells_everything(chain, dataset):
     assert list((chain / "model" / "tensorboard").rglob("events.out.tfevents.*"))
 
 
+def weights(folder):
+    return [weight.numpy() for weight in load_model(folder).weights]
+
+
+def assert_same_model(one, other):
+    assert record(one, "training.json")["history"] == record(other, "training.json")["history"]
+    assert all((a == b).all() for a, b in zip(weights(one), weights(other), strict=True))
+
+
 def test_the_same_seed_gives_the_same_model(chain, dataset, tmp_path):
     train(dataset, tmp_path / "again", "random", QUICK)
-    assert record(tmp_path / "again", "training.json")["history"] == record(chain / "model", "training.json")["history"]
+    assert_same_model(chain / "model", tmp_path / "again")
+    train(dataset, tmp_path / "other", "random", dataclasses.replace(QUICK, seed=1))
+    assert record(tmp_path / "other", "training.json")["history"] != record(chain / "model", "training.json")["history"]
+
+
+def test_kept_features_give_the_same_model_without_a_pass(chain, dataset, tmp_path):
+    store = str(tmp_path / "store")
+    assert train(dataset, tmp_path / "cold", "random", QUICK, store).computed == 40
+    assert train(dataset, tmp_path / "warm", "random", QUICK, store).computed == 0
+    assert_same_model(tmp_path / "cold", tmp_path / "warm")
+    assert_same_model(tmp_path / "warm", chain / "model")
+    assert record(tmp_path / "warm", "training.json")["features"] == {"computed": 0, "cached": 40}
+    # Another cut, size or head is another feature.
+    for change in ({"cut": "mixed1"}, {"image_size": 80}, {"head": "flatten-dense"}):
+        config = dataclasses.replace(QUICK, epochs=1, **change)
+        assert train(dataset, tmp_path / str(change), "random", config, store).computed == 40
+
+
+def test_a_grown_dataset_computes_its_new_images_alone(dataset, tmp_path):
+    store, pictures = str(tmp_path / "store"), tmp_path / "pictures"
+    train(dataset, tmp_path / "before", "random", QUICK, store)
+    shutil.copytree(dataset.parent / "pictures", pictures)
+    draw_sample(tmp_path / "more", images=60, seed=1)
+    for name in ("cats", "dogs"):
+        for number, path in enumerate(sorted((tmp_path / "more" / "train" / name).iterdir())[:3]):
+            shutil.copy(path, pictures / "train" / name / f"0-new-{number}{path.suffix}")
+    ingest(str(pictures), tmp_path / "grown")
+    assert train(tmp_path / "grown", tmp_path / "warm", "random", QUICK, store).computed == 6
+    train(tmp_path / "grown", tmp_path / "cold", "random", QUICK)
+    assert_same_model(tmp_path / "cold", tmp_path / "warm")
+
+
+def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):
+    killed = f"""
+import os, pathlib, signal
+from graft.components.train import feature_cache
+from graft.components.train.config import TrainConfig
+from graft.components.train.train import train
+feature_cache.PACK_SECONDS = 0
+write = feature_cache.FeatureCache._write
+def write_and_die(self, *arguments):
+    write(self, *arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+feature_cache.FeatureCache._write = write_and_die
+train(pathlib.Path({str(dataset)!r}), pathlib.Path({str(tmp_path / "model")!r}), "random",
+      TrainConfig(**{dataclasses.asdict(QUICK)!r}), {str(tmp_path / "store")!r})
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    assert train(dataset, tmp_path / "model", "random", QUICK, str(tmp_path / "store")).computed == 8
+    assert_same_model(tmp_path / "model", chain / "model")
 
 
 def test_evaluation_is_of_the_validation_images_one_row_each(chain, dataset):
@@ -140,11 +200,40 @@ def test_a_damaged_shard_is_refused(dataset, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_a_damaged_index_is_refused(dataset, tmp_path):
+    damaged = tmp_path / "dataset"
+    shutil.copytree(dataset, damaged)
+    (damaged / "index.parquet").write_bytes((damaged / "index.parquet").read_bytes()[:200])
+    with pytest.raises(GraftError, match=r"index\.parquet is damaged .* ingest it again"):
+        train(damaged, tmp_path / "model", "random", QUICK)
+
+
+def test_one_image_a_class_is_too_few_to_choose_weights(tmp_path):
+    draw_sample(tmp_path / "pictures", images=60)
+    for name in ("cats", "dogs"):
+        for path in sorted((tmp_path / "pictures" / "train" / name).iterdir())[1:]:
+            path.unlink()
+    ingest(str(tmp_path / "pictures"), tmp_path / "dataset")
+    with pytest.raises(GraftError, match="each class needs two training images"):
+        train(tmp_path / "dataset", tmp_path / "model", "random", QUICK)
+
+
 def test_an_unknown_layer_is_refused_with_the_known_ones(dataset, tmp_path):
     with pytest.raises(
         GraftError, match=r"no layer 'mixed77' to cut at: the blocks are mixed0, .*mixed10.* mean mixed7"
     ):
         train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, cut="mixed77"))
+
+
+def test_what_can_t_be_trained_is_refused_in_one_sentence(dataset, tmp_path):
+    for changes, said in (
+        ({"head": "flatten-dense", "cut": "mixed10"}, "At 75 px the cut 'mixed10' leaves a map of 1×1"),
+        ({"batch_size": 64}, "batch_size 64 is more than the 36 images to train on"),
+        ({"learning_rate": 1e38}, "The loss became NaN in epoch 1, step "),
+    ):
+        with pytest.raises(GraftError, match=said):
+            train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, **changes))
+        assert not (tmp_path / "model").exists()
 
 
 def test_flatten_dense_head_and_a_wanted_accuracy(dataset, tmp_path):

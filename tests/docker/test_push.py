@@ -13,6 +13,10 @@ import pytest
 from docker_tools import docker
 from support import ROOT, skip
 
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster.digests import pinned_images
+from graft.pipelines.cluster.profile import Images, Profile
+
 pytestmark = pytest.mark.docker
 
 
@@ -68,6 +72,17 @@ def test_digests_are_written_and_can_be_pulled(registry, small, tmp_path):
     docker("rmi", "--force", small, f"{registry}/graft-test:0.1.0-cpu")
     docker("pull", reference)
     docker("rmi", "--force", reference)
+
+
+def test_a_tag_is_resolved_to_its_digest_when_compiling(registry, small, tmp_path):
+    output = tmp_path / "images.json"
+    assert push(registry, output, small).returncode == 0
+    reference = json.loads(output.read_text())["cpu"]
+    tagged = Profile(images=Images(cpu=f"{registry}/graft-test:0.1.0-cpu"))
+    assert pinned_images(tagged, None, allow_tag=False).cpu == reference
+    with pytest.raises(GraftError, match=r"is a tag, which can be moved.*Its digest can't be had"):
+        pinned_images(Profile(images=Images(cpu=f"{registry}/graft-test:other")), None, allow_tag=False)
+    docker("rmi", "--force", f"{registry}/graft-test:0.1.0-cpu")
 
 
 def test_a_registry_that_does_not_answer_leaves_no_file(small, tmp_path):

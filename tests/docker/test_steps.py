@@ -15,7 +15,7 @@ from docker_tools import GRAFT, UNPRIVILEGED, docker
 from graft.pipelines.sample import draw_sample
 
 pytestmark = pytest.mark.docker
-QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3}}'
+QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20}}'
 
 
 def run(folder, *arguments, command=(GRAFT, "run", "--json", "--runner", "docker", "--network", "none")):

@@ -17,12 +17,25 @@ def graft(*arguments, **options):
     return subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
 
 
-@pytest.mark.parametrize("command", ["resolve", "ingest", "train", "evaluate", "gate", "export", "sample", "run"])
+STEPS = ["resolve", "ingest", "train", "evaluate", "gate", "export"]
+COMMANDS = [*STEPS, "layers", "sample", "run", "compile", "submit", "status", "cancel"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command):
     result = graft(command, "--help")
     assert result.returncode == 0
     assert "default:" in result.stdout or "required" in result.stdout
     assert command in graft("--help").stdout
+
+
+def test_layers_lists_the_cuts_at_a_size():
+    lines = graft("layers").stdout.splitlines()
+    assert [line.split() for line in lines if "mixed7 " in line] == [["mixed7", "7×7×768", "8,975,264"]]
+    assert lines[-1].split() == ["mixed10", "3×3×2048", "21,802,784"]
+    assert len(graft("layers", "--every", "--image-size", "299").stdout.splitlines()) > 300
+    refused = graft("layers", "--image-size", "74")
+    assert (refused.returncode, "greater than or equal to 75" in refused.stderr) == (2, True)
 
 
 def test_options_come_from_the_dataclasses():
@@ -31,16 +44,20 @@ def test_options_come_from_the_dataclasses():
     assert "[default: 0.001, unless the recipe says otherwise]" in shown
 
 
-def test_help_imports_neither_tensorflow_nor_kfp():
-    code = """
+@pytest.mark.parametrize("command", ["train", "run", "submit", "schedules"])
+def test_help_imports_neither_tensorflow_nor_kfp(command):
+    code = (
+        f"COMMAND = {command!r}"
+        + """
 import sys
 from graft.pipelines import cli
 try:
-    cli.app(["train", "--help"])
+    cli.app([COMMAND, "--help"])
 except SystemExit:
     pass
-assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy"} & set(sys.modules), sys.modules.keys()
+assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy", "yaml", "cronsim", "google.auth"} & set(sys.modules), sys.modules.keys()
 """
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from graft.components.common.runs import STEPS
+from graft.components.common.errors import GraftError
 from graft.pipelines import defaults
-from graft.pipelines.local import RunResult, _failure, _refuse_python3
+from graft.pipelines.local import _refuse_python3
 from graft.pipelines.sample import draw_sample
 
 GRAFT = Path(sys.executable).with_name("graft")
-QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3}}'
+QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 16}}'
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +80,6 @@ def test_a_missing_source_fails_in_seconds_and_never_falls_back(tmp_path):
     assert not (tmp_path / "runs" / "sample").exists()
 
 
-def test_success_is_read_from_the_records_not_from_the_runner():
-    ended = {"status": "succeeded"}
-    assert (_failure({"resolve": ended, "ingest": ended}, None) or "").startswith("train: ended without a word")
-    # A killed step leaves no record, and the next one stumbles over what it left.
-    later = {"resolve": ended, "ingest": ended, "evaluate": {"status": "failed", "summary": "no model"}}
-    assert (_failure(later, None) or "").startswith("train: ended without a word")
-    assert _failure({**later, "train": {"status": "failed", "summary": "no room"}}, None) == "train: no room"
-    assert _failure(dict.fromkeys(STEPS, ended), None) is None
-    assert _failure(dict.fromkeys(STEPS, ended), "an exit task failed") == "an exit task failed"
-    assert RunResult(Path(), {}, 0.0, "why").content()["status"] == "failed"
-
-
 def test_paths_that_kfp_would_rewrite_are_refused():
     with pytest.raises(Exception, match="contains 'python3'"):
         _refuse_python3("/usr/lib/python3/pictures")
@@ -107,6 +95,15 @@ def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, mo
     assert len(list((tmp_path / "sample").rglob("*.jpg"))) >= 600
     assert "running on drawn pictures" in caplog.text
     assert len([record for record in caplog.records if record.name == "graft"]) >= 1
+
+
+def test_a_folder_that_is_somebody_s_is_never_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample" / "precious.jpg").write_bytes(b"precious")
+    with pytest.raises(GraftError):
+        defaults.choose_inputs("", "", "", tmp_path / "sample")
+    assert (tmp_path / "sample" / "precious.jpg").read_bytes() == b"precious"
 
 
 def test_named_inputs_are_never_replaced(tmp_path, monkeypatch):

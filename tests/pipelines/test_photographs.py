@@ -1,15 +1,21 @@
 """The whole pipeline on the real photographs with pretrained weights, as `make run` runs it."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from graft.components.common.dataset import Dataset
+from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
+from graft.components.train import features
+from graft.components.train.feature_cache import FeatureCache
+from graft.components.train.train import train
 
 pytestmark = [pytest.mark.photographs, pytest.mark.slow]
 GRAFT = Path(sys.executable).with_name("graft")
@@ -68,3 +74,27 @@ def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path
     for name in ("folder", "photos.tar.gz"):
         ingest(str(tmp_path / name), tmp_path / f"from {name}")
         assert Dataset.load(tmp_path / f"from {name}").digest == finished["dataset"]["digest"]
+
+
+def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_path, monkeypatch):
+    dataset = Path(finished["steps"]["ingest"]["output"])
+    monkeypatch.setattr(features, "half", lambda computed: computed)
+    monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)
+    train(dataset, tmp_path / "model", str(pretrained))
+    exact = evaluate(tmp_path / "model", dataset, tmp_path / "evaluation").metrics["accuracy"]
+    assert finished["accuracy"] == pytest.approx(exact, abs=0.002)
+
+
+def find_nothing_in_float32(self, sha256s, width):
+    return np.empty((len(sha256s), width), np.float32), np.zeros(len(sha256s), bool)
+
+
+def test_training_again_computes_nothing_again(finished, pretrained, tmp_path):
+    dataset, store = Path(finished["steps"]["ingest"]["output"]), tmp_path / "store"
+    run = Path(finished["export"]).parents[2]
+    shutil.copytree(run.parent / "store" / "features", store / "features")
+    result = train(dataset, tmp_path / "model", str(pretrained), store=str(store))
+    assert result.computed == 0
+    (trained,) = run.glob("*/train/*/training.json")
+    first, again = (json.loads(path.read_text()) for path in (trained, tmp_path / "model" / "training.json"))
+    assert first["history"] == again["history"]

@@ -4,14 +4,13 @@ import pytest
 import yaml
 from kfp import compiler, dsl
 
-from graft.pipelines.docs import _COMPONENTS, _FOLDER, readme_text
-from graft.pipelines.training import build_pipeline
+from graft.pipelines.training import build_pipeline, on_image
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
     path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
-    compiler.Compiler().compile(build_pipeline(image="registry.example/graft@sha256:" + "0" * 64), str(path))
+    compiler.Compiler().compile(build_pipeline(on_image("registry.example/graft@sha256:" + "0" * 64)), str(path))
     return yaml.safe_load(path.read_text())
 
 
@@ -59,8 +58,3 @@ def test_all_steps_run_in_the_image_given_and_install_nothing(spec):
 def test_the_run_is_named_by_the_backend_unless_told_otherwise(spec):
     given = steps(spec)["train"]["inputs"]["parameters"]["run_id"]
     assert given["runtimeValue"]["constant"] == str(dsl.PIPELINE_JOB_ID_PLACEHOLDER)
-
-
-@pytest.mark.parametrize("step", _COMPONENTS)
-def test_readme_tables_are_up_to_date(step):
-    assert (_FOLDER / step / "README.md").read_text() == readme_text(step), "run `make format`"

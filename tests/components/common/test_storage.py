@@ -4,6 +4,7 @@ import os
 
 import fsspec
 import pytest
+from web import web_server
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
@@ -49,6 +50,12 @@ def test_fetch_leaves_local_files_where_they_are_and_downloads_others(tmp_path):
     fsspec.filesystem("memory").pipe("memory://test-storage/b", b"there")
     fetched = storage.fetch("memory://test-storage/b", tmp_path)
     assert fetched.parent == tmp_path and fetched.read_bytes() == b"there"
+
+
+def test_a_presigned_url_leaves_no_trace_in_the_name_of_its_download(tmp_path):
+    with web_server(lambda *request: (200, {"some": "content"})) as web:
+        fetched = storage.fetch(f"{web.url}/weights.h5?signature=secret{'x' * 300}/y", tmp_path)
+    assert (fetched.name, fetched.read_bytes()) == ("weights.h5", b'{"some": "content"}')
 
 
 def test_walk(tmp_path):

@@ -3,11 +3,16 @@
 import pytest
 from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
 
+from graft.components.common.errors import GraftError
 from graft.components.ingest.ingest import ingest
 
 
 @pytest.mark.parametrize(
-    ("folder", "split"), [("validation", "validation"), ("val", "validation"), ("test", "test"), ("VAL", "validation")]
+    ("folder", "split"),
+    [
+        *(("validation", "validation"), ("val", "validation"), ("valid", "validation")),
+        *(("test", "test"), ("VAL", "validation")),
+    ],
 )
 @pytest.mark.parametrize("deeper", ["", "photographs/"])
 def test_splits_of_the_source_are_kept(tmp_path, folder, split, deeper):
@@ -22,6 +27,12 @@ def test_three_splits(tmp_path):
     files = image_files(*(f"{split}/{name}" for split in ("train", "val", "test") for name in "ab"), images=1)
     result = ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset")
     assert list(result.counts) == ["train", "validation", "test"]
+
+
+def test_a_split_under_another_name_is_refused_and_not_passed_over(tmp_path):
+    files = image_files(*(f"{part}/{name}" for part in ("train", "holdout") for name in ("dogs", "cats")))
+    with pytest.raises(GraftError, match="holdout/ beside train/ has the class folder cats, but is no split"):
+        ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset")
 
 
 def test_stray_files_are_passed_over(tmp_path):

@@ -1,0 +1,62 @@
+"""How a run ended, told from its steps' records alone: what backends report can be wrong, and says too little."""
+
+import dataclasses
+from enum import StrEnum
+from typing import Any
+
+from graft.components.common.errors import GateFailedError
+from graft.components.common.runs import STEPS
+
+UNCHANGED = "unchanged"
+"""What resolve returns in place of a digest where there is nothing new to train on."""
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    GATE_FAILED = "gate failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def good(self) -> bool:
+        """Whether nobody has to look."""
+        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """How a run ended, and why.
+
+    Attributes:
+        outcome: How it ended.
+        reason: Why, in one sentence that names the step.
+        accuracy: Accuracy on the evaluated split; None if the run did not get there.
+    """
+
+    outcome: Outcome
+    reason: str
+    accuracy: float | None = None
+
+
+def judge(records: dict[str, dict[str, Any]]) -> Verdict:
+    """Tells how a run that is over ended.
+
+    Args:
+        records: Its records, by step, as `read_run` returns them.
+    """
+    outcomes = {step: record["outcome"] or {} for step, record in records.items()}
+    accuracy = outcomes.get("evaluate", {}).get("metrics", {}).get("accuracy")
+    for step in STEPS:
+        if step not in records:
+            reason = f"{step}: ended without a word; it was killed, ran out of memory or never started: see its log"
+            return Verdict(Outcome.FAILED, reason, accuracy)
+        reason = f"{step}: {records[step]['summary']}"
+        if records[step]["status"] != "succeeded":
+            at_the_gate = records[step]["error"] == GateFailedError.__name__
+            return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy)
+        if step == "resolve" and outcomes[step].get("digest") == UNCHANGED:
+            return Verdict(Outcome.UNCHANGED, reason)
+    return Verdict(Outcome.SUCCEEDED, reason, accuracy)

@@ -1,0 +1,166 @@
+"""What Kubeflow and Vertex have in common, as far as Graft uses them."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster.triggers import Trigger
+
+log = logging.getLogger("graft")
+
+Result = TypeVar("Result")
+
+RETRY_SECONDS = 60.0
+SECONDS = 30.0
+
+
+class State(StrEnum):
+    """The state of a run or of one of its steps."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether it can't change any more."""
+        return self not in (State.PENDING, State.RUNNING, State.CANCELLING)
+
+
+class LostContactError(GraftError):
+    """The backend can't be reached, which says nothing about the runs there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """A compiled pipeline.
+
+    Attributes:
+        path: The YAML file.
+        name: Its name, the same for the same content.
+    """
+
+    path: Path
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterRun:
+    """A run, as its backend sees it.
+
+    Attributes:
+        run: Its identifier.
+        link: Address of its page.
+        state: Its state.
+        steps: State of each of its steps that the backend has begun.
+        store: The store that it was started with.
+        name: The model's name that it was started with.
+        error: What the backend says went wrong; empty if nothing.
+    """
+
+    run: str
+    link: str
+    state: State
+    steps: dict[str, State]
+    store: str
+    name: str
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A schedule, as its backend sees it.
+
+    Attributes:
+        name: The user's name for it.
+        identifier: The backend's.
+        trigger: When it fires, in words.
+        active: Whether it fires.
+        created: When it was made, as ISO 8601 text.
+        content: Digest of pipeline, parameters and trigger, by which an unchanged schedule is known; empty if unknown.
+    """
+
+    name: str
+    identifier: str
+    trigger: str
+    active: bool
+    created: str
+    content: str = ""
+
+
+class Backend(Protocol):
+    """Where pipelines run. Every method raises GraftError with one sentence, and LostContactError where it can't be reached."""
+
+    def submit(self, package: Package, parameters: dict[str, Any], title: str) -> ClusterRun:
+        """Starts a run of a pipeline, which is uploaded if it isn't there. The title, unique, tells a lost answer's run."""
+
+    def run(self, run: str) -> ClusterRun:
+        """Returns a run."""
+
+    def cancel(self, run: str) -> None:
+        """Asks for a run to be stopped."""
+
+    def schedules(self) -> list[Schedule]:
+        """Returns all schedules that Graft made, the newest first."""
+
+    def create_schedule(
+        self, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger, content: str
+    ) -> Schedule:
+        """Makes a schedule, whatever others of the same name there are."""
+
+    def set_active(self, schedule: Schedule, active: bool) -> None:
+        """Pauses or resumes a schedule; what was missed meanwhile is not made up for."""
+
+    def delete_schedule(self, schedule: Schedule) -> None:
+        """Removes a schedule."""
+
+    def run_now(self, schedule: Schedule, title: str) -> ClusterRun:
+        """Starts a run as the schedule would."""
+
+
+@contextlib.contextmanager
+def described(what: str, explain: Callable[[str, Exception], GraftError | None]) -> Iterator[None]:
+    """Turns what a client library raises into one sentence.
+
+    Args:
+        what: What was being done, for the sentence.
+        explain: Returns the error to raise instead, or None for what it doesn't know.
+
+    Raises:
+        GraftError: As `explain` says.
+    """
+    try:
+        yield
+    except Exception as error:
+        explained = explain(what, error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def persistently(call: Callable[[], Result], passing: Callable[[BaseException], bool]) -> Result:
+    """Calls a backend, again and again for up to a minute while it is only overloaded or out of reach.
+
+    Args:
+        call: The call; it must not matter that it is made twice.
+        passing: Whether an error may pass.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(passing),
+        stop=stop_after_delay(RETRY_SECONDS),
+        wait=wait_exponential_jitter(initial=0.5, max=10),
+        before_sleep=before_sleep_log(log, logging.DEBUG),
+        reraise=True,
+    )
+    return retrying(call)

@@ -1,0 +1,102 @@
+"""Compiling the pipeline, or one component, for a target."""
+
+import copy
+import hashlib
+import importlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl
+
+from graft.pipelines.cluster.placement import Placement
+from graft.pipelines.cluster.profile import Images, Profile
+from graft.pipelines.cluster.target import Target
+from graft.pipelines.training import Surroundings, build_pipeline
+
+# What the target calls a run is what its steps' records are filed under, so that whoever submitted it finds them.
+_RUN = {"kubeflow": dsl.PIPELINE_JOB_ID_PLACEHOLDER, "vertex": dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER}
+
+
+def compile_pipeline(profile: Profile, images: Images, target: Target, output: Path) -> None:
+    """Compiles the pipeline for a target. The same profile and code give the same bytes.
+
+    Args:
+        profile: The profile.
+        images: The images, by digest.
+        target: The target.
+        output: The YAML file to write: for kubeflow two documents, for vertex one.
+
+    Raises:
+        GraftError: The profile asks for what the target can't do.
+    """
+    place = Placement(profile, images, target)
+    told = profile.notification
+    around = Surroundings(
+        run=str(_RUN[target]),
+        store=profile.store,
+        pipeline_root=profile.pipeline_root or None,
+        link=run_link(profile, target, "{run}"),
+        webhook_secret=told.secret_manager if told else "",
+        webhook_format=told.format if told else "json",
+    )
+    _write(build_pipeline(place, around), output)
+
+
+def compile_component(step: str, profile: Profile, images: Images, target: Target, output: Path) -> None:
+    """Compiles one step as a component, for pipelines of the user's own, which give it its CPU, memory and GPU.
+
+    Args:
+        step: The step.
+        profile: The profile.
+        images: The images, by digest.
+        target: The target.
+        output: The YAML file to write.
+
+    Raises:
+        GraftError: The profile asks for what the target can't do.
+    """
+    place = Placement(profile, images, target)
+    module = importlib.import_module(f"graft.components.{step}.component")
+    component = copy.copy(getattr(module, step))
+    component.component_spec = copy.deepcopy(component.component_spec)
+    component.component_spec.implementation.container.image = place.image(step)
+    _write(component, output)
+
+
+def run_link(profile: Profile, target: Target, run: str) -> str:
+    """Returns the address of a run's page, or nothing where the profile doesn't tell.
+
+    Args:
+        profile: The profile.
+        target: The target.
+        run: The run's identifier.
+    """
+    if target == "kubeflow":
+        endpoint = profile.kubeflow.endpoint.rstrip("/")
+        return f"{endpoint}/#/runs/details/{run}" if endpoint else ""
+    where = profile.vertex
+    if not (where.project and where.location):
+        return ""
+    return (
+        f"https://console.cloud.google.com/vertex-ai/pipelines/locations/{where.location}/runs/{run}"
+        f"?project={where.project}"
+    )
+
+
+def content_name(package: Path) -> str:
+    """Returns a name for a compiled pipeline that is the same for the same content.
+
+    Args:
+        package: The compiled YAML.
+    """
+    return f"graft-{hashlib.sha256(package.read_bytes()).hexdigest()[:16]}"
+
+
+def _write(pipeline: Any, output: Path) -> None:
+    """Compiles to a temporary file first, so that the output is either whole or as it was."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        temporary = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(temporary))
+        temporary.replace(output)

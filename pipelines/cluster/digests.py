@@ -1,0 +1,67 @@
+"""Images by digest: a tag can be moved afterwards, which would change a schedule's code without a trace."""
+
+import contextlib
+import logging
+import re
+from pathlib import Path
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster.profile import Images, Profile, read_images
+
+log = logging.getLogger("graft")
+
+_REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?", re.ASCII)
+
+
+def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Images:
+    """Returns the images that a profile uses, each by digest.
+
+    Args:
+        profile: The profile.
+        path: Its file; None for the default one.
+        allow_tag: Leave tags as they are, for development.
+
+    Raises:
+        GraftError: An image is missing, no image reference, or a tag whose digest no registry tells.
+    """
+    images = read_images(profile, path)
+    if profile.gpu and not images.gpu:
+        raise GraftError(
+            "images.gpu: the profile asks for a GPU, but names no GPU image: build it by `make image-gpu` and push it."
+        )
+    used = {"cpu": images.cpu, **({"gpu": images.gpu} if profile.gpu else {})}
+    return Images(**{name: _checked(name, image, allow_tag) for name, image in used.items()})
+
+
+def _checked(name: str, image: str, allow_tag: bool) -> str:
+    if not _REFERENCE.fullmatch(image):
+        raise GraftError(f"images.{name}: {image!r} is no image: write it like REGISTRY/graft@sha256:….")
+    return image if allow_tag else _pinned(name, image)
+
+
+def _pinned(name: str, image: str) -> str:
+    if "@sha256:" in image:
+        return image
+    refusal = (
+        f"images.{name}: {image} is a tag, which can be moved: name the digest, as `make push` writes it to images.json, "
+        "or use --allow-tag for development"
+    )
+    registry = image.partition("/")[0]
+    if not ("/" in image and ("." in registry or ":" in registry or registry == "localhost")):
+        raise GraftError(f"{refusal}.")
+    digest = _ask_registry(image, refusal)
+    repository = re.sub(r":[\w][\w.-]*$", "", image)
+    log.info("%s is %s@%s", image, repository, digest)
+    return f"{repository}@{digest}"
+
+
+def _ask_registry(image: str, refusal: str) -> str:
+    """Asks an image's registry for the digest of its tag, by the Docker Engine, which knows how to log in there."""
+    import docker
+
+    try:
+        with contextlib.closing(docker.from_env()) as client:
+            return str(client.images.get_registry_data(image).id)
+    except docker.errors.DockerException as error:
+        reason = getattr(error, "explanation", None) or str(error)
+        raise GraftError(f"{refusal}. Its digest can't be had: {reason}") from error

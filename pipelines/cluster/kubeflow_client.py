@@ -1,0 +1,171 @@
+"""Talking to the API of Kubeflow Pipelines: who the user is, time limits, attempts, and errors in one sentence."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import kfp_server_api as api
+import urllib3
+from kfp.client import Client
+from kfp.client.token_credentials_base import TokenCredentialsBase
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster import backend
+from graft.pipelines.cluster.access import Access, in_cluster, pod_token
+from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+
+IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
+_PASSING = (429, 500, 502, 503, 504)
+
+
+class _Token(TokenCredentialsBase):  # type: ignore[misc]
+    """Asks for the bearer token with every request, so that one that is renewed meanwhile is used."""
+
+    def __init__(self, source: Callable[[], str]) -> None:
+        self._source = source
+
+    def refresh_api_key_hook(self, config: Any) -> None:
+        config.api_key["authorization"] = self._source()
+
+
+class KubeflowClient:
+    """The services of kfp's client.
+
+    Args:
+        endpoint: Address of the API; empty in a pod of the cluster.
+        access: Who the user is there.
+
+    Attributes:
+        endpoint: The address.
+        services: kfp's client, whose `runs`, `pipelines`, … are the generated services.
+
+    Raises:
+        GraftError: No endpoint is known, or who the user is can't be told.
+    """
+
+    def __init__(self, endpoint: str, access: Access) -> None:
+        source = access.token_source()
+        credentials: Any = _Token(source) if source else None
+        if not endpoint:
+            if not in_cluster():
+                raise GraftError(
+                    "Where is Kubeflow Pipelines? Name it with --endpoint, KF_PIPELINES_ENDPOINT or kubeflow.endpoint in the profile."
+                )
+            endpoint, credentials = IN_CLUSTER, credentials or pod_token()
+        if not endpoint.startswith(("http://", "https://")):
+            raise GraftError(f"--endpoint {endpoint}: write it with https:// in front.")
+        self.endpoint = endpoint.rstrip("/")
+        # urllib3 would log a line for each of its own attempts.
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="This client only works with", category=FutureWarning)
+            # With a namespace, whatever it is, the client doesn't ask the server for one; Graft passes its own with each call.
+            self.services = Client(
+                self.endpoint, namespace="unused", credentials=credentials, cookies=access.cookies() or ""
+            )
+
+    def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes one request, with a time limit.
+
+        Args:
+            method: A method of a generated service.
+            *arguments: Its arguments.
+            **options: Its keyword arguments.
+        """
+        return method(*arguments, **options, _request_timeout=(backend.SECONDS, backend.SECONDS))
+
+    def call(self, what: str, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes a request, again while the server is only overloaded or out of reach.
+
+        Args:
+            what: What it is about, for messages.
+            method: A method of a generated service.
+            *arguments: Its arguments.
+            **options: Its keyword arguments.
+        """
+        return self.insist(what, lambda: self.ask(method, *arguments, **options))
+
+    def insist(self, what: str, call: Callable[[], Result]) -> Result:
+        """Makes requests, again while the server is only overloaded or out of reach.
+
+        Args:
+            what: What they are about, for messages.
+            call: The requests; it must not matter that they are made twice.
+
+        Raises:
+            LostContactError: The server stays out of reach or out of order.
+            GraftError: It refuses.
+        """
+        with described(what, self.explain):
+            return persistently(call, _may_pass)
+
+    def find_or_make(self, what: str, find: Callable[[], Result | None], make: Callable[[], Result]) -> Result:
+        """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now.
+
+        Args:
+            what: What it is, for messages.
+            find: Returns it, or None where there is none.
+            make: Makes and returns it.
+        """
+
+        def once() -> Result:
+            if found := find():
+                return found
+            try:
+                return make()
+            except api.ApiException as error:
+                if error.status == 409 and (found := find()):
+                    return found
+                raise
+
+        return self.insist(what, once)
+
+    def explain(self, what: str, error: Exception) -> GraftError | None:
+        """Words what the client raises.
+
+        Args:
+            what: What the request was about.
+            error: The exception.
+        """
+        if isinstance(error, urllib3.exceptions.HTTPError):
+            return LostContactError(f"Kubeflow Pipelines at {self.endpoint} can't be reached ({type(error).__name__}).")
+        if not isinstance(error, api.ApiException):
+            return None
+        said = _message(error)
+        if error.status in _PASSING:
+            return LostContactError(
+                f"Kubeflow Pipelines at {self.endpoint} is out of order (HTTP {error.status}: {said})."
+            )
+        remedy = {
+            400: "correct it and try again; where there are several users, --namespace is needed",
+            401: "log in: pass a --token-file or --cookie-file, --iap-client-id or --google",
+            403: "ask for the right to do that in the namespace",
+            404: "check the name and the endpoint",
+        }.get(error.status, "correct it and try again")
+        return GraftError(f"{what}: Kubeflow Pipelines refuses (HTTP {error.status}: {said}): {remedy}.")
+
+
+def named(name: str) -> str:
+    """Returns the filter for a display name.
+
+    Args:
+        name: The name.
+    """
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, api.ApiException):
+        return error.status in _PASSING
+    return isinstance(error, urllib3.exceptions.HTTPError)
+
+
+def _message(error: api.ApiException) -> str:
+    try:
+        body = json.loads(error.body)
+        said = body.get("message") or body["error_message"]  # as uploads word it
+    except (ValueError, KeyError, TypeError, AttributeError):
+        said = error.reason
+    return " ".join(str(said).split())[:300]

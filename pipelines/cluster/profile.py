@@ -1,0 +1,291 @@
+"""A target profile: where the pipeline's steps run. A YAML file that the user edits; docs/profile.md lists its fields."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage import redact
+from graft.pipelines.cluster.durations import parse_duration
+from graft.pipelines.cluster.target import Target
+
+Step = Literal["resolve", "ingest", "train", "evaluate", "gate", "export", "notify"]
+IMAGES_FILE = "images.json"
+DEFAULTS = Path(__file__).parent / "profiles"
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+def _without_secrets(uri: str) -> str:
+    if redact(uri) != uri:
+        raise ValueError(
+            "it holds a user name, password or query string, which would be seen by everyone: leave it out"
+        )
+    return uri
+
+
+Duration = Annotated[str, AfterValidator(_duration)]
+Uri = Annotated[str, AfterValidator(_without_secrets)]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
+Memory = Annotated[str, Field(pattern=r"^[0-9]+[KMGTPE]i?$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class _Section(BaseModel):
+    # Numbers are taken for text, so that `cpu: 4` needs no quotes.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, coerce_numbers_to_str=True)
+
+
+class Images(_Section):
+    """The images of the steps."""
+
+    cpu: str
+    """Image of all steps that need no GPU."""
+    gpu: str = ""
+    """Image of `train` where there is a GPU."""
+
+
+class Toleration(_Section):
+    """A taint that pods may ignore, as Kubernetes writes it."""
+
+    key: str
+    """The taint's key."""
+    operator: Literal["Exists", "Equal"] = "Exists"
+    """How the value is compared."""
+    value: str = ""
+    """The taint's value, with `Equal`."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
+    """The taint's effect."""
+
+
+class Gpu(_Section):
+    """The GPU node pool, which `train` alone asks for."""
+
+    type: str
+    """Kubeflow: the resource, such as `nvidia.com/gpu`. Vertex: the accelerator, such as `NVIDIA_TESLA_T4`."""
+    count: Annotated[int, Field(ge=1, le=16)] = 1
+    """GPUs of one machine."""
+    node_selector: dict[str, str] = {}
+    """Labels of the node pool. Kubeflow only."""
+    tolerations: list[Toleration] = []
+    """Taints of the node pool that `train` may ignore. Kubeflow only."""
+
+
+class Retry(_Section):
+    """How often a failed step is tried again, and after which pauses. The gate never is."""
+
+    count: Annotated[int, Field(ge=0, le=10)] = 2
+    """Further attempts."""
+    backoff: Duration = "60s"
+    """Pause before the second attempt."""
+    factor: Annotated[float, Field(ge=1, le=10)] = 2.0
+    """By how much each pause is longer than the one before."""
+    max_backoff: Duration = "30m"
+    """The longest pause."""
+
+
+class StepSettings(_Section):
+    """What one step gets."""
+
+    cpu: Quantity = ""
+    """CPU cores, such as `4` or `500m`."""
+    memory: Memory = ""
+    """Memory, such as `8Gi`."""
+    timeout: Duration = ""
+    """After which time the step is stopped, such as `2h`. Kubeflow only."""
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    """Further attempts, instead of `retry.count`. Not for the gate: what it decides is no accident."""
+
+
+class Secret(_Section):
+    """A key of a Kubernetes secret that steps get as an environment variable. Kubeflow only."""
+
+    name: str
+    """The secret's name."""
+    key: str
+    """The key in it."""
+    env: EnvName
+    """The environment variable."""
+    steps: list[Step] = []
+    """The steps that get it; all of them if not given."""
+
+
+class SecretKey(_Section):
+    """A key of a Kubernetes secret."""
+
+    name: str
+    """The secret's name."""
+    key: str
+    """The key in it."""
+
+
+class Notification(_Section):
+    """A webhook that hears of every run's end. Its address is a secret, so it is not written here."""
+
+    secret: SecretKey | None = None
+    """The Kubernetes secret that holds the webhook's URL. Kubeflow only."""
+    secret_manager: Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[^/]+/versions/[^/]+)?$")] = ""
+    """The Secret Manager version that holds it: `projects/…/secrets/…/versions/latest`."""
+    format: Literal["json", "text"] = "json"
+    """What is sent: all fields, or `text` alone for chats that take nothing else."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Notification":
+        if bool(self.secret) == bool(self.secret_manager):
+            raise ValueError("name one place of the webhook's URL: secret or secret_manager")
+        return self
+
+
+class Kubeflow(_Section):
+    """The Kubeflow Pipelines installation. `--endpoint`, `--namespace` and `--experiment` win over it."""
+
+    endpoint: Uri = ""
+    """Address of the API, which is also the UI's, to which notifications link; in the cluster none is needed."""
+    namespace: str = ""
+    """The profile namespace, where there are several users."""
+    experiment: str = "graft"
+    """The experiment that runs and schedules belong to."""
+    time_zone: str = "UTC"
+    """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
+
+
+class Vertex(_Section):
+    """The Vertex AI project."""
+
+    project: str = ""
+    """The project's ID."""
+    location: str = ""
+    """The region, such as `europe-west4`."""
+    endpoint: Uri = ""
+    """Address of the API, where it is reached privately."""
+
+
+class Profile(_Section):
+    """Where the pipeline's steps run."""
+
+    images: Images | str = IMAGES_FILE
+    """The images, or the file that `make push` wrote, relative to the profile."""
+    pipeline_root: Uri = ""
+    """Where the artifacts go, such as `gs://bucket/artifacts`; the installation's default if not given."""
+    store: Uri = ""
+    """The pipeline's `store` where a run names none."""
+    service_account: str = ""
+    """The account that the steps run under."""
+    gpu: Gpu | None = None
+    """The GPU node pool; without it the run needs no GPU."""
+    retry: Retry = Retry()
+    """Attempts after a failure."""
+    steps: dict[Step, StepSettings] = {}
+    """CPU, memory, timeout and retries by step."""
+    secrets: list[Secret] = []
+    """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
+    notification: Notification | None = None
+    """The webhook that hears of every run's end."""
+    kubeflow: Kubeflow = Kubeflow()
+    """The Kubeflow Pipelines installation."""
+    vertex: Vertex = Vertex()
+    """The Vertex AI project and region."""
+
+    @model_validator(mode="after")
+    def _never_retry_the_gate(self) -> "Profile":
+        if (gate := self.steps.get("gate")) and gate.retries:
+            raise ValueError("steps.gate.retries: the gate is never tried again, since what it decides is no accident")
+        return self
+
+
+def read_profile(path: Path | None, target: Target) -> Profile:
+    """Reads a profile.
+
+    Args:
+        path: The profile's file; None for the target's default.
+        target: The target, for its default.
+
+    Raises:
+        GraftError: The file is missing, no YAML, or a field is unknown or wrong; the message names file, line and field.
+    """
+    path = path or DEFAULTS / f"{target}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraftError(f"{path} can't be read ({error}): name a profile's file.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise GraftError(f"{path}:{line}: this is no YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise GraftError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from error
+    for field, line in _repeated(node):
+        raise GraftError(f"{path}:{line}: {field}: it stands there twice: keep one of them.")
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        # A misspelt field explains a missing one; and images, a union, reports each of its branches: the deepest was meant.
+        first = max(error.errors(), key=lambda entry: (entry["type"] == "extra_forbidden", len(entry["loc"])))
+        keys = [key for key in first["loc"] if key not in ("Images", "str", "[key]")]
+        name = ".".join(map(str, keys))
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "there is no such field"
+        raise GraftError(
+            f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."
+        ) from error
+
+
+def read_images(profile: Profile, path: Path | None) -> Images:
+    """Returns a profile's images, from the file that it names if it doesn't list them.
+
+    Args:
+        profile: The profile.
+        path: Its file; None for the default one, whose `images.json` is the one in the working directory.
+
+    Raises:
+        GraftError: The file that it names is missing, or not what `make push` writes.
+    """
+    if isinstance(profile.images, Images):
+        return profile.images
+    file = (path.parent if path else Path()) / profile.images
+    try:
+        return Images.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise GraftError(
+            f"{file} doesn't exist: write it by `make push REGISTRY=…`, or name the images in the profile."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise GraftError(f"{file} is not what `make push` writes ({error}): write it again.") from error
+
+
+def _repeated(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yields the keys that a mapping holds twice, of which YAML would silently take the last, and their lines."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            if name in seen:
+                yield name, key.start_mark.line + 1
+            seen.add(name)
+            yield from _repeated(value, f"{name}.")
+
+
+def _line(node: Any, keys: Sequence[str | int]) -> int:
+    """Returns the line of a field, or of the section that it is missing from."""
+    line = node.start_mark.line if node else 0
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            entries = [(name, value) for name, value in node.value if name.value == str(key)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            entries = [(node.value[key], node.value[key])]
+        else:
+            break
+        if not entries:
+            break
+        name, node = entries[0]
+        line = name.start_mark.line
+    return int(line) + 1

@@ -1,0 +1,98 @@
+"""Schedules by the user's name: one of each, whatever a crash left behind."""
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster.backend import Backend, LostContactError, Package, Schedule
+from graft.pipelines.cluster.triggers import Trigger
+
+log = logging.getLogger("graft")
+
+_ATTEMPTS = 3
+
+
+def put_schedule(
+    backend: Backend, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger
+) -> tuple[Schedule, bool]:
+    """Makes a schedule, in place of any other of its name; one that is exactly so already stays.
+
+    The new one is made before the old ones go, so that a crash between leaves one too many, which the next command on
+    that name removes, and never none.
+
+    Args:
+        backend: The backend.
+        name: The user's name for it.
+        package: The compiled pipeline.
+        parameters: Its parameters.
+        trigger: When it fires.
+
+    Returns:
+        The schedule, and whether it is new.
+
+    Raises:
+        GraftError: The backend refuses it.
+    """
+    content = _digest(name, package, parameters, trigger)
+    before = _all(backend, name)
+    same = next((found for found in before if found.content == content and found.active), None)
+    made = same or _made(backend, name, package, parameters, trigger, content, {found.identifier for found in before})
+    for old in before:
+        if old.identifier != made.identifier:
+            backend.delete_schedule(old)
+            log.info("removed the schedule %s of %s, which this one replaces", name, old.created or "before")
+    return made, same is None
+
+
+def _made(
+    backend: Backend,
+    name: str,
+    package: Package,
+    parameters: dict[str, Any],
+    trigger: Trigger,
+    content: str,
+    known: set[str],
+) -> Schedule:
+    """Makes a schedule once, though an answer may be lost: before another attempt it looks whether it has arrived."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return backend.create_schedule(name, package, parameters, trigger, content)
+        except LostContactError as error:
+            log.warning("%s Looking whether the schedule was made.", error)
+        for found in _all(backend, name):
+            if found.content == content and found.identifier not in known:
+                return found
+    return backend.create_schedule(name, package, parameters, trigger, content)
+
+
+def the_schedule(backend: Backend, name: str) -> Schedule:
+    """Returns the schedule of a name, the newest where a crash left several; the others are removed.
+
+    Args:
+        backend: The backend.
+        name: The user's name for it.
+
+    Raises:
+        GraftError: There is none.
+    """
+    found = _all(backend, name)
+    if not found:
+        names = sorted({schedule.name for schedule in backend.schedules()})
+        raise GraftError(
+            f"There is no schedule {name}: there {'are ' + ', '.join(names) if names else 'is none at all'}."
+        )
+    for duplicate in found[1:]:
+        backend.delete_schedule(duplicate)
+        log.info("removed a duplicate of the schedule %s, made %s", name, duplicate.created or "before")
+    return found[0]
+
+
+def _all(backend: Backend, name: str) -> list[Schedule]:
+    return [schedule for schedule in backend.schedules() if schedule.name == name]
+
+
+def _digest(name: str, package: Package, parameters: dict[str, Any], trigger: Trigger) -> str:
+    content = json.dumps([name, package.name, parameters, str(trigger)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -1,0 +1,137 @@
+"""What goes to a cluster: parameters that hold there, and the compiled pipeline."""
+
+import contextlib
+import dataclasses
+import logging
+import secrets
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
+from graft.components.common.runs import Run
+from graft.components.resolve.fingerprint import fingerprint
+from graft.components.train.weights import IMAGENET, RANDOM, check_weights
+from graft.pipelines.cluster.backend import Package
+from graft.pipelines.cluster.compiling import compile_pipeline, content_name
+from graft.pipelines.cluster.digests import pinned_images
+from graft.pipelines.cluster.profile import Profile
+from graft.pipelines.cluster.target import TargetOptions
+from graft.pipelines.defaults import PUBLIC_ARCHIVE
+from graft.pipelines.settings import RunSettings
+
+log = logging.getLogger("graft")
+
+IN_THE_IMAGE = "/opt/weights/"
+"""Where images built for clusters without internet hold weights."""
+
+
+@contextlib.contextmanager
+def packaged(profile: Profile, where: TargetOptions) -> Iterator[Package]:
+    """Compiles the pipeline for as long as it takes to hand it over.
+
+    Args:
+        profile: The profile.
+        where: The target.
+
+    Yields:
+        The compiled pipeline.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        images = pinned_images(profile, where.profile, allow_tag=where.allow_tag)
+        compile_pipeline(profile, images, where.target, path)
+        yield Package(path, content_name(path))
+
+
+def run_parameters(settings: RunSettings, profile: Profile, *, upload: bool) -> dict[str, Any]:
+    """Returns the pipeline's parameters, checked as far as can be from here.
+
+    Args:
+        settings: What the user asked for.
+        profile: The profile, for the store.
+        upload: Copy local sources and weights into the store.
+
+    Raises:
+        GraftError: A setting is wrong, a path or URI would not do on a cluster, or the copy failed.
+    """
+    settings.check()
+    store = settings.store or profile.store
+    Run(store, settings.name, "run")
+    source, weights = settings.source or PUBLIC_ARCHIVE, settings.weights or IMAGENET
+    for option, uri in (("--store", store), ("--source", source), ("--weights", weights)):
+        if storage.redact(uri) != uri:
+            raise GraftError(
+                f"{option} {storage.redact(uri)} holds a user name, password or query string, which everyone would see among the "
+                "run's parameters: leave it out, and grant the steps' service account the right to read it."
+            )
+    if not store:
+        log.warning(
+            "no store is named: the run leaves no record, so a gate that did not pass looks like any other error"
+        )
+    elif _is_local(store):
+        raise GraftError(
+            f"--store {store} is on this machine: name a bucket that the cluster reaches, such as gs://my-bucket/store."
+        )
+    inputs = {"source": source, "weights": weights}
+    for option, path in inputs.items():
+        if path in (IMAGENET, RANDOM) or path.startswith(IN_THE_IMAGE) or not _is_local(path):
+            continue
+        if not upload:
+            raise GraftError(
+                f"--{option} {path} is on this machine, which the cluster can't reach: name a URI, or copy it into the store with --upload."
+            )
+        if not store:
+            raise GraftError("--upload needs a store to copy to: name a bucket with --store.")
+        if option == "weights":
+            check_weights(path)
+        inputs[option] = _upload(path, store)
+    return {**dataclasses.asdict(settings), **inputs, "store": store}
+
+
+def run_title(name: str) -> str:
+    """Returns a name for a run that no other has.
+
+    Args:
+        name: The model's name.
+    """
+    return f"{name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
+
+
+def _is_local(uri: str) -> bool:
+    return "://" not in uri or uri.startswith(("file://", "local://"))
+
+
+def _upload(path: str, store: str) -> str:
+    """Copies a local file or folder into the store, under its content, once."""
+    local = Path(storage.filesystem(path)[1])
+    folder = f"{store.rstrip('/')}/uploads/{fingerprint(path)}"
+    target = f"{folder}/{local.name}"
+    fs, root = storage.filesystem(folder)
+    done = f"{root}/.uploaded"
+    with storage.access(folder, "write"):
+        if _is_there(fs, done):
+            log.info("%s is in the store already", path)
+            return target
+        files = sorted(file for file in storage.walk(local) if file.is_file()) if local.is_dir() else [local]
+        with progress(f"copying {local.name} to the store", len(files)) as advance:
+            for file in files:
+                to = f"{root}/{local.name}/{file.relative_to(local)}" if local.is_dir() else f"{root}/{local.name}"
+                fs.makedirs(to.rpartition("/")[0], exist_ok=True)
+                fs.put_file(str(file), to)
+                advance(1)
+        fs.pipe_file(done, b"")
+    return target
+
+
+def _is_there(fs: Any, path: str) -> bool:
+    """Whether a file is there; unlike fsspec's `exists`, which takes any failure for absence."""
+    try:
+        fs.info(path)
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Watching a run to its end, and saying how it ended."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from graft.components.common.errors import GraftError
+from graft.components.common.outcome import Outcome, Verdict, judge
+from graft.components.common.runs import STEPS, Run, read_run, was_cancelled
+from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
+
+log = logging.getLogger("graft")
+
+POLL_SECONDS = 5.0
+_STATED = {State.SUCCEEDED: Outcome.SUCCEEDED, State.CANCELLED: Outcome.CANCELLED}
+
+
+def watch(backend: Backend, run: str) -> ClusterRun:
+    """Shows the state of a run's steps until it is over: live on a terminal, else a line for every change.
+
+    That the backend can't be reached meanwhile says nothing about the run: it is asked again until it answers.
+
+    Args:
+        backend: The backend.
+        run: The run's identifier.
+
+    Returns:
+        The run, over.
+
+    Raises:
+        GraftError: The backend refuses to tell.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            for seen in _observe(backend, run):
+                live.update(steps_table(seen), refresh=True)
+        return seen
+    shown: dict[str, State] = {}
+    for seen in _observe(backend, run):
+        for step, state in seen.steps.items():
+            if shown.get(step) != state:
+                log.info("%s: %s", step, state)
+        shown = seen.steps
+    return seen
+
+
+def _observe(backend: Backend, run: str) -> Iterator[ClusterRun]:
+    cancelling = False
+    while True:
+        try:
+            seen = backend.run(run)
+        except LostContactError as error:
+            log.warning("%s The run goes on; trying again.", error)
+        else:
+            cancelling |= seen.state is State.CANCELLING
+            if cancelling and seen.state is State.FAILED:  # as Kubeflow calls a cancelled run in the end
+                seen = dataclasses.replace(seen, state=State.CANCELLED)
+            yield seen
+            if seen.state.final:
+                return
+        time.sleep(POLL_SECONDS)
+
+
+def steps_table(run: ClusterRun, summaries: dict[str, str] | None = None) -> Table:
+    """Returns a table of a run's steps and their states.
+
+    Args:
+        run: The run.
+        summaries: What came out of the steps, from the run record.
+    """
+    table = Table("step", "state", "what came out", box=None, pad_edge=False)
+    for step in STEPS:
+        table.add_row(step, run.steps.get(step, "–"), (summaries or {}).get(step, ""))
+    return table
+
+
+def conclude(run: ClusterRun) -> tuple[Verdict, dict[str, str]]:
+    """Tells how a run that is over ended: by its run record, where there is one.
+
+    Args:
+        run: The run.
+
+    Returns:
+        How it ended and why, and the steps' summaries.
+    """
+    records, cancelled = {}, run.state is State.CANCELLED
+    if run.store:
+        kept = Run(run.store, run.name, run.run)
+        try:
+            records = read_run(kept)
+            cancelled |= run.state is State.FAILED and was_cancelled(kept)
+        except GraftError as error:
+            log.warning("the run record can't be read, so the backend's word has to do: %s", error)
+    summaries = {step: record["summary"] for step, record in records.items()}
+    if cancelled:
+        return Verdict(Outcome.CANCELLED, "it was cancelled"), summaries
+    if records:
+        return judge(records), summaries
+    failed = next((step for step, state in run.steps.items() if state is State.FAILED), "")
+    reason = ": ".join(part for part in (failed, run.error or f"the backend says {run.state}") if part)
+    return Verdict(_STATED.get(run.state, Outcome.FAILED), f"{reason}; there is no run record"), summaries

@@ -1,0 +1,119 @@
+"""The committed files that are made from the code: tables in READMEs, the profile's reference, compiled pipelines.
+
+`python -m graft.pipelines.generated` writes them; a test fails when they have drifted.
+"""
+
+import importlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from graft.components.common.runs import STEPS
+from graft.pipelines.cluster.compiling import compile_pipeline
+from graft.pipelines.cluster.profile import Images, Profile, read_profile
+from graft.pipelines.cluster.target import Target
+
+COMPONENTS = (*STEPS, "notify")
+_ROOT = Path(__file__).parents[1]
+_BEGIN, _END = "<!-- table: made by `make format` -->", "<!-- end of table -->"
+_LOCAL_IMAGES = Images(cpu="graft:cpu", gpu="graft:gpu")
+
+
+def generated_files() -> dict[Path, str]:
+    """Returns all generated files and what they should hold."""
+    files = {_ROOT / "components" / step / "README.md": _component_table(step) for step in COMPONENTS}
+    files[_ROOT / "docs" / "profile.md"] = _profile_table()
+    texts = {path: _with_table(path, table) for path, table in files.items()}
+    texts[_ROOT / "docs" / "profile.schema.json"] = json.dumps(Profile.model_json_schema(), indent=2) + "\n"
+    return texts | {
+        _ROOT / "pipelines" / "compiled" / f"{target}.yaml": _compiled(target) for target in get_args(Target)
+    }
+
+
+def _with_table(path: Path, table: str) -> str:
+    before, rest = path.read_text(encoding="utf-8").split(_BEGIN)
+    return f"{before}{_BEGIN}\n{table}{_END}{rest.split(_END)[1]}"
+
+
+def _component_table(step: str) -> str:
+    spec = getattr(importlib.import_module(f"graft.components.{step}.component"), step).component_spec
+    described = _descriptions(step)
+    rows = ["| | name | type | what it is |", "| --- | --- | --- | --- |"]
+    for direction, entries in (("input", spec.inputs), ("output", spec.outputs)):
+        for name, entry in (entries or {}).items():
+            rows.append(
+                f"| {direction} | `{name}` | {_type(entry)} | {described.get(name, described.get('Returns', ''))} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _descriptions(step: str) -> dict[str, str]:
+    """Reads the descriptions out of the component function's docstring."""
+    from docstring_parser import parse
+
+    function: Any = getattr(importlib.import_module(f"graft.components.{step}.component"), step).python_func
+    parsed = parse(function.__doc__ or "")
+    found = {parameter.arg_name: parameter.description or "" for parameter in parsed.params}
+    if parsed.returns:
+        found["Returns"] = parsed.returns.description or ""
+    return {name: " ".join(text.split()) for name, text in found.items()}
+
+
+def _type(entry: Any) -> str:
+    return str(entry.type).partition("@")[0].removeprefix("system.")
+
+
+def _profile_table() -> str:
+    schema = Profile.model_json_schema()
+    rows = ["| field | default | what it is |", "| --- | --- | --- |"]
+    for name, default, description in _fields(schema, schema["$defs"], ""):
+        rows.append(f"| `{name}` | {default} | {description} |")
+    return "\n".join(rows) + "\n"
+
+
+def _fields(section: dict[str, Any], sections: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Yields the fields of a section of the schema and of the sections in it: name, default and description."""
+    for name, field in section["properties"].items():
+        default = field.get("default")
+        shown = (
+            f"`{json.dumps(default)}`" if default not in (None, "", {}, []) and not isinstance(default, dict) else ""
+        )
+        yield (
+            f"{prefix}{name}",
+            "required" if name in section.get("required", []) else shown,
+            field.get("description", ""),
+        )
+        for reference, suffix in _references(field):
+            yield from _fields(sections[reference], sections, f"{prefix}{name}{suffix}.")
+
+
+def _references(field: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields the sections that a field holds, and how its name goes on: itself, an entry of a list, or one by step."""
+    for option in (field, *field.get("anyOf", [])):
+        for holder, suffix in (
+            (option, ""),
+            (option.get("items", {}), "[]"),
+            (option.get("additionalProperties"), ".STEP"),
+        ):
+            if isinstance(holder, dict) and "$ref" in holder and "enum" not in holder:
+                yield holder["$ref"].rpartition("/")[2], suffix
+
+
+def _compiled(target: Target) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compile_pipeline(read_profile(None, target), _LOCAL_IMAGES, target, path)
+        return path.read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Brings all generated files up to date."""
+    for path, text in generated_files().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

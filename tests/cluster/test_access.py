@@ -1,0 +1,246 @@
+"""Who the user is to a backend, and that nobody else learns of it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_profile
+from fake_kubeflow import FakeKubeflow
+from fake_vertex import FakeVertex
+from run_records import ENDINGS, leave_records
+from web import web_server
+
+from graft.components.common.runs import Run
+from graft.pipelines.cluster import kubeflow_client
+
+SECRET = "S3CR3T-T0K3N"
+SOURCE = ["--source", "gs://pictures/photos.zip"]
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A Kubeflow that wants a token, and how to reach it."""
+    with FakeKubeflow(token=SECRET) as server:
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+        yield server, ["--target", "kubeflow", "--profile", profile, *SOURCE]
+
+
+def test_a_token_by_option_environment_or_file(graft, locked, monkeypatch, tmp_path):
+    _, options = locked
+    assert graft("submit", *options, "--token", SECRET).code == 0
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    assert graft("submit", *options, "--token-file", tmp_path / "token").code == 0
+    monkeypatch.setenv("GRAFT_TOKEN", SECRET)
+    assert graft("submit", *options).code == 0
+    ended = graft("submit", *options, "--token-file", tmp_path / "token")
+    assert (ended.code, "--token and --token-file are given (or set in the environment)" in ended.said) == (1, True)
+
+
+def test_a_token_that_is_renewed_in_its_file_is_used(graft, locked, tmp_path):
+    server, options = locked
+    token = tmp_path / "token"
+    token.write_text("old")
+    server.token = "old"
+    server.script(("RUNNING", None), ("RUNNING", None), ("SUCCEEDED", None))
+
+    def renew(run):
+        token.write_text(SECRET)
+        server.token = SECRET
+
+    server.on_create = renew
+    assert graft("submit", *options, "--token-file", token, "--wait").code == 0
+
+
+def test_a_cookie_by_option_environment_or_file(graft, tmp_path, monkeypatch):
+    with FakeKubeflow(cookie=f"authservice_session={SECRET}") as server:
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+        options = ["--target", "kubeflow", "--profile", profile, *SOURCE]
+        assert graft("submit", *options, "--cookie", f"authservice_session={SECRET}").code == 0
+        (tmp_path / "cookie").write_text(f"authservice_session={SECRET}\n")
+        assert graft("submit", *options, "--cookie-file", tmp_path / "cookie").code == 0
+        assert graft("submit", *options).code == 1
+        monkeypatch.setenv("GRAFT_COOKIE", f"authservice_session={SECRET}")
+        assert graft("submit", *options).code == 0
+
+
+def test_without_or_with_other_credentials_the_remedy_is_named(graft, locked, tmp_path):
+    _, options = locked
+    ended = graft("submit", *options)
+    assert (ended.code, "HTTP 401" in ended.said, "pass a --token-file or --cookie-file" in ended.said) == (
+        1,
+        True,
+        True,
+    )
+    ended = graft("submit", *options, "--token", "another-token")
+    assert (ended.code, "HTTP 403" in ended.said, "ask for the right" in ended.said) == (1, True, True)
+    assert "another-token" not in ended.said
+    for content in (None, b"", b"two\nlines", b"\xff"):
+        if content is not None:
+            (tmp_path / "token").write_bytes(content)
+        ended = graft("submit", *options, "--token-file", tmp_path / "token")
+        assert (ended.code, str(tmp_path / "token") in ended.said) == (1, True)
+
+
+def test_in_a_pod_the_pod_s_own_account_is_used(graft, locked, monkeypatch, tmp_path):
+    server, options = locked
+    (tmp_path / "pod-token").write_text(SECRET)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "pod-token"))
+    monkeypatch.setattr(kubeflow_client, "IN_CLUSTER", server.url)
+    Path(options[3]).write_text("store: gs://b/store\n")
+    ended = graft("submit", *options)
+    assert ended.code == 0, ended.said
+
+
+def test_without_an_endpoint_it_is_asked_for(graft, locked, monkeypatch):
+    server, options = locked
+    Path(options[3]).write_text("store: gs://b/store\n")
+    ended = graft("submit", *options)
+    assert (ended.code, "Where is Kubeflow Pipelines?" in ended.said) == (1, True)
+    assert "write it with https://" in graft("submit", *options, "--endpoint", "kubeflow.example").said
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
+    assert graft("submit", *options, "--token", SECRET).code == 0
+
+
+@pytest.fixture
+def google_key(tmp_path, monkeypatch):
+    """A service account's key, whose tokens are given out by a server here."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from google.auth import jwt
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    account = {"type": "service_account", "client_email": "graft@p", "private_key": pem, "private_key_id": "1"}
+    from google.auth.crypt import RSASigner
+
+    identity = jwt.encode(RSASigner.from_string(pem), {"exp": 4_000_000_000}).decode()
+    with web_server(lambda *request: (200, {"access_token": SECRET, "id_token": identity, "expires_in": 3600})) as web:
+        account["token_uri"] = f"{web.url}/token"
+        (tmp_path / "key.json").write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        yield web, identity
+
+
+def test_google_s_default_credentials(graft, locked, google_key):
+    _, options = locked
+    ended = graft("submit", *options, "--google")
+    assert ended.code == 0, ended.said
+    assert len(google_key[0].asked) == 1, "one token does for all requests"
+
+
+def test_the_identity_aware_proxy(graft, locked, google_key):
+    server, options = locked
+    server.token = google_key[1]
+    ended = graft("submit", *options, "--iap-client-id", "client.apps.example")
+    assert ended.code == 0, ended.said
+    assert b"assertion=" in google_key[0].asked[0][3]
+
+
+def test_no_google_credentials(graft, locked, monkeypatch, tmp_path):
+    _, options = locked
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    assert "Google gives no access token" in graft("submit", *options, "--google").said
+    assert "Google gives no identity token" in graft("submit", *options, "--iap-client-id", "c").said
+
+
+def test_vertex_takes_a_token_or_google_s_default_credentials(graft, tmp_path, monkeypatch):
+    with FakeVertex(token=SECRET) as server:
+        options = ["--target", "vertex", "--profile", write_profile(tmp_path / "v.yaml", "vertex", server.url), *SOURCE]
+        assert graft("submit", *options, "--token", SECRET).code == 0
+        (tmp_path / "token").write_text(SECRET)
+        assert graft("submit", *options, "--token-file", tmp_path / "token").code == 0
+        ended = graft("submit", *options, "--token", "another-token")
+        assert (ended.code, "HTTP 403" in ended.said, "another-token" in ended.said) == (1, True, False)
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+        ended = graft("submit", *options)
+        assert (ended.code, "gcloud auth application-default login" in ended.said) == (1, True), ended.said
+
+
+def test_vertex_s_client_is_loaded_for_vertex_alone_and_asked_for_where_it_is_missing(graft, tmp_path, monkeypatch):
+    code = """
+import sys
+from graft.pipelines.cluster import compiling, kubeflow, scheduling, submitting, watching
+assert not [name for name in sys.modules if name.startswith("google.cloud.aiplatform")]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    monkeypatch.setitem(sys.modules, "google.cloud.aiplatform_v1", None)
+    monkeypatch.delattr("google.cloud.aiplatform_v1", raising=False)
+    monkeypatch.delitem(sys.modules, "graft.pipelines.cluster.vertex", raising=False)
+    profile = write_profile(tmp_path / "v.yaml", "vertex", "http://127.0.0.1:9")
+    ended = graft("submit", "--target", "vertex", "--profile", profile, *SOURCE, "--token", "t")
+    assert (ended.code, "requirements/vertex.txt" in ended.said) == (1, True), ended.said
+
+
+def test_vertex_needs_to_know_where(graft, tmp_path):
+    (tmp_path / "v.yaml").write_text("store: gs://b/s\n")
+    options = ["--target", "vertex", "--profile", tmp_path / "v.yaml", *SOURCE, "--token", "t"]
+    assert "vertex.project is missing" in graft("submit", *options).said
+    (tmp_path / "v.yaml").write_text("vertex: {project: p, location: l}\n")
+    assert "pipeline_root is missing" in graft("submit", *options).said
+
+
+def test_several_users_need_a_namespace(graft, tmp_path):
+    with FakeKubeflow(multi_user=True) as server:
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+        options = ["--target", "kubeflow", "--profile", profile, *SOURCE]
+        ended = graft("submit", *options)
+        assert (ended.code, "--namespace" in ended.said) == (1, True)
+        assert graft("submit", *options, "--namespace", "team").code == 0
+        assert {entry["namespace"] for entry in server.experiments.values()} == {"team"}
+        assert {entry["namespace"] for entry in server.pipelines.values()} == {"team"}
+
+
+@pytest.mark.parametrize("target", ["kubeflow", "vertex"])
+def test_secrets_given_anywhere_turn_up_nowhere(graft, tmp_path, target, monkeypatch, bucket):
+    """Recognisable secrets wherever one can be given; then everything that was written, sent and said is searched."""
+    kind = FakeKubeflow if target == "kubeflow" else FakeVertex
+    webhook = f"https://hooks.example/{SECRET}-hook"
+    monkeypatch.setenv("GRAFT_WEBHOOK", webhook)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"{SECRET}-key")
+    with kind(token=SECRET) as server:
+        notification = (
+            "notification: {secret: {name: hook, key: url}}\n"
+            if target == "kubeflow"
+            else "notification: {secret_manager: projects/p/secrets/hook/versions/latest}\n"
+        )
+        profile = write_profile(tmp_path / "profile.yaml", target, server.url, notification)
+        (tmp_path / "token").write_text(SECRET)
+        options = ["--target", target, "--profile", profile]
+        access = ["--token-file", tmp_path / "token"]
+
+        def on_create(run):
+            identifier = run["name"].rpartition("/")[2] if target == "vertex" else run["run_id"]
+            leave_records(Run(f"{bucket}/store", "pets", identifier), **ENDINGS["success"])
+
+        server.on_create = on_create
+        server.script(("RUNNING", {"resolve": "RUNNING"}), ("SUCCEEDED", {"resolve": "SUCCEEDED"}))
+        store = ["--store", f"{bucket}/store", "--name", "pets"]
+        said = [
+            graft("compile", *options, "--output", tmp_path / "out" / "pipeline.yaml"),
+            graft("submit", *options, *access, *SOURCE, *store, "--wait"),
+            graft("submit", *options, *access, "--source", f"https://me:{SECRET}@host/a.zip"),
+            graft("submit", *options, *access, "--source", f"https://host/a.zip?sig={SECRET}"),
+            graft("submit", *options, *SOURCE, "--token", f"{SECRET}-other", "--debug"),
+            graft("schedules", "create", "weekly", *options, *access, *SOURCE, *store, "--cron", "0 3 * * 1"),
+            graft("schedules", "list", *options, *access),
+            graft("schedules", "run-now", "weekly", *options, *access),
+        ]
+        assert [ended.code for ended in said] == [0, 0, 1, 1, 1, 0, 0, 0], [ended.said for ended in said]
+        server.fail(".", status=500, times=1000)
+        monkeypatch.setattr("graft.pipelines.cluster.backend.RETRY_SECONDS", 0.1)
+        said.append(graft("status", "run", *options, *access, "--debug"))
+    assert not [ended.said for ended in said if SECRET in ended.said]
+    sent = [(path, body) for _, path, _, body in server.asked]
+    assert sent and not [entry for entry in sent if SECRET.encode() in entry[1] or SECRET in entry[0]]
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "token"]
+    assert kept and not [path for path in kept if SECRET.encode() in path.read_bytes()]
+    import fsspec
+
+    fs = fsspec.filesystem("gs")
+    stored = fs.find(bucket)
+    assert stored and not [path for path in stored if SECRET.encode() in fs.cat_file(path)]

@@ -1,0 +1,143 @@
+"""Cached features: found by content, whatever happened to the store meanwhile."""
+
+import threading
+import uuid
+
+import fsspec
+import numpy as np
+import pytest
+from web import web_server
+
+from graft.components.common.errors import GraftError
+from graft.components.train import feature_cache
+from graft.components.train.feature_cache import FeatureCache, half
+
+KIND = {"weights": "w", "cut": "mixed7"}
+
+
+@pytest.fixture(params=["local", "memory", "gs"])
+def store(request, tmp_path):
+    if request.param == "gs":
+        return f"{request.getfixturevalue('bucket')}/store"
+    return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
+def names(count, prefix="image"):
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+def vectors(count, seed=0):
+    return half(np.random.default_rng(seed).normal(size=(count, 5)).astype(np.float32))
+
+
+def fill(store, count=6, prefix="image", kind=KIND, seed=0):
+    cache = FeatureCache(store, kind)
+    cache.keep(names(count, prefix), vectors(count, seed))
+    cache.flush()
+    return cache
+
+
+def packs(store):
+    fs, path = fsspec.core.url_to_fs(f"{store}/features")
+    fs.invalidate_cache()
+    return [file for file in fs.find(path) if file.endswith(".arrow")]
+
+
+def test_what_was_kept_is_found_by_content_and_the_rest_is_not(store):
+    fill(store)
+    features, found = FeatureCache(store, KIND).find(["image3", "other", "image0", "image3"], 5)
+    assert found.tolist() == [True, False, True, True]
+    assert features.dtype == np.float16
+    assert (features[[0, 2, 3]] == vectors(6)[[3, 0, 3]]).all()
+
+
+def test_other_weights_cuts_and_views_are_other_features(store):
+    fill(store)
+    for change in ({"weights": "v"}, {"cut": "mixed6"}, {"view": "flipped"}):
+        _, found = FeatureCache(store, {**KIND, **change}).find(names(6), 5)
+        assert not found.any()
+
+
+def test_without_a_store_nothing_is_found_and_nothing_kept():
+    cache = FeatureCache("", KIND)
+    cache.keep(names(6), vectors(6))
+    cache.flush()
+    cache.tidy(5)
+    assert not cache.find(names(6), 5)[1].any()
+
+
+@pytest.mark.parametrize("harm", ["flipped byte", "cut short", "empty"])
+def test_a_damaged_pack_is_said_removed_and_computed_again(store, harm, caplog):
+    fill(store)
+    fill(store, prefix="other", seed=1)
+    (first, _) = packs(store)
+    fs, _ = fsspec.core.url_to_fs(store)
+    content = bytearray(fs.cat_file(first))
+    content[len(content) // 2] ^= 1
+    fs.pipe_file(first, bytes({"flipped byte": content, "cut short": content[:100], "empty": b""}[harm]))
+    cache = FeatureCache(store, KIND)
+    assert cache.find([*names(6), *names(6, "other")], 5)[1].sum() == 6
+    assert "damaged and computed again" in caplog.text
+    assert len(packs(store)) == 1
+    fill(store)
+    fill(store, prefix="other", seed=1)
+    assert FeatureCache(store, KIND).find([*names(6), *names(6, "other")], 5)[1].all()
+
+
+def test_two_at_once_lose_nothing(store):
+    threads = [
+        threading.Thread(target=fill, args=(store, 50, f"t{number}-"), kwargs={"seed": number}) for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(6):
+        features, found = FeatureCache(store, KIND).find(names(50, f"t{number}-"), 5)
+        assert found.all() and (features == vectors(50, number)).all()
+
+
+def test_packs_are_written_when_full_or_after_a_while(store, monkeypatch):
+    monkeypatch.setattr(feature_cache, "PACK_BYTES", 100)
+    cache = FeatureCache(store, KIND)
+    for start in range(0, 100, 4):  # 40 bytes each
+        cache.keep(names(100)[start : start + 4], vectors(100)[start : start + 4])
+    cache.flush()
+    assert len(packs(store)) == 9
+    monkeypatch.setattr(feature_cache, "PACK_SECONDS", 0.0)
+    cache.keep(["late"], vectors(1))
+    assert len(packs(store)) == 10, "what is computed is written before the pass is over"
+
+
+def test_many_small_packs_become_one_and_say_the_same(store):
+    for number in range(feature_cache._FEW + 1):
+        fill(store, 2, f"n{number}-", seed=number)
+    FeatureCache(store, KIND).tidy(5)
+    assert len(packs(store)) == 1
+    for number in range(feature_cache._FEW + 1):
+        features, found = FeatureCache(store, KIND).find(names(2, f"n{number}-"), 5)
+        assert found.all() and (features == vectors(2, number)).all()
+    FeatureCache(store, KIND).tidy(5)
+    assert len(packs(store)) == 1
+
+
+def test_a_pack_that_another_training_has_just_joined_is_no_error(store, monkeypatch):
+    fill(store)
+    cache = FeatureCache(store, KIND)
+    listed = cache._list()
+    monkeypatch.setattr(cache, "_list", lambda: [*listed, (listed[0][0].replace(".arrow", "0.arrow"), 10)])
+    assert cache.find(names(6), 5)[1].all()
+
+
+def test_numbers_beyond_float16_become_its_largest_and_not_infinite():
+    assert half(np.array([1e6, -1e6, 0.5], np.float32)).tolist() == [65504.0, -65504.0, 0.5]
+
+
+def test_a_store_that_can_t_be_read_is_an_error_and_no_empty_cache(monkeypatch):
+    with web_server(lambda *request: (403, {"error": {"code": 403, "message": "no"}})) as web:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", web.url)
+        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        fsspec.filesystem("gs").clear_instance_cache()
+        with pytest.raises(GraftError, match=r"grant it roles/storage\.objectViewer"):
+            FeatureCache("gs://b/store", KIND).find(names(1), 5)
+    fsspec.filesystem("gs").clear_instance_cache()

@@ -1,0 +1,26 @@
+"""What a run prints is what it was told, whatever characters names have."""
+
+from graft.components.common.outcome import Outcome
+from graft.pipelines.local import RunResult
+from graft.pipelines.summary import print_summary
+
+
+def test_names_are_no_markup(tmp_path, capsys):
+    folder = tmp_path / "[old]" / "run[/b]"
+    records = {
+        "ingest": {"status": "succeeded", "seconds": 1.0, "summary": "2 images of [cats], x[/b]", "outcome": None}
+    }
+    print_summary(RunResult(folder, records, 1.0, Outcome.FAILED, "why"))
+    shown = capsys.readouterr().out
+    assert "2 images of [cats], x[/b]" in shown
+    assert f"records: {folder}/run.json" in shown
+
+
+def test_run_json_says_succeeded_or_failed_and_more_finely_how(tmp_path):
+    for outcome, status in (
+        (Outcome.SUCCEEDED, "succeeded"),
+        (Outcome.UNCHANGED, "succeeded"),
+        (Outcome.GATE_FAILED, "failed"),
+    ):
+        content = RunResult(tmp_path, {}, 1.0, outcome, None).content()
+        assert (content["status"], content["outcome"]) == (status, outcome)

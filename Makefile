@@ -44,9 +44,9 @@ format: $(DEV_READY) ## Bring all files into shape
 	@$(BIN)/python -m graft.pipelines.generated
 
 .PHONY: bench
-bench: $(RUN_READY) ## Time the pipeline against one bare pass of the backbone: SOURCE= WEIGHTS=
+bench: $(RUN_READY) ## Time training against one bare pass of the backbone, and the original recipe: SOURCE= WEIGHTS= ARGS=
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
-	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
+	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE

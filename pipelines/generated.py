@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from graft.components.common.runs import STEPS
+from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.profile import Images, Profile, read_profile
 from graft.pipelines.cluster.target import Target
@@ -25,6 +26,7 @@ def generated_files() -> dict[Path, str]:
     """Returns all generated files and what they should hold."""
     files = {_ROOT / "components" / step / "README.md": _component_table(step) for step in COMPONENTS}
     files[_ROOT / "docs" / "profile.md"] = _profile_table()
+    files[_ROOT / "docs" / "training.md"] = _recipe_table()
     texts = {path: _with_table(path, table) for path, table in files.items()}
     texts[_ROOT / "docs" / "profile.schema.json"] = json.dumps(Profile.model_json_schema(), indent=2) + "\n"
     return texts | {
@@ -63,6 +65,17 @@ def _descriptions(step: str) -> dict[str, str]:
 
 def _type(entry: Any) -> str:
     return str(entry.type).partition("@")[0].removeprefix("system.")
+
+
+def _recipe_table() -> str:
+    rows = ["| recipe | for | from | expect | cost | settings |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, recipe in RECIPES.items():
+        settings = ", ".join(f"`{field}` {value}" for field, value in recipe.settings.items()) or "the defaults"
+        shown = f"`{name}`" + (" (default)" if name == DEFAULT else "")
+        rows.append(
+            f"| {shown} | {recipe.purpose} | {recipe.source} | {recipe.expected} | {recipe.cost} | {settings} |"
+        )
+    return "\n".join(rows) + "\n"
 
 
 def _profile_table() -> str:

@@ -2,9 +2,10 @@
 
 import dataclasses
 import typing
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from cyclopts import CycloptsError, Parameter
+from cyclopts import CycloptsError, Parameter, Token
 from pydantic import ValidationError
 
 
@@ -26,6 +27,17 @@ def recipe_options(config: type) -> Any:
     options.__module__, options.__doc__ = __name__, config.__doc__
     flatten(options)
     return options
+
+
+def _recipe(kind: type, tokens: Sequence[Token]) -> str:
+    """Reads a recipe's file, so that its content and not its path goes to where the step runs."""
+    from graft.components.train.recipes import read_recipe
+
+    value = tokens[0].value
+    return read_recipe(value) if value.endswith((".yaml", ".yml")) else value
+
+
+RecipeOption = Annotated[str, Parameter(converter=_recipe)]
 
 
 def usage_error(error: CycloptsError) -> str:

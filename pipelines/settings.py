@@ -4,6 +4,8 @@ import dataclasses
 
 from cyclopts import Parameter
 
+from graft.pipelines.options import RecipeOption
+
 
 @Parameter(name="*")
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +16,7 @@ class RunSettings:
         source: Path or URI of a folder, zip, tar or tar.gz of images. Without it: the public cats and dogs archive, or
             on this machine drawn pictures where that can't be reached.
         weights: imagenet (the default where a source is named), random, or path or URI of a Keras weights file.
-        recipe: Named settings of the training; the default one if not given.
+        recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.
         optimizer: Optimizer; the recipe's if not given.
         learning_rate: Learning rate; the recipe's if 0.
         min_accuracy: Accuracy that the gate asks for; its default if 0.
@@ -27,7 +29,7 @@ class RunSettings:
 
     source: str = ""
     weights: str = ""
-    recipe: str = ""
+    recipe: RecipeOption = ""
     optimizer: str = ""
     learning_rate: float = 0.0
     min_accuracy: float = 0.0

@@ -12,7 +12,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import ImageSize, TrainConfig
-from graft.pipelines.options import flatten, recipe_options
+from graft.pipelines.options import RecipeOption, flatten, recipe_options
 
 flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
 TrainOptions = recipe_options(TrainConfig)
@@ -58,14 +58,19 @@ def _do(step: str, record: RecordOptions, work: Any) -> Any:
 
 
 def resolve(
-    *, source: str, weights: str = "imagenet", recipe: str = "", config: str = "", record: RecordOptions = _NO_RECORD
+    *,
+    source: str,
+    weights: str = "imagenet",
+    recipe: RecipeOption = "",
+    config: str = "",
+    record: RecordOptions = _NO_RECORD,
 ) -> None:
     """Checks that a run can begin, and prints the digest of what it would work on.
 
     Args:
         source: Path or URI of a folder, zip, tar or tar.gz of images.
         weights: imagenet, random, or path or URI of a Keras weights file.
-        recipe: Recipe of the training; the default one if not given.
+        recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.
         config: JSON of settings, a section a step.
         record: Where the run record goes.
     """
@@ -99,7 +104,7 @@ def train(
     dataset: Path,
     output: Path,
     weights: str = "imagenet",
-    recipe: str = "",
+    recipe: RecipeOption = "",
     config: TrainOptions = TrainOptions(),  # type: ignore[valid-type]  # noqa: B008
     record: RecordOptions = _NO_RECORD,
 ) -> None:
@@ -109,7 +114,7 @@ def train(
         dataset: A Dataset's folder.
         output: Folder for the Model; it must be empty or not exist.
         weights: imagenet, random, or path or URI of a Keras weights file.
-        recipe: Named settings to start from; the default one if not given.
+        recipe: Name of the settings to start from, or a .yaml file of them; the default ones if not given.
         config: The step's settings.
         record: Where the run record goes.
     """

@@ -1,9 +1,10 @@
 """Reading a split's images as a `tf.data.Dataset`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from graft.components.common.dataset import Dataset
+from graft.components.common.devices import images_at_once, on_all_devices
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.tensorflow import import_tensorflow
@@ -32,10 +33,13 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
         image.set_shape([None, None, 3])
         return image, example["image/class/label"]
 
+    def is_wanted(record: Any, wanted: Any) -> Any:
+        return wanted
+
     records = tf.data.TFRecordDataset(dataset.shards(split))
     if wanted is not None:
-        chosen = tf.constant(wanted)
-        records = records.enumerate().filter(lambda row, record: chosen[row]).map(lambda row, record: record)
+        rows = tf.data.Dataset.from_tensor_slices(wanted)
+        records = tf.data.Dataset.zip(records, rows).filter(is_wanted).map(lambda record, _: record)
     return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
@@ -43,21 +47,22 @@ def pass_over(
     what: str,
     dataset: Dataset,
     split: str,
-    preprocessing: Any,
+    prepare: Callable[[Any, Any], Any],
     network: Any,
     wanted: Any = None,
-    batch: int = 32,
+    views: int = 1,
 ) -> Iterator[tuple[Any, Any]]:
-    """Runs a network over a split, each image once, resized one by one since sizes vary.
+    """Runs a network over a split, each image once, prepared one by one since sizes vary.
 
     Args:
         what: What the pass is for, for the progress.
         dataset: The dataset.
         split: Its split.
-        preprocessing: Keras model from uint8 [N, H, W, 3] to the network's input, of one shape whatever H and W.
-        network: Keras model from that to a tensor whose first axis is the batch; it runs in inference mode.
+        prepare: Turns an image, uint8 [1, H, W, 3], and its number among the wanted ones into what the network takes, of one
+            shape whatever H and W.
+        network: Keras model or function from a batch of that to a tensor whose first axis is the batch.
         wanted: bool [N], true for the images to run, in the order of the index; None for all.
-        batch: Images a batch.
+        views: How many images the network sees for one of the split, by which batches are smaller.
 
     Yields:
         The network's output and the int64 labels of a batch, as numpy arrays.
@@ -66,18 +71,18 @@ def pass_over(
         GraftError: A shard is missing or damaged, or is not what the dataset's record says.
     """
     tf = import_tensorflow()
-
-    def prepare(image: Any, label: Any) -> tuple[Any, Any]:
-        return preprocessing(image[None], training=False)[0], label
-
-    prepared = read_images(dataset, split, wanted).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
-    compiled = tf.function(lambda inputs: network(inputs, training=False), reduce_retracing=True)
+    images = read_images(dataset, split, wanted).enumerate()
+    prepared = images.map(
+        lambda number, image: (prepare(image[0][None], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    batches = prepared.batch(max(1, images_at_once() // views))
+    compiled = on_all_devices(network, batches.element_spec[0])
     try:
         with progress(what, total) as advance:
-            for inputs, labels in prepared.batch(batch).prefetch(2):
+            for inputs, labels in batches.prefetch(2):
                 seen += len(labels)
-                yield compiled(inputs).numpy(), labels.numpy()
+                yield compiled(inputs), labels.numpy()
                 advance(len(labels))
     except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
         raise GraftError(f"{dataset.path} is damaged ({error.message}): ingest it again.") from error

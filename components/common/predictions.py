@@ -34,8 +34,11 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
         GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
     """
     preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
-    passes = pass_over(what, dataset, split, preprocessing, network)
-    outputs, labels = zip(*passes, strict=True)
+
+    def prepare(image: Any, number: Any) -> Any:
+        return preprocessing(image, training=False)[0]
+
+    outputs, labels = zip(*pass_over(what, dataset, split, prepare, network), strict=True)
     probabilities = np.concatenate(outputs)
     function = as_function(model)
     for (image, _), expected in zip(read_images(dataset, split).take(_CHECKED_IMAGES), probabilities, strict=False):

@@ -139,6 +139,44 @@ def fetch(uri: str, folder: Path) -> Path:
     return target
 
 
+def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
+    """Lists the files right in a folder, as they are now, whatever was listed before.
+
+    Args:
+        uri: The folder's path or URI.
+        suffix: How the files' names end.
+
+    Returns:
+        Each file's path within its file system, and its size in bytes; none if there is no such folder.
+
+    Raises:
+        GraftError: The folder can't be read.
+    """
+    fs, folder = filesystem(uri)
+    with access(uri):
+        fs.invalidate_cache(folder)
+        try:
+            entries = fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            return []
+    return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
+
+
+def remove_file(uri: str, path: str) -> None:
+    """Removes a file, unless another process was first.
+
+    Args:
+        uri: Path or URI of the folder that it is in.
+        path: The file's path within its file system, as `list_files` returns it.
+
+    Raises:
+        GraftError: The folder can't be written.
+    """
+    fs, _ = filesystem(uri)
+    with access(uri, "write"), contextlib.suppress(FileNotFoundError):
+        fs.rm_file(path)
+
+
 def _brief(error: BaseException) -> str:
     """Names an error by its class and first line, without URIs' query strings, which may hold secrets."""
     lines = str(error).splitlines()

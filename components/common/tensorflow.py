@@ -1,11 +1,20 @@
 """Importing TensorFlow, quietly and in one place, since it takes seconds and only some steps need it."""
 
+import atexit
+import contextlib
 import functools
+import gc
 import logging
 import os
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 log = logging.getLogger("graft")
+
+
+# Keras imports these wherever they are installed, for wrappers and galleries that Graft has no use for: a second a step.
+_NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
 @functools.cache
@@ -15,10 +24,37 @@ def import_tensorflow() -> Any:
     In the GPU image (`GRAFT_EXPECTS_GPU`) it says so if there is no GPU.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow
-
+    with _hidden(_NOT_FOR_KERAS), _without_collecting():
+        import tensorflow
+    # The interpreter's last collection would go through all that TensorFlow has made, for most of a second, to no end.
+    atexit.register(gc.freeze)
     if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
         log.warning(
             "This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
         )
     return tensorflow
+
+
+@contextlib.contextmanager
+def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
+    """Makes packages that are not imported yet look as if they were not installed."""
+    absent = [package for package in packages if package not in sys.modules]
+    for package in absent:
+        sys.modules[package] = None  # type: ignore[assignment]  # what the import system takes for "there is none"
+    try:
+        yield
+    finally:
+        for package in absent:
+            del sys.modules[package]
+
+
+@contextlib.contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Keeps the garbage collector from going again and again through modules that stay: half a second of the import."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()

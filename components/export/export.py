@@ -75,10 +75,10 @@ def export(
         from graft.components.export.saved_model import write_saved_model
 
         shutil.copyfile(model / MODEL, output / MODEL)
-        write_saved_model(keras_model, output / SAVED_MODEL)
+        function = as_function(keras_model)
+        write_saved_model(keras_model, function, output / SAVED_MODEL)
         samples = read_images(data, data.evaluation_split).take(config.parity_images)
         images = [image.numpy() for image, _ in samples]
-        function = as_function(keras_model)
         expected = np.stack([function(image[None]).numpy()[0] for image in images])
         parity = check_saved_model(output / SAVED_MODEL, images, expected)
         _copy_lineage(model, dataset, evaluation, decision, output / LINEAGE)

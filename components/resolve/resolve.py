@@ -58,11 +58,12 @@ def resolve(
         store: Path or URI of the store; empty for none.
 
     Raises:
-        GraftError: The source or the weights can't be read, the store not written, or a setting is wrong.
+        GraftError: The source or the weights can't be read, the store or the place of the TensorBoard logs not written, or
+            a setting is wrong.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
-    if store:
-        check_store(store)
+    for written in filter(None, (store, settings["train"]["tensorboard"])):
+        check_store(written)
     check_weights_source(weights)
     found = {
         "source": fingerprint(source),

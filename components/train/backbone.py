@@ -1,40 +1,55 @@
-"""The frozen backbone: InceptionV3 of keras.applications, cut at a layer."""
+"""The frozen backbone: InceptionV3 of keras.applications, cut at one layer or at several."""
 
 import difflib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.components.train.config import Head
 
-# Keras' InceptionV3 expects pixels in [-1, 1] (keras.applications.inception_v3.preprocess_input).
-PIXEL_SCALE, PIXEL_OFFSET = 1 / 127.5, -1.0
+BACKBONE = "inception_v3"
 
 
-def build_backbone(cut: str, image_size: int, weights: Path | None, seed: int) -> tuple[Any, str]:
-    """Builds InceptionV3 up to a layer, frozen.
+def number_layers_afresh() -> None:
+    """Lets the numbers in layers' names, which go on over the life of the process, start again: `conv2d_12` gets one meaning.
 
-    Args:
-        cut: Name of the last layer; its output must be a map of features, [N, H, W, C].
-        image_size: Side of the input in pixels.
-        weights: A Keras weights file, or None for random weights.
-        seed: Seed of random weights.
-
-    Returns:
-        A Keras model from float32 [N, image_size, image_size, 3] in [-1, 1] to float32 [N, H, W, C], and the digest of
-        the whole network's weights.
-
-    Raises:
-        GraftError: The layer is unknown or has no map, or the weights are another network's.
+    Not to be called within a strategy's scope, which Keras would forget.
     """
     import keras
 
-    # Layer names are numbered over the life of the process; starting afresh gives `conv2d_12` one meaning.
     keras.backend.clear_session()
+
+
+def build_backbone(
+    cut: str, image_size: int, weights: Path | None, seed: int, precision: str = "float32"
+) -> tuple[Any, str]:
+    """Builds InceptionV3 up to a layer, frozen.
+
+    Args:
+        cut: Name of the last layer, or several joined by `+`; their outputs must be maps of features, [N, H, W, C].
+        image_size: Side of the input in pixels.
+        weights: A Keras weights file, or None for random weights.
+        seed: Seed of random weights.
+        precision: Keras' dtype policy for the network: `float32` or `mixed_float16`.
+
+    Returns:
+        A Keras model from float32 [N, image_size, image_size, 3] to a list of maps [N, H, W, C], one a cut, and the digest
+        of the whole network's weights.
+
+    Raises:
+        GraftError: A layer is unknown or has no map, or the weights are another network's.
+    """
+    import keras
+
     keras.utils.set_random_seed(seed)
-    shape = (image_size, image_size, 3)
-    full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=shape)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(image_size, image_size, 3))
+    finally:
+        keras.config.set_dtype_policy(before)
     if weights is not None:
         try:
             full.load_weights(str(weights))
@@ -42,8 +57,8 @@ def build_backbone(cut: str, image_size: int, weights: Path | None, seed: int) -
             raise GraftError(
                 f"{weights.name} doesn't fit InceptionV3 without its top: name InceptionV3's notop file."
             ) from error
-    layer = _find_layer(full, cut)
-    backbone = keras.Model(full.input, layer.output, name="inception_v3")
+    outputs = [_find_layer(full, name).output for name in cut.split("+")]
+    backbone = keras.Model(full.input, outputs, name=BACKBONE)
     backbone.trainable = False
     return backbone, _digest(full)
 
@@ -56,14 +71,60 @@ def check_head(head: Head, backbone: Any) -> None:
         backbone: The cut backbone.
 
     Raises:
-        GraftError: `flatten-dense` on a map of a single point, which has nothing to flatten.
+        GraftError: `flatten-dense` on several cuts, or on a map of a single point, which has nothing to flatten.
     """
-    _, height, width, _ = backbone.output.shape
-    if head == "flatten-dense" and (height, width) == (1, 1):
+    if head != "flatten-dense":
+        return
+    if len(backbone.outputs) > 1:
+        raise GraftError("flatten-dense stands on one cut: name one, or take the head gap, which joins several.")
+    _, height, width, _ = backbone.outputs[0].shape
+    if (height, width) == (1, 1):
         raise GraftError(
             f"At {backbone.input.shape[1]} px the cut {backbone.layers[-1].name!r} leaves a map of 1×1, which flatten-dense is not "
             "made for: take larger images, an earlier cut, or the head gap."
         )
+
+
+def find_range(backbone: Any, layers: str) -> list[Any]:
+    """Returns the layers of a range that have weights to train: BatchNormalization stays as it is.
+
+    Args:
+        backbone: The cut backbone.
+        layers: The range, `FROM..TO`, both included, in the network's order.
+
+    Raises:
+        GraftError: It is no such range, or one of the layers is not in the cut backbone.
+    """
+    import keras
+
+    first, separator, last = layers.partition("..")
+    if not separator or not first or not last:
+        raise GraftError(f"unfreeze can't be {layers!r}: name a range of layers, such as mixed6..mixed7.")
+    names = [layer.name for layer in backbone.layers]
+    for name in (first, last):
+        if name not in names:
+            raise GraftError(f"unfreeze names {name!r}, which is not in the network up to the cut.{_hint(name, names)}")
+    start, end = names.index(first), names.index(last)
+    found = [
+        layer
+        for layer in backbone.layers[start : end + 1]
+        if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if not found:
+        raise GraftError(f"unfreeze can't be {layers!r}: from there to there no layer has weights to train.")
+    return found
+
+
+def unfreeze(backbone: Any, layers: Sequence[Any]) -> None:
+    """Makes some layers of a frozen backbone trainable; all others stay frozen.
+
+    Args:
+        backbone: The cut backbone.
+        layers: The layers, as `find_range` returns them.
+    """
+    backbone.trainable = True
+    for layer in backbone.layers:
+        layer.trainable = layer in layers
 
 
 def describe_layers(image_size: int) -> list[tuple[str, tuple[int, ...], int]]:
@@ -77,7 +138,7 @@ def describe_layers(image_size: int) -> list[tuple[str, tuple[int, ...], int]]:
     """
     import keras
 
-    keras.backend.clear_session()
+    number_layers_afresh()
     full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(image_size, image_size, 3))
     return [
         (layer.name, tuple(layer.output.shape[1:]), keras.Model(full.input, layer.output).count_params())
@@ -94,13 +155,16 @@ def _find_layer(full: Any, cut: str) -> Any:
     names = [layer.name for layer in full.layers if _can_be_cut_at(full, layer)]
     if cut not in names:
         blocks = [name for name in names if name.startswith("mixed")]
-        close = difflib.get_close_matches(cut, names, n=3)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise GraftError(
             f"InceptionV3 has no layer {cut!r} to cut at: the blocks are {', '.join(blocks)}, and any other of its layers "
-            f"will do, {names[0]} to {names[-1]}.{hint}"
+            f"will do, {names[0]} to {names[-1]}.{_hint(cut, names)}"
         )
     return full.get_layer(cut)
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=3)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
 
 
 def _digest(network: Any) -> str:

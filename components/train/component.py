@@ -15,6 +15,7 @@ def train(
     name: str,
     run_id: str,
     model: dsl.Output[dsl.Model],
+    curves: dsl.Output[dsl.HTML],
 ) -> None:
     """Trains a new head on the frozen backbone.
 
@@ -28,17 +29,21 @@ def train(
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
-        model: The Model: Keras file, record and TensorBoard logs.
+        model: The Model: Keras file, record, learning curves and TensorBoard logs.
+        curves: Learning curves, augmented images and settings for the run's page.
     """
+    import shutil
     from pathlib import Path
 
     from graft.components.common.runs import component_step
     from graft.components.train.recipes import train_config
+    from graft.components.train.train import PAGE
     from graft.components.train.train import train as run_step
 
     with component_step("train", store, name, run_id) as record:
         given = {"optimizer": optimizer or None, "learning_rate": learning_rate or None}
         result = run_step(Path(dataset.path), Path(model.path), weights, train_config(recipe, config, given), store)
         record.outcome = result
+    shutil.copyfile(Path(model.path) / PAGE, curves.path)
     model.framework = "keras"
     model.metadata.update({"selection_accuracy": result.selection_accuracy, "epochs": result.epochs})

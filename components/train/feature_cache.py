@@ -117,10 +117,8 @@ class FeatureCache:
             for names, vectors in self._packs(width, [path]):
                 self.keep(names, vectors)
         self.flush()
-        fs, _ = storage.filesystem(self._uri)
         for path, _ in small:
-            with storage.access(self._uri, "write"):
-                _remove(fs, path)
+            storage.remove_file(self._uri, path)
 
     def _packs(self, width: int, paths: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
         """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again."""
@@ -142,24 +140,14 @@ class FeatureCache:
                     continue
                 if hashlib.sha256(content).hexdigest() != path.rpartition("/")[2].removesuffix(_SUFFIX):
                     log.warning("a pack of cached features is damaged and computed again: %s", storage.redact(path))
-                    with storage.access(self._uri, "write"):
-                        _remove(fs, path)
+                    storage.remove_file(self._uri, path)
                     continue
                 table = pa.ipc.open_file(io.BytesIO(content)).read_all()
                 vectors = np.frombuffer(b"".join(table["features"].to_pylist()), np.float16)
                 yield table["sha256"].to_pylist(), vectors.reshape(-1, width)
 
     def _list(self) -> list[tuple[str, int]]:
-        if not self._uri:
-            return []
-        fs, folder = storage.filesystem(self._uri)
-        with storage.access(self._uri):
-            fs.invalidate_cache(folder)
-            try:
-                entries = fs.ls(folder, detail=True)
-            except FileNotFoundError:
-                return []
-        return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(_SUFFIX)]
+        return storage.list_files(self._uri, _SUFFIX) if self._uri else []
 
     def _write(self, names: Sequence[str], features: Array) -> None:
         table = pa.table(
@@ -178,10 +166,3 @@ class FeatureCache:
         with storage.access(self._uri, "write"):
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             fs.pipe_file(path, content)  # a torn one is known by its name
-
-
-def _remove(fs: Any, path: str) -> None:
-    try:
-        fs.rm_file(path)
-    except FileNotFoundError:  # another training was first
-        return

@@ -1,4 +1,4 @@
-"""Features: the frozen backbone's output for every image, computed once."""
+"""Features: the frozen backbone's output for every image and view of it, computed once."""
 
 import dataclasses
 import hashlib
@@ -6,75 +6,150 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.dataset import TRAIN, Dataset
+from graft.components.common.dataset import Dataset
 from graft.components.common.images import pass_over
+from graft.components.common.tensorflow import import_tensorflow
+from graft.components.train.augmentation import build_augmentation
 from graft.components.train.config import TrainConfig
 from graft.components.train.feature_cache import FeatureCache, half
+from graft.components.train.network import Network
 from graft.components.train.preprocessing import VERSION
 
 Array = np.ndarray[Any, Any]
 
+PLAIN, MIRRORED = "as it is", "mirrored"
+
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """The training images' features.
+    """The features of the wanted images of a split.
 
     Attributes:
-        vectors: float32 [N, F], in the order of the index.
-        labels: int64 [N].
+        vectors: float32 [V, n, F], by view and in the order of the index.
         computed: How many images went through the backbone; the others' features were in the store.
     """
 
     vectors: Array
-    labels: Array
     computed: int
 
 
-def kind_of_features(config: TrainConfig, weights_digest: str) -> dict[str, Any]:
+def views_of(config: TrainConfig) -> list[str]:
+    """Returns the names of the views of a training image whose features are wanted; those used at prediction come first.
+
+    Args:
+        config: The step's settings.
+    """
+    views = prediction_views(config)
+    if config.augmentation == "cached":
+        how = {name: getattr(config, name) for name in ("flip", "rotation", "shift", "shear", "zoom", "seed")}
+        views += [f"augmented {number}: {how}" for number in range(config.views)]
+    return views
+
+
+def prediction_views(config: TrainConfig) -> list[str]:
+    """Returns the names of the views whose average is the prediction.
+
+    Args:
+        config: The step's settings.
+    """
+    return [PLAIN, MIRRORED] if config.mirror else [PLAIN]
+
+
+def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[str, Any]:
     """Returns all that an image's features depend on but the image itself.
 
     Args:
         config: The step's settings.
-        weights_digest: Digest of the backbone's weights.
+        network: What stands before the head.
+        view: The view's name.
     """
     return {
         "backbone": config.backbone,
-        "weights": weights_digest,
+        "weights": network.weights_digest,
+        "precision": network.precision,
         "cut": config.cut,
         "image_size": config.image_size,
-        "preprocessing": VERSION,
+        "preprocessing": f"{config.scaling}, {VERSION}",
         "pooling": config.head,
-        "view": "as it is",
+        "view": view,
     }
 
 
-def compute_features(dataset: Dataset, preprocessing: Any, extractor: Any, cache: FeatureCache) -> Features:
-    """Runs the training images through preprocessing and extractor, each once in the life of the cache.
+def compute_features(
+    dataset: Dataset,
+    split: str,
+    all_sha256s: list[str],
+    wanted: Array,
+    network: Network,
+    config: TrainConfig,
+    store: str,
+    views: list[str],
+) -> Features:
+    """Runs a split's images through the extractor, each view once in the life of the store.
 
     All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
 
     Args:
         dataset: The dataset.
-        preprocessing: Keras model from uint8 images to the extractor's input.
-        extractor: Keras model from that to a vector: backbone and pooling.
-        cache: Where features are looked up and kept.
+        split: Its split.
+        all_sha256s: Content digests of the split's images.
+        wanted: bool [N], true for the images whose features are needed.
+        network: What stands before the head.
+        config: The step's settings.
+        store: Path or URI of the store; empty for none.
+        views: Names of the views.
     """
-    index = dataset.index(TRAIN, ["sha256", "label"])
-    sha256s, width = index["sha256"], extractor.output.shape[1]
-    features, found = cache.find(sha256s, width)
-    missing = np.flatnonzero(~found)
-    done = 0
-    if len(missing):
-        for outputs, _ in pass_over("computing features", dataset, TRAIN, preprocessing, extractor, wanted=~found):
-            rows = missing[done : done + len(outputs)]
-            features[rows] = half(outputs)
-            cache.keep([sha256s[row] for row in rows], features[rows])
+    tf = import_tensorflow()
+    sha256s = [sha256 for sha256, needed in zip(all_sha256s, wanted, strict=True) if needed]
+    width = network.extractor.output.shape[1]
+    caches = [FeatureCache(store, kind_of_features(config, network, view)) for view in views]
+    looked_up = [cache.find(sha256s, width) for cache in caches]
+    vectors, missing = [features for features, _ in looked_up], [~found for _, found in looked_up]
+    rows, done = np.flatnonzero(np.any(missing, axis=0)), 0
+    if len(rows):
+        computed = np.zeros(len(wanted), bool)
+        computed[np.flatnonzero(wanted)[rows]] = True
+        chosen = [number for number, rest in enumerate(missing) if rest.any()]
+        seeds = np.stack([_seeds(views[number], [sha256s[row] for row in rows]) for number in chosen], axis=1)
+        augment = build_augmentation(config)
+
+        def prepare(image: Any, number: Any) -> Any:
+            plain = network.preprocessing(image, training=False)
+            return tf.concat(
+                [
+                    _view(plain, views[view], augment, tf.constant(seeds)[number, place])
+                    for place, view in enumerate(chosen)
+                ],
+                axis=0,
+            )
+
+        def extract(images: Any, training: bool) -> Any:
+            shape = network.backbone.input.shape[1:]
+            features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
+            return tf.reshape(features, (-1, len(chosen), width))
+
+        for outputs, _ in pass_over("computing features", dataset, split, prepare, extract, computed, len(chosen)):
+            batch = rows[done : done + len(outputs)]
+            for place, view in enumerate(chosen):
+                vectors[view][batch] = half(outputs[:, place])
+                caches[view].keep([sha256s[row] for row in batch], vectors[view][batch])
             done += len(outputs)
-        cache.flush()
-        cache.tidy(width)
+        for view in chosen:
+            caches[view].flush()
+            caches[view].tidy(width)
+    return Features(np.stack(vectors).astype(np.float32), len(rows))
+
+
+def read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
+    """Returns the content digests of a split's images and their labels, int64 [N].
+
+    Args:
+        dataset: The dataset.
+        split: Its split.
+    """
+    index = dataset.index(split, ["sha256", "label"])
     numbers = {name: number for number, name in enumerate(dataset.classes)}
-    labels = np.array([numbers[name] for name in index["label"]], np.int64)
-    return Features(features.astype(np.float32), labels, len(missing))
+    return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)
 
 
 def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
@@ -95,3 +170,16 @@ def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         mask[members[np.argsort(ranks[members])][:count]] = True
     return mask
+
+
+def _view(plain: Any, view: str, augment: Any, seed: Any) -> Any:
+    """Returns a view of one image, float32 [1, H, W, 3]."""
+    if view == PLAIN:
+        return plain
+    return plain[:, :, ::-1] if view == MIRRORED else augment(plain, seed)
+
+
+def _seeds(view: str, sha256s: list[str]) -> Array:
+    """Returns a seed an image and view, int64 [N, 2], that depends on nothing else: new images leave old ones as they are."""
+    digests = [hashlib.sha256(f"{view} {sha256}".encode()).digest() for sha256 in sha256s]
+    return np.array([np.frombuffer(digest[:16], np.int64) for digest in digests])

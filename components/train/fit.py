@@ -1,128 +1,193 @@
-"""Fitting the head on features."""
+"""Fitting a model: one phase of a training."""
 
 import dataclasses
-import math
-from pathlib import Path
+import logging
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from graft.components.common.devices import on_all_devices
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.train.config import TrainConfig
-from graft.components.train.head import compile_head
+from graft.components.train.callbacks import BestWeights, WriteCheckpoints
+from graft.components.train.checkpoints import Checkpoints
+from graft.components.train.config import Optimizer, TrainConfig
+from graft.components.train.event_logs import EventLogs
+
+log = logging.getLogger("graft")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What is fitted, on what, and how.
+
+    Attributes:
+        name: Its name in records and messages.
+        model: The Keras model.
+        stream: Gives the batches (inputs, targets) of all epochs from one on, as a `tf.data.Dataset`; the same every time.
+        steps: Batches an epoch.
+        score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
+        epochs: Epochs at most.
+        learning_rate: The learning rate to start with.
+        keeps_start: Whether the weights before the first epoch may turn out to be the best.
+    """
+
+    name: str
+    model: Any
+    stream: Callable[[int], Any]
+    steps: int
+    score: Callable[[], dict[str, float]]
+    epochs: int
+    learning_rate: float
+    keeps_start: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """How the fitting went.
+    """How a phase went.
 
     Attributes:
-        history: Loss and accuracy by epoch; those of the images set aside carry the prefix `selection_`.
-        best_epoch: The epoch whose weights were kept, from 1.
-        accuracy: Accuracy on the images set aside, at that epoch.
+        phase: The phase's name.
+        history: Loss and accuracy by epoch; those on the selection images carry the prefix `selection_`.
+        best_epoch: The epoch whose weights were kept, from 1; 0 for those from before the first.
+        accuracy: Accuracy on the selection images, at those weights.
         stopped: Why it ended.
     """
 
+    phase: str
     history: list[dict[str, float]]
     best_epoch: int
     accuracy: float
     stopped: str
 
 
-def fit_head(head: Any, vectors: Any, labels: Any, aside: Any, config: TrainConfig, classes: int, logs: Path) -> Fitted:
-    """Trains the head on features and keeps the weights with the lowest loss on the images set aside.
+def fit(
+    phase: Phase,
+    config: TrainConfig,
+    class_weight: dict[int, float] | None,
+    checkpoints: Checkpoints,
+    events: EventLogs,
+) -> Fitted:
+    """Fits a model and leaves it with the weights that had the lowest loss on the selection images.
 
     Args:
-        head: The untrained head.
-        vectors: float32 [N, F] features.
-        labels: int64 [N] labels.
-        aside: bool [N], true for images that select the weights instead of training them.
+        phase: What to fit, on what, and how.
         config: The step's settings.
-        classes: How many classes there are.
-        logs: Directory for the TensorBoard logs.
+        class_weight: Weight of each class in the loss; None for all alike.
+        checkpoints: Where an earlier attempt may have left how far it came, and this one does.
+        events: The TensorBoard logs.
 
     Raises:
-        GraftError: There are fewer images than a batch takes, or the loss became NaN or infinite.
+        GraftError: The loss became NaN or infinite before any epoch was done.
     """
     import keras
 
-    images = int((~aside).sum())
-    if config.batch_size > images:
-        raise GraftError(
-            f"batch_size {config.batch_size} is more than the {images} images to train on: lower it, or add images."
-        )
-    compile_head(head, config, classes, images)
-    targets = labels if classes == 2 else keras.utils.to_categorical(labels, classes)
-    best = keras.callbacks.EarlyStopping("val_loss", patience=config.patience, restore_best_weights=True)
-    reached, broken = _stop_at(config.stop_at_accuracy, best), _stop_at_nan()
-    with progress("training the head (epochs)", config.epochs) as advance:
-        history = head.fit(
-            vectors[~aside],
-            targets[~aside],
-            validation_data=(vectors[aside], targets[aside]),
-            class_weight=_class_weights(labels[~aside], classes) if config.class_weights else None,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            verbose=0,
-            callbacks=[
-                best,
-                reached,
-                broken,
-                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: advance(1)),
-                keras.callbacks.TensorBoard(str(logs), write_graph=False),
-            ],
-        ).history
-    losses = history.get("val_loss", [])
-    if broken.where or not all(map(math.isfinite, losses)):
-        where = broken.where or f"epoch {len(losses)}, on the images set aside"
-        raise GraftError(f"The loss became NaN in {where}: lower the learning rate ({config.learning_rate:g}).")
-    names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "selection_loss", "val_accuracy": "selection_accuracy"}
-    epochs = [{new: float(history[old][epoch]) for old, new in names.items()} for epoch in range(len(losses))]
-    best_epoch = best.best_epoch
-    stopped = (
-        "wanted accuracy reached"
-        if reached.reached
-        else "no better for a while"
-        if best.stopped_epoch
-        else "all asked for"
-    )
-    return Fitted(epochs, best_epoch + 1, epochs[best_epoch]["selection_accuracy"], stopped)
+    model = phase.model
+    kind = keras.losses.BinaryCrossentropy if model.outputs[0].shape[1] == 1 else keras.losses.CategoricalCrossentropy
+    loss = kind(label_smoothing=config.label_smoothing)
+    model.compile(optimizer=_optimizer(config, phase), loss=loss, metrics=["accuracy"])
+    best = BestWeights(phase.score, config)
+    found = checkpoints.load(phase.name)
+    first = 0
+    if found:
+        first = best.resume(model, found)
+        log.info("%s: goes on after epoch %d of an earlier attempt", phase.name, first)
+    elif phase.keeps_start:
+        best.keep_start(model)
+    for entry in best.history:
+        events.append(entry)
+    with progress(f"training the {phase.name} (epochs)", phase.epochs - first) as advance:
+
+        def done(epoch: int, logs: Any = None) -> None:
+            advance(1)
+            if not best.broken:
+                events.append(best.history[-1])
+
+        if first < phase.epochs:
+            model.fit(
+                phase.stream(first),
+                steps_per_epoch=phase.steps,
+                initial_epoch=first,
+                epochs=phase.epochs,
+                class_weight=class_weight,
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    best,
+                    WriteCheckpoints(phase.name, best, checkpoints),
+                    keras.callbacks.LambdaCallback(on_epoch_end=done),
+                ],
+            )
+    remedy = f"lower the learning rate ({phase.learning_rate:g})"
+    if not best.restore():
+        raise GraftError(f"The loss became NaN in {best.broken}: {remedy}.")
+    if best.broken:
+        log.warning("%s: %s; the best weights before are kept. %s", phase.name, best.stopped, remedy.capitalize())
+    return Fitted(phase.name, best.history, best.epoch, best.accuracy, best.stopped)
 
 
-def _class_weights(labels: Any, classes: int) -> dict[int, float]:
-    """Returns the weight of each class that makes them count alike: as scikit-learn's "balanced" has it."""
+def targets_of(labels: Any, classes: int) -> Any:
+    """Returns the targets of the loss, float32 [N, 1] for two classes, else one-hot [N, classes].
+
+    Args:
+        labels: int64 [N] labels.
+        classes: How many classes there are.
+    """
+    import keras
+
+    return labels[:, None].astype(np.float32) if classes == 2 else keras.utils.to_categorical(labels, classes)
+
+
+def class_weights(labels: Any, classes: int) -> dict[int, float]:
+    """Returns the weight of each class that makes them count alike: as scikit-learn's "balanced" has it.
+
+    Args:
+        labels: int64 [N] labels.
+        classes: How many classes there are.
+    """
     return {label: len(labels) / (classes * max(int((labels == label).sum()), 1)) for label in range(classes)}
 
 
-def _stop_at_nan() -> Any:
-    """Returns a callback that stops at the step in which the loss is no finite number any more, and says which it was."""
+def scorer(model: Any, batches: Any, targets: Any, config: TrainConfig) -> Callable[[], dict[str, float]]:
+    """Returns a function that scores a model, as it then is, on images that it is not trained on.
+
+    Args:
+        model: Keras model to probabilities.
+        batches: What can be gone through again and again for the model's inputs; each may hold several views, [M, N, …], whose
+            probabilities are averaged.
+        targets: Targets as `targets_of` returns them, in the same order.
+        config: The step's settings.
+    """
     import keras
 
-    class StopAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
-        where = ""
-        _epoch = 0
+    compiled, binary = on_all_devices(model), targets.shape[1] == 1
+    crossentropy = keras.losses.binary_crossentropy if binary else keras.losses.categorical_crossentropy
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            self._epoch = epoch
+    def averaged(views: Any) -> Any:
+        return np.mean([compiled(view) for view in views], axis=0)
 
-        def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-            if not math.isfinite(logs["loss"]):
-                self.where = f"epoch {self._epoch + 1}, step {batch + 1}"
-                self.model.stop_training = True
+    def score() -> dict[str, float]:
+        probabilities = np.concatenate([averaged(views) for views in batches])
+        losses = np.asarray(crossentropy(targets, probabilities, label_smoothing=config.label_smoothing))
+        labels = [array > 0.5 if binary else array.argmax(axis=1) for array in (targets, probabilities)]
+        right = labels[0] == labels[1]
+        return {"selection_loss": float(losses.mean()), "selection_accuracy": float(right.mean())}
 
-    return StopAtNaN()
+    return score
 
 
-def _stop_at(accuracy: float, best: Any) -> Any:
-    """Returns a callback that stops when the images set aside reach an accuracy, keeping those weights; 0 never does."""
+def _optimizer(config: TrainConfig, phase: Phase) -> Any:
     import keras
 
-    class StopAtAccuracy(keras.callbacks.Callback):  # type: ignore[misc]
-        reached = False
-
-        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-            if accuracy and logs["val_accuracy"] >= accuracy:
-                self.reached = True
-                best.best_weights, best.best_epoch = self.model.get_weights(), epoch
-                self.model.stop_training = True
-
-    return StopAtAccuracy()
+    rate: Any = phase.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, phase.epochs * phase.steps)
+    optimizers: dict[Optimizer, Any] = {
+        "adagrad": keras.optimizers.Adagrad,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    return optimizers[config.optimizer](learning_rate=rate)

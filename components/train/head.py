@@ -1,19 +1,30 @@
-"""The head: what is trained on the backbone's features."""
+"""The head: what is trained on the backbone's features. It is float32 whatever the backbone's precision."""
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
-from graft.components.train.config import Head, Optimizer, TrainConfig
+from graft.components.train.config import Head, TrainConfig
 
 DENSE_UNITS = 1024
 _SMALLEST_VARIANCE = 1e-3  # of the features' mean variance
 
 
-def build_pooling(head: Head) -> Any:
-    """Returns the layer that turns a map of features [N, H, W, C] into a vector: the last one that needs no training."""
+def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
+    """Returns a model from maps of features, [N, H, W, C] each, to one vector: the last part that needs no training.
+
+    Args:
+        head: The head.
+        maps: The backbone's symbolic outputs.
+    """
     import keras
 
-    return keras.layers.GlobalAveragePooling2D(name="pool") if head == "gap" else keras.layers.Flatten(name="flatten")
+    inputs = [keras.Input(tensor.shape[1:], dtype="float32") for tensor in maps]
+    if head == "gap":
+        pooled = [keras.layers.GlobalAveragePooling2D(dtype="float32")(tensor) for tensor in inputs]
+    else:
+        pooled = [keras.layers.Flatten(dtype="float32")(tensor) for tensor in inputs]
+    outputs = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(dtype="float32")(pooled)
+    return keras.Model(inputs, outputs, name="pool")
 
 
 def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
@@ -55,33 +66,4 @@ def _standardize(features: Any) -> Any:
     floor = _SMALLEST_VARIANCE * (variance.mean() or 1.0)
     return keras.layers.Normalization(
         mean=features.mean(axis=0, dtype="float64"), variance=variance.clip(min=floor), name="standardize"
-    )
-
-
-def compile_head(head: Any, config: TrainConfig, classes: int, images: int) -> None:
-    """Sets optimizer, loss and accuracy: binary cross-entropy for two classes, else categorical cross-entropy.
-
-    Args:
-        head: The head.
-        config: The step's settings.
-        classes: How many classes there are; labels of more than two are one-hot, as label smoothing wants them.
-        images: How many images it trains on, for the length of a schedule.
-    """
-    import keras
-
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * math.ceil(images / config.batch_size))
-    optimizers: dict[Optimizer, Any] = {
-        "adagrad": keras.optimizers.Adagrad,
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": keras.optimizers.SGD,
-    }
-    loss = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
-    head.compile(
-        optimizer=optimizers[config.optimizer](learning_rate=rate),
-        loss=loss(label_smoothing=config.label_smoothing),
-        metrics=["accuracy"],
     )

@@ -1,10 +1,14 @@
 """Recipes: named settings of the train step, one table."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import yaml
+
+from graft.components.common import storage
 from graft.components.common.config import configure, section
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -15,26 +19,113 @@ class Recipe:
     """A named set of settings.
 
     Attributes:
-        purpose: What it is for, with the result and cost to expect.
+        purpose: What it is for.
+        source: Where it comes from.
+        expected: The accuracy to expect.
+        cost: What it costs.
         settings: The fields of `TrainConfig` in which it differs from the defaults.
     """
 
     purpose: str
+    source: str
+    expected: str
+    cost: str
     settings: Mapping[str, Any]
 
 
 DEFAULT = "fast"
 SAMPLE = "sample"
 
+_ORIGINAL = {
+    "head": "flatten-dense",
+    "scaling": "unit",
+    "augmentation": "live",
+    "rotation": 40.0,
+    "shift": 0.2,
+    "shear": 0.2,
+    "zoom": 0.2,
+    "optimizer": "rmsprop",
+    "learning_rate": 1e-4,
+    "batch_size": 20,
+    "epochs": 20,
+    "dropout": 0.2,
+    "patience": 20,
+    "selection_split": "validation",
+}
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
-        DEFAULT: Recipe("Pretrained weights, 150 px, cut at mixed7, pooled features: the quickest good result.", {}),
+        DEFAULT: Recipe(
+            "the quickest good result: 150 px, cut at `mixed7`, pooled features",
+            "Graft",
+            "94.3%",
+            "one pass over the training images; 54 s for a whole run",
+            {},
+        ),
+        "accurate": Recipe(
+            "the best result: three cuts side by side, mirrored and augmented views, averaging at prediction",
+            "Graft",
+            "94.5%; 95.8% at `image_size` 224",
+            "three passes of the whole network over the training images at four times the pixels; prediction takes two",
+            {
+                "image_size": 299,
+                "cut": "mixed4+mixed7+mixed10",
+                "mirror": True,
+                "augmentation": "cached",
+                "views": 1,
+            },
+        ),
+        "seed": Recipe(
+            "the original project's recipe on the whole network",
+            "the original project",
+            "91.8% after 10 epochs (plain Keras: 90.9% in the mean of epochs 6–10, this 90.0%)",
+            "a pass an epoch; 272 s for a whole run of 10 epochs",
+            {**_ORIGINAL, "cut": "mixed10"},
+        ),
+        "seed-mixed7": Recipe(
+            "the original project's recipe, cut at `mixed7`",
+            "the original project",
+            "93.1% after 10 epochs (plain Keras: 92.4% in the mean of epochs 6–10, this 91.2%)",
+            "a pass an epoch; 291 s for a whole run of 10 epochs",
+            {**_ORIGINAL, "cut": "mixed7"},
+        ),
         SAMPLE: Recipe(
-            "For the drawn sample and random weights: an early cut, whose random features still tell shapes apart.",
-            {"cut": "mixed4", "epochs": 150, "patience": 25, "dropout": 0.2},
+            "the drawn pictures and random weights: an early cut, whose random features still tell shapes apart",
+            "Graft",
+            "98.0% of 300 drawn pictures",
+            "41 s for a whole run",
+            {"cut": "mixed4", "learning_rate": 1e-3, "epochs": 150, "patience": 25, "dropout": 0.2},
         ),
     }
 )
+
+
+def read_recipe(uri: str) -> str:
+    """Reads a recipe of one's own: a YAML file of fields of `TrainConfig`.
+
+    Args:
+        uri: Path or URI of the file, ending in `.yaml` or `.yml`.
+
+    Returns:
+        The recipe as JSON text, which stands wherever a recipe's name does.
+
+    Raises:
+        GraftError: The file can't be read, is no mapping, or has a field or value that is not allowed.
+    """
+    fs, path = storage.filesystem(uri)
+    with storage.access(uri):
+        content = fs.cat_file(path)
+    try:
+        fields = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(fields, dict):
+        raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `cut: mixed4`.")
+    try:
+        configure("train", TrainConfig, fields)
+    except GraftError as error:
+        raise GraftError(f"{storage.redact(uri)}: {error}") from error
+    return json.dumps(fields)
 
 
 def train_config(
@@ -43,15 +134,26 @@ def train_config(
     """Builds the settings of a training: defaults < recipe < config < overrides.
 
     Args:
-        recipe: A recipe's name; empty for the default one.
+        recipe: A recipe's name, or one of one's own as `read_recipe` returns it; empty for the default one.
         config: The pipeline's `config` parameter, JSON.
         overrides: Single fields; None leaves a field as it is.
 
     Raises:
         GraftError: The recipe or a field is unknown, or a value is not allowed.
     """
-    name = recipe or DEFAULT
-    if name not in RECIPES:
-        raise GraftError(f"There is no recipe {name!r}: there are {', '.join(RECIPES)}.")
+    if recipe.startswith("{"):
+        settings = _read_text(recipe)
+    elif (recipe or DEFAULT) in RECIPES:
+        settings = RECIPES[recipe or DEFAULT].settings
+    else:
+        raise GraftError(f"There is no recipe {recipe!r}: there are {', '.join(RECIPES)}, or a .yaml file of your own.")
     given = {field: value for field, value in overrides.items() if value is not None}
-    return configure("train", TrainConfig, RECIPES[name].settings, section(config, "train"), given)
+    return configure("train", TrainConfig, settings, section(config, "train"), given)
+
+
+def _read_text(recipe: str) -> Mapping[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads(recipe)
+    except ValueError as error:
+        raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
+    return settings

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.dataset import TRAIN, Dataset
-from graft.components.common.errors import GraftError
-from graft.components.common.model import MODEL, NETWORK, RECORD
+from graft.components.common.dataset import Dataset
+from graft.components.common.devices import find_devices
+from graft.components.common.model import MODEL, RECORD
 from graft.components.common.records import new_artifact, sha256_file, write_record
 from graft.components.common.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.weights import check_weights, local_weights
+from graft.components.train.weights import IMAGENET, RANDOM, check_weights, local_weights
+
+TENSORBOARD, PAGE = "tensorboard", "training.html"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,14 +25,16 @@ class TrainResult:
 
     Attributes:
         path: The Model's directory.
-        selection_accuracy: Accuracy on the images set aside from training, at the kept weights.
+        selection_accuracy: Accuracy on the images that selected the weights, at the kept weights.
+        selection_split: The split that they are of.
         epochs: Epochs trained.
         stopped: Why training ended.
-        computed: How many images went through the backbone; the others' features were in the store.
+        computed: How many images went through the backbone to have their features computed; the others' were in the store.
     """
 
     path: str
     selection_accuracy: float
+    selection_split: str
     epochs: int
     stopped: str
     computed: int
@@ -38,7 +42,8 @@ class TrainResult:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{self.epochs} epochs ({self.stopped}), accuracy {self.selection_accuracy:.4f} on images set aside from training"
+        which = "images set aside from training" if self.selection_split == "train" else "the validation images"
+        return f"{self.epochs} epochs ({self.stopped}), accuracy {self.selection_accuracy:.4f} on {which}"
 
 
 def train(
@@ -55,63 +60,68 @@ def train(
         output: Directory for the Model; it must be empty or not exist.
         weights: `imagenet`, `random`, or a path or URI of a Keras weights file.
         config: The step's settings.
-        store: Path or URI of the store, where features are kept for the next training; empty for none.
+        store: Path or URI of the store, where features and checkpoints are kept for the next training; empty for none.
 
     Raises:
-        GraftError: The dataset, the weights, the store or a setting can't be used; nothing is left in `output`.
+        GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
     """
     data = Dataset.load(dataset)
     check_weights(weights)
     with new_artifact(output, RECORD), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
-        import_tensorflow()
-        from graft.components.train import backbone, feature_cache, features, fit, head, preprocessing
+        devices = find_devices(config.require_gpu)
+        from graft.components.train import backbone, pictures
+        from graft.components.train import network as networks
+        from graft.components.train.checkpoints import Checkpoints
+        from graft.components.train.event_logs import EventLogs
+        from graft.components.train.record import describe
+        from graft.components.train.samples import collect_samples
+        from graft.components.train.training import train_head
 
         clock.lap("import")
         file = local_weights(weights, Path(scratch))
-        frozen, weights_digest = backbone.build_backbone(config.cut, config.image_size, file, config.seed)
-        scaled = preprocessing.build_preprocessing(config.image_size)
-        backbone.check_head(config.head, frozen)
-        extractor = _stack(frozen, head.build_pooling(config.head), "extractor")
-        clock.lap("build")
-        cache = feature_cache.FeatureCache(store, features.kind_of_features(config, weights_digest))
-        made = features.compute_features(data, scaled, extractor, cache)
-        vectors, labels = made.vectors, made.labels
-        clock.lap("features")
-        sha256s = data.index(TRAIN, ["sha256"])["sha256"]
-        aside = features.selection_mask(sha256s, labels, config.selection_fraction)
-        if not aside.any():
-            raise GraftError(
-                "No image can be set aside to choose the best weights: each class needs two training images."
-            )
-        new_head = head.build_head(config, vectors[~aside], len(data.classes))
-        fitted = fit.fit_head(new_head, vectors, labels, aside, config, len(data.classes), output / "tensorboard")
-        clock.lap("head")
-        model = _assemble(scaled, _stack(extractor, new_head, NETWORK))
-        model.save(output / MODEL)
+        backbone.number_layers_afresh()
+        with devices.strategy.scope(), EventLogs(output / TENSORBOARD, config.tensorboard) as events:
+            network = networks.build_network(config, file, devices.precision)
+            clock.lap("build")
+            samples = collect_samples(data, network, config, store)
+            clock.lap("features")
+            checkpoints = Checkpoints(store, _key(data, config, network))
+            trained = train_head(data, network, samples, config, checkpoints, events)
+            clock.lap("head")
+        networks.whole_model(network, trained.head, config).save(output / MODEL)
         clock.lap("save")
-        write_record(
-            output / RECORD,
-            {
-                "config": dataclasses.asdict(config),
-                "backbone": config.backbone,
-                "classes": data.classes,
-                "layers": _layer_table(frozen, new_head),
-                "history": fitted.history,
-                "best_epoch": fitted.best_epoch,
-                "stopped": fitted.stopped,
-                "selection": {"split": TRAIN, "images": int(aside.sum()), "accuracy": fitted.accuracy},
-                "training_images": int((~aside).sum()),
-                "features": {"computed": made.computed, "cached": len(labels) - made.computed},
-                "dataset_digest": data.digest,
-                "weights": weights if weights in ("imagenet", "random") else Path(storage.redact(weights)).name,
-                "weights_digest": weights_digest,
-                "model_digest": sha256_file(output / MODEL),
-                "seconds": clock.laps,
-                "versions": {package: version(package) for package in ("keras", "numpy")} | _tensorflow_version(),
-            },
-        )
-    return TrainResult(str(output), fitted.accuracy, len(fitted.history), fitted.stopped, made.computed)
+        record = describe(data, config, devices, network, samples, trained) | {
+            "weights": weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
+            "model_digest": sha256_file(output / MODEL),
+        }
+        pictures.draw_all(record, data, network, config, output / PAGE)
+        clock.lap("pictures")
+        write_record(output / RECORD, record | {"seconds": clock.laps, "versions": _versions()})
+    checkpoints.clear()
+    selection = record["selection"]
+    return TrainResult(
+        str(output),
+        selection["accuracy"],
+        selection["split"],
+        len(record["history"]),
+        record["stopped"],
+        samples.computed,
+    )
+
+
+def _key(dataset: Dataset, config: TrainConfig, network: Any) -> dict[str, Any]:
+    """Returns all that a training depends on: an attempt with the same goes on where another one stopped.
+
+    Other versions may have other variables or another arithmetic.
+    """
+    return {
+        "dataset": dataset.digest,
+        "config": dataclasses.asdict(config),
+        "weights": network.weights_digest,
+        "precision": network.precision,
+        "versions": _versions(),
+    }
 
 
 class _Clock:
@@ -125,39 +135,7 @@ class _Clock:
         self._last = now
 
 
-def _stack(first: Any, second: Any, name: str) -> Any:
-    """Chains two models; the first stays in inference mode whatever the mode of the whole, as a frozen network must."""
-    import keras
-
-    inputs = keras.Input(first.input.shape[1:], name=f"{name}_input")
-    return keras.Model(inputs, second(first(inputs, training=False)), name=name)
-
-
-def _assemble(preprocessing: Any, network: Any) -> Any:
-    """Puts preprocessing and network into the model that is saved: uint8 [N, H, W, 3] of any size to probabilities.
-
-    Without `training=False` the layers after `Resizing` would be called in training mode on export.
-    """
-    import keras
-
-    inputs = keras.Input((None, None, 3), dtype="uint8", name="image")
-    return keras.Model(inputs, network(preprocessing(inputs), training=False), name="graft")
-
-
-def _layer_table(frozen: Any, head: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "part": part.name,
-            "name": layer.name,
-            "class": type(layer).__name__,
-            "output_shape": list(layer.output.shape),
-            "parameters": layer.count_params(),
-            "trainable_parameters": sum(int(weight.numpy().size) for weight in layer.trainable_weights),
-        }
-        for part in (frozen, head)
-        for layer in part.layers
-    ]
-
-
-def _tensorflow_version() -> dict[str, str]:
-    return {"tensorflow": import_tensorflow().__version__}
+def _versions() -> dict[str, Any]:
+    return {package: version(package) for package in ("graft", "keras", "numpy")} | {
+        "tensorflow": import_tensorflow().__version__
+    }

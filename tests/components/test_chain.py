@@ -23,15 +23,7 @@ from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 from graft.pipelines.sample import draw_sample
 
-QUICK = TrainConfig(cut="mixed0", image_size=75, epochs=4, batch_size=16)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dataset")
-    draw_sample(folder / "pictures", images=60)
-    ingest(str(folder / "pictures"), folder / "dataset")
-    return folder / "dataset"
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
 
 
 @pytest.fixture(scope="module")

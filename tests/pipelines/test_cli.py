@@ -41,7 +41,7 @@ def test_layers_lists_the_cuts_at_a_size():
 def test_options_come_from_the_dataclasses():
     shown = " ".join(graft("train", "--help").stdout.replace("│", " ").split())
     assert "--learning-rate FLOAT" in shown
-    assert "[default: 0.001, unless the recipe says otherwise]" in shown
+    assert f"[default: {TrainConfig.learning_rate}, unless the recipe says otherwise]" in shown
 
 
 @pytest.mark.parametrize("command", ["train", "run", "submit", "schedules"])
@@ -68,10 +68,11 @@ assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy", "yaml", "cronsim",
         (["train", "--dataset", ".", "--output", "out"], "holds no dataset.json"),
         (
             ["train", "--dataset", ".", "--output", "out", "--recipe", "best"],
-            "no recipe 'best': there are fast, sample",
+            "no recipe 'best': there are fast, accurate, seed",
         ),
         (["gate", "--evaluation", ".", "--output", "out", "--min-accuracy", "0.5"], "holds no evaluation.json"),
         (["run", "--source", "nowhere", "--recipe", "best"], "no recipe 'best'"),
+        (["run", "--source", "nowhere", "--recipe", "mine.yaml"], "mine.yaml doesn't exist: check the path or URI."),
         (["run", "--source", "nowhere", "--optimizer", "adm"], "optimizer can't be 'adm'"),
         (["run", "--source", "x", "--config", '{"gate": {"min": 1}}'], "gate has no setting 'min'"),
         (["sample", "--output", "out", "--images", "7"], "multiple of 6"),

@@ -11,6 +11,7 @@ from graft.components.common.runs import Run, read_run, recorded
 from graft.components.resolve import preflight
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store, check_weights_source
+from graft.components.resolve.resolve import resolve
 from graft.components.train.weights import check_weights
 
 
@@ -92,3 +93,10 @@ def test_imagenet_weights_must_be_here_or_answer(tmp_path, monkeypatch):
     (tmp_path / "models" / name).touch()
     check_weights_source("imagenet")
     check_weights_source("random")
+
+
+def test_tensorboard_logs_that_can_t_be_written_fail_at_once(tmp_path):
+    (tmp_path / "file").touch()
+    config = json.dumps({"train": {"tensorboard": str(tmp_path / "file" / "logs")}})
+    with pytest.raises(GraftError, match=r"file/logs can't be"):
+        resolve(str(tmp_path), "random", config=config)

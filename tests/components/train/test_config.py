@@ -5,7 +5,7 @@ import pytest
 from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.gate.config import gate_config
-from graft.components.train.recipes import RECIPES, train_config
+from graft.components.train.recipes import RECIPES, read_recipe, train_config
 
 
 def test_precedence_is_defaults_recipe_config_parameter():
@@ -24,7 +24,7 @@ def test_every_recipe_is_valid(recipe):
 @pytest.mark.parametrize(
     ("recipe", "config", "overrides", "said"),
     [
-        ("slow", "", {}, "no recipe 'slow': there are fast, sample"),
+        ("slow", "", {}, "no recipe 'slow': there are fast, accurate, seed"),
         ("", "", {"optimizer": "adagard"}, "optimizer can't be 'adagard': .*'adagrad', 'adam'"),
         ("", '{"train": {"layer": "mixed7"}}', {}, "train has no setting 'layer': there are backbone, cut"),
         ("", '{"training": {}}', {}, "section 'training': there are ingest, train"),
@@ -53,3 +53,35 @@ def test_gate_parameter_wins_over_config_and_zero_leaves_it():
 
 def test_empty_config_has_no_overrides():
     assert section(" ", "train") == {}
+
+
+def test_a_recipe_of_one_s_own_stands_where_a_name_does(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("cut: mixed5\nepochs: 3  # few\n")
+    recipe = read_recipe(str(file))
+    assert (train_config(recipe).cut, train_config(recipe).epochs) == ("mixed5", 3)
+    assert train_config(recipe, '{"train": {"epochs": 4}}', {"cut": "mixed6"}) == train_config(
+        "", '{"train": {"epochs": 4, "cut": "mixed6"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("cat: mixed5", r"mine\.yaml: train has no setting 'cat'"),
+        ("epochs: many", r"mine\.yaml: train: epochs can't be 'many'"),
+        ("- cut", r"mine\.yaml must hold settings, a line each"),
+        ("cut: [", r"mine\.yaml is not YAML"),
+        ("", r"mine\.yaml must hold settings"),
+        ("!!python/object/apply:os.system ['true']", r"mine\.yaml is not YAML"),
+        (None, r"mine\.yaml doesn't exist"),
+    ],
+)
+def test_a_bad_recipe_is_refused_by_file_and_field(tmp_path, content, said):
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(GraftError, match=said):
+        read_recipe(str(file))
+    with pytest.raises(GraftError, match="The recipe is not JSON"):
+        train_config("{cut: mixed5}")

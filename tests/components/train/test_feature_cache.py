@@ -1,7 +1,6 @@
 """Cached features: found by content, whatever happened to the store meanwhile."""
 
 import threading
-import uuid
 
 import fsspec
 import numpy as np
@@ -13,13 +12,6 @@ from graft.components.train import feature_cache
 from graft.components.train.feature_cache import FeatureCache, half
 
 KIND = {"weights": "w", "cut": "mixed7"}
-
-
-@pytest.fixture(params=["local", "memory", "gs"])
-def store(request, tmp_path):
-    if request.param == "gs":
-        return f"{request.getfixturevalue('bucket')}/store"
-    return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
 
 
 def names(count, prefix="image"):

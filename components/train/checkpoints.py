@@ -1,0 +1,122 @@
+"""Checkpoints: how far a training had come, kept in the store for the next attempt, whichever that is."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graft.components.common import storage
+
+log = logging.getLogger("graft")
+
+_SUFFIX = ".npz"
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A moment of a training.
+
+    Attributes:
+        progress: What of it is text and numbers, such as the epochs done and the history.
+        arrays: The variables, in the model's order.
+    """
+
+    progress: dict[str, Any]
+    arrays: list[Array]
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Like a pack of features, a checkpoint's file is named by the digest of its bytes, so that a torn one is known as such.
+
+    Args:
+        store: The store's path or URI; empty for none: then nothing is kept and nothing found.
+        key: All that the training depends on: dataset, settings, weights.
+    """
+
+    def __init__(self, store: str, key: Mapping[str, Any]) -> None:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        self._uri = f"{store.rstrip('/')}/checkpoints/{digest}" if store else ""
+
+    def load(self, phase: str) -> Checkpoint | None:
+        """Returns the latest checkpoint of a phase that is whole, or None.
+
+        Args:
+            phase: The phase's name.
+
+        Raises:
+            GraftError: The store can't be read.
+        """
+        for path in sorted(self._list(phase), reverse=True):
+            fs, _ = storage.filesystem(self._uri)
+            with storage.access(self._uri):
+                try:
+                    content = bytes(fs.cat_file(path))
+                except FileNotFoundError:  # another attempt has just put a later one in its place
+                    continue
+            if hashlib.sha256(content).hexdigest() != path.removesuffix(_SUFFIX).rpartition("-")[2]:
+                log.warning("a checkpoint is damaged and left out: %s", storage.redact(path))
+                continue
+            return _read(content)
+        return None
+
+    def save(self, phase: str, epoch: int, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, then removes the phase's earlier ones.
+
+        Args:
+            phase: The phase's name.
+            epoch: Epochs done.
+            checkpoint: What to keep.
+
+        Raises:
+            GraftError: The store can't be written.
+        """
+        if not self._uri:
+            return
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {f"{number:05d}": array for number, array in enumerate(checkpoint.arrays)}
+        np.savez(buffer, progress=np.array(json.dumps(checkpoint.progress)), **arrays)
+        content = buffer.getvalue()
+        earlier = self._list(phase)
+        fs, folder = storage.filesystem(self._uri)
+        path = f"{folder}/{_stem(phase)}{epoch:06d}-{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
+        with storage.access(self._uri, "write"):
+            fs.makedirs(folder, exist_ok=True)
+            fs.pipe_file(path, content)
+        self._remove([old for old in earlier if old != path])
+
+    def clear(self) -> None:
+        """Removes all checkpoints of this training, which has come to its end.
+
+        Raises:
+            GraftError: The store can't be written.
+        """
+        self._remove(self._list())
+
+    def _list(self, phase: str = "") -> list[str]:
+        if not self._uri:
+            return []
+        paths = [path for path, _ in storage.list_files(self._uri, _SUFFIX)]
+        return [path for path in paths if path.rpartition("/")[2].startswith(_stem(phase) if phase else "")]
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            storage.remove_file(self._uri, path)
+
+
+def _stem(phase: str) -> str:
+    return f"{phase.replace(' ', '-')}-"
+
+
+def _read(content: bytes) -> Checkpoint:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        names = sorted(set(file.files) - {"progress"})
+        return Checkpoint(json.loads(str(file["progress"])), [file[name] for name in names])

@@ -1,0 +1,22 @@
+"""Settings with which training on the small dataset takes seconds, and stores of every kind."""
+
+import uuid
+
+import pytest
+
+from graft.components.train.config import TrainConfig
+
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
+
+
+@pytest.fixture
+def quick():
+    return QUICK
+
+
+@pytest.fixture(params=["local", "memory", "gs"])
+def store(request, tmp_path):
+    """URI of an empty store, once for each kind of file system."""
+    if request.param == "gs":
+        return f"{request.getfixturevalue('bucket')}/store"
+    return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"

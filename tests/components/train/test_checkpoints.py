@@ -1,0 +1,67 @@
+"""Checkpoints: the latest whole one is found, whatever happened to the store meanwhile."""
+
+import fsspec
+import numpy as np
+import pytest
+
+from graft.components.train.checkpoints import Checkpoint, Checkpoints
+
+KEY = {"dataset": "d", "weights": "w"}
+
+
+def checkpoint(number):
+    return Checkpoint({"epoch": number, "loss": float("inf")}, [np.full((2, 3), number, np.float32), np.arange(4)])
+
+
+def files(store):
+    fs, path = fsspec.core.url_to_fs(f"{store}/checkpoints")
+    fs.invalidate_cache()
+    return fs, fs.find(path)
+
+
+def test_the_latest_replaces_the_earlier_and_is_found_as_it_was(store):
+    kept = Checkpoints(store, KEY)
+    assert kept.load("head") is None
+    for number in (9, 10, 11):
+        kept.save("head", number, checkpoint(number))
+    found = Checkpoints(store, KEY).load("head")
+    assert found.progress == {"epoch": 11, "loss": float("inf")}
+    for array, expected in zip(found.arrays, checkpoint(11).arrays, strict=True):
+        assert array.dtype == expected.dtype and (array == expected).all()
+    assert len(files(store)[1]) == 1
+
+
+def test_another_training_and_another_phase_have_their_own(store):
+    Checkpoints(store, KEY).save("head", 1, checkpoint(1))
+    assert Checkpoints(store, {**KEY, "weights": "v"}).load("head") is None
+    assert Checkpoints(store, KEY).load("unfrozen layers") is None
+    Checkpoints(store, KEY).save("unfrozen layers", 2, checkpoint(2))
+    assert Checkpoints(store, KEY).load("head").progress["epoch"] == 1
+
+
+@pytest.mark.parametrize("harm", ["flipped byte", "cut short", "empty"])
+def test_a_damaged_one_is_said_and_left_out(store, harm, caplog):
+    kept = Checkpoints(store, KEY)
+    kept.save("head", 1, checkpoint(1))
+    fs, (path,) = files(store)
+    content = bytearray(fs.cat_file(path))
+    content[len(content) // 2] ^= 1
+    fs.pipe_file(path, bytes({"flipped byte": content, "cut short": content[:100], "empty": b""}[harm]))
+    assert kept.load("head") is None
+    assert "damaged and left out" in caplog.text
+
+
+def test_at_the_end_nothing_is_left(store):
+    kept = Checkpoints(store, KEY)
+    kept.save("head", 1, checkpoint(1))
+    kept.save("unfrozen layers", 1, checkpoint(1))
+    kept.clear()
+    assert files(store)[1] == []
+    kept.clear()
+
+
+def test_without_a_store_nothing_is_kept():
+    kept = Checkpoints("", KEY)
+    kept.save("head", 1, checkpoint(1))
+    assert kept.load("head") is None
+    kept.clear()

@@ -1,0 +1,114 @@
+"""Trainings that are killed, at moments drawn by chance, and go on; and one on several devices."""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from graft.components.common.model import load_model
+from graft.components.train.train import train
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import json, pathlib, sys
+from graft.components.train.config import TrainConfig
+from graft.components.train.train import train
+{before}
+dataset, model, store, config = sys.argv[1:]
+train(pathlib.Path(dataset), pathlib.Path(model), "random", TrainConfig(**json.loads(config)), store)
+"""
+ALWAYS = "from graft.components.train import callbacks; callbacks.CHECKPOINT_SECONDS = 0"
+TWO_DEVICES = """
+import tensorflow as tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+"""
+
+
+def command(before, dataset, model, store, config):
+    settings = json.dumps(dataclasses.asdict(config))
+    return [sys.executable, "-c", SCRIPT.format(before=before), str(dataset), str(model), str(store), settings]
+
+
+def kill_once_it_has_come_further(process, folder, known):
+    """Kills a training at a random moment after it has written a checkpoint that was not there before."""
+    while process.poll() is None:
+        if {path.name for path in folder.rglob("*.npz")} - known:
+            time.sleep(random.Random().uniform(0, 1.5))
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.02)
+    process.wait()
+
+
+def reached(store):
+    """Returns how far the checkpoints reach that are whole: 1 in the phase after the head's, and the epochs done in it."""
+    found = [(0, 0)]
+    for path in store.rglob("*.npz"):
+        phase, epochs, digest = path.stem.rsplit("-", 2)
+        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+            found.append((int(phase != "head"), int(epochs)))
+    return max(found)
+
+
+def weights(model):
+    return [weight.numpy() for weight in load_model(model).weights]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"augmentation": "live", "epochs": 60},
+        {"epochs": 2, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 60, "unfreeze_learning_rate": 1e-5},
+    ],
+)
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, changes, caplog):
+    config, store = dataclasses.replace(quick, patience=99, **changes), tmp_path / "store"
+    before = (0, 0)
+    for _ in range(3):
+        known = {path.name for path in store.rglob("*.npz")}
+        process = subprocess.Popen(command(ALWAYS, dataset, tmp_path / "killed", store, config))
+        kill_once_it_has_come_further(process, store, known)
+        assert process.returncode == -signal.SIGKILL, "the training was over before it could be killed"
+        assert reached(store) >= before, "no attempt loses what the one before had"
+        before = reached(store)
+    with caplog.at_level(logging.INFO, "graft"):
+        train(dataset, tmp_path / "killed", "random", config, str(store))
+    assert before > (0, 0)
+    assert f"goes on after epoch {before[1]} of an earlier attempt" in caplog.text
+    train(dataset, tmp_path / "unbroken", "random", config)
+    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
+    assert records[0]["history"] == records[1]["history"]
+    pairs = zip(weights(tmp_path / "killed"), weights(tmp_path / "unbroken"), strict=True)
+    assert all((one == other).all() for one, other in pairs)
+    assert not list((store / "checkpoints").rglob("*.npz")), "checkpoints are removed at the end"
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"augmentation": "live", "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2}]
+)
+def test_two_devices_do_what_one_does(dataset, tmp_path, quick, changes):
+    config = dataclasses.replace(quick, dropout=0.0, **changes)
+    script = command(TWO_DEVICES, dataset, tmp_path / "two", "", config)
+    done = subprocess.run(script, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    train(dataset, tmp_path / "one", "random", config)
+    two, one = (json.loads((tmp_path / name / "training.json").read_text()) for name in ("two", "one"))
+    assert (two["devices"]["count"], one["devices"]["count"]) == (2, 1)
+    for spread, alone in zip(two["history"], one["history"], strict=True):
+        assert spread == pytest.approx(alone, rel=0.02, abs=1e-3)
+
+
+def test_a_batch_that_two_devices_can_t_share_is_refused(dataset, tmp_path, quick):
+    config = dataclasses.replace(quick, batch_size=15)
+    script = command(TWO_DEVICES, dataset, tmp_path / "two", "", config)
+    done = subprocess.run(script, check=False, capture_output=True, text=True)
+    assert "batch_size 15 can't be shared by 2 GPUs: take a multiple of 2" in done.stderr

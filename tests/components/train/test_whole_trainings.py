@@ -1,0 +1,233 @@
+"""Whole trainings: views, live augmentation, unfreezing, what they leave behind, and what is refused."""
+
+import dataclasses
+import json
+import shutil
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from graft.components.common import devices
+from graft.components.common.dataset import Dataset
+from graft.components.common.errors import GraftError
+from graft.components.common.images import read_images
+from graft.components.common.model import as_function, load_model
+from graft.components.evaluate.evaluate import evaluate
+from graft.components.ingest.ingest import ingest
+from graft.components.train import train as train_step
+from graft.components.train.backbone import build_backbone, number_layers_afresh
+from graft.components.train.train import train
+from graft.pipelines.sample import draw_sample
+
+
+@pytest.fixture
+def trained(dataset, tmp_path, quick):
+    """Trains on the small dataset with changed settings; returns folder, record and result."""
+
+    def run(folder="model", store="", dataset=dataset, **changes):
+        config = dataclasses.replace(quick, **changes)
+        result = train(dataset, tmp_path / folder, "random", config, store)
+        return tmp_path / folder, json.loads((tmp_path / folder / "training.json").read_text()), result
+
+    return run
+
+
+def some_images(dataset, count=3):
+    return [image.numpy() for image, _ in read_images(Dataset.load(dataset), "validation").take(count)]
+
+
+def layer_of(model, name):
+    return model.get_layer("network").get_layer("extractor").get_layer("inception_v3").get_layer(name)
+
+
+def test_several_cuts_stand_side_by_side(trained, dataset):
+    folder, record, _ = trained(cut="mixed0+mixed2")
+    head = [layer for layer in record["layers"] if layer["part"] == "head"]
+    assert head[0]["output_shape"] == [None, 256 + 288]
+    evaluate(folder, dataset, folder.parent / "evaluation")
+
+
+def test_mirrored_images_get_the_same_probability(trained, dataset):
+    folder, _, _ = trained(mirror=True)
+    function = as_function(load_model(folder))
+    plain = as_function(load_model(trained("plain")[0]))
+    for image in some_images(dataset):
+        pairs = [(model(image[None]).numpy(), model(image[None, :, ::-1]).numpy()) for model in (function, plain)]
+        assert pairs[0][0] == pytest.approx(pairs[0][1], abs=1e-5)
+        assert pairs[1][0] != pytest.approx(pairs[1][1], abs=1e-5)
+    evaluate(folder, dataset, folder.parent / "evaluation")
+
+
+def test_cached_views_are_computed_once_and_only_for_new_images(trained, dataset, tmp_path):
+    changes = {"augmentation": "cached", "views": 2, "mirror": True}
+    store = str(tmp_path / "store")
+    _, cold, _ = trained("cold", store, **changes)
+    _, warm, _ = trained("warm", store, **changes)
+    assert (cold["features"], warm["features"]) == (
+        {"computed": 40, "cached": 0},
+        {"computed": 0, "cached": 40},
+    )
+    assert cold["history"] == warm["history"] != trained("without")[1]["history"]
+    pictures = tmp_path / "pictures"
+    shutil.copytree(dataset.parent / "pictures", pictures)
+    draw_sample(tmp_path / "more", images=60, seed=1)
+    for name in ("cats", "dogs"):
+        new = sorted((tmp_path / "more" / "train" / name).iterdir())[0]
+        shutil.copy(new, pictures / "train" / name / f"0-new{new.suffix}")
+    ingest(str(pictures), tmp_path / "grown")
+    _, grown, _ = trained("grown model", store, tmp_path / "grown", **changes)
+    assert grown["features"]["computed"] == 2
+    assert grown["history"] == trained("grown cold", "", tmp_path / "grown", **changes)[1]["history"]
+    # A view more computes that view alone, and other settings of the augmentation are other views.
+    assert trained("more views", store, **{**changes, "views": 3})[1]["features"]["computed"] == 40
+    assert trained("turned", store, **changes, rotation=30.0)[1]["features"]["computed"] == 40
+
+
+@pytest.mark.parametrize("head", ["gap", "flatten-dense"])
+def test_live_augmentation_repeats_with_its_seed(trained, head):
+    changes = {"augmentation": "live", "head": head, "learning_rate": 1e-4}
+    _, first, _ = trained("first", **changes)
+    _, again, _ = trained("again", **changes)
+    _, other, _ = trained("other", **changes, seed=1)
+    assert first["history"] == again["history"]
+    assert first["history"] != other["history"]
+    # The standardising head looks at all training images once, the other one at those that select the weights.
+    assert first["features"]["computed"] == (40 if head == "gap" else 4)
+
+
+def test_selection_on_validation_is_said_everywhere(trained, dataset):
+    folder, record, result = trained(selection_split="validation")
+    assert record["selection"]["split"] == "validation"
+    assert (record["selection"]["images"], record["training_images"]) == (20, 40)
+    assert "on the validation images" in result.summary
+    evaluate(folder, dataset, folder.parent / "evaluation")
+    evaluation = json.loads((folder.parent / "evaluation" / "evaluation.json").read_text())
+    assert evaluation["selected_on_split"] is True
+    assert evaluation["metrics"]["accuracy"] == pytest.approx(record["selection"]["accuracy"])
+
+
+def test_it_stops_at_a_wanted_accuracy_of_the_chosen_images(trained):
+    _, record, _ = trained(epochs=60, stop_at_accuracy=0.8, stop_on="training", learning_rate=0.01)
+    assert record["stopped"] == "wanted accuracy reached"
+    accuracies = [entry["accuracy"] for entry in record["history"]]
+    assert accuracies[-1] >= 0.8 and all(accuracy < 0.8 for accuracy in accuracies[:-1])
+    assert record["best_epoch"] == len(accuracies) < 60
+
+
+@pytest.mark.parametrize("augmentation", ["off", "live"])
+def test_unfreezing_moves_what_it_names_and_nothing_else(trained, dataset, augmentation):
+    folder, record, _ = trained(
+        augmentation=augmentation,
+        unfreeze="conv2d_3..mixed0",
+        unfreeze_learning_rate=1e-5,
+        unfreeze_epochs=2,
+        patience=9,
+    )
+    assert [phase["name"] for phase in record["phases"]] == ["head", "unfrozen layers"]
+    assert len(record["history"]) == 3 + 2
+    assert record["best_epoch"] > 3, "the unfrozen phase was no better, so that the test shows nothing"
+    number_layers_afresh()
+    original, _ = build_backbone("mixed0", 75, None, 0)
+    model = load_model(folder)
+    names = [layer.name for layer in original.layers]
+    moved = set()
+    for layer in original.layers:
+        pairs = zip(layer.get_weights(), layer_of(model, layer.name).get_weights(), strict=True)
+        if any((before != after).any() for before, after in pairs):
+            moved.add(layer.name)
+    named = {name for name in names[names.index("conv2d_3") :] if name.startswith("conv2d")}
+    assert moved == named, "BatchNormalization and the layers before stay as they were"
+    trainable = {layer["name"] for layer in record["layers"] if layer["trainable_parameters"]}
+    assert trainable - {"probability"} == named
+    evaluate(folder, dataset, folder.parent / "evaluation")
+
+
+def test_unfreezing_that_does_not_help_leaves_the_head_s_model(trained):
+    _, record, result = trained(unfreeze="conv2d..mixed0", unfreeze_learning_rate=0.5, unfreeze_epochs=2)
+    assert record["best_epoch"] <= 3 < len(record["history"])
+    assert result.selection_accuracy == record["history"][record["best_epoch"] - 1]["selection_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"unfreeze": "mixed0"}, r"name a range of layers, such as mixed6\.\.mixed7"),
+        ({"unfreeze": "mixed1..mixed2"}, "'mixed1', which is not in the network up to the cut. Did you mean mixed0"),
+        ({"unfreeze": "mixed0..conv2d"}, "from there to there no layer has weights to train"),
+        ({"unfreeze": "activation..activation"}, "no layer has weights to train"),
+        ({"head": "flatten-dense", "cut": "mixed0+mixed1"}, "flatten-dense stands on one cut"),
+        ({"cut": "mixed0+mixd1"}, "no layer 'mixd1' to cut at"),
+        ({"require_gpu": True}, r"A GPU is required .*use the GPU image, graft:gpu\. Give it one"),
+        ({"batch_size": 41, "selection_split": "validation"}, "batch_size 41 is more than the 40 images"),
+    ],
+)
+def test_what_can_t_be_is_refused_before_any_work(trained, tmp_path, changes, said):
+    with pytest.raises(GraftError, match=said):
+        trained(**changes)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_page_and_the_pictures_hold_everything(trained):
+    folder, record, _ = trained(augmentation="cached", unfreeze="conv2d_9..mixed0")
+    with Image.open(folder / "learning_curves.png") as curves:
+        assert curves.size == (1200, 480)
+    with Image.open(folder / "augmented_samples.png") as sheet:
+        assert sheet.size == (6 * 75, 4 * 75)
+    svg = (folder / "learning_curves.svg").read_text()
+    best = record["best_epoch"]
+    gap = record["history"][best - 1]["accuracy"] - record["history"][best - 1]["selection_accuracy"]
+    assert f"kept: epoch {best}, gap {gap:+.3f}" in svg
+    assert "layers unfrozen" in svg and "set aside images" in svg
+    page = (folder / "training.html").read_text()
+    assert "<svg" in page and "data:image/png;base64," in page
+    assert "src=" not in page.replace('src="data:image/png', "")
+    assert "learning_rate 0.001" in page
+
+
+def test_a_secret_in_the_logs_uri_reaches_no_record(trained):
+    folder, record, _ = trained(tensorboard="memory://user:secret@logs/here?token=secret")
+    assert record["config"]["tensorboard"] == "memory://logs/here"
+    assert not any(b"secret" in path.read_bytes() for path in folder.iterdir() if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["local", "gs"])
+def test_tensorboard_logs_are_copied_to_where_they_are_watched(trained, request, tmp_path, kind):
+    logs = f"{request.getfixturevalue('bucket')}/logs" if kind == "gs" else str(tmp_path / "logs")
+    folder, record, _ = trained(tensorboard=logs)
+    fs, path = fsspec.core.url_to_fs(logs)
+    fs.invalidate_cache()
+    copies = {name.rpartition("/")[2]: fs.cat_file(name) for name in fs.find(path)}
+    here = {file.name: file.read_bytes() for file in (folder / "tensorboard").rglob("events.*")}
+    assert copies == here and len(here) == 2
+    assert accuracies(folder / "tensorboard" / "selection") == pytest.approx(
+        [entry["selection_accuracy"] for entry in record["history"]]
+    )
+
+
+def accuracies(folder):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    (file,) = folder.iterdir()
+    values = [value for event in EventFileLoader(str(file)).Load() for value in event.summary.value]
+    return [float(make_ndarray(value.tensor)) for value in values if value.tag == "epoch_accuracy"]
+
+
+def test_what_was_trained_in_half_precision_is_served_in_full(trained, dataset, monkeypatch):
+    found = devices.find_devices()
+    monkeypatch.setattr(
+        train_step, "find_devices", lambda require: dataclasses.replace(found, precision="mixed_float16")
+    )
+    folder, record, _ = trained(unfreeze="conv2d_3..mixed0", unfreeze_epochs=1)
+    assert record["devices"]["precision"] == "mixed_float16"
+    model = load_model(folder)
+    policies = {layer.dtype_policy.name for layer in model._flatten_layers() if layer.weights}
+    assert policies == {"float32"}
+    evaluate(folder, dataset, folder.parent / "evaluation")
+    monkeypatch.undo()
+    _, full, _ = trained("full")
+    losses = [run["history"][2]["selection_loss"] for run in (record, full)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert np.isfinite(losses).all()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from graft.components.train.config import TrainConfig
+
 GRAFT = Path(sys.executable).with_name("graft")
 
 

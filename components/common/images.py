@@ -1,5 +1,6 @@
 """Reading a split's images as a `tf.data.Dataset`."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,16 +23,6 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
         A `tf.data.Dataset` of (uint8 [H, W, 3] RGB image, int64 label), sizes varying.
     """
     tf = import_tensorflow()
-    features = {
-        "image/encoded": tf.io.FixedLenFeature([], tf.string),
-        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-    }
-
-    def decode(record: Any) -> tuple[Any, Any]:
-        example = tf.io.parse_single_example(record, features)
-        image = tf.io.decode_image(example["image/encoded"], channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
-        return image, example["image/class/label"]
 
     def is_wanted(record: Any, wanted: Any) -> Any:
         return wanted
@@ -40,7 +31,41 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
     if wanted is not None:
         rows = tf.data.Dataset.from_tensor_slices(wanted)
         records = tf.data.Dataset.zip(records, rows).filter(is_wanted).map(lambda record, _: record)
-    return records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return records.map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
+def decode_record(record: Any) -> tuple[Any, Any]:
+    """Decodes a shard's record, within a `tf.data` pipeline.
+
+    Args:
+        record: String tensor of a `tf.train.Example`.
+
+    Returns:
+        uint8 [H, W, 3] RGB image, int64 label.
+    """
+    tf = import_tensorflow()
+    features = {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+    }
+    example = tf.io.parse_single_example(record, features)
+    image = tf.io.decode_image(example["image/encoded"], channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return image, example["image/class/label"]
+
+
+@contextlib.contextmanager
+def naming_damage(dataset: Dataset) -> Iterator[None]:
+    """Turns TensorFlow's errors about a dataset's shards into one that names the dataset and the remedy.
+
+    Raises:
+        GraftError: A shard is missing or damaged.
+    """
+    tf = import_tensorflow()
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        raise GraftError(f"{dataset.path} is damaged ({error.message}): ingest it again.") from error
 
 
 def pass_over(
@@ -51,6 +76,8 @@ def pass_over(
     network: Any,
     wanted: Any = None,
     views: int = 1,
+    *,
+    full: bool = False,
 ) -> Iterator[tuple[Any, Any]]:
     """Runs a network over a split, each image once, prepared one by one since sizes vary.
 
@@ -63,6 +90,8 @@ def pass_over(
         network: Keras model or function from a batch of that to a tensor whose first axis is the batch.
         wanted: bool [N], true for the images to run, in the order of the index; None for all.
         views: How many images the network sees for one of the split, by which batches are smaller.
+        full: Fill the last batch up with what is then left out: an image's output, to the last bit, must not depend on how
+            many others there are, as it may on a batch's size.
 
     Yields:
         The network's output and the int64 labels of a batch, as numpy arrays.
@@ -76,15 +105,20 @@ def pass_over(
     prepared = images.map(
         lambda number, image: (prepare(image[0][None], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE
     )
-    batches = prepared.batch(max(1, images_at_once() // views))
+    size = max(1, images_at_once() // views)
+    batches = prepared.batch(size)
     compiled = on_all_devices(network, batches.element_spec[0])
-    try:
-        with progress(what, total) as advance:
-            for inputs, labels in batches.prefetch(2):
-                seen += len(labels)
-                yield compiled(inputs), labels.numpy()
-                advance(len(labels))
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-        raise GraftError(f"{dataset.path} is damaged ({error.message}): ingest it again.") from error
+
+    def outputs_of(inputs: Any) -> Any:
+        missing = size - len(inputs)
+        if not full or not missing:
+            return compiled(inputs)
+        return compiled(tf.concat([inputs, tf.repeat(inputs[:1], missing, axis=0)], axis=0))[:-missing]
+
+    with naming_damage(dataset), progress(what, total) as advance:
+        for inputs, labels in batches.prefetch(2):
+            seen += len(labels)
+            yield outputs_of(inputs), labels.numpy()
+            advance(len(labels))
     if seen != total:
         raise GraftError(f"{dataset.path} holds {seen} {split} images and its record says {total}: ingest it again.")

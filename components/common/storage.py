@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -160,6 +161,31 @@ def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
         except FileNotFoundError:
             return []
     return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
+
+
+def write_file(uri: str, content: bytes) -> None:
+    """Writes a file as a whole: no reader ever sees a part of it.
+
+    Args:
+        uri: The file's path or URI; folders that it is in are made.
+        content: Its bytes.
+
+    Raises:
+        GraftError: It can't be written.
+    """
+    fs, path = filesystem(uri)
+    with access(uri, "write"):
+        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        if not isinstance(fs, LocalFileSystem):
+            fs.pipe_file(path, content)  # an object is there once it is whole
+            return
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def remove_file(uri: str, path: str) -> None:

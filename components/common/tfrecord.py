@@ -5,6 +5,7 @@ Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and tensorflow/
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -116,3 +117,38 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class RecordReader:
+    """Reads records of TFRecord files in any order, after all their checksums were checked.
+
+    Args:
+        paths: The files; their records are numbered from 0 through all of them.
+
+    Raises:
+        OSError: A file can't be read.
+        ValueError: A file is damaged or cut short.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._places: list[tuple[Path, int, int]] = []
+        for path in map(Path, paths):
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                while header := file.read(12):
+                    length, start = int.from_bytes(header[:8], "little"), file.tell()
+                    if header[8:] != _masked_crc(header[:8]) or start + length + 4 > size:
+                        raise ValueError(f"{path.name} is cut short or damaged at byte {start}")
+                    if _masked_crc(file.read(length)) != file.read(4):
+                        raise ValueError(f"{path.name} is damaged at byte {start}")
+                    self._places.append((path, start, length))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, number: int) -> bytes:
+        """Returns a record."""
+        path, start, length = self._places[number]
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(length)

@@ -1,5 +1,6 @@
 """Augmentation: an image as it might have been taken as well. Keras' layers, with all chance drawn from a given seed."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,25 @@ from graft.components.common.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
 
 Augment = Callable[[Any, Any], Any]
+VERSION = "1"
+"""Names what the layers do, for the key of cached features: whoever changes them changes it."""
+
 _FILL = "nearest"
+
+
+def live_augmentation(config: TrainConfig) -> Augment | None:
+    """Returns how images are augmented that pass through the backbone at every step; None for not at all.
+
+    Views of an image that are cached for the head are drawn anew at every step here.
+
+    Args:
+        config: The step's settings.
+    """
+    if config.augmentation != "off":
+        return build_augmentation(dataclasses.replace(config, flip=config.flip or config.mirror))
+    if config.mirror:
+        return build_augmentation(dataclasses.replace(config, rotation=0.0, shift=0.0, shear=0.0, zoom=0.0, flip=True))
+    return None
 
 
 def build_augmentation(config: TrainConfig) -> Augment:

@@ -16,7 +16,7 @@ log = logging.getLogger("graft")
 
 CHECKPOINT_SECONDS = 60.0
 
-ALL_DONE = "all asked for"
+ALL_DONE, WANTED_REACHED = "all asked for", "wanted accuracy reached"
 
 
 class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
@@ -25,8 +25,10 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
         config: The step's settings.
+        steps: Steps an epoch.
 
     Attributes:
+        done: Steps done.
         history: Loss and accuracy by epoch; those on the selection images carry the prefix `selection_`.
         epoch: The epoch of the best weights, from 1; 0 for those before the first.
         accuracy: Accuracy of the best weights on the selection images.
@@ -34,14 +36,21 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         broken: The step in which the loss became NaN; empty if it never did.
     """
 
-    def __init__(self, score: Callable[[], dict[str, float]], config: TrainConfig) -> None:
+    def __init__(self, score: Callable[[], dict[str, float]], config: TrainConfig, steps: int) -> None:
         super().__init__()
-        self._score, self._config = score, config
-        self._loss, self._running = math.inf, 0
+        self._score, self._config, self._steps = score, config, steps
+        self._loss = math.inf
+        self._begun: list[Any] = []  # loss and accuracy so far of an epoch that an earlier attempt began
+        self.done = 0
         self._weights: list[Any] | None = None
         self.history: list[dict[str, float]] = []
         self.epoch, self.accuracy = 0, 0.0
         self.stopped, self.broken = ALL_DONE, ""
+
+    @property
+    def in_an_epoch(self) -> bool:
+        """Whether an epoch has begun and not come to its end."""
+        return bool(self.done % self._steps)
 
     def keep_start(self, model: Any) -> None:
         """Takes the weights as they are before the first epoch for the best so far."""
@@ -50,13 +59,18 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         self._keep(0, scored)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remembers the epoch, for messages."""
-        self._running = epoch + 1
+        """Gives an epoch that goes on in the middle the loss and accuracy of the steps before."""
+        if self._begun:
+            for variable, value in zip(self.model.metrics_variables, self._begun, strict=True):
+                variable.assign(value)
+        self._begun = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         """Stops at the step in which the loss is no finite number any more."""
+        epoch, step = divmod(self.done, self._steps)
+        self.done += 1
         if not math.isfinite(logs["loss"]):
-            self._break(f"epoch {self._running}, step {batch + 1}")
+            self._break(f"epoch {epoch + 1}, step {step + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Scores the epoch."""
@@ -71,7 +85,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         reached = logs["accuracy"] if self._config.stop_on == "training" else scored["selection_accuracy"]
         if wanted and reached >= wanted:
             self._keep(epoch + 1, scored)
-            self._stop("wanted accuracy reached")
+            self._stop(WANTED_REACHED)
         elif scored["selection_loss"] < self._loss:
             self._keep(epoch + 1, scored)
         elif epoch + 1 - self.epoch >= self._config.patience:
@@ -88,25 +102,27 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
     def checkpoint(self) -> Checkpoint:
         """Returns all that the next attempt needs to go on from here."""
         progress = {
+            "done": self.done,
             "history": self.history,
             "epoch": self.epoch,
             "accuracy": self.accuracy,
             "loss": self._loss,
         }
-        best = self._weights or []
-        return Checkpoint(progress, [*(np.asarray(variable) for variable in _state(self.model)), *best])
+        begun = self.model.metrics_variables if self.in_an_epoch else []
+        variables = [np.asarray(variable) for variable in (*_state(self.model), *begun)]
+        return Checkpoint(progress | {"begun": len(begun)}, [*variables, *(self._weights or [])])
 
-    def resume(self, model: Any, checkpoint: Checkpoint) -> int:
-        """Brings model and history to where a checkpoint was written, and returns the epochs done by then."""
+    def resume(self, model: Any, checkpoint: Checkpoint) -> None:
+        """Brings model and history to where a checkpoint was written."""
         self.set_model(model)
         model.optimizer.build(model.trainable_variables)
-        state = _state(model)
+        state, progress = _state(model), checkpoint.progress
         for variable, value in zip(state, checkpoint.arrays[: len(state)], strict=True):
             variable.assign(value)
-        self._weights = checkpoint.arrays[len(state) :] or None
-        self.history, self._loss = checkpoint.progress["history"], checkpoint.progress["loss"]
-        self.epoch, self.accuracy = checkpoint.progress["epoch"], checkpoint.progress["accuracy"]
-        return len(self.history)
+        rest = checkpoint.arrays[len(state) :]
+        self._begun, self._weights = rest[: progress["begun"]], rest[progress["begun"] :] or None
+        self.done, self.history, self._loss = progress["done"], progress["history"], progress["loss"]
+        self.epoch, self.accuracy = progress["epoch"], progress["accuracy"]
 
     def _keep(self, epoch: int, scored: dict[str, float]) -> None:
         self._weights = [np.array(variable) for variable in self.model.trainable_variables]
@@ -122,7 +138,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class WriteCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes a checkpoint after an epoch, if the last one is a minute old and the fit goes on.
+    """Writes a checkpoint whenever the last one is a minute old and the fit goes on.
 
     Args:
         phase: Name of the phase that is fitted.
@@ -135,10 +151,18 @@ class WriteCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]
         self._phase, self._best, self._checkpoints = phase, best, checkpoints
         self._since = time.monotonic()
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Writes one if it is time, but after an epoch's last step, which has not been scored yet."""
+        if self._best.in_an_epoch:
+            self._write()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes one if it is time."""
+        self._write()
+
+    def _write(self) -> None:
         if time.monotonic() - self._since >= CHECKPOINT_SECONDS and not self.model.stop_training:
-            self._checkpoints.save(self._phase, epoch + 1, self._best.checkpoint())
+            self._checkpoints.save(self._phase, self._best.done, self._best.checkpoint())
             self._since = time.monotonic()
 
 

@@ -35,7 +35,7 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one training.
 
-    Like a pack of features, a checkpoint's file is named by the digest of its bytes, so that a torn one is known as such.
+    Like a pack of features, a checkpoint's file is named by the digest of its bytes, so that a damaged one is known as such.
 
     Args:
         store: The store's path or URI; empty for none: then nothing is kept and nothing found.
@@ -68,12 +68,14 @@ class Checkpoints:
             return _read(content)
         return None
 
-    def save(self, phase: str, epoch: int, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint, then removes the phase's earlier ones.
+    def save(self, phase: str, step: int, checkpoint: Checkpoint) -> None:
+        """Writes a checkpoint, then removes the phase's earlier ones, and others of the same step.
+
+        Later ones stay: they are of another attempt, which is ahead.
 
         Args:
             phase: The phase's name.
-            epoch: Epochs done.
+            step: Training steps done.
             checkpoint: What to keep.
 
         Raises:
@@ -85,13 +87,11 @@ class Checkpoints:
         arrays: dict[str, Any] = {f"{number:05d}": array for number, array in enumerate(checkpoint.arrays)}
         np.savez(buffer, progress=np.array(json.dumps(checkpoint.progress)), **arrays)
         content = buffer.getvalue()
-        earlier = self._list(phase)
-        fs, folder = storage.filesystem(self._uri)
-        path = f"{folder}/{_stem(phase)}{epoch:06d}-{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
-        with storage.access(self._uri, "write"):
-            fs.makedirs(folder, exist_ok=True)
-            fs.pipe_file(path, content)
-        self._remove([old for old in earlier if old != path])
+        before = self._list(phase)
+        up_to = f"{_stem(phase)}{step:09d}-"
+        name = f"{up_to}{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
+        storage.write_file(f"{self._uri}/{name}", content)
+        self._remove([old for old in before if _name(old)[: len(up_to)] <= up_to and _name(old) != name])
 
     def clear(self) -> None:
         """Removes all checkpoints of this training, which has come to its end.
@@ -105,11 +105,15 @@ class Checkpoints:
         if not self._uri:
             return []
         paths = [path for path, _ in storage.list_files(self._uri, _SUFFIX)]
-        return [path for path in paths if path.rpartition("/")[2].startswith(_stem(phase) if phase else "")]
+        return [path for path in paths if _name(path).startswith(_stem(phase) if phase else "")]
 
     def _remove(self, paths: Sequence[str]) -> None:
         for path in paths:
             storage.remove_file(self._uri, path)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _stem(phase: str) -> str:

@@ -9,8 +9,10 @@ import io
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ log = logging.getLogger("graft")
 PACK_BYTES = 128 * 2**20
 PACK_SECONDS = 60.0
 _FEW = 16
+_HELD = 4
 _SUFFIX = ".arrow"
 
 Array = np.ndarray[Any, Any]
@@ -72,10 +75,14 @@ class FeatureCache:
         rows: dict[str, list[int]] = {}
         for row, sha256 in enumerate(sha256s):
             rows.setdefault(sha256, []).append(row)
+        if not rows:
+            return features, found
         for names, vectors in self._packs(width):
             for name, vector in zip(names, vectors, strict=True):
                 for row in rows.get(name, ()):
                     features[row], found[row] = vector, True
+            if found.all():
+                break
         return features, found
 
     def keep(self, sha256s: Sequence[str], features: Array) -> None:
@@ -113,15 +120,17 @@ class FeatureCache:
         small = [(path, size) for path, size in self._list() if size < PACK_BYTES // 2]
         if len(small) <= _FEW:
             return
-        for path, _ in small:
-            for names, vectors in self._packs(width, [path]):
-                self.keep(names, vectors)
+        for names, vectors in self._packs(width, [path for path, _ in small]):
+            self.keep(names, vectors)
         self.flush()
         for path, _ in small:
             storage.remove_file(self._uri, path)
 
     def _packs(self, width: int, paths: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
-        """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again."""
+        """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again.
+
+        Packs are read ahead, but no more than `_HELD` are in memory, the caller's among them.
+        """
         if not self._uri:
             return
         fs, _ = storage.filesystem(self._uri)
@@ -134,35 +143,55 @@ class FeatureCache:
                 except FileNotFoundError:  # another training has just joined it with others
                     return None
 
-        with ThreadPoolExecutor(4) as threads:
-            for path, content in zip(chosen, threads.map(read, chosen), strict=True):
+        left = iter(chosen)
+        ahead: deque[tuple[str, Future[bytes | None]]] = deque()
+        with ThreadPoolExecutor(_HELD - 1) as threads:
+            while True:
+                ahead += [(path, threads.submit(read, path)) for path in islice(left, _HELD - 1 - len(ahead))]
+                if not ahead:
+                    return
+                path, reading = ahead.popleft()
+                content = reading.result()
                 if content is None:
                     continue
-                if hashlib.sha256(content).hexdigest() != path.rpartition("/")[2].removesuffix(_SUFFIX):
+                pack = _unpack(path, content, width)
+                if pack is None:
                     log.warning("a pack of cached features is damaged and computed again: %s", storage.redact(path))
                     storage.remove_file(self._uri, path)
                     continue
-                table = pa.ipc.open_file(io.BytesIO(content)).read_all()
-                vectors = np.frombuffer(b"".join(table["features"].to_pylist()), np.float16)
-                yield table["sha256"].to_pylist(), vectors.reshape(-1, width)
+                yield pack
 
     def _list(self) -> list[tuple[str, int]]:
         return storage.list_files(self._uri, _SUFFIX) if self._uri else []
 
     def _write(self, names: Sequence[str], features: Array) -> None:
-        table = pa.table(
-            {
-                "sha256": pa.array(names, pa.string()),
-                "features": pa.array([row.tobytes() for row in features], pa.binary()),
-            },
-            metadata={"kind": json.dumps(self._kind, sort_keys=True)},
-        )
+        schema = _schema(features.shape[1])
+        data = pa.py_buffer(np.ascontiguousarray(features))
+        column = pa.FixedSizeBinaryArray.from_buffers(schema.field("features").type, len(features), [None, data])
+        batch = pa.record_batch([pa.array(names, pa.string()), column], schema)
         buffer = io.BytesIO()
-        with pa.ipc.new_file(buffer, table.schema) as writer:
-            writer.write_table(table)
+        metadata = {"kind": json.dumps(self._kind, sort_keys=True)}
+        with pa.ipc.new_file(buffer, schema.with_metadata(metadata)) as writer:
+            writer.write_batch(batch)
         content = buffer.getvalue()
-        uri = f"{self._uri}/{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
-        fs, path = storage.filesystem(uri)
-        with storage.access(self._uri, "write"):
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            fs.pipe_file(path, content)  # a torn one is known by its name
+        storage.write_file(f"{self._uri}/{hashlib.sha256(content).hexdigest()}{_SUFFIX}", content)
+
+
+def _schema(width: int) -> pa.Schema:
+    """Returns a pack's columns; the features are the bytes of float16 [width]."""
+    row = pa.binary(width * np.dtype(np.float16).itemsize)
+    return pa.schema([("sha256", pa.string()), ("features", row)])
+
+
+def _unpack(path: str, content: bytes, width: int) -> tuple[list[str], Array] | None:
+    """Returns a pack's names and features, the latter within `content`; None if it is not what its name and `width` say."""
+    if hashlib.sha256(content).hexdigest() != path.rpartition("/")[2].removesuffix(_SUFFIX):
+        return None
+    file = pa.ipc.open_file(pa.BufferReader(content))
+    if not file.schema.equals(_schema(width)):
+        return None
+    batch = file.get_batch(0)  # a pack is written as one
+    column = batch.column("features")
+    row = column.type.byte_width
+    data = column.buffers()[1].slice(column.offset * row, len(column) * row)
+    return batch.column("sha256").to_pylist(), np.frombuffer(data, np.float16).reshape(-1, width)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from graft.components.common.dataset import Dataset
 from graft.components.common.images import pass_over
 from graft.components.common.tensorflow import import_tensorflow
+from graft.components.train.augmentation import VERSION as AUGMENTATION
 from graft.components.train.augmentation import build_augmentation
 from graft.components.train.config import TrainConfig
 from graft.components.train.feature_cache import FeatureCache, half
 from graft.components.train.network import Network
-from graft.components.train.preprocessing import VERSION
+from graft.components.train.preprocessing import VERSION as PREPROCESSING
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +27,7 @@ class Features:
     """The features of the wanted images of a split.
 
     Attributes:
-        vectors: float32 [V, n, F], by view and in the order of the index.
+        vectors: float16 [V, n, F], by view and in the order of the index.
         computed: How many images went through the backbone; the others' features were in the store.
     """
 
@@ -42,6 +44,7 @@ def views_of(config: TrainConfig) -> list[str]:
     views = prediction_views(config)
     if config.augmentation == "cached":
         how = {name: getattr(config, name) for name in ("flip", "rotation", "shift", "shear", "zoom", "seed")}
+        how |= {"layers": AUGMENTATION, "keras": version("keras")}
         views += [f"augmented {number}: {how}" for number in range(config.views)]
     return views
 
@@ -69,7 +72,7 @@ def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[s
         "precision": network.precision,
         "cut": config.cut,
         "image_size": config.image_size,
-        "preprocessing": f"{config.scaling}, {VERSION}",
+        "preprocessing": f"{config.scaling}, {PREPROCESSING}",
         "pooling": config.head,
         "view": view,
     }
@@ -128,7 +131,8 @@ def compute_features(
             features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
             return tf.reshape(features, (-1, len(chosen), width))
 
-        for outputs, _ in pass_over("computing features", dataset, split, prepare, extract, computed, len(chosen)):
+        passes = pass_over("computing features", dataset, split, prepare, extract, computed, len(chosen), full=True)
+        for outputs, _ in passes:
             batch = rows[done : done + len(outputs)]
             for place, view in enumerate(chosen):
                 vectors[view][batch] = half(outputs[:, place])
@@ -137,7 +141,7 @@ def compute_features(
         for view in chosen:
             caches[view].flush()
             caches[view].tidy(width)
-    return Features(np.stack(vectors).astype(np.float32), len(rows))
+    return Features(np.stack(vectors), len(rows))
 
 
 def read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:

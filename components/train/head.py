@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from graft.components.train.config import Head, TrainConfig
 
 DENSE_UNITS = 1024
 _SMALLEST_VARIANCE = 1e-3  # of the features' mean variance
+_NUMBERS_AT_ONCE = 2**25  # of which numpy makes float64 copies
 
 
 def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
@@ -32,7 +35,7 @@ def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
 
     Args:
         config: The step's settings.
-        features: float32 [N, F], the training features, from which `gap` takes means and variances.
+        features: float16 or float32 [N, F], the training features, from which `gap` takes means and variances.
         classes: How many classes there are.
 
     Returns:
@@ -62,8 +65,8 @@ def _standardize(features: Any) -> Any:
     """
     import keras
 
-    variance = features.var(axis=0, dtype="float64")
+    blocks = np.array_split(features, max(1, features.size // _NUMBERS_AT_ONCE), axis=1)
+    mean = np.concatenate([block.mean(axis=0, dtype="float64") for block in blocks])
+    variance = np.concatenate([block.var(axis=0, dtype="float64") for block in blocks])
     floor = _SMALLEST_VARIANCE * (variance.mean() or 1.0)
-    return keras.layers.Normalization(
-        mean=features.mean(axis=0, dtype="float64"), variance=variance.clip(min=floor), name="standardize"
-    )
+    return keras.layers.Normalization(mean=mean, variance=variance.clip(min=floor), name="standardize")

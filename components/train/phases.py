@@ -1,6 +1,5 @@
 """The phases of a training: first the head, then, if asked for, the unfrozen layers with it."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,16 @@ import numpy as np
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.devices import images_at_once
 from graft.components.common.tensorflow import import_tensorflow
-from graft.components.train.augmentation import build_augmentation
+from graft.components.train.augmentation import live_augmentation
 from graft.components.train.backbone import unfreeze
 from graft.components.train.config import TrainConfig
-from graft.components.train.fit import Phase, scorer, targets_of
+from graft.components.train.fit import Phase, class_weights, scorer, targets_of
 from graft.components.train.network import Network, with_head
 from graft.components.train.samples import Samples
-from graft.components.train.streams import image_samples, stream_of
+from graft.components.train.streams import fetch_images, fetch_vectors, stream_of
 
 HEAD, UNFROZEN = "head", "unfrozen layers"
+_VECTORS_AT_ONCE = 4096
 
 
 def head_phase(dataset: Dataset, network: Network, head: Any, samples: Samples, config: TrainConfig) -> Phase:
@@ -28,21 +28,23 @@ def head_phase(dataset: Dataset, network: Network, head: Any, samples: Samples, 
         head: The untrained head.
         samples: What it is trained on and selected by.
         config: The step's settings.
+
+    Raises:
+        GraftError: The dataset is damaged.
     """
-    tf = import_tensorflow()
-    classes = len(dataset.classes)
-    selection_targets = targets_of(samples.selection_labels, classes)
-    score = scorer(head, [samples.selection_vectors], selection_targets, config)
+    targets, selection_targets, weights = _targets(dataset, samples, config)
+    vectors = samples.selection_vectors
+    parts = [vectors[:, row : row + _VECTORS_AT_ONCE] for row in range(0, vectors.shape[1], _VECTORS_AT_ONCE)]
+    score = scorer(head, parts, selection_targets, config, weights)
     if config.augmentation == "live":
-        model = with_head(network, head)
-        stream, steps = _image_stream(dataset, network, samples, config, config.epochs)
+        model, augment = with_head(network, head), live_augmentation(config)
+        fetch = fetch_images(dataset, TRAIN, network.preprocessing, samples.trains)
     else:
-        views, images, width = samples.vectors.shape
-        targets = np.tile(targets_of(samples.labels[samples.trains], classes), (views, 1))
-        inputs = samples.vectors.reshape(-1, width)
-        model, steps = head, math.ceil(views * images / config.batch_size)
-        stream = stream_of(tf.data.Dataset.from_tensor_slices((inputs, targets)), views * images, config, config.epochs)
-    return Phase(HEAD, model, stream, steps, score, config.epochs, config.learning_rate)
+        model, augment = head, None
+        fetch = fetch_vectors(samples.vectors.reshape(-1, samples.vectors.shape[-1]))
+        targets = np.tile(targets, (len(samples.vectors), 1))
+    stream, steps = stream_of(fetch, targets, config, 0, config.epochs, augment)
+    return Phase(HEAD, model, stream, steps, score, config.epochs, config.learning_rate, weights)
 
 
 def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Samples, config: TrainConfig) -> Phase:
@@ -56,31 +58,35 @@ def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Sampl
         head: The trained head.
         samples: What the head was trained on and selected by.
         config: The step's settings.
+
+    Raises:
+        GraftError: The dataset is damaged.
     """
+    tf = import_tensorflow()
     unfreeze(network.backbone, network.unfrozen)
-    targets = targets_of(samples.selection_labels, len(dataset.classes))
-    selection = image_samples(dataset, samples.selection_split, network.preprocessing, samples.selects, targets)
-    batches = selection.batch(images_at_once()).map(lambda images, targets: images[None])
-    score = scorer(with_head(network, head, mirror=config.mirror), batches, targets, config)
-    stream, steps = _image_stream(dataset, network, samples, config, config.unfreeze_epochs)
+    targets, selection_targets, weights = _targets(dataset, samples, config)
+    fetch = fetch_images(dataset, samples.selection_split, network.preprocessing, samples.selects)
+    rows = tf.data.Dataset.range(len(selection_targets)).batch(images_at_once())
+    batches = rows.map(lambda numbers: fetch(numbers)[None]).prefetch(2)
+    fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, samples.trains)
+    augment = live_augmentation(config)
+    stream, steps = stream_of(fetch_training, targets, config, 1, config.unfreeze_epochs, augment)
     return Phase(
         UNFROZEN,
         with_head(network, head),
         stream,
         steps,
-        score,
+        scorer(with_head(network, head, mirror=config.mirror), batches, selection_targets, config, weights),
         config.unfreeze_epochs,
         config.unfreeze_learning_rate,
+        weights,
         keeps_start=True,
+        half_precision=network.precision == "mixed_float16",
     )
 
 
-def _image_stream(
-    dataset: Dataset, network: Network, samples: Samples, config: TrainConfig, epochs: int
-) -> tuple[Any, int]:
-    """Returns the stream of training images and how many batches an epoch has."""
-    targets = targets_of(samples.labels[samples.trains], len(dataset.classes))
-    images = image_samples(dataset, TRAIN, network.preprocessing, samples.trains, targets)
-    count = int(samples.trains.sum())
-    augment = build_augmentation(config) if config.augmentation == "live" else None
-    return stream_of(images, count, config, epochs, augment), math.ceil(count / config.batch_size)
+def _targets(dataset: Dataset, samples: Samples, config: TrainConfig) -> tuple[Any, Any, dict[int, float] | None]:
+    """Returns targets of the training and of the selection images, and the weight of each class in the loss."""
+    classes, labels = len(dataset.classes), samples.labels[samples.trains]
+    weights = class_weights(labels, classes) if config.class_weights else None
+    return targets_of(labels, classes), targets_of(samples.selection_labels, classes), weights

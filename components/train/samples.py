@@ -28,10 +28,10 @@ class Samples:
     Attributes:
         trains: bool [N], true for the images of the training split that train.
         labels: int64 [N] labels of the training split.
-        vectors: float32 [V, n, F], features of the n images that train, by view; n is 0 if the head is trained on none.
+        vectors: float16 [V, n, F], features of the n images that train, by view; n is 0 if the head is trained on none.
         selection_split: Split of the selection images.
         selects: bool, true for the images of that split that select the weights.
-        selection_vectors: float32 [M, m, F], features of the m selection images in the views that prediction averages.
+        selection_vectors: float16 [M, m, F], features of the m selection images in the views that prediction averages.
         selection_labels: int64 [m].
         computed: How many images went through the backbone.
         cached: How many did not, their features being in the store.

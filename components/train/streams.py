@@ -1,88 +1,139 @@
-"""Batches for a fit: shuffled anew each epoch, and the same in every attempt."""
+"""Batches for a fit: shuffled anew each epoch over all images, and the same in every attempt."""
 
-import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from graft.components.common.dataset import Dataset
-from graft.components.common.images import read_images
+from graft.components.common.errors import GraftError
+from graft.components.common.images import decode_record, naming_damage, read_images
 from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.tfrecord import RecordReader
 from graft.components.train.augmentation import Augment
 from graft.components.train.config import TrainConfig
+
+Fetch = Callable[[Any], Any]
+"""From int64 [n] row numbers to the n inputs in these rows."""
 
 _BYTES = 2**30  # of decoded images that are held in memory, to be read and decoded once
 
 
 def stream_of(
-    samples: Any, count: int, config: TrainConfig, epochs: int, augment: Augment | None = None
-) -> Callable[[int], Any]:
-    """Returns a function from the first epoch to the batches of that and all further ones.
+    fetch: Fetch, targets: Any, config: TrainConfig, phase: int, epochs: int, augment: Augment | None = None
+) -> tuple[Callable[[int], Any], int]:
+    """Returns a function from the steps done to all batches (inputs, targets) after them, and how many steps an epoch has.
 
-    Order and augmentation follow from seed and epoch alone, so that a fit that goes on sees what an unbroken one would.
+    Order and augmentation follow from seed, phase and step alone, so that a fit that goes on sees what an unbroken one would.
+    Several devices share a batch evenly, since each one's mean loss has the same weight: an epoch leaves out the few images
+    that can't be shared, others each time.
 
     Args:
-        samples: `tf.data.Dataset` of (input, target).
-        count: How many there are.
+        fetch: Gives the inputs.
+        targets: [n, …] targets in the order of the rows.
         config: The step's settings.
+        phase: Number of the phase: each has its own order.
         epochs: All epochs.
         augment: Augments a batch of images; None for none.
     """
     tf = import_tensorflow()
-    (spec, _) = samples.element_spec
-    buffer = min(count, max(config.batch_size, _BYTES // _bytes_of(spec)))
-    steps = math.ceil(count / config.batch_size)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    count, size = len(targets), config.batch_size
+    shared = count - count % size % replicas
+    steps = math.ceil(shared / size)
 
-    numbers = np.random.default_rng(config.seed).integers(2**31, size=epochs)
+    def rows_after(done: int) -> Iterator[tuple[Any, int]]:
+        for epoch in range(done // steps, epochs):
+            order = np.random.default_rng((config.seed, phase, epoch)).permutation(count)[:shared]
+            for step in range(max(done, epoch * steps), (epoch + 1) * steps):
+                start = (step - epoch * steps) * size
+                yield order[start : start + size], step
 
-    def augmented(step: Any, batch: Any) -> Any:
-        images, targets = batch
-        return augment(images, tf.stack([tf.constant(config.seed, tf.int64), step])), targets  # type: ignore[misc]
-
-    def epoch_of(epoch: int) -> Any:
-        shuffled = samples.shuffle(buffer, seed=int(numbers[epoch]), reshuffle_each_iteration=False)
-        batches = shuffled.batch(config.batch_size)
+    def batch_of(rows: Any, step: Any) -> tuple[Any, Any]:
+        inputs = fetch(rows)
         if augment:
-            numbered = batches.enumerate(start=epoch * steps)
-            batches = numbered.map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return batches
+            seed = tf.stack([tf.constant(config.seed, tf.int64), tf.constant(phase * 2**32, tf.int64) + step])
+            inputs = augment(inputs, seed)
+        return inputs, tf.gather(targets, rows)
 
-    def stream(first: int) -> Any:
-        signature = samples.batch(config.batch_size).element_spec
-        batches = tf.data.Dataset.from_generator(
-            lambda: itertools.chain.from_iterable(map(epoch_of, range(first, epochs))), output_signature=signature
+    def stream(done: int) -> Any:
+        numbered = tf.data.Dataset.from_generator(
+            lambda: rows_after(done), output_signature=(tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64))
         )
-        return batches.prefetch(2)
+        return numbered.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
-    return stream
+    return stream, steps
 
 
-def image_samples(dataset: Dataset, split: str, preprocessing: Any, wanted: Any, targets: Any) -> Any:
-    """Returns a split's images as the backbone takes them, with their targets.
+def fetch_vectors(vectors: Any) -> Fetch:
+    """Returns a function that gives vectors as float32.
+
+    Args:
+        vectors: float16 or float32 [N, F].
+    """
+    tf = import_tensorflow()
+    with tf.device("CPU:0"):
+        held = tf.constant(vectors)
+    return lambda rows: tf.cast(tf.gather(held, rows), tf.float32)
+
+
+def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+    """Returns a function that gives a split's images as the backbone takes them, float32 [n, H, W, 3].
+
+    They are decoded once and held in memory, or, where they take too much of it, read and decoded whenever they are asked for.
 
     Args:
         dataset: The dataset.
         split: Its split.
         preprocessing: Keras model from uint8 [1, H, W, 3] to the backbone's input.
-        wanted: bool [N], true for the images to return, in the order of the index.
-        targets: [n, …] targets of those.
+        wanted: bool [N], true for the images that make up the rows, in the order of the index.
+
+    Raises:
+        GraftError: A shard is missing or damaged, or is not what the dataset's record says.
     """
+    count, shape = int(wanted.sum()), preprocessing.outputs[0].shape[1:]
+    if count * math.prod(shape) * np.float32().itemsize <= _BYTES:
+        return _held_in_memory(dataset, split, preprocessing, wanted)
+    return _read_each_time(dataset, split, preprocessing, wanted)
+
+
+def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
-    chosen = tf.constant(targets)
-    samples = (
-        read_images(dataset, split, wanted)
-        .enumerate()
-        .map(
-            lambda number, image: (preprocessing(image[0][None], training=False)[0], chosen[number]),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
+    images = read_images(dataset, split, wanted).map(
+        lambda image, label: preprocessing(image[None], training=False)[0],
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
     )
-    fits = int(wanted.sum()) * _bytes_of(samples.element_spec[0]) <= _BYTES
-    return samples.cache() if fits else samples
+    count = int(wanted.sum())
+    with naming_damage(dataset):
+        held = images.batch(count).get_single_element()
+    if len(held) != count:
+        raise GraftError(f"{dataset.path} holds {len(held)} of {count} wanted {split} images: ingest it again.")
+    return lambda rows: tf.gather(held, rows)
 
 
-def _bytes_of(spec: Any) -> int:
-    return int(np.prod(spec.shape)) * int(spec.dtype.size)
+def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+    tf = import_tensorflow()
+    try:
+        reader = RecordReader(dataset.shards(split))
+    except (OSError, ValueError) as error:
+        raise GraftError(f"{dataset.path} is damaged ({error}): ingest it again.") from error
+    if len(reader) != len(wanted):
+        raise GraftError(
+            f"{dataset.path} holds {len(reader)} {split} images and its record says {len(wanted)}: ingest it again."
+        )
+    numbers = np.flatnonzero(wanted)
+
+    def read(rows: Any) -> Any:
+        return np.array([reader[number] for number in numbers[rows]], object)
+
+    def prepared(record: Any) -> Any:
+        image, _ = decode_record(record)
+        return preprocessing(image[None], training=False)[0]
+
+    def fetch(rows: Any) -> Any:
+        records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])
+        return tf.map_fn(prepared, records, fn_output_signature=tf.TensorSpec(preprocessing.outputs[0].shape[1:]))
+
+    return fetch

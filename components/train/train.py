@@ -9,7 +9,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.dataset import Dataset
-from graft.components.common.devices import find_devices
+from graft.components.common.devices import Devices, find_devices
 from graft.components.common.model import MODEL, RECORD
 from graft.components.common.records import new_artifact, sha256_file, write_record
 from graft.components.common.tensorflow import import_tensorflow
@@ -86,7 +86,7 @@ def train(
             clock.lap("build")
             samples = collect_samples(data, network, config, store)
             clock.lap("features")
-            checkpoints = Checkpoints(store, _key(data, config, network))
+            checkpoints = Checkpoints(store, _key(data, config, devices, network))
             trained = train_head(data, network, samples, config, checkpoints, events)
             clock.lap("head")
         networks.whole_model(network, trained.head, config).save(output / MODEL)
@@ -110,16 +110,22 @@ def train(
     )
 
 
-def _key(dataset: Dataset, config: TrainConfig, network: Any) -> dict[str, Any]:
+def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) -> dict[str, Any]:
     """Returns all that a training depends on: an attempt with the same goes on where another one stopped.
 
-    Other versions may have other variables or another arithmetic.
+    Other versions may have other variables or another arithmetic, and so may other devices.
     """
+    from graft.components.train import augmentation, preprocessing
+
+    settings = dataclasses.asdict(config)
+    for field in ("tensorboard", "require_gpu"):  # where it is watched and may run makes no difference
+        del settings[field]
     return {
         "dataset": dataset.digest,
-        "config": dataclasses.asdict(config),
+        "config": settings,
         "weights": network.weights_digest,
-        "precision": network.precision,
+        "devices": f"{devices.count} {devices.kind}, {devices.precision}",
+        "images": [augmentation.VERSION, preprocessing.VERSION],
         "versions": _versions(),
     }
 

@@ -8,7 +8,7 @@ from graft.components.train import phases
 from graft.components.train.checkpoints import Checkpoints
 from graft.components.train.config import TrainConfig
 from graft.components.train.event_logs import EventLogs
-from graft.components.train.fit import Fitted, class_weights, fit
+from graft.components.train.fit import Fitted, fit
 from graft.components.train.head import build_head
 from graft.components.train.network import Network
 from graft.components.train.samples import Samples
@@ -59,7 +59,7 @@ def train_head(
     checkpoints: Checkpoints,
     events: EventLogs,
 ) -> Trained:
-    """Trains a new head, and then the unfrozen layers with it.
+    """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy.
 
     Args:
         dataset: The dataset.
@@ -70,17 +70,16 @@ def train_head(
         events: The TensorBoard logs.
 
     Raises:
-        GraftError: The loss became NaN or infinite, or the store can't be used.
+        GraftError: The loss became NaN or infinite, the dataset is damaged, or the store can't be used.
     """
     import keras
 
+    from graft.components.train.callbacks import WANTED_REACHED
+
     keras.utils.set_random_seed(config.seed)  # so that the head doesn't depend on what was drawn to make the features
-    classes = len(dataset.classes)
-    weights = class_weights(samples.labels[samples.trains], classes) if config.class_weights else None
-    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), classes)
-    phase = phases.head_phase(dataset, network, head, samples, config)
-    fitted = [fit(phase, config, weights, checkpoints, events)]
-    if network.unfrozen:
+    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), len(dataset.classes))
+    fitted = [fit(phases.head_phase(dataset, network, head, samples, config), config, checkpoints, events)]
+    if network.unfrozen and fitted[0].stopped != WANTED_REACHED:
         phase = phases.unfrozen_phase(dataset, network, head, samples, config)
-        fitted.append(fit(phase, config, weights, checkpoints, events))
+        fitted.append(fit(phase, config, checkpoints, events))
     return Trained(head, fitted)

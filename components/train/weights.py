@@ -71,7 +71,7 @@ def local_weights(weights: str, folder: Path) -> Path | None:
 
     Args:
         weights: As in `check_weights`.
-        folder: Where a download goes.
+        folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
 
     Returns:
         The file, or None for `random`.
@@ -84,7 +84,18 @@ def local_weights(weights: str, folder: Path) -> Path | None:
     if weights == IMAGENET:
         return _imagenet()
     check_weights(weights)
-    return storage.fetch(weights, folder)
+    return _named_for_keras(storage.fetch(weights, folder), folder)
+
+
+def _named_for_keras(file: Path, folder: Path) -> Path:
+    """Returns the file, or a link to it, under a name by which Keras, which goes by names, picks the right loader."""
+    with h5py.File(file, "r") as opened:
+        legacy = "layer_names" in opened.attrs or "model_weights" in opened
+    if file.name.endswith((".h5", ".hdf5")) and file.name.endswith(".weights.h5") != legacy:
+        return file
+    link = folder / f"{file.name}{'.h5' if legacy else '.weights.h5'}"
+    link.symlink_to(file.resolve())
+    return link
 
 
 def _imagenet() -> Path:

@@ -1,6 +1,7 @@
 """Paths and URIs: found or refused in one sentence, without the secrets they hold."""
 
 import os
+import threading
 
 import fsspec
 import pytest
@@ -56,6 +57,38 @@ def test_a_presigned_url_leaves_no_trace_in_the_name_of_its_download(tmp_path):
     with web_server(lambda *request: (200, {"some": "content"})) as web:
         fetched = storage.fetch(f"{web.url}/weights.h5?signature=secret{'x' * 300}/y", tmp_path)
     assert (fetched.name, fetched.read_bytes()) == ("weights.h5", b'{"some": "content"}')
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_write_file_makes_folders_and_replaces_what_was_there(tmp_path, kind):
+    folder = str(tmp_path) if kind == "local" else "memory://test-write-file"
+    for content in (b"first and longer", b"second"):
+        storage.write_file(f"{folder}/a/b/file.bin", content)
+        fs, path = storage.filesystem(f"{folder}/a/b")
+        assert [fs.cat_file(name) for name in fs.find(path)] == [content]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
+    (tmp_path / "file.bin").mkdir()
+    with pytest.raises(GraftError, match=r"file\.bin can't be reached"):
+        storage.write_file(str(tmp_path / "file.bin"), b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
+    uri, sizes, content = str(tmp_path / "file.bin"), set(), bytes(10**7)
+    storage.write_file(uri, content)
+
+    def write():
+        for _ in range(20):
+            storage.write_file(uri, content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        sizes |= {size for _, size in storage.list_files(str(tmp_path), ".bin")}
+    writer.join()
+    assert sizes == {10**7}
 
 
 def test_walk(tmp_path):

@@ -31,6 +31,18 @@ def test_the_latest_replaces_the_earlier_and_is_found_as_it_was(store):
     assert len(files(store)[1]) == 1
 
 
+def test_a_slower_attempt_does_not_undo_a_faster_one(store):
+    fast, slow = Checkpoints(store, KEY), Checkpoints(store, KEY)
+    fast.save("head", 2000, checkpoint(2))
+    slow.save("head", 400, checkpoint(0))
+    slow.save("head", 1000, checkpoint(1))
+    assert slow.load("head").progress["epoch"] == 2
+    assert len(files(store)[1]) == 2, "the slow one's own earlier checkpoint is gone"
+    slow.save("head", 2000, checkpoint(3))
+    assert fast.load("head").progress["epoch"] == 3
+    assert len(files(store)[1]) == 1, "one of the same step takes the other's place"
+
+
 def test_another_training_and_another_phase_have_their_own(store):
     Checkpoints(store, KEY).save("head", 1, checkpoint(1))
     assert Checkpoints(store, {**KEY, "weights": "v"}).load("head") is None

@@ -1,10 +1,13 @@
 """Cached features: found by content, whatever happened to the store meanwhile."""
 
 import threading
+import time
+from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from web import web_server
 
 from graft.components.common.errors import GraftError
@@ -87,6 +90,69 @@ def test_two_at_once_lose_nothing(store):
     for number in range(6):
         features, found = FeatureCache(store, KIND).find(names(50, f"t{number}-"), 5)
         assert found.all() and (features == vectors(50, number)).all()
+
+
+def test_what_another_training_is_just_writing_is_left_alone(tmp_path, monkeypatch):
+    store = str(tmp_path / "store")
+    fill(store)
+    replace, beside = Path.replace, []
+
+    def look_first(temporary, target):
+        beside.append(temporary)
+        assert FeatureCache(store, KIND).find([*names(6), "other"], 5)[1].sum() == 6
+        assert temporary.exists()
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", look_first)
+    fill(store, prefix="other", seed=1)
+    assert beside and FeatureCache(store, KIND).find(names(6, "other"), 5)[1].all()
+
+
+def test_features_of_another_width_are_damage(store, caplog):
+    fill(store)
+    assert not FeatureCache(store, KIND).find(names(6), 4)[1].any()
+    assert "damaged and computed again" in caplog.text and packs(store) == []
+
+
+def test_where_nothing_is_asked_nothing_is_read(tmp_path):
+    (tmp_path / "store").write_text("no folder")
+    cache = FeatureCache(str(tmp_path / "store"), KIND)
+    with pytest.raises(GraftError):
+        cache.find(names(1), 5)
+    features, found = cache.find([], 5)
+    assert features.shape == (0, 5) and found.shape == (0,)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The local files that have been read, as they are read."""
+    begun, cat_file = [], LocalFileSystem.cat_file
+
+    def counted(fs, path, *arguments, **more):
+        begun.append(path)
+        return cat_file(fs, path, *arguments, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", counted)
+    return begun
+
+
+def test_no_more_than_four_packs_are_in_memory(tmp_path, reads):
+    store = str(tmp_path / "store")
+    for number in range(12):
+        fill(store, 2, f"n{number}-", seed=number)
+    for done, _ in enumerate(FeatureCache(store, KIND)._packs(5)):
+        time.sleep(0.05)  # reading ahead has all the time it wants
+        assert len(reads) - done <= 4
+    assert len(reads) == 12
+
+
+def test_reading_ends_where_all_is_found(tmp_path, reads):
+    store = str(tmp_path / "store")
+    fill(store)
+    for number in range(12):  # the same images are in all of them
+        fill(store, 7 + number)
+    assert FeatureCache(store, KIND).find(names(6), 5)[1].all()
+    assert len(packs(store)) == 13 and len(reads) <= 3
 
 
 def test_packs_are_written_when_full_or_after_a_while(store, monkeypatch):

@@ -1,7 +1,7 @@
 """Fitting heads on features: optimizers, schedules, weights of classes, smoothed labels."""
 
 import dataclasses
-import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ from graft.components.common.errors import GraftError
 from graft.components.common.tensorflow import import_tensorflow
 from graft.components.train.checkpoints import Checkpoints
 from graft.components.train.config import TrainConfig
-from graft.components.train.fit import Phase, class_weights, fit, scorer, targets_of
+from graft.components.train.fit import fit
 from graft.components.train.head import build_head
-from graft.components.train.streams import stream_of
+from graft.components.train.phases import head_phase
+from graft.components.train.samples import Samples
 
 CONFIG = TrainConfig(batch_size=20, epochs=5, dropout=0.0, learning_rate=0.01, patience=50)
 
@@ -29,13 +30,13 @@ def poisoned(stream, place):
         inputs, targets = batch
         return import_tensorflow().where(number == place, float("nan"), inputs), targets
 
-    return lambda first: stream(first).enumerate().map(harm)
+    return lambda done: stream(done).enumerate(start=done).map(harm)
 
 
 @pytest.fixture
 def fitted_head():
     """Trains a head on drawn features of classes that overlap, and returns it with how it went."""
-    tf = import_tensorflow()
+    import_tensorflow()
     import keras
 
     def run(classes=2, counts=(200, 200), poison=None, **changes):
@@ -45,16 +46,15 @@ def fitted_head():
         labels = np.repeat(np.arange(classes), counts[:classes])
         vectors = (random.normal(size=(len(labels), 8)) + 0.6 * labels[:, None]).astype(np.float32)
         aside = random.random(len(labels)) < 0.2
-        head, targets = build_head(config, vectors[~aside], classes), targets_of(labels, classes)
-        count = int((~aside).sum())
-        samples = tf.data.Dataset.from_tensor_slices((vectors[~aside], targets[~aside]))
-        stream, steps = stream_of(samples, count, config, config.epochs), math.ceil(count / config.batch_size)
+        samples = Samples(
+            ~aside, labels, vectors[None, ~aside], "train", aside, vectors[None, aside], labels[aside], len(labels), 0
+        )
+        head = build_head(config, vectors[~aside], classes)
+        phase = head_phase(SimpleNamespace(classes=list(range(classes))), None, head, samples, config)
         if poison:
-            stream = poisoned(stream, (poison[0] - 1) * steps + poison[1] - 1)
-        score = scorer(head, [vectors[None, aside]], targets[aside], config)
-        phase = Phase("head", head, stream, steps, score, config.epochs, config.learning_rate)
-        weights = class_weights(labels[~aside], classes) if config.class_weights else None
-        return head, fit(phase, config, weights, Checkpoints("", {}), NoEvents()), vectors, labels
+            place = (poison[0] - 1) * phase.steps + poison[1] - 1
+            phase = dataclasses.replace(phase, stream=poisoned(phase.stream, place))
+        return head, fit(phase, config, Checkpoints("", {}), NoEvents()), vectors, labels
 
     return run
 
@@ -81,6 +81,18 @@ def test_class_weights_give_a_rare_class_its_due(fitted_head):
         return float((head.predict(vectors, verbose=0)[labels == 1, 0] > 0.5).mean())
 
     assert recall(class_weights=True) > recall() + 0.1
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_class_weights_are_in_the_selection_s_loss_too(fitted_head, classes):
+    def losses(**changes):
+        _, fitted, _, _ = fitted_head(classes, (300, 30, 30), epochs=1, learning_rate=1e-9, **changes)
+        return fitted.history[0]["loss"], fitted.history[0]["selection_loss"]
+
+    plain, weighted = losses(), losses(class_weights=True)
+    for before, after in zip(plain, weighted, strict=True):
+        assert abs(after / before - 1) > 0.02
+    assert (weighted[0] > plain[0]) == (weighted[1] > plain[1])
 
 
 @pytest.mark.parametrize("classes", [2, 3])

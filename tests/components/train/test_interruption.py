@@ -13,6 +13,8 @@ import time
 import pytest
 
 from graft.components.common.model import load_model
+from graft.components.train import callbacks
+from graft.components.train.checkpoints import Checkpoints
 from graft.components.train.train import train
 
 pytestmark = pytest.mark.slow
@@ -25,7 +27,7 @@ from graft.components.train.train import train
 dataset, model, store, config = sys.argv[1:]
 train(pathlib.Path(dataset), pathlib.Path(model), "random", TrainConfig(**json.loads(config)), store)
 """
-ALWAYS = "from graft.components.train import callbacks; callbacks.CHECKPOINT_SECONDS = 0"
+ALWAYS = "from graft.components.train import callbacks; callbacks.CHECKPOINT_SECONDS = 0.3"
 TWO_DEVICES = """
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
@@ -50,12 +52,12 @@ def kill_once_it_has_come_further(process, folder, known):
 
 
 def reached(store):
-    """Returns how far the checkpoints reach that are whole: 1 in the phase after the head's, and the epochs done in it."""
+    """Returns how far the checkpoints reach that are whole: 1 in the phase after the head's, and the steps done in it."""
     found = [(0, 0)]
     for path in store.rglob("*.npz"):
-        phase, epochs, digest = path.stem.rsplit("-", 2)
+        phase, steps, digest = path.stem.rsplit("-", 2)
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
-            found.append((int(phase != "head"), int(epochs)))
+            found.append((int(phase != "head"), int(steps)))
     return max(found)
 
 
@@ -66,8 +68,8 @@ def weights(model):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"augmentation": "live", "epochs": 60},
-        {"epochs": 2, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 60, "unfreeze_learning_rate": 1e-5},
+        {"augmentation": "live", "epochs": 40},
+        {"epochs": 2, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 40, "unfreeze_learning_rate": 1e-5},
     ],
 )
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, changes, caplog):
@@ -83,7 +85,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_p
     with caplog.at_level(logging.INFO, "graft"):
         train(dataset, tmp_path / "killed", "random", config, str(store))
     assert before > (0, 0)
-    assert f"goes on after epoch {before[1]} of an earlier attempt" in caplog.text
+    assert f"goes on after step {before[1]} of an earlier attempt" in caplog.text
     train(dataset, tmp_path / "unbroken", "random", config)
     records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
     assert records[0]["history"] == records[1]["history"]
@@ -92,8 +94,38 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_p
     assert not list((store / "checkpoints").rglob("*.npz")), "checkpoints are removed at the end"
 
 
+def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(dataset, tmp_path, quick, monkeypatch, caplog):
+    """Kills after a checkpoint that is no epoch's end, with losses that take all steps of the epoch into account."""
+    config = dataclasses.replace(quick, augmentation="live", epochs=3, batch_size=4)
+    store, steps = tmp_path / "store", 9
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+
+    class Killed(BaseException):
+        pass
+
+    def save_and_die(self, phase, step, checkpoint, save=Checkpoints.save):
+        save(self, phase, step, checkpoint)
+        if step == steps + 5:
+            raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Checkpoints, "save", save_and_die)
+        train(dataset, tmp_path / "killed", "random", config, str(store))
+    with caplog.at_level(logging.INFO, "graft"):
+        train(dataset, tmp_path / "killed", "random", config, str(store))
+    assert f"goes on after step {steps + 5} of an earlier attempt" in caplog.text
+    train(dataset, tmp_path / "unbroken", "random", config)
+    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
+    assert records[0]["history"] == records[1]["history"]
+    assert len(records[0]["history"]) == 3
+
+
 @pytest.mark.parametrize(
-    "changes", [{}, {"augmentation": "live", "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2}]
+    "changes",
+    [
+        {},
+        {"augmentation": "live", "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2},
+    ],
 )
 def test_two_devices_do_what_one_does(dataset, tmp_path, quick, changes):
     config = dataclasses.replace(quick, dropout=0.0, **changes)
@@ -105,6 +137,26 @@ def test_two_devices_do_what_one_does(dataset, tmp_path, quick, changes):
     assert (two["devices"]["count"], one["devices"]["count"]) == (2, 1)
     for spread, alone in zip(two["history"], one["history"], strict=True):
         assert spread == pytest.approx(alone, rel=0.02, abs=1e-3)
+
+
+UNEVEN = """
+import numpy as np
+from graft.components.common.devices import find_devices
+from graft.components.train.config import TrainConfig
+from graft.components.train.streams import fetch_vectors, stream_of
+{before}
+with find_devices().strategy.scope():
+    rows = np.arange(33, dtype=np.float32)[:, None]
+    stream, steps = stream_of(fetch_vectors(rows), rows, TrainConfig(batch_size=16), 0, 2)
+    print([len(inputs) for inputs, _ in stream(0)], steps)
+"""
+
+
+@pytest.mark.parametrize(("before", "sizes"), [("", [16, 16, 1] * 2), (TWO_DEVICES, [16, 16] * 2)])
+def test_devices_share_every_batch_evenly(before, sizes):
+    code = UNEVEN.format(before=before)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == f"{sizes} {len(sizes) // 2}"
 
 
 def test_a_batch_that_two_devices_can_t_share_is_refused(dataset, tmp_path, quick):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.errors import GraftError
-from graft.components.train.weights import check_weights
+from graft.components.train.weights import check_weights, local_weights
 
 
 def write_h5(path, *sizes):
@@ -43,6 +43,32 @@ def test_no_weights_file_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(GraftError, match="weights.h5 is"):
         check_weights(str(path))
+
+
+@pytest.fixture(scope="module")
+def network():
+    import keras
+
+    return keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(75, 75, 3))
+
+
+@pytest.mark.parametrize("saved", ["saved.h5", "saved.weights.h5"])
+@pytest.mark.parametrize("name", ["0123abcd", "w.h5", "w.hdf5", "w.weights.h5"])
+def test_keras_reads_either_layout_whatever_the_file_s_name(network, tmp_path, saved, name):
+    (network.save_weights if saved == "saved.weights.h5" else network.save)(tmp_path / saved)
+    before = network.get_weights()
+    network.set_weights([np.zeros_like(array) for array in before])
+    weights, scratch = tmp_path / name, tmp_path / "scratch"
+    (tmp_path / saved).rename(weights)
+    scratch.mkdir()
+    check_weights(str(weights))
+    network.load_weights(local_weights(str(weights), scratch))
+    assert all((array == loaded).all() for array, loaded in zip(before, network.get_weights(), strict=True))
+
+
+def test_a_file_that_keras_knows_by_its_name_stays_where_it_is(tmp_path):
+    path = write_h5(tmp_path / "good.weights.h5", 21_802_784)
+    assert str(local_weights(path, tmp_path / "none")) == path
 
 
 def test_a_missing_file_is_refused(tmp_path):

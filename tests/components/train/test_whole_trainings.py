@@ -16,8 +16,13 @@ from graft.components.common.images import read_images
 from graft.components.common.model import as_function, load_model
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
+from graft.components.train import fit as fitting
 from graft.components.train import train as train_step
 from graft.components.train.backbone import build_backbone, number_layers_afresh
+from graft.components.train.head import build_head
+from graft.components.train.network import build_network
+from graft.components.train.phases import unfrozen_phase
+from graft.components.train.samples import collect_samples
 from graft.components.train.train import train
 from graft.pipelines.sample import draw_sample
 
@@ -114,6 +119,35 @@ def test_it_stops_at_a_wanted_accuracy_of_the_chosen_images(trained):
     accuracies = [entry["accuracy"] for entry in record["history"]]
     assert accuracies[-1] >= 0.8 and all(accuracy < 0.8 for accuracy in accuracies[:-1])
     assert record["best_epoch"] == len(accuracies) < 60
+
+
+def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(trained):
+    _, record, result = trained(stop_at_accuracy=0.6, epochs=60, learning_rate=0.01, unfreeze="conv2d_3..mixed0")
+    assert [phase["name"] for phase in record["phases"]] == ["head"]
+    assert record["stopped"] == "wanted accuracy reached"
+    assert result.selection_accuracy >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("changes", "augmented"),
+    [
+        ({}, False),
+        ({"mirror": True}, True),
+        ({"augmentation": "cached", "views": 1}, True),
+        ({"augmentation": "live"}, True),
+    ],
+)
+def test_unfrozen_layers_see_images_augmented_as_the_head_did(dataset, quick, changes, augmented):
+    config = dataclasses.replace(quick, unfreeze="conv2d_3..mixed0", **changes)
+    number_layers_afresh()
+    network, data = build_network(config, None), Dataset.load(dataset)
+    samples = collect_samples(data, network, config, "")
+    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), 2)
+    phase = unfrozen_phase(data, network, head, samples, config)
+    (seen, _) = next(iter(phase.stream(0)))
+    images = [network.preprocessing(image[None])[0] for image, _ in read_images(data, "train")]
+    plain = sum(any(np.allclose(image, other, atol=1e-5) for other in images) for image in seen)
+    assert plain < len(seen) if augmented else plain == len(seen)
 
 
 @pytest.mark.parametrize("augmentation", ["off", "live"])
@@ -220,8 +254,12 @@ def test_what_was_trained_in_half_precision_is_served_in_full(trained, dataset, 
     monkeypatch.setattr(
         train_step, "find_devices", lambda require: dataclasses.replace(found, precision="mixed_float16")
     )
+    optimizers, build = [], fitting._optimizer
+    monkeypatch.setattr(fitting, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
     folder, record, _ = trained(unfreeze="conv2d_3..mixed0", unfreeze_epochs=1)
     assert record["devices"]["precision"] == "mixed_float16"
+    scaled = [type(optimizer).__name__ == "LossScaleOptimizer" for optimizer in optimizers]
+    assert scaled == [False, True], "where gradients pass through float16, the loss is scaled"
     model = load_model(folder)
     policies = {layer.dtype_policy.name for layer in model._flatten_layers() if layer.weights}
     assert policies == {"float32"}

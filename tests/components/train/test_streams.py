@@ -1,0 +1,106 @@
+"""Batches: every image once an epoch, mixed over all of them, and the same wherever a fit goes on."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graft.components.common.dataset import Dataset
+from graft.components.common.errors import GraftError
+from graft.components.common.tensorflow import import_tensorflow
+from graft.components.train import streams
+from graft.components.train.config import TrainConfig
+from graft.components.train.preprocessing import build_preprocessing
+from graft.components.train.streams import fetch_images, fetch_vectors, stream_of
+
+CONFIG = TrainConfig(batch_size=20)
+
+
+def numbers_of(config=CONFIG, count=1010, phase=0, epochs=3, done=0):
+    """Returns the row numbers of all batches after some steps, and the steps of an epoch."""
+    rows = np.arange(count, dtype=np.float32)[:, None]
+    stream, steps = stream_of(fetch_vectors(rows), rows, config, phase, epochs)
+    batches = [(np.asarray(inputs)[:, 0], np.asarray(targets)[:, 0]) for inputs, targets in stream(done)]
+    assert all((inputs == targets).all() for inputs, targets in batches)
+    return [inputs for inputs, _ in batches], steps
+
+
+def test_every_epoch_has_every_image_once_in_an_order_of_its_own():
+    batches, steps = numbers_of()
+    assert (steps, len(batches), len(batches[steps - 1])) == (51, 3 * 51, 10)
+    epochs = [np.concatenate(batches[start : start + steps]) for start in range(0, 3 * steps, steps)]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(1010))
+    assert (epochs[0] != epochs[1]).any() and (epochs[1] != epochs[2]).any()
+
+
+def test_batches_are_mixed_over_all_images_although_classes_follow_each_other():
+    batches, steps = numbers_of(count=10_000, epochs=1)
+    shares = [np.mean(batch >= 5_000) for batch in batches]
+    quarters = [np.mean(shares[start : start + steps // 4]) for start in range(0, steps, steps // 4)]
+    assert all(0.45 < share < 0.55 for share in quarters)
+    assert all(0 < share < 1 for share in shares)
+
+
+@pytest.mark.parametrize("done", [1, 50, 51, 52, 120])
+def test_going_on_after_any_step_gives_what_an_unbroken_fit_sees(done):
+    whole, _ = numbers_of()
+    rest, _ = numbers_of(done=done)
+    assert len(rest) == len(whole) - done
+    assert all((one == other).all() for one, other in zip(rest, whole[done:], strict=True))
+
+
+def test_phases_and_seeds_have_orders_of_their_own():
+    first = np.concatenate(numbers_of(epochs=1)[0])
+    assert (first != np.concatenate(numbers_of(epochs=1, phase=1)[0])).any()
+    assert (first != np.concatenate(numbers_of(dataclasses.replace(CONFIG, seed=1), epochs=1)[0])).any()
+
+
+def test_augmentation_follows_from_seed_phase_and_step():
+    import_tensorflow()
+    rows = np.zeros((100, 1), np.float32)
+
+    def seeds(phase, done=0):
+        stream, _ = stream_of(fetch_vectors(rows), rows, CONFIG, phase, 2, lambda images, seed: seed)
+        return [tuple(np.asarray(seed)) for seed, _ in stream(done)]
+
+    assert len({*seeds(0), *seeds(1)}) == 2 * len(seeds(0)) == 20
+    assert seeds(1, 7) == seeds(1)[7:]
+
+
+@pytest.fixture
+def images(dataset):
+    data, preprocessing = Dataset.load(dataset), build_preprocessing(75)
+    wanted = np.arange(data.count("train")) % 3 > 0
+    return data, "train", preprocessing, wanted
+
+
+def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatch):
+    rows = np.array([7, 0, 20, 7])
+    held = np.asarray(fetch_images(*images)(rows))
+    monkeypatch.setattr(streams, "_BYTES", 1000)
+    tf = import_tensorflow()
+    fetch = fetch_images(*images)
+    (read,) = tf.data.Dataset.from_tensors(rows).map(fetch)
+    assert held.shape == (4, 75, 75, 3)
+    assert np.asarray(read) == pytest.approx(held, abs=1e-5)
+    assert (held[0] != held[2]).any()
+
+
+@pytest.mark.parametrize("limit", [1000, 2**30])
+@pytest.mark.parametrize("harm", ["flipped byte", "cut short", "missing"])
+def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch, limit, harm):
+    monkeypatch.setattr(streams, "_BYTES", limit)
+    shutil.copytree(images[0].path, tmp_path / "harmed")
+    data = Dataset.load(tmp_path / "harmed")
+    shard = Path(data.shards("train")[0])
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    if harm == "missing":
+        shard.unlink()
+    else:
+        shard.write_bytes(content if harm == "flipped byte" else content[: len(content) // 2])
+    with pytest.raises(GraftError, match=r"harmed is damaged \(.*ingest it again"):
+        fetch_images(data, *images[1:])

@@ -28,6 +28,10 @@ run: $(RUN_READY) ## Run the whole pipeline: SOURCE= WEIGHTS= RECIPE= ARGS=
 test: $(DEV_READY) ## Run all tests that this machine can, and say what was skipped
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: unit
+unit: $(DEV_READY) ## Run the fast tests only
+	@$(BIN)/python -m pytest -m "not slow and not docker and not photographs" $(ARGS)
+
 .PHONY: lint
 lint: $(DEV_READY) ## Check style and types
 	@$(BIN)/ruff check .

@@ -15,6 +15,8 @@ from web import web_server
 from graft.components.common.runs import Run
 from graft.pipelines.cluster import kubeflow_client
 
+pytestmark = pytest.mark.slow
+
 SECRET = "S3CR3T-T0K3N"
 SOURCE = ["--source", "gs://pictures/photos.zip"]
 

@@ -24,6 +24,8 @@ from support import ROOT
 from graft.components.common.runs import Run
 from graft.pipelines.cli import app
 
+pytestmark = pytest.mark.slow
+
 GRAFT = Path(sys.executable).with_name("graft")
 STAND_IN = """#!/bin/bash
 printf '%s\\n' "$(basename "$0") $*" >> "$ASKED"

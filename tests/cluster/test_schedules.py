@@ -4,6 +4,8 @@ import pytest
 
 from graft.pipelines.cluster import scheduling
 
+pytestmark = pytest.mark.slow
+
 SOURCE = ["--source", "gs://pictures/photos.zip", "--store", "gs://b/store", "--name", "pets"]
 WEEKLY = ["--cron", "0 3 * * 1"]
 STORED = {"kubeflow": "0 0 3 * * 1", "vertex": "TZ=UTC 0 3 * * 1"}

@@ -16,6 +16,8 @@ from graft.components.common.runs import Run
 from graft.pipelines.cluster import submitting, watching
 from graft.pipelines.defaults import PUBLIC_ARCHIVE
 
+pytestmark = pytest.mark.slow
+
 SOURCE = ["--source", "gs://pictures/photos.zip"]
 RUNNING = ("RUNNING", {"resolve": "SUCCEEDED", "ingest": "RUNNING"})
 

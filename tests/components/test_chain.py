@@ -23,6 +23,8 @@ from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 from graft.pipelines.sample import draw_sample
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
 
 

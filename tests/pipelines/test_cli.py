@@ -12,6 +12,8 @@ import pytest
 
 from graft.components.train.config import TrainConfig
 
+pytestmark = pytest.mark.slow
+
 GRAFT = Path(sys.executable).with_name("graft")
 
 

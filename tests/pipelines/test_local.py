@@ -13,6 +13,8 @@ from graft.pipelines import defaults
 from graft.pipelines.local import _refuse_python3
 from graft.pipelines.sample import draw_sample
 
+pytestmark = pytest.mark.slow
+
 GRAFT = Path(sys.executable).with_name("graft")
 QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 16}}'
 

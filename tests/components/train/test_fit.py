@@ -15,6 +15,8 @@ from graft.components.train.head import build_head
 from graft.components.train.phases import head_phase
 from graft.components.train.samples import Samples
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(batch_size=20, epochs=5, dropout=0.0, learning_rate=0.01, patience=50)
 
 

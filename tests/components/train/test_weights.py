@@ -7,6 +7,8 @@ import pytest
 from graft.components.common.errors import GraftError
 from graft.components.train.weights import check_weights, local_weights
 
+pytestmark = pytest.mark.slow
+
 
 def write_h5(path, *sizes):
     with h5py.File(path, "w") as file:

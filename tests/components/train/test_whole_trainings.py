@@ -26,6 +26,8 @@ from graft.components.train.samples import collect_samples
 from graft.components.train.train import train
 from graft.pipelines.sample import draw_sample
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained(dataset, tmp_path, quick):

@@ -90,8 +90,8 @@ def pass_over(
         network: Keras model or function from a batch of that to a tensor whose first axis is the batch.
         wanted: bool [N], true for the images to run, in the order of the index; None for all.
         views: How many images the network sees for one of the split, by which batches are smaller.
-        full: Fill the last batch up with what is then left out: an image's output, to the last bit, must not depend on how
-            many others there are, as it may on a batch's size.
+        full: Fill the last batch up with what is then left out: an image's output must not depend on how many others there
+            are, as its last bit may on a batch's size.
 
     Yields:
         The network's output and the int64 labels of a batch, as numpy arrays.
@@ -105,7 +105,8 @@ def pass_over(
     prepared = images.map(
         lambda number, image: (prepare(image[0][None], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE
     )
-    size = max(1, images_at_once() // views)
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    size = max(1, images_at_once() // views // devices) * devices
     batches = prepared.batch(size)
     compiled = on_all_devices(network, batches.element_spec[0])
 

@@ -56,6 +56,7 @@ class FeatureCache:
         self._names: list[str] = []
         self._rows: list[Array] = []
         self._bytes, self._since = 0, time.monotonic()
+        self._written: set[str] = set()
 
     def find(self, sha256s: Sequence[str], width: int) -> tuple[Array, Array]:
         """Looks up images.
@@ -124,12 +125,13 @@ class FeatureCache:
             self.keep(names, vectors)
         self.flush()
         for path, _ in small:
-            storage.remove_file(self._uri, path)
+            if path.rpartition("/")[2] not in self._written:  # a pack that no other was joined with keeps its name
+                storage.remove_file(self._uri, path)
 
     def _packs(self, width: int, paths: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
         """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again.
 
-        Packs are read ahead, but no more than `_HELD` are in memory, the caller's among them.
+        Packs are read ahead, but no more than `_HELD` are held here, the caller's among them.
         """
         if not self._uri:
             return
@@ -174,7 +176,9 @@ class FeatureCache:
         with pa.ipc.new_file(buffer, schema.with_metadata(metadata)) as writer:
             writer.write_batch(batch)
         content = buffer.getvalue()
-        storage.write_file(f"{self._uri}/{hashlib.sha256(content).hexdigest()}{_SUFFIX}", content)
+        name = f"{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
+        storage.write_file(f"{self._uri}/{name}", content)
+        self._written.add(name)
 
 
 def _schema(width: int) -> pa.Schema:

@@ -78,7 +78,7 @@ def fit(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, events: Eve
         events: The TensorBoard logs.
 
     Raises:
-        GraftError: The loss became NaN or infinite before any epoch was done.
+        GraftError: The loss became NaN or infinite before any epoch was done, or the store can't be used.
     """
     import keras
 
@@ -108,10 +108,10 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
     import keras
 
     total = phase.epochs * phase.steps
-    if (
-        best.in_an_epoch
-    ):  # Keras makes the variables of loss and accuracy when it first needs them, and these have values
-        phase.model.test_on_batch(*next(iter(phase.stream(best.done))))
+    if best.in_an_epoch:
+        # Keras makes the variables of loss and accuracy when it first needs them, and these go on from where they were.
+        inputs, targets = next(iter(phase.stream(best.done)))
+        phase.model.test_on_batch(inputs[:1], targets[:1])
 
     def log_epoch(epoch: int, logs: Any = None) -> None:
         if not best.broken:
@@ -166,8 +166,8 @@ def scorer(
 
     Args:
         model: Keras model to probabilities.
-        batches: What can be gone through again and again for the model's inputs; each may hold several views, [M, N, …], whose
-            probabilities are averaged.
+        batches: What can be gone through again and again for the model's inputs; each holds M views, [M, N, …], whose probabilities
+            are averaged.
         targets: Targets as `targets_of` returns them, in the same order.
         config: The step's settings.
         class_weight: Weight of each class in the loss, as in training; None for all alike.
@@ -208,4 +208,8 @@ def _optimizer(config: TrainConfig, phase: Phase) -> Any:
         "sgd": keras.optimizers.SGD,
     }
     optimizer = optimizers[config.optimizer](learning_rate=rate)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if phase.half_precision else optimizer
+    if not phase.half_precision:
+        return optimizer
+    from graft.components.train.loss_scale import LossScale
+
+    return LossScale(optimizer)

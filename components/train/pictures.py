@@ -14,7 +14,7 @@ from PIL import Image
 
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.images import read_images
-from graft.components.train.augmentation import build_augmentation
+from graft.components.train.augmentation import Augment, live_augmentation
 from graft.components.train.config import TrainConfig
 from graft.components.train.network import Network
 from graft.components.train.preprocessing import pixels
@@ -39,8 +39,9 @@ def draw_all(record: Mapping[str, Any], dataset: Dataset, network: Network, conf
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graft"}):
         figure.savefig(folder / f"{CURVES}.svg", metadata={"Date": None})
     sheet = ""
-    if config.augmentation != "off":
-        draw_samples(dataset, network, config).save(folder / SHEET)
+    augment = live_augmentation(config) if config.augmentation != "off" or config.unfreeze else None
+    if augment:
+        draw_samples(dataset, network, config, augment).save(folder / SHEET)
         sheet = base64.b64encode((folder / SHEET).read_bytes()).decode()
     svg = (folder / f"{CURVES}.svg").read_text(encoding="utf-8")
     templates = Environment(
@@ -78,15 +79,16 @@ def draw_curves(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def draw_samples(dataset: Dataset, network: Network, config: TrainConfig) -> Any:
+def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augment: Augment) -> Any:
     """Returns a sheet of training images, one a row: as the backbone sees it, then augmented.
 
     Args:
         dataset: The dataset.
         network: What stands before the head.
         config: The step's settings.
+        augment: How they are augmented.
     """
-    augment, rows = build_augmentation(config), []
+    rows = []
     step = max(1, dataset.count(TRAIN) // _SHEET_IMAGES)  # the classes follow each other in the shards
     wanted = np.zeros(dataset.count(TRAIN), bool)
     wanted[::step][:_SHEET_IMAGES] = True

@@ -42,6 +42,8 @@ def stream_of(
     count, size = len(targets), config.batch_size
     shared = count - count % size % replicas
     steps = math.ceil(shared / size)
+    with tf.device("CPU:0"):
+        held = tf.constant(targets)
 
     def rows_after(done: int) -> Iterator[tuple[Any, int]]:
         for epoch in range(done // steps, epochs):
@@ -55,7 +57,7 @@ def stream_of(
         if augment:
             seed = tf.stack([tf.constant(config.seed, tf.int64), tf.constant(phase * 2**32, tf.int64) + step])
             inputs = augment(inputs, seed)
-        return inputs, tf.gather(targets, rows)
+        return inputs, tf.gather(held, rows)
 
     def stream(done: int) -> Any:
         numbered = tf.data.Dataset.from_generator(

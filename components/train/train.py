@@ -121,6 +121,7 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
     for field in ("tensorboard", "require_gpu"):  # where it is watched and may run makes no difference
         del settings[field]
     return {
+        "layout": 2,  # of the checkpoints themselves
         "dataset": dataset.digest,
         "config": settings,
         "weights": network.weights_digest,

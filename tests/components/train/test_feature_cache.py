@@ -179,6 +179,26 @@ def test_many_small_packs_become_one_and_say_the_same(store):
     assert len(packs(store)) == 1
 
 
+def test_joining_keeps_a_pack_that_is_left_over_alone(store, monkeypatch):
+    for number in range(feature_cache._FEW + 1):
+        fill(store, 2, f"n{number}-", seed=number)
+    cache = FeatureCache(store, KIND)
+    keep = cache.keep
+    # Groups of eight packs, so that the seventeenth is written again as it was, under its own name.
+    groups = iter(range(1, feature_cache._FEW + 2))
+
+    def keep_in_groups(names, features):
+        keep(names, features)
+        if next(groups) % 8 == 0:
+            cache.flush()
+
+    monkeypatch.setattr(cache, "keep", keep_in_groups)
+    cache.tidy(5)
+    for number in range(feature_cache._FEW + 1):
+        assert FeatureCache(store, KIND).find(names(2, f"n{number}-"), 5)[1].all()
+    assert len(packs(store)) == 3
+
+
 def test_a_pack_that_another_training_has_just_joined_is_no_error(store, monkeypatch):
     fill(store)
     cache = FeatureCache(store, KIND)

@@ -159,6 +159,39 @@ def test_devices_share_every_batch_evenly(before, sizes):
     assert done.stdout.strip() == f"{sizes} {len(sizes) // 2}"
 
 
+OVERFLOW = """
+import keras, numpy as np
+from graft.components.common.devices import find_devices
+from graft.components.train.loss_scale import LossScale
+{before}
+strategy = find_devices().strategy
+with strategy.scope():
+    variable = keras.Variable(np.ones(3, np.float32))
+    optimizer = LossScale(keras.optimizers.SGD(1.0), initial_scale=8.0)
+    optimizer.build([variable])
+
+@tf.function
+def step(place):
+    def on_each():
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        grad = tf.where(tf.equal(number, place), float("inf"), 8.0) * tf.ones(3)
+        optimizer.apply([grad], [variable])
+    strategy.run(on_each)
+
+for place in (0, 1, -1):
+    step(tf.constant(place))
+    print(np.asarray(variable).tolist(), float(np.asarray(optimizer.dynamic_scale)))
+"""
+
+
+def test_a_step_is_left_out_wherever_gradients_overflow():
+    code = OVERFLOW.format(before=TWO_DEVICES)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    left_out, again, taken = done.stdout.splitlines()
+    assert (left_out, again) == ("[1.0, 1.0, 1.0] 4.0", "[1.0, 1.0, 1.0] 2.0")
+    assert taken == "[-7.0, -7.0, -7.0] 2.0", "two devices' gradients of 8, unscaled by 2, at a rate of 1"
+
+
 def test_a_batch_that_two_devices_can_t_share_is_refused(dataset, tmp_path, quick):
     config = dataclasses.replace(quick, batch_size=15)
     script = command(TWO_DEVICES, dataset, tmp_path / "two", "", config)

@@ -260,7 +260,7 @@ def test_what_was_trained_in_half_precision_is_served_in_full(trained, dataset, 
     monkeypatch.setattr(fitting, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
     folder, record, _ = trained(unfreeze="conv2d_3..mixed0", unfreeze_epochs=1)
     assert record["devices"]["precision"] == "mixed_float16"
-    scaled = [type(optimizer).__name__ == "LossScaleOptimizer" for optimizer in optimizers]
+    scaled = [type(optimizer).__name__ == "LossScale" for optimizer in optimizers]
     assert scaled == [False, True], "where gradients pass through float16, the loss is scaled"
     model = load_model(folder)
     policies = {layer.dtype_policy.name for layer in model._flatten_layers() if layer.weights}

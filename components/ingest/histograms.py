@@ -103,7 +103,7 @@ def _nearest(title: str, by_split: dict[str, Any], values_of_bins: list[float]) 
     size = len(_PROPORTIONS)
     ticks = [((number + 0.5) / size, name) for number, name in enumerate(_PROPORTIONS) if number % 2 == 0]
     bins = [f"about {name}" for name in _PROPORTIONS]
-    bins[0], bins[-1] = "1:3 or taller", "3:1 or wider"
+    bins[0], bins[-1] = "about 1:3 or taller", "about 3:1 or wider"
     return Histogram(title, bins, ticks, counts, [_in_words(*item, "{:.2f}") for item in by_split.items()])
 
 

@@ -104,7 +104,7 @@ def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str
     columns = index.select(["path", "split", "label", "sha256"])
     chosen = {}
     for name in classes:
-        own = columns.filter(pc.equal(columns["label"], name))
+        own = columns.filter(pc.equal(columns["label"], name)).combine_chunks()
         own = own.set_column(3, "order", pc.utf8_reverse(own["sha256"]))
         first = pc.select_k_unstable(own, SAMPLES, [("order", "ascending"), ("path", "ascending")])
         chosen[name] = [

@@ -39,7 +39,7 @@ def test_an_eventful_dataset(page):
     verdicts = [
         "Two labels: nearly identical, distance 6 of 64",
         "Two splits: identical bytes",
-        "nearly identical, distance 4 of 64",
+        "Nearly identical, distance 4 of 64",
     ]
     places = [page.text.index(verdict) for verdict in verdicts]
     assert places == sorted(places)

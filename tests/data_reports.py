@@ -76,7 +76,7 @@ def eventful():
     record = make_record(
         index,
         source=HOSTILE,
-        warnings=[f"Beware of {HOSTILE}.", "And of this."],
+        warnings=[f"Beware of {HOSTILE}.", "And of \udcff."],
         excluded=[
             *({"path": path, "reason": f"is damaged ({HOSTILE})"} for path in broken),
             twin,

@@ -4,7 +4,7 @@ import contextlib
 import io
 from typing import cast
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from graft.components.ingest.images import MAX_PIXELS, MAX_SIDE
 
@@ -51,7 +51,7 @@ def partial_thumbnail(content: bytes) -> bytes | None:
         return None
 
 
-def _open(content: bytes) -> Image.Image | None:
+def _open(content: bytes) -> ImageFile.ImageFile | None:
     """Reads an image's header, set to decode no more than needed; None if the image is too large."""
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
     if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:

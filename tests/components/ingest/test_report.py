@@ -53,7 +53,7 @@ def test_every_exclusion_has_its_picture_where_there_is_one(page):
 
 
 def test_names_show_what_they_are_and_do_nothing(page):
-    assert VISIBLE in page.text
+    assert VISIBLE in page.text and r"And of \udcff." in page.text
     assert not page.all("script") and "\u202e" not in page.html and "\r" not in page.html
     assert not {name for _, attributes in page.elements for name in attributes if name.startswith("on")}
     assert not page.all("a") and not page.all("iframe") and not page.all("form")

@@ -12,7 +12,9 @@ SIDE = 128
 _QUALITY = 70
 # Those that ingest reads.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+# A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
+_MAX_SCANS = 100
 
 
 def thumbnail(content: bytes) -> bytes | None:
@@ -52,9 +54,11 @@ def partial_thumbnail(content: bytes) -> bytes | None:
 
 
 def _open(content: bytes) -> ImageFile.ImageFile | None:
-    """Reads an image's header, set to decode no more than needed; None if the image is too large."""
+    """Reads an image's header, set to decode no more than needed; None if the image is too large to decode."""
     image = Image.open(io.BytesIO(content), formats=_FORMATS)
     if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        return None
+    if image.format in ("JPEG", "MPO") and content.count(_JPEG_SCAN) > _MAX_SCANS:
         return None
     image.draft(None, (2 * SIDE, 2 * SIDE))
     return image

@@ -55,6 +55,13 @@ def huge_png(side):
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + b"\0" * 50
 
 
+def many_scans(scans):
+    """A progressive JPEG that repeats its last scan: libjpeg draws the whole picture anew for each."""
+    content = encoded(WHOLE.resize((4000, 4000)), progressive=True)
+    last = content.rfind(b"\xff\xda")
+    return content[:-2] + content[last:-2] * scans
+
+
 NOTHING = {
     "empty": b"",
     "text": b"<!doctype html><title>404</title>",
@@ -62,6 +69,7 @@ NOTHING = {
     "only the magic": b"\xff\xd8",
     "noise": bytes(range(256)) * 40,
     "absurdly large": huge_png(30_000),
+    "many scans": many_scans(200),
     "another program's": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
 }
 

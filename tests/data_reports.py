@@ -17,6 +17,7 @@ DUPLICATE = {
     "twin_split": "train",
     "twin_label": "cats",
     "distance": 4,
+    "identical": False,
     "dropped": False,
 }
 
@@ -72,7 +73,13 @@ def eventful():
     index = make_index(("cats", f"dogs {HOSTILE}"), ("train", "validation", "test"))
     paths = index["path"].to_pylist()
     broken = {f"train/cats/{HOSTILE}": jpeg(1, (128, 85))}
-    twin = {"path": f"train/cats/twin {HOSTILE}", "reason": "is in validation too", "twin": paths[35], "distance": 0}
+    twin = {
+        "path": f"train/cats/twin {HOSTILE}",
+        "reason": "is in validation too",
+        "twin": paths[35],
+        "distance": 0,
+        "identical": True,
+    }
     record = make_record(
         index,
         source=HOSTILE,
@@ -87,7 +94,14 @@ def eventful():
         duplicates=[
             DUPLICATE | {"path": paths[0], "twin": paths[1]},
             DUPLICATE
-            | {"path": twin["path"], "twin": paths[35], "twin_split": "validation", "distance": 0, "dropped": True},
+            | {
+                "path": twin["path"],
+                "twin": paths[35],
+                "twin_split": "validation",
+                "distance": 0,
+                "identical": True,
+                "dropped": True,
+            },
             DUPLICATE | {"path": paths[2], "twin": paths[18], "twin_label": index["label"][18].as_py(), "distance": 6},
         ],
         fractions={name: {"train": {"asked": 0.5, "obtained": 0.75}} for name in ("cats", f"dogs {HOSTILE}")},

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -47,6 +48,15 @@ def filesystem(uri: str) -> tuple[Any, str]:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
         raise GraftError(f"{redact(uri)} can't be opened: {_brief(error)}.") from error
+
+
+def absolute(uri: str) -> str:
+    """Returns a path or URI in a form that means the same from any working folder, and holds no secrets.
+
+    Args:
+        uri: The path or URI.
+    """
+    return (redact(uri) if "://" in uri else str(Path(uri).absolute())).rstrip("/")
 
 
 @contextlib.contextmanager
@@ -161,6 +171,33 @@ def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
         except FileNotFoundError:
             return []
     return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
+
+
+def newest_file(uri: str, name: str) -> str:
+    """Finds the file of a name that was written last, anywhere below a folder.
+
+    Args:
+        uri: The folder's path or URI.
+        name: The file's name.
+
+    Returns:
+        Its path or URI, or nothing if there is none.
+
+    Raises:
+        GraftError: The folder can't be read.
+    """
+    fs, folder = filesystem(uri)
+    with access(uri):
+        fs.invalidate_cache()
+        found = fs.find(folder, detail=True)
+    times = {path: _written(entry) for path, entry in found.items() if path.rpartition("/")[2] == name}
+    return fs.unstrip_protocol(max(times, key=times.__getitem__)) if times else ""
+
+
+def _written(entry: dict[str, Any]) -> float:
+    """Returns when a file was written, in seconds: local files, gcsfs and s3fs each call it otherwise."""
+    time = entry.get("LastModified") or entry["mtime"]
+    return time.timestamp() if isinstance(time, datetime) else float(time)
 
 
 def write_file(uri: str, content: bytes) -> None:

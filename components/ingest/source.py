@@ -40,6 +40,11 @@ class UnreadableFileError(Exception):
     """One file of the source can't be read; its text is the reason."""
 
 
+class _V:
+    def version(self, path: str) -> str:
+        return ""
+
+
 class Source(Protocol):
     """Files by relative path; `read` may be called from several threads."""
 
@@ -91,9 +96,16 @@ def _open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) ->
     return _Tar(opened.enter_context(tarfile.open(fileobj=file, mode="r:")), file)
 
 
-class _Folder:
+class _Folder(_V):
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def version(self, path: str) -> str:
+        try:
+            status = (self._root / path).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
 
     def paths(self) -> list[str]:
         return [path.relative_to(self._root).as_posix() for path in storage.walk(self._root)]
@@ -109,7 +121,7 @@ class _Folder:
             raise UnreadableFileError(f"can't be read ({error.strerror})") from error
 
 
-class _RemoteFolder:
+class _RemoteFolder(_V):
     def __init__(self, uri: str) -> None:
         self._fs, path = storage.filesystem(uri)
         self._uri, self._root = uri, path.rstrip("/")
@@ -124,7 +136,7 @@ class _RemoteFolder:
         return _bounded(content)
 
 
-class _Zip:
+class _Zip(_V):
     def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
         self._archive = archive
         self._members = {}
@@ -157,7 +169,7 @@ class _Zip:
             raise UnreadableFileError(f"is damaged in the archive ({error})") from error
 
 
-class _Tar:
+class _Tar(_V):
     def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
         self._file, self._lock, self._members = file, threading.Lock(), {}

@@ -6,15 +6,11 @@ from typing import cast
 
 from PIL import Image, ImageFile, ImageOps
 
-from graft.components.ingest.images import MAX_PIXELS, MAX_SIDE
+from graft.components.ingest.images import FORMATS, JPEG_END, JPEG_SCAN, MAX_PIXELS, MAX_SCANS, MAX_SIDE
 
 SIDE = 128
 _QUALITY = 70
-# Those that ingest reads.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-# A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
-_MAX_SCANS = 100
+_JPEG_START = b"\xff\xd8"
 
 
 def thumbnail(content: bytes) -> bytes | None:
@@ -40,7 +36,7 @@ def partial_thumbnail(content: bytes) -> bytes | None:
     """
     try:
         # With an end put to it, libjpeg takes what is missing for grey, also where a progressive JPEG was cut.
-        image = _open(content + _JPEG_END if content.startswith(_JPEG_START) else content)
+        image = _open(content + JPEG_END if content.startswith(_JPEG_START) else content)
         if not image:
             return None
         with contextlib.suppress(Exception):
@@ -55,10 +51,10 @@ def partial_thumbnail(content: bytes) -> bytes | None:
 
 def _open(content: bytes) -> ImageFile.ImageFile | None:
     """Reads an image's header, set to decode no more than needed; None if the image is too large to decode."""
-    image = Image.open(io.BytesIO(content), formats=_FORMATS)
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
         return None
-    if image.format in ("JPEG", "MPO") and content.count(_JPEG_SCAN) > _MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
         return None
     image.draft(None, (2 * SIDE, 2 * SIDE))
     return image

@@ -105,6 +105,13 @@ def test_what_is_told_of_an_image():
     assert len(hashes) == 1 and len(hashes.pop()) == 16
 
 
+def many_scans(scans):
+    """A progressive JPEG that repeats its last scan: each is a pass over the whole picture."""
+    content = encoded(RGB, progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:-2] + content[last:-2] * scans
+
+
 BAD = {
     "empty": (b"", "is empty"),
     "text": (b"no image\n" * 50, "known format"),
@@ -112,6 +119,7 @@ BAD = {
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "known format"),
     "truncated jpeg": (encoded(noise(2))[:-200], "damaged"),
     "jpeg without end": (encoded(noise(2))[:-2] + b"\xff\xd0", "cut off"),
+    "a bomb of scans": (many_scans(200), "scans"),
     "truncated png": (encoded(noise(2), "PNG")[:-100], "damaged"),
     "png without end": (encoded(noise(2), "PNG")[:-1], "cut off"),
     "png with a wrong checksum": (encoded(RGB, "PNG")[:-14] + b"?" + encoded(RGB, "PNG")[-13:], "damaged"),

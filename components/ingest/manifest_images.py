@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from graft.components.common import storage
 from graft.components.ingest.layout import Layout
@@ -19,8 +19,8 @@ _SCHEMES = ("gs", "gcs", "s3", "s3a", "https", "http")
 _LOCAL = ("file", "local")
 _WEB = ("https", "http")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
-_NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
-_TRANSIENT = (408, 425, 429)
+_NO_FILE = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_TRANSIENT = (408, 425, 429)  # of the statuses below 500
 _ATTEMPTS = 3
 
 
@@ -119,13 +119,20 @@ class ManifestImages:
         """
         uri = self._places.find(path)
         fs, place = storage.filesystem(uri)
-        with storage.access(uri):
-            try:
-                content = _read(fs, place)
-            except Exception as error:  # Each backend raises its own kind.
-                if reason := _reason(error, is_local=isinstance(fs, LocalFileSystem)):
-                    raise UnreadableFileError(reason) from error
-                raise
+        # The clients of buckets try again by themselves; that of the web doesn't.
+        attempts = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not _reason(error)),
+            stop=stop_after_attempt(_ATTEMPTS if uri.partition("://")[0] in _WEB else 1),
+            wait=wait_exponential_jitter(initial=0.5, max=5),
+            reraise=True,
+        )
+        try:
+            content = attempts(_read, fs, place)
+        except Exception as error:  # Each backend raises its own kind.
+            if reason := _reason(error):
+                raise UnreadableFileError(reason) from error
+            with storage.access(uri):
+                raise _cause(error) from error
         if len(content) > MAX_FILE_BYTES:
             raise UnreadableFileError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
         return content
@@ -142,17 +149,6 @@ class ManifestImages:
         return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _is_transient(error: BaseException) -> bool:
-    return (_status(error) or 0) >= 500 or _status(error) in _TRANSIENT or isinstance(_cause(error), ConnectionError)
-
-
-# The clients of buckets try again by themselves; that of the web doesn't.
-@retry(
-    retry=retry_if_exception(_is_transient),
-    stop=stop_after_attempt(_ATTEMPTS),
-    wait=wait_exponential_jitter(initial=0.5, max=5),
-    reraise=True,
-)
 def _read(fs: Any, path: str) -> bytes:
     if isinstance(fs, LocalFileSystem) and not Path(path).is_file():  # a pipe would wait forever
         raise FileNotFoundError(path)
@@ -161,20 +157,18 @@ def _read(fs: Any, path: str) -> bytes:
     return content
 
 
-def _reason(error: Exception, *, is_local: bool) -> str:
+def _reason(error: BaseException) -> str:
     """Says why one image can't be read; empty if the reason isn't the image."""
-    status = _status(error)
+    cause, status = _cause(error), _status(error)
     if status is not None and (status >= 500 or status in _TRANSIENT):
         return ""
-    if isinstance(error, PermissionError) or str(error).startswith("Forbidden") or status in (401, 403):
+    if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in (401, 403):
         return "can't be read by this account"
     if status is not None:
         return "doesn't exist" if status in (404, 410) else f"can't be read (HTTP status {status})"
-    if isinstance(error, FileNotFoundError):
-        return "" if error.__cause__ else "doesn't exist, or is no file"
-    if isinstance(error, IsADirectoryError) or (is_local and getattr(error, "errno", None) in _NO_SUCH_FILE):
-        return "is no file"
-    return ""
+    if isinstance(cause, FileNotFoundError | IsADirectoryError) or getattr(cause, "errno", None) in _NO_FILE:
+        return "doesn't exist, or is no file"
+    return "has no valid URI" if isinstance(cause, ValueError) else ""
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -184,5 +178,5 @@ def _cause(error: BaseException) -> BaseException:
 
 def _status(error: BaseException) -> int | None:
     cause = _cause(error)
-    status = getattr(cause, "code", None) or getattr(cause, "status", None)
+    status = getattr(cause, "status", None) or getattr(cause, "code", None)  # aiohttp warns of its `code`
     return status if isinstance(status, int) else None

@@ -65,7 +65,7 @@ def ingest(source: str, output: Path, config: IngestConfig = IngestConfig(), sou
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
-    with new_artifact(output, RECORD), open_source(source) as files:
+    with new_artifact(output, RECORD), open_source(source, config.sha256) as files:
         layout = read_layout(files.paths())
         with contextlib.ExitStack() as open_files:
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files)

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.records import read_record
+from graft.components.common.transfer import fetch
 
 RECORD = "dataset.json"
 INDEX = "index.parquet"
@@ -143,7 +143,8 @@ class Dataset:
         uri = shard["uri"]
         if "://" not in uri:
             return str(self.path / uri)
-        return str(storage.fetch(uri, _downloads()))
+        target = _downloads() / shard_name(uri)
+        return str(target if target.exists() else fetch(uri, _downloads(), shard["sha256"], keep=False))
 
     def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:
         """Reads columns of the index for one split.

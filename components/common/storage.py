@@ -1,7 +1,6 @@
 """Reading and writing at a path or URI, local or remote, by fsspec."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,20 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
+from graft.components.common.retries import is_transient, persist, request
+from graft.components.common.uris import brief, redact
+
+__all__ = [
+    "access",
+    "content_version",
+    "filesystem",
+    "info",
+    "list_files",
+    "redact",
+    "remove_file",
+    "walk",
+    "write_file",
+]
 
 # What a missing right is called where it is granted.
 _ROLES = {
@@ -20,14 +33,8 @@ _ROLES = {
     ("s3", "read"): "s3:GetObject and s3:ListBucket",
     ("s3", "write"): "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket",
 }
-_SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
-
-
-def redact(uri: str) -> str:
-    """Returns a URI without its user-info and query string, which may hold secrets; plain paths stay as they are."""
-    if "://" not in uri:
-        return uri
-    return "::".join(_SECRETS.sub("", link) for link in uri.split("::"))  # fsspec chains URIs by "::"
+# Checksums before versions: the same content uploaded again is the same.
+_VERSION_FIELDS = ("md5Hash", "generation", "ETag", "etag")
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
@@ -47,7 +54,7 @@ def filesystem(uri: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
-        raise GraftError(f"{redact(uri)} can't be opened: {_brief(error)}.") from error
+        raise GraftError(f"{redact(uri)} can't be opened: {brief(error)}.") from error
 
 
 def absolute(uri: str) -> str:
@@ -74,16 +81,16 @@ def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]
         yield
     except GraftError:
         raise
-    except FileNotFoundError as error:
-        raise GraftError(f"{redact(uri)} doesn't exist: check the path or URI.") from error
     except Exception as error:  # Each backend raises its own kind.
+        if isinstance(error, FileNotFoundError) and not is_transient(error):
+            raise GraftError(f"{redact(uri)} doesn't exist: check the path or URI.") from error
         if _is_denied(error):
             scheme = uri.partition("://")[0] if "://" in uri else ""
             remedy = _ROLES.get((scheme, right), f"the right to {right} it")
             raise GraftError(
                 f"{redact(uri)} can't be {'read' if right == 'read' else 'written'} by this account: grant it {remedy}."
             ) from error
-        raise GraftError(f"{redact(uri)} can't be reached: {_brief(error)}.") from error
+        raise GraftError(f"{redact(uri)} can't be reached: {brief(error)}.") from error
 
 
 def _is_denied(error: Exception) -> bool:
@@ -93,15 +100,29 @@ def _is_denied(error: Exception) -> bool:
 
 
 def info(uri: str) -> dict[str, Any]:
-    """Returns what the file system tells of a file or folder without reading it.
+    """Returns what the file system tells of a file or folder as it is now, without reading it.
 
     Raises:
         GraftError: Nothing is there, or it can't be read.
     """
     fs, path = filesystem(uri)
     with access(uri):
-        found: dict[str, Any] = fs.info(path)
+        fs.invalidate_cache(path)
+        found: dict[str, Any] = persist(lambda: request(fs, "info", path))
     return found
+
+
+def content_version(entry: dict[str, Any]) -> str:
+    """Returns what changes whenever a file's content does, out of what its file system tells of it; empty for unknown.
+
+    Args:
+        entry: As `info` and listings return it.
+    """
+    for field in _VERSION_FIELDS:
+        value = str(entry.get(field) or "")
+        if value and not value.startswith("W/"):  # a weak ETag promises the same meaning, not the same bytes
+            return f"{entry.get('size')}-{value.strip(chr(34))}"
+    return ""
 
 
 def walk(root: Path) -> Iterator[Path]:
@@ -126,30 +147,6 @@ def walk(root: Path) -> Iterator[Path]:
                 yield child
 
 
-def fetch(uri: str, folder: Path) -> Path:
-    """Makes a file readable at a local path: a local one where it is, a remote one by download.
-
-    Args:
-        uri: The file's path or URI.
-        folder: Where a download goes.
-
-    Raises:
-        GraftError: The file is missing or the transfer failed.
-    """
-    size = info(uri).get("size")
-    fs, path = filesystem(uri)
-    if isinstance(fs, LocalFileSystem):
-        return Path(path)
-    target = folder / (Path(redact(path)).name or "download")
-    try:
-        fs.get_file(path, str(target))
-    except Exception as error:
-        raise GraftError(f"{redact(uri)} could not be downloaded: {_brief(error)}.") from error
-    if size is not None and target.stat().st_size != size:
-        raise GraftError(f"{redact(uri)} arrived with {target.stat().st_size} of {size} bytes: try again.")
-    return target
-
-
 def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
     """Lists the files right in a folder, as they are now, whatever was listed before.
 
@@ -167,7 +164,7 @@ def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
     with access(uri):
         fs.invalidate_cache(folder)
         try:
-            entries = fs.ls(folder, detail=True)
+            entries = persist(lambda: fs.ls(folder, detail=True))
         except FileNotFoundError:
             return []
     return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
@@ -212,9 +209,9 @@ def write_file(uri: str, content: bytes) -> None:
     """
     fs, path = filesystem(uri)
     with access(uri, "write"):
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        persist(lambda: fs.makedirs(path.rpartition("/")[0], exist_ok=True))
         if not isinstance(fs, LocalFileSystem):
-            fs.pipe_file(path, content)  # an object is there once it is whole
+            persist(lambda: fs.pipe_file(path, content))  # an object is there once it is whole
             return
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
@@ -237,11 +234,4 @@ def remove_file(uri: str, path: str) -> None:
     """
     fs, _ = filesystem(uri)
     with access(uri, "write"), contextlib.suppress(FileNotFoundError):
-        fs.rm_file(path)
-
-
-def _brief(error: BaseException) -> str:
-    """Names an error by its class and first line, without URIs' query strings, which may hold secrets."""
-    lines = str(error).splitlines()
-    words = [redact(word) for word in lines[0].split()] if lines else []
-    return " ".join([type(error).__name__, *words]).rstrip(".")
+        persist(lambda: fs.rm_file(path))

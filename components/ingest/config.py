@@ -1,13 +1,20 @@
 """The settings of the ingest step."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Leaks = Literal["drop", "keep", "fail"]
 SplitBy = Literal["folder", "hash"]
+
+
+def _checked_sha256(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ValueError("a SHA-256 is written as 64 hex digits")
+    return text
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class IngestConfig:
         limit: Most images of a class in a split, for a quick try; 0 for all.
         max_bad_fraction: Share of files that may be unreadable; more than that fails the step.
         shard_mebibytes: Size at which a shard is full and the next one begins.
+        sha256: SHA-256 that an archive must have; empty for any.
     """
 
     split_by: SplitBy = "folder"
@@ -33,6 +41,7 @@ class IngestConfig:
     limit: Annotated[int, Field(ge=0)] = 0
     max_bad_fraction: Fraction = 0.01
     shard_mebibytes: Annotated[int, Field(gt=0)] = 128
+    sha256: Annotated[str, AfterValidator(_checked_sha256)] = ""
 
     def __post_init__(self) -> None:
         """Refuses fractions that leave nothing to train on.

@@ -92,7 +92,7 @@ def ingest(
     """
     import pyarrow.compute as pc
 
-    with new_artifact(output, RECORD), open_source(source) as files:
+    with new_artifact(output, RECORD), open_source(source, config.sha256) as files:
         layout = _layout(files, config)
         earlier = Previous(previous, run.store) if previous else None
         with contextlib.ExitStack() as open_files:

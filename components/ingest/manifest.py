@@ -11,6 +11,7 @@ from typing import IO
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.transfer import fetch
 from graft.components.ingest.layout import Item, Layout, arranged
 from graft.components.ingest.manifest_images import ImagePlaces, ManifestImages
 from graft.components.ingest.manifest_rows import MAX_COLUMNS, Row, read_rows, shown
@@ -39,7 +40,7 @@ def open_manifest(uri: str) -> tuple[ManifestImages, Layout]:
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
     with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
-        path = storage.fetch(uri, Path(scratch))
+        path = fetch(uri, Path(scratch))
         if not path.is_file():  # a pipe would wait forever
             raise GraftError(f"{storage.redact(uri)} is no file: name a CSV or JSON Lines file, or a folder of images.")
         places = ImagePlaces(uri)

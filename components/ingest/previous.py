@@ -13,6 +13,7 @@ from graft.components.common.dataset import INDEX, RECORD, shard_name
 from graft.components.common.errors import GraftError
 from graft.components.common.records import read_record
 from graft.components.common.runs import Run
+from graft.components.common.transfer import fetch
 from graft.components.ingest.index import COLUMNS, Row
 from graft.components.ingest.shards import shards_folder
 
@@ -33,8 +34,8 @@ class Previous:
 
     def __init__(self, uri: str, store: str) -> None:
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            index = storage.fetch(f"{uri.rstrip('/')}/{INDEX}", Path(scratch))
-            record = storage.fetch(f"{uri.rstrip('/')}/{RECORD}", Path(scratch))
+            index = fetch(f"{uri.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
+            record = fetch(f"{uri.rstrip('/')}/{RECORD}", Path(scratch), keep=False)
             content = read_record(record.parent, RECORD)
             try:
                 self._table = pq.read_table(index, columns=list(COLUMNS))

@@ -8,6 +8,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.tfrecord import ShardWriter, example, image_at
+from graft.components.common.transfer import upload
 from graft.components.ingest.images import CheckedImage
 
 _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
@@ -110,7 +111,7 @@ class Shards:
         uri = writer.path.name
         if self._store:
             uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
-            storage.write_file(uri, writer.path.read_bytes())
+            upload(writer.path, uri)
             writer.path.unlink()
         self._entries[number] = {
             "uri": uri,

@@ -1,55 +1,31 @@
 """Sources of files: a folder, a zip or a tar, local or remote, each read without unpacking it to disk."""
 
 import contextlib
-import gzip
-import stat
-import struct
-import tarfile
 import tempfile
-import threading
-import zipfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.transfer import fetch
+from graft.components.ingest.archives import DAMAGE, open_archive
+from graft.components.ingest.folders import Folder, RemoteFolder
+from graft.components.ingest.reading import UnreadableFileError
 
-MAX_FILE_BYTES = 256 * 2**20
-_MAX_UNPACK_RATIO = 50
-_UNPACK_FLOOR = 16 * 2**20
-# Python decompresses these in bounded steps; a few bytes of the others can unpack to gigabytes at once.
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What the standard library raises on damaged or hostile archives.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    ValueError,
-)
-
-
-class UnreadableFileError(Exception):
-    """One file of the source can't be read; its text is the reason."""
-
-
-class _V:
-    def version(self, path: str) -> str:
-        return ""
+__all__ = ["Source", "UnreadableFileError", "open_source"]
 
 
 class Source(Protocol):
-    """Files by relative path; `read` may be called from several threads."""
+    """Files by relative path; `read` and `version` may be called from several threads."""
 
     def paths(self) -> list[str]:
         """Returns the paths of all files, relative, with forward slashes."""
+
+    def version(self, path: str) -> str:
+        """Returns what changes when a file's content does, known without reading it; empty where nothing such is known."""
 
     def read(self, path: str) -> bytes:
         """Returns a file's bytes.
@@ -60,177 +36,39 @@ class Source(Protocol):
 
 
 @contextlib.contextmanager
-def open_source(uri: str) -> Iterator[Source]:
+def open_source(uri: str, sha256: str = "") -> Iterator[Source]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
+    Args:
+        uri: The path or URI.
+        sha256: The SHA-256 that an archive must have, as hex digits; empty for any.
+
     Raises:
-        GraftError: It is missing, of another kind, damaged, or hostile: a member would land outside of its folder, is a
-            link or a device, or the archive unpacks to far more than it weighs.
+        GraftError: It is missing, of another kind, damaged, not the one that `sha256` names, or hostile: a member would
+            land outside of its folder, is a link or a device, or the archive unpacks to far more than it weighs.
     """
-    if storage.info(uri)["type"] == "directory":
+    if _is_folder(uri):
+        if sha256:
+            raise GraftError(
+                f"{storage.redact(uri)} is a folder, which has no SHA-256: leave out --sha256, or name an archive."
+            )
         fs, root = storage.filesystem(uri)
-        yield _Folder(Path(root)) if isinstance(fs, LocalFileSystem) else _RemoteFolder(uri)
+        yield Folder(Path(root)) if isinstance(fs, LocalFileSystem) else RemoteFolder(uri)
         return
     with contextlib.ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))
-        archive = storage.fetch(uri, scratch)
+        archive = fetch(uri, scratch, sha256)
         if not archive.is_file():
             raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")
         try:
-            source = _open_archive(archive, scratch, opened)
-        except _DAMAGE as error:
+            source = open_archive(archive, scratch, opened)
+        except DAMAGE as error:
             raise GraftError(
                 f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."
             ) from error
         yield source
 
 
-def _open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> "_Zip | _Tar":
-    file = opened.enter_context(archive.open("rb"))
-    magic = file.read(2)
-    if magic == b"PK":
-        return _Zip(opened.enter_context(zipfile.ZipFile(file)), archive.stat().st_size)
-    if magic == b"\x1f\x8b":
-        file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
-    file.seek(0)
-    return _Tar(opened.enter_context(tarfile.open(fileobj=file, mode="r:")), file)
-
-
-class _Folder(_V):
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def version(self, path: str) -> str:
-        try:
-            status = (self._root / path).stat()
-        except OSError:
-            return ""
-        return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
-
-    def paths(self) -> list[str]:
-        return [path.relative_to(self._root).as_posix() for path in storage.walk(self._root)]
-
-    def read(self, path: str) -> bytes:
-        file = self._root / path
-        try:
-            if not file.is_file():  # a pipe would wait forever
-                raise UnreadableFileError("is not a file, or a broken link")
-            with file.open("rb") as opened:
-                return _bounded(opened.read(MAX_FILE_BYTES + 1))
-        except PermissionError as error:
-            raise UnreadableFileError(f"can't be read ({error.strerror})") from error
-
-
-class _RemoteFolder(_V):
-    def __init__(self, uri: str) -> None:
-        self._fs, path = storage.filesystem(uri)
-        self._uri, self._root = uri, path.rstrip("/")
-
-    def paths(self) -> list[str]:
-        with storage.access(self._uri):
-            return [path[len(self._root) + 1 :] for path in self._fs.find(self._root)]
-
-    def read(self, path: str) -> bytes:
-        with storage.access(f"{self._root}/{path}"), self._fs.open(f"{self._root}/{path}", "rb") as file:
-            content: bytes = file.read(MAX_FILE_BYTES + 1)
-        return _bounded(content)
-
-
-class _Zip(_V):
-    def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
-        self._archive = archive
-        self._members = {}
-        unpacked = 0
-        for member in archive.infolist():
-            mode = member.external_attr >> 16
-            _check_member(member.filename, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
-            if member.header_offset < 0:
-                raise zipfile.BadZipFile("a member before the file's beginning")
-            unpacked += member.file_size
-            if not member.is_dir():
-                self._members[member.filename] = member
-        _check_ratio(unpacked, packed)
-
-    def paths(self) -> list[str]:
-        return list(self._members)
-
-    def read(self, path: str) -> bytes:
-        member = self._members[path]
-        if member.flag_bits & 0x1:
-            raise UnreadableFileError("is encrypted")
-        if member.compress_type not in _ZIP_METHODS:
-            raise UnreadableFileError("is compressed by another method than deflate")
-        if member.file_size > MAX_FILE_BYTES:
-            raise UnreadableFileError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        try:
-            with self._archive.open(member) as file:
-                return file.read(member.file_size + 1)  # read() without a limit would unpack more than the header says
-        except _DAMAGE as error:
-            raise UnreadableFileError(f"is damaged in the archive ({error})") from error
-
-
-class _Tar(_V):
-    def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
-        """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
-        self._file, self._lock, self._members = file, threading.Lock(), {}
-        for member in archive:
-            if member.size < 0:
-                raise tarfile.ReadError("a member of negative size")
-            _check_member(member.name, is_plain=member.isreg() or member.isdir())
-            if member.isreg():
-                self._members[member.name.removeprefix("./")] = member
-        # tarfile takes a damaged header for the end.
-        file.seek(archive.offset)
-        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise tarfile.ReadError("no end mark after its last readable member")
-
-    def paths(self) -> list[str]:
-        return list(self._members)
-
-    def read(self, path: str) -> bytes:
-        member = self._members[path]
-        if member.sparse is not None:
-            raise UnreadableFileError("is stored as a sparse file")
-        with self._lock:
-            self._file.seek(member.offset_data)
-            content = self._file.read(min(member.size, MAX_FILE_BYTES + 1))
-        if len(content) < min(member.size, MAX_FILE_BYTES + 1):
-            raise UnreadableFileError("is cut off in the archive")
-        return _bounded(content)
-
-
-def _bounded(content: bytes) -> bytes:
-    if len(content) > MAX_FILE_BYTES:
-        raise UnreadableFileError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-    return content
-
-
-def _check_member(name: str, *, is_plain: bool) -> None:
-    """Refuses archive members that would be dangerous to anyone who unpacks the archive."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
-        raise GraftError(
-            f"The archive has a member {name!r} that would land outside of its folder: don't trust this archive."
-        )
-    if not is_plain:
-        raise GraftError(f"The archive has a member {name!r} that is a link or a device: pack plain files only.")
-
-
-def _check_ratio(unpacked: int, packed: int) -> None:
-    if unpacked > max(_UNPACK_FLOOR, _MAX_UNPACK_RATIO * packed):
-        raise GraftError(
-            f"The archive of {packed:,} bytes unpacks to {unpacked:,} bytes or more, over {_MAX_UNPACK_RATIO} times its "
-            "weight, as a decompression bomb does: if you trust it, unpack it yourself and name the folder."
-        )
-
-
-def _gunzip(archive: Path, scratch: Path) -> Path:
-    """Decompresses a tar.gz once, so that its members can be read in any order, by any thread."""
-    packed, unpacked = archive.stat().st_size, 0
-    target = scratch / "unpacked.tar"
-    with gzip.open(archive) as packed_file, target.open("wb") as file:
-        while block := packed_file.read(2**20):
-            unpacked += len(block)
-            _check_ratio(unpacked, packed)
-            file.write(block)
-    return target
+def _is_folder(uri: str) -> bool:
+    """Whether there is a folder; the web has none, and a presigned URL would refuse to tell."""
+    return not uri.startswith(("http://", "https://")) and bool(storage.info(uri)["type"] == "directory")

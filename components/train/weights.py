@@ -7,6 +7,7 @@ import h5py
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.transfer import fetch
 
 IMAGENET, RANDOM = "imagenet", "random"
 IMAGENET_URL = (
@@ -84,7 +85,7 @@ def local_weights(weights: str, folder: Path) -> Path | None:
     if weights == IMAGENET:
         return _imagenet()
     check_weights(weights)
-    return _named_for_keras(storage.fetch(weights, folder), folder)
+    return _named_for_keras(fetch(weights, folder), folder)
 
 
 def _named_for_keras(file: Path, folder: Path) -> Path:

@@ -31,7 +31,7 @@ class IngestConfig:
         limit: Most images of a class in a split, for a quick try; 0 for all.
         max_bad_fraction: Share of files that may be unreadable; more than that fails the step.
         shard_mebibytes: Size at which a shard is full and the next one begins.
-        sha256: SHA-256 that an archive must have; empty for any.
+        sha256: SHA-256 that an archive or manifest must have; empty for any.
     """
 
     split_by: SplitBy = "folder"

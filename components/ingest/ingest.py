@@ -14,16 +14,15 @@ from graft.components.common.dataset import INDEX, RECORD, SPLITS, TEST, TRAIN, 
 from graft.components.common.errors import GraftError
 from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
-from graft.components.ingest.checking import Checked, Unusable, check_all
+from graft.components.ingest.collecting import collect
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.images import CheckedImage
-from graft.components.ingest.index import Index, Row, write_index
-from graft.components.ingest.layout import Layout, by_hash, limited, printable, read_layout
+from graft.components.ingest.index import write_index
+from graft.components.ingest.inputs import open_input
+from graft.components.ingest.layout import Layout, printable
 from graft.components.ingest.previous import Previous, keep_for_next
 from graft.components.ingest.report import write_report
 from graft.components.ingest.shards import Shards
-from graft.components.ingest.source import Source, open_source
-from graft.components.ingest.splits import settle, split_by_content
+from graft.components.ingest.splits import settle
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,13 +91,12 @@ def ingest(
     """
     import pyarrow.compute as pc
 
-    with new_artifact(output, RECORD), open_source(source, config.sha256) as files:
-        layout = _layout(files, config)
+    with new_artifact(output, RECORD), open_input(source, config) as (files, layout):
         earlier = Previous(previous, run.store) if previous else None
         with contextlib.ExitStack() as open_files:
             known = earlier.shards if earlier else []
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files, run.store, known)
-            collected = _collect(files, layout, shards, earlier, config)
+            collected = collect(files, layout, shards, earlier, config)
             entries = shards.close()
         settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
         table = _settled_table(collected.index, settled.splits)
@@ -123,7 +121,7 @@ def ingest(
             "columns": list(layout.columns),
             "settings": dataclasses.asdict(config),
             "checked": collected.checked,
-            "reused": len(collected.by_content) - collected.checked,
+            "reused": collected.reused,
             "shards": [entries[number] for number in used],
         }
         for warning in settled.warnings:
@@ -140,70 +138,8 @@ def ingest(
     if run.store:
         keep_for_next(output, run)
     return IngestResult(
-        str(output), digest, counts, len(excluded), content["checked"], content["reused"], collected.bytes_read
+        str(output), digest, counts, len(excluded), collected.checked, collected.reused, collected.bytes_read
     )
-
-
-def _layout(files: Source, config: IngestConfig) -> Layout:
-    layout = read_layout(files.paths())
-    if config.split_by == "hash":
-        layout = by_hash(layout)
-    return limited(layout, config.limit) if config.limit else layout
-
-
-@dataclasses.dataclass
-class _Collected:
-    """What the images of a source came to.
-
-    Attributes:
-        index: A row an image, with the number of its shard.
-        by_content: A byte an image, 1 where the source doesn't say which split it is in.
-        unusable: Files that are no usable images: path and reason.
-        thumbnails: What could be decoded of them, JPEG by path.
-        checked: How many images were read and decoded.
-        bytes_read: How many bytes of images were read.
-    """
-
-    index: "pa.Table"
-    by_content: bytearray
-    unusable: list[dict[str, Any]]
-    thumbnails: dict[str, bytes]
-    checked: int
-    bytes_read: int
-
-
-def _collect(
-    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig
-) -> _Collected:
-    """Checks all images on all cores and writes the good ones in the order of their paths."""
-    index, collected = Index(layout.columns), _Collected(None, bytearray(), [], {}, 0, 0)
-    labels = {name: number for number, name in enumerate(layout.classes)}
-
-    def written(done: Checked, image: CheckedImage) -> Row:
-        item, path = done.item, printable(done.item.path)
-        split = item.split or split_by_content(image.sha256, config)
-        place = shards.write(split, labels[item.label], item.label, path, image)
-        looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
-        return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
-
-    for done in check_all(files, layout.items, previous):
-        item, found, path = done.item, done.found, printable(done.item.path)
-        collected.bytes_read += done.bytes
-        if isinstance(found, Unusable):
-            collected.unusable.append({"path": path, "reason": found.reason})
-            if found.thumbnail:
-                collected.thumbnails[path] = found.thumbnail
-            continue
-        if isinstance(found, Row):
-            split = item.split or split_by_content(found.sha256, config)
-            row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
-        else:
-            row = written(done, found)
-            collected.checked += 1
-        index.add(row, item.columns)
-        collected.by_content.append(item.split is None)
-    collected.index = index.table()
-    return collected
 
 
 def _settled_table(table: "pa.Table", splits: "np.ndarray[Any, Any]") -> "pa.Table":

@@ -25,11 +25,12 @@ def is_manifest(uri: str) -> bool:
     return _FORMS.search(storage.redact(uri)) is not None
 
 
-def open_manifest(uri: str) -> tuple[ManifestImages, Layout]:
+def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
     """Reads a manifest at a path or URI.
 
     Args:
         uri: The manifest; a remote one is downloaded once.
+        sha256: The SHA-256 that it must have, as hex digits; empty for any.
 
     Returns:
         The images it names, and their splits and classes.
@@ -40,7 +41,7 @@ def open_manifest(uri: str) -> tuple[ManifestImages, Layout]:
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
     with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
-        path = fetch(uri, Path(scratch))
+        path = fetch(uri, Path(scratch), sha256)
         if not path.is_file():  # a pipe would wait forever
             raise GraftError(f"{storage.redact(uri)} is no file: name a CSV or JSON Lines file, or a folder of images.")
         places = ImagePlaces(uri)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from graft.components.common import storage
+from graft.components.common.retries import is_transient, persist
+from graft.components.ingest.folders import file_version
 from graft.components.ingest.layout import Layout
-from graft.components.ingest.source import MAX_FILE_BYTES, UnreadableFileError
+from graft.components.ingest.reading import MAX_FILE_BYTES, UnreadableFileError, bounded
 
 # A manifest may name these, what is of its own kind, and, if it is a local file itself, local files. Others of fsspec's many
 # file systems lead to this machine's files by a detour.
@@ -20,8 +21,6 @@ _LOCAL = ("file", "local")
 _WEB = ("https", "http")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 _NO_FILE = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
-_TRANSIENT = (408, 425, 429)  # of the statuses below 500
-_ATTEMPTS = 3
 
 
 class ImagePlaces:
@@ -119,34 +118,19 @@ class ManifestImages:
         """
         uri = self._places.find(path)
         fs, place = storage.filesystem(uri)
-        # The clients of buckets try again by themselves; that of the web doesn't.
-        attempts = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not _reason(error)),
-            stop=stop_after_attempt(_ATTEMPTS if uri.partition("://")[0] in _WEB else 1),
-            wait=wait_exponential_jitter(initial=0.5, max=5),
-            reraise=True,
-        )
         try:
-            content = attempts(_read, fs, place)
+            content = persist(lambda: _read(fs, place))
         except Exception as error:  # Each backend raises its own kind.
             if reason := _reason(error):
                 raise UnreadableFileError(reason) from error
             with storage.access(uri):
                 raise _cause(error) from error
-        if len(content) > MAX_FILE_BYTES:
-            raise UnreadableFileError(f"is larger than {MAX_FILE_BYTES >> 20} MiB")
-        return content
+        return bounded(content)
 
     def version(self, path: str) -> str:
-        """Returns what changes when a local image does: size and time of change; nothing for a remote one, which would cost a request."""
+        """Returns what changes when a local image does; nothing for a remote one, which would cost a request."""
         uri = self._places.find(path)
-        if "://" in uri:
-            return ""
-        try:
-            status = Path(uri).stat()
-        except (OSError, ValueError):  # read will say why
-            return ""
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        return "" if "://" in uri else file_version(Path(uri))
 
 
 def _read(fs: Any, path: str) -> bytes:
@@ -159,8 +143,10 @@ def _read(fs: Any, path: str) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """Says why one image can't be read; empty if the reason isn't the image."""
+    if is_transient(error):
+        return ""
     cause, status = _cause(error), _status(error)
-    if status is not None and (status >= 500 or status in _TRANSIENT):
+    if status is not None and status >= 500:
         return ""
     if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in (401, 403):
         return "can't be read by this account"

@@ -22,7 +22,7 @@ MAX_COLUMNS = 100
 # What the index has columns of its own for.
 RESERVED = (
     *("sha256", "path", "split", "label", "width", "height", "brightness", "phash"),
-    *("shard", "record", "conversions", "version"),
+    *("shard", "record", "offset", "conversions", "version"),
 )
 _SPLITS: dict[str, str | None] = {**SPLIT_NAMES, "training": TRAIN, "unassigned": None, "": None}
 _ML_USE = "aiplatform.googleapis.com/ml_use"

@@ -74,8 +74,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     twins = rows.twins(splits)
     dropped = _leaks(rows, splits, twins, config) if config.leaks != "keep" else {}
     duplicates = _pairs(rows, splits, twins, set(dropped))
-    for number in dropped:
-        splits[number] = _NOWHERE
+    splits[list(dropped)] = _NOWHERE
     fractions, warnings = _fractions(rows, splits, by_content, config)
     if mixed := sum(pair["label"] != pair["twin_label"] for pair in duplicates):
         warnings.append(f"{mixed} pairs of twins have different labels: one of the two is wrong.")
@@ -133,8 +132,7 @@ def _bind(
             excluded[int(number)] = (int(twins.twin[number, nearest]), int(twins.distance[number, nearest]), reason)
         elif found:
             splits[number] = found[0]
-    for number in excluded:
-        splits[number] = _NOWHERE
+    splits[list(excluded)] = _NOWHERE
     return excluded
 
 

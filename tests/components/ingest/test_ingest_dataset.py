@@ -18,7 +18,10 @@ from graft.components.ingest.images import check_image
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.shards import Shards
 
-COLUMNS = "sha256 path split label width height brightness phash conversions version shard record offset".split()
+COLUMNS = [
+    *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "conversions", "version"],
+    *["shard", "record", "offset"],
+]
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,8 @@ def _convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str
         # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.
         _, high = cast("tuple[float, float]", image.getextrema())
         scale = 255 / 65535 if high > 255 or image.mode.startswith("I;16") else 1.0
+        if image.mode == "F" and high <= 1:  # floating-point images usually go from 0 to 1
+            scale = 255.0
         image = image.convert("F").point(lambda value: value * scale).convert("L")
         conversions.append("16-bit")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

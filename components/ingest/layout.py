@@ -11,6 +11,7 @@ from graft.components.common.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
 
 SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+_SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
@@ -91,7 +92,8 @@ def read_layout(paths: Iterable[str]) -> Layout:
     for folder, name in strangers:
         if _label(name) in labels:
             raise GraftError(
-                f"{folder}/ beside train/ has the class folder {name}, but is no split: name it validation or test, or move it away."
+                f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
+                "name it validation or test, or move it away."
             )
     if not items:
         raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")
@@ -174,15 +176,24 @@ def _classes(items: list[Item], expected: str) -> list[str]:
     # What has no split becomes training images, but for a share.
     reference = by_split.pop(TRAIN, set()) | by_split.pop(None, set())
     for split, labels in by_split.items():
-        if labels != reference:
-            raise GraftError(
-                f"train has the classes {_names(reference)}, but {split} has {_names(labels)}: "
-                "every split needs images of every class."
-            )
+        if labels == reference:
+            continue
+        found = f"train has the classes {_names(reference)}, but {split} has {_names(labels)}"
+        if len(reference | labels) > _SHOWN_CLASSES:
+            missing = reference - labels
+            found = f"{split} lacks {_names(missing)}" if missing else f"train lacks {_names(labels - reference)}"
+        raise GraftError(f"{found}: every split needs images of every class.")
     if len(reference) < 2:
         raise GraftError(f"The source has only one class, {_names(reference)}: a classifier needs at least two.")
     return sorted(reference)
 
 
 def _names(labels: set[str]) -> str:
-    return ", ".join(sorted(labels))
+    names = [_name(label) for label in sorted(labels)[:_SHOWN_CLASSES]]
+    return ", ".join(names) + (f" and {len(labels) - len(names):,} more" if len(labels) > len(names) else "")
+
+
+def _name(label: str) -> str:
+    """Returns a class's name as a message shows it: on one line, and not of any length."""
+    short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
+    return short if short.isprintable() else repr(short)

@@ -134,10 +134,13 @@ class ManifestImages:
 
 
 def _read(fs: Any, path: str) -> bytes:
-    if isinstance(fs, LocalFileSystem) and not Path(path).is_file():  # a pipe would wait forever
-        raise FileNotFoundError(path)
+    most = MAX_FILE_BYTES + 1
+    if isinstance(fs, LocalFileSystem):
+        if not Path(path).is_file():  # a pipe would wait forever
+            raise FileNotFoundError(path)
+        most = min(most, Path(path).stat().st_size)  # Python would set all it may read aside at once
     with fs.open(path, "rb") as file:
-        content: bytes = file.read(MAX_FILE_BYTES + 1)
+        content: bytes = file.read(most)
     return content
 
 

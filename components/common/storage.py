@@ -15,15 +15,18 @@ from graft.components.common.retries import is_transient, persist, request
 from graft.components.common.uris import brief, redact
 
 __all__ = [
+    "absolute",
     "access",
     "content_version",
     "filesystem",
     "info",
     "list_files",
+    "list_tree",
     "redact",
     "remove_file",
     "walk",
     "write_file",
+    "written_at",
 ]
 
 # What a missing right is called where it is granted.
@@ -170,15 +173,14 @@ def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
     return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
 
 
-def newest_file(uri: str, name: str) -> str:
-    """Finds the file of a name that was written last, anywhere below a folder.
+def list_tree(uri: str) -> dict[str, dict[str, Any]]:
+    """Lists all files below a folder, as they are now, whatever was listed before.
 
     Args:
         uri: The folder's path or URI.
-        name: The file's name.
 
     Returns:
-        Its path or URI, or nothing if there is none.
+        What the file system tells of each, by its path within the file system; nothing if there is no such folder.
 
     Raises:
         GraftError: The folder can't be read.
@@ -186,15 +188,18 @@ def newest_file(uri: str, name: str) -> str:
     fs, folder = filesystem(uri)
     with access(uri):
         fs.invalidate_cache()
-        found = fs.find(folder, detail=True)
-    times = {path: _written(entry) for path, entry in found.items() if path.rpartition("/")[2] == name}
-    return fs.unstrip_protocol(max(times, key=times.__getitem__)) if times else ""
+        found: dict[str, dict[str, Any]] = persist(lambda: fs.find(folder, detail=True))
+    return found
 
 
-def _written(entry: dict[str, Any]) -> float:
-    """Returns when a file was written, in seconds: local files, gcsfs and s3fs each call it otherwise."""
-    time = entry.get("LastModified") or entry["mtime"]
-    return time.timestamp() if isinstance(time, datetime) else float(time)
+def written_at(entry: dict[str, Any]) -> float:
+    """Returns when a listed file was written, in seconds: local files, gcsfs and s3fs each call it otherwise.
+
+    Args:
+        entry: What the file system tells of it.
+    """
+    when = entry.get("LastModified") or entry.get("mtime") or entry["created"]
+    return when.timestamp() if isinstance(when, datetime) else float(when)
 
 
 def write_file(uri: str, content: bytes) -> None:

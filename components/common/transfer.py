@@ -119,6 +119,7 @@ def upload(path: Path, uri: str) -> None:
             _copy(path, Path(target))
         elif uri.startswith(("gs://", "gcs://")):
             _upload_to_gcs(path, *target.split("/", 1))
+            fs.invalidate_cache(target)
         else:
             persist(lambda: fs.makedirs(target.rpartition("/")[0], exist_ok=True))
             persist(lambda: fs.put_file(str(path), target))  # an object is there once it is whole

@@ -125,5 +125,9 @@ def latest_dataset(run: Run) -> str:
     if not run.store:
         return ""
     runs = run.folder.rpartition("/")[0]
-    newest = storage.newest_file(runs, RECORD)
-    return newest.rpartition("/")[0] if newest else ""
+    found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{RECORD}")}
+    if not found:
+        return ""
+    newest = max(found, key=lambda path: (storage.written_at(found[path]), path))
+    fs, _ = storage.filesystem(runs)
+    return str(fs.unstrip_protocol(newest)).removeprefix("file://").rpartition("/")[0]

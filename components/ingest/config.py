@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from graft.components.common.errors import GraftError
+
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Leaks = Literal["drop", "keep", "fail"]
 SplitBy = Literal["folder", "hash"]
@@ -47,7 +49,10 @@ class IngestConfig:
         """Refuses fractions that leave nothing to train on.
 
         Raises:
-            ValueError: They do.
+            GraftError: They do.
         """
         if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError("validation_fraction and test_fraction together must leave something to train on")
+            raise GraftError(
+                f"validation_fraction {self.validation_fraction:g} and test_fraction {self.test_fraction:g} leave nothing to train "
+                "on: lower one of them."
+            )

@@ -67,7 +67,7 @@ def test_asked_and_obtained_fractions_and_classes_too_small_for_them(tmp_path):
 
 
 def test_fractions_that_leave_nothing_to_train_on():
-    with pytest.raises(ValueError, match="must leave something to train on"):
+    with pytest.raises(GraftError, match="leave nothing to train on"):
         IngestConfig(validation_fraction=0.5, test_fraction=0.5)
 
 

@@ -27,8 +27,10 @@ def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
     Args:
         images: Split, class and content SHA-256 of every image.
     """
-    lines = sorted(json.dumps(image) for image in images)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for number, line in enumerate(sorted(json.dumps(image).encode() for image in images)):
+        digest.update(b"\n" + line if number else line)
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -9,9 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import aiohttp
-import requests
-import urllib3.exceptions
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential_jitter
 
 from graft.components.common.uris import brief
@@ -27,18 +24,14 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 REQUEST_SECONDS = 20.0
 
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
-_TRANSIENT = (
-    ConnectionError,
-    TimeoutError,
-    http.client.IncompleteRead,
-    aiohttp.ClientConnectionError,
-    aiohttp.ClientPayloadError,
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    urllib3.exceptions.ProtocolError,
-    urllib3.exceptions.TimeoutError,
-)
+_TRANSIENT = (ConnectionError, TimeoutError, http.client.IncompleteRead)
+# The clients' own errors, by module: one that isn't imported raises none, and importing them all takes half a second.
+_CLIENTS_ERRORS = {
+    "aiohttp": ("ClientConnectionError", "ClientPayloadError"),
+    "requests.exceptions": ("ConnectionError", "Timeout", "ChunkedEncodingError"),
+    "urllib3.exceptions": ("ProtocolError", "TimeoutError"),
+    "botocore.exceptions": ("HTTPClientError", "ResponseParserError"),
+}
 # s3fs turns "slow down" and "internal error" into these.
 _TRANSIENT_NUMBERS = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO))
 
@@ -61,7 +54,7 @@ def is_transient(error: BaseException) -> bool:
         return status in _TRANSIENT_STATUSES
     if isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS:
         return True
-    return isinstance(error, _TRANSIENT + _botocore_errors()) or getattr(error, "retryable", None) is True
+    return isinstance(error, _TRANSIENT + _clients_errors()) or getattr(error, "retryable", None) is True
 
 
 def persist(work: Callable[[], Result]) -> Result:
@@ -132,7 +125,11 @@ def _status(error: BaseException) -> int | None:
     return int(found) if str(found).isdecimal() else None
 
 
-def _botocore_errors() -> tuple[type[Exception], ...]:
-    """Returns botocore's errors of connections, if the S3 client is there and in use."""
-    module = sys.modules.get("botocore.exceptions")
-    return (module.HTTPClientError, module.ResponseParserError) if module else ()
+def _clients_errors() -> tuple[type[Exception], ...]:
+    """Returns the passing errors of those clients that are in use."""
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, names in _CLIENTS_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    )

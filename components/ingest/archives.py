@@ -9,13 +9,14 @@ import threading
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.reading import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 
 _MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20
+_MAX_TAR_HEADER = 2**20  # of a long name or further attributes
 # Python decompresses these in bounded steps; a few bytes of the others can unpack to gigabytes at once.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What the standard library raises on damaged or hostile archives.
@@ -27,6 +28,7 @@ DAMAGE = (
     struct.error,
     EOFError,
     NotImplementedError,
+    OverflowError,
     ValueError,
 )
 
@@ -50,7 +52,8 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> 
     if magic == b"\x1f\x8b":
         file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
     file.seek(0)
-    return Tar(opened.enter_context(tarfile.open(fileobj=file, mode="r:")), file)
+    headers = cast("IO[bytes]", _TarHeaders(file))
+    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:")), file)
 
 
 class Zip:
@@ -97,6 +100,19 @@ class Zip:
                 return file.read(member.file_size + 1)  # read() without a limit would unpack more than the header says
         except DAMAGE as error:
             raise UnreadableFileError(f"is damaged in the archive ({error})") from error
+
+
+class _TarHeaders:
+    """A tar's file as tarfile sees it, which reads headers only: none can make it set gigabytes aside."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_TAR_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
 
 
 class Tar:

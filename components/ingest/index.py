@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graft.components.common.dataset import SPLITS
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 _ROWS_AT_ONCE = 1024
@@ -96,25 +96,34 @@ class Index:
             self._rows = []
 
 
-def write_index(table: "pa.Table", shard_names: Sequence[str], path: Path) -> "pa.Table":
-    """Writes the index, its rows in the order in which they are read: by split, shard and record.
+def settle_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str]) -> "pa.Table":
+    """Returns the index of the images that stay, in the order in which they are read: by split, shard and record.
 
     Args:
         table: The rows, their shards being numbers.
+        splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
         shard_names: The shards' names by number.
-        path: The Parquet file.
-
-    Returns:
-        What was written.
     """
+    import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    place = pc.index_in(table["split"], pa.array(SPLITS))
-    keys = pa.table({"split": place, "shard": table["shard"], "record": table["record"]})
-    table = table.take(pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]))
-    names = pa.array(shard_names, pa.string()).take(table["shard"].combine_chunks())
-    table = table.set_column(table.column_names.index("shard"), "shard", names)
-    pq.write_table(table, path)
-    return table
+    shards = table["shard"].to_numpy()
+    order = np.lexsort((table["record"].to_numpy(), shards, splits))
+    order = order[splits[order] >= 0]
+    names = {
+        "split": pa.array(SPLITS).take(pa.array(splits[order])),
+        "shard": pa.array(shard_names, pa.string()).take(pa.array(shards[order])),
+    }
+    others = table.select([name for name in table.column_names if name not in names]).take(pa.array(order))
+    columns = [names[name] if name in names else others[name] for name in table.column_names]
+    return pa.table(columns, names=table.column_names)
+
+
+def count_rows(table: "pa.Table") -> dict[tuple[str, str], int]:
+    """Returns how many images there are by split and class.
+
+    Args:
+        table: The index.
+    """
+    counted = table.group_by(["split", "label"]).aggregate([([], "count_all")])
+    return {(row["split"], row["label"]): row["count_all"] for row in counted.to_pylist()}

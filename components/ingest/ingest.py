@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
 from graft.components.ingest.collecting import collect
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.index import write_index
+from graft.components.ingest.index import count_rows, settle_index
 from graft.components.ingest.inputs import open_input
 from graft.components.ingest.layout import Layout, printable
 from graft.components.ingest.previous import Previous, keep_for_next
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("graft")
 
 REPORT = "report.html"
+_ROWS_AT_ONCE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +92,7 @@ def ingest(
         GraftError: The source can't be used; nothing is left in `output`.
     """
     import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
     with new_artifact(output, RECORD), open_input(source, config) as (files, layout):
         earlier = Previous(previous, run.store) if previous else None
@@ -99,13 +102,19 @@ def ingest(
             collected = collect(files, layout, shards, earlier, config)
             entries = shards.close()
         settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
-        table = _settled_table(collected.index, settled.splits)
-        _check_result(table, collected.unusable, settled.excluded, layout, config)
-        used = sorted(set(table["shard"].to_pylist()))
-        table = write_index(table, [shard_name(entry["uri"]) for entry in entries], output / INDEX)
-        counts = _counts(table, layout.classes)
+        names = [shard_name(entry["uri"]) for entry in entries]
+        table = settle_index(collected.index, settled.splits, names)
+        counted = count_rows(table)
+        _check_result(counted, collected.unusable, settled.excluded, layout, config)
+        pq.write_table(table, output / INDEX)
+        used = set(pc.unique(table["shard"]).to_pylist())
+        counts = {
+            split: {name: counted.get((split, name), 0) for name in layout.classes}
+            for split in SPLITS
+            if any(found == split for found, _ in counted)
+        }
         excluded = [*collected.unusable, *settled.excluded]
-        digest = content_digest(zip(*(table[name].to_pylist() for name in ("split", "label", "sha256")), strict=True))
+        digest = content_digest(_contents(table))
         content = {
             "classes": layout.classes,
             "counts": counts,
@@ -122,7 +131,7 @@ def ingest(
             "settings": dataclasses.asdict(config),
             "checked": collected.checked,
             "reused": collected.reused,
-            "shards": [entries[number] for number in used],
+            "shards": [entry for entry, name in zip(entries, names, strict=True) if name in used],
         }
         for warning in settled.warnings:
             log.warning("%s", warning)
@@ -142,15 +151,13 @@ def ingest(
     )
 
 
-def _settled_table(table: "pa.Table", splits: "np.ndarray[Any, Any]") -> "pa.Table":
-    import pyarrow as pa
-
-    names = pa.array(SPLITS).take(pa.array(splits.clip(min=0)))
-    return table.set_column(table.column_names.index("split"), "split", names).filter(pa.array(splits >= 0))
+def _contents(table: "pa.Table") -> Iterator[tuple[str, str, str]]:
+    for batch in table.select(["split", "label", "sha256"]).to_batches(_ROWS_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _check_result(
-    table: "pa.Table",
+    found: dict[tuple[str, str], int],
     unusable: list[dict[str, Any]],
     twins: list[dict[str, Any]],
     layout: Layout,
@@ -162,7 +169,6 @@ def _check_result(
         GraftError: It is so.
     """
     total = len(layout.items)
-    found = set(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
     with_images = {label for _, label in found}
     for name in layout.classes:
         if name not in with_images:
@@ -191,15 +197,11 @@ def _examples(excluded: list[dict[str, Any]]) -> str:
     return shown + (" …" if len(excluded) > 3 else "")
 
 
-def _counts(table: "pa.Table", classes: list[str]) -> dict[str, dict[str, int]]:
-    counted = Counter(zip(table["split"].to_pylist(), table["label"].to_pylist(), strict=True))
-    return {
-        split: {name: counted[split, name] for name in classes}
-        for split in SPLITS
-        if any(row_split == split for row_split, _ in counted)
-    }
-
-
 def _conversions(table: "pa.Table") -> dict[str, int]:
-    counted = Counter(name for names in table["conversions"].to_pylist() if names for name in names.split(","))
+    import pyarrow.compute as pc
+
+    counted: Counter[str] = Counter()
+    for combination in pc.value_counts(table["conversions"].combine_chunks()).to_pylist():
+        for name in filter(None, combination["values"].split(",")):
+            counted[name] += combination["counts"]
     return dict(sorted(counted.items()))

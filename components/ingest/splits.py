@@ -1,6 +1,7 @@
 """Which split each image is in: by content, bound by an earlier dataset, and never on both sides of the evaluation."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
         GraftError: Training images are also in validation or test, and `leaks` is `fail`.
     """
     rows = _Rows(table)
-    splits = np.array([SPLITS.index(split) for split in rows.splits], np.int64)
+    splits = rows.splits.copy()
     excluded: dict[int, tuple[int, int, str]] = {}
     if previous:
         excluded = _bind(rows, splits, by_content, previous, config)
@@ -82,25 +83,54 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     return Settled(splits, left_out, duplicates, fractions, warnings)
 
 
+def _texts(column: Any) -> Iterator[str]:
+    """Yields a column's values, of which Python holds few at a time."""
+    for chunk in column.chunks:
+        yield from chunk.to_pylist()
+
+
 class _Rows:
+    """The index's rows, whose text stays where it is: as Python's objects it would take several times the memory."""
+
     def __init__(self, table: "pa.Table") -> None:
-        columns = table.select(["path", "sha256", "split", "label"]).to_pydict()
-        self.paths, self.sha256s = columns["path"], columns["sha256"]
-        self.splits, self.labels = columns["split"], columns["label"]
-        self._contents = np.array([bytes.fromhex(sha256) for sha256 in self.sha256s], "S32")
-        self._phashes = np.array([int(phash.as_py(), 16) for phash in table["phash"]], np.uint64)
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self._paths, self._sha256s, count = table["path"], table["sha256"], len(table)
+        self.splits = pc.index_in(table["split"], pa.array(SPLITS)).to_numpy().astype(np.int64)
+        self.label_names = pc.unique(table["label"]).to_pylist()
+        self.labels = pc.index_in(table["label"], pa.array(self.label_names)).to_numpy()
+        self._phashes = np.fromiter((int(text, 16) for text in _texts(table["phash"])), np.uint64, count)
+        # Digests whose first 60 bits are the same, as good as always of the same bytes: such images look the same as well.
+        digits = (int(text[:_HASH_DIGITS], 16) for text in _texts(self._sha256s))
+        _, self._contents = np.unique(np.fromiter(digits, np.int64, count), return_inverse=True)
         self._brightness = table["brightness"].to_numpy()
+
+    def path(self, number: int) -> str:
+        return str(self._paths[number].as_py())
+
+    def label(self, number: int) -> str:
+        return str(self.label_names[self.labels[number]])
+
+    def sha256(self, number: int) -> str:
+        return str(self._sha256s[number].as_py())
+
+    def find(self, sha256: str) -> int:
+        """Returns the number of an image by its content, or -1."""
+        import pyarrow.compute as pc
+
+        return int(pc.index(self._sha256s, sha256).as_py())
 
     def twins(self, groups: Array) -> Twins:
         return find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
 
     def left_out(self, number: int, twin: int, distance: int, reason: str) -> dict[str, Any]:
         return {
-            "path": self.paths[number],
+            "path": self.path(number),
             "reason": reason,
-            "sha256": self.sha256s[number],
-            "twin": self.paths[twin],
-            "twin_sha256": self.sha256s[twin],
+            "sha256": self.sha256(number),
+            "twin": self.path(twin),
+            "twin_sha256": self.sha256(twin),
             "distance": max(distance, 0),
             "identical": distance == IDENTICAL,
         }
@@ -112,21 +142,19 @@ def _bind(
     """Lets old images stay and new ones follow their twins; returns those that can't, with twin, distance and reason."""
     is_old = np.zeros(len(splits), bool)
     for number in np.flatnonzero(by_content):
-        if split := previous.split(rows.sha256s[number]):
+        if split := previous.split(rows.sha256(int(number))):
             splits[number], is_old[number] = SPLITS.index(split), True
-    places = {sha256: number for number, sha256 in enumerate(rows.sha256s)}
     twins = rows.twins(np.where(is_old, splits, _NOWHERE))
     excluded: dict[int, tuple[int, int, str]] = {}
     for number in np.flatnonzero(by_content & ~is_old):
         found = [split for split in range(len(SPLITS)) if twins.twin[number, split] >= 0]
-        before = previous.left_out(rows.sha256s[number]) if config.leaks == "drop" else None
-        if before and before["twin_sha256"] in places:
-            twin = places[before["twin_sha256"]]
+        before = previous.left_out(rows.sha256(int(number))) if config.leaks == "drop" else None
+        if before and (twin := rows.find(before["twin_sha256"])) >= 0:
             distance = IDENTICAL if before["identical"] else before["distance"]
-            reason = f"was left out of an earlier dataset as the twin of {rows.paths[twin]!r}"
+            reason = f"was left out of an earlier dataset as the twin of {rows.path(twin)!r}"
             excluded[int(number)] = (twin, distance, reason)
         elif len(found) > 1:
-            names = " and of ".join(f"{rows.paths[twins.twin[number, split]]!r} in {SPLITS[split]}" for split in found)
+            names = " and of ".join(f"{rows.path(twins.twin[number, split])!r} in {SPLITS[split]}" for split in found)
             nearest = min(found, key=lambda split: twins.distance[number, split])
             reason = f"is new, and the twin of {names}, which an earlier dataset keeps apart"
             excluded[int(number)] = (int(twins.twin[number, nearest]), int(twins.distance[number, nearest]), reason)
@@ -149,9 +177,9 @@ def _leaks(rows: _Rows, splits: Array, twins: Twins, config: IngestConfig) -> di
         split = min(there, key=lambda split: twins.distance[number, split])
         twin, distance = int(twins.twin[number, split]), int(twins.distance[number, split])
         alike = "the same as" if distance == IDENTICAL else "nearly the same as"
-        leaks[int(number)] = (twin, distance, f"is {alike} {rows.paths[twin]!r} in {SPLITS[split]}")
+        leaks[int(number)] = (twin, distance, f"is {alike} {rows.path(twin)!r} in {SPLITS[split]}")
     if leaks and config.leaks == "fail":
-        shown = "; ".join(f"{rows.paths[number]!r} {reason}" for number, (_, _, reason) in list(leaks.items())[:3])
+        shown = "; ".join(f"{rows.path(number)!r} {reason}" for number, (_, _, reason) in list(leaks.items())[:3])
         raise GraftError(
             f"{len(leaks)} training images are also in validation or test: {shown}{' …' if len(leaks) > 3 else ''}. "
             "Remove them, or let --leaks drop leave them out of training."
@@ -172,12 +200,12 @@ def _pairs(rows: _Rows, splits: Array, twins: Twins, dropped: set[int]) -> list[
         pairs.setdefault((min(number, twin), max(number, twin)), (number, twin, int(distances[number, split])))
     return [
         {
-            "path": rows.paths[one],
+            "path": rows.path(one),
             "split": SPLITS[splits[one]],
-            "label": rows.labels[one],
-            "twin": rows.paths[other],
+            "label": rows.label(one),
+            "twin": rows.path(other),
             "twin_split": SPLITS[splits[other]],
-            "twin_label": rows.labels[other],
+            "twin_label": rows.label(other),
             "distance": max(distance, 0),
             "identical": distance == IDENTICAL,
             "dropped": one in dropped,
@@ -192,18 +220,18 @@ def _fractions(
     """Returns the asked and the obtained share of each class in each split, and warnings about classes too small for them."""
     asked = {VALIDATION: config.validation_fraction, TEST: config.test_fraction}
     asked = {TRAIN: 1 - sum(asked.values())} | {split: share for split, share in asked.items() if share}
-    labels, chosen = np.array(rows.labels), by_content & (splits != _NOWHERE)
+    chosen = by_content & (splits != _NOWHERE)
     fractions: dict[str, dict[str, dict[str, float]]] = {}
     warnings: list[str] = []
-    for label in sorted(set(labels[chosen])):
-        members = splits[chosen & (labels == label)]
-        fractions[str(label)] = {}
+    for label, number in sorted((rows.label_names[number], number) for number in set(rows.labels[chosen].tolist())):
+        members = splits[chosen & (rows.labels == number)]
+        fractions[label] = {}
         for split, share in asked.items():
             obtained = int((members == SPLITS.index(split)).sum())
-            fractions[str(label)][split] = {"asked": round(share, 6), "obtained": round(obtained / len(members), 6)}
+            fractions[label][split] = {"asked": round(share, 6), "obtained": round(obtained / len(members), 6)}
             if share * len(members) < _FEW:
                 warnings.append(
-                    f"Class {str(label)!r} has {len(members)} images, too few to give {split} its share of {share:g} other than by "
+                    f"Class {label!r} has {len(members)} images, too few to give {split} its share of {share:g} other than by "
                     f"luck: it has {obtained} of them."
                 )
     return fractions, warnings

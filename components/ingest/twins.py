@@ -18,7 +18,7 @@ IDENTICAL = -1
 # Copies of an image are about as bright as it is; other images with a like hash, of little detail most of them, are often not.
 _BRIGHTNESS_STEP, _MAX_STEPS = 8, 2
 _BANDS, _BAND_BITS = 4, 16
-_PAIRS_AT_ONCE = 2**20
+_PAIRS_AT_ONCE = 2**17
 _NONE = np.iinfo(np.int64).max
 _PLACE_BITS = 40
 
@@ -39,13 +39,13 @@ class Twins:
 def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array, count: int) -> Twins:
     """Finds every image's nearest twin in every group of images, such as the splits.
 
-    Bytes are compared by their digests, looks by perceptual hashes at most `MAX_DISTANCE` bits apart and a like mean
+    Looks are compared by perceptual hashes at most `MAX_DISTANCE` bits apart and a like mean
     brightness. Hashes are looked up by their four bands of 16 bits, one of which differs in at most two bits (multi-index
     hashing: Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012), so that 100,000
     images take seconds.
 
     Args:
-        contents: [N] digests of the images' bytes.
+        contents: int [N], the same number for the same bytes.
         phashes: uint64 [N] perceptual hashes.
         brightness: float [N] mean luma, 0 to 255.
         groups: int [N] group of each image, 0 to count - 1; -1 for images that are nobody's twin, but may have twins.
@@ -65,8 +65,7 @@ def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array
     found = nearest[look_of]
     twin = np.where(found == _NONE, -1, found & (1 << _PLACE_BITS) - 1)
     distance = np.where(found == _NONE, 0, found >> _PLACE_BITS)
-    _, content_of = np.unique(contents, return_inverse=True)
-    for same, bits in ((look_of, 0), (content_of, IDENTICAL)):
+    for same, bits in ((look_of, 0), (contents, IDENTICAL)):
         for group in range(count):
             other = _another(same, groups == group)
             twin[:, group] = np.where(other >= 0, other, twin[:, group])

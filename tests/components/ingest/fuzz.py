@@ -16,7 +16,7 @@ MAX_MEMORY = 48 * 2**20  # three times what an archive may unpack to whatever it
 REPEATED = settings(
     derandomize=True,
     database=None,
-    max_examples=100,
+    max_examples=75,
     deadline=timedelta(seconds=5),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -54,9 +54,18 @@ def packed(name, folder):
 with tempfile.TemporaryDirectory() as _folder:
     ARCHIVES = {name: packed(name, Path(_folder)) for name in ("a.zip", "a.tar", "a.tar.gz")}
     with tarfile.open(Path(_folder, "p.tar"), "w", format=tarfile.PAX_FORMAT) as _pax:
-        _member = tarfile.TarInfo("train/a/" + "long" * 60)
-        _member.size, _member.pax_headers = len(JPEG), {"comment": "ü" * 50, "GRAFT.x": "1"}
-        _pax.addfile(_member, io.BytesIO(JPEG))
+        for _name, _headers, _content in (
+            ("train/a/" + "long" * 60, {"comment": "ü" * 50, "GRAFT.x": "1"}, JPEG),
+            (
+                "x/1",
+                {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "train/b/1"},
+                b"1\n9\n4\n" + bytes(600),
+            ),
+            ("x/2", {"GNU.sparse.map": "0,1,9,4", "GNU.sparse.size": "13", "GNU.sparse.name": "train/b/2"}, b"sparse"),
+        ):
+            _member = tarfile.TarInfo(_name)
+            _member.size, _member.pax_headers = len(_content), _headers
+            _pax.addfile(_member, io.BytesIO(_content))
     ARCHIVES["pax.tar"] = Path(_folder, "p.tar").read_bytes()
 
 
@@ -79,6 +88,11 @@ def test_damaged_archives(name, data):
         read_all(folder / name)
 
 
+TAR_FIELDS = [100, 124, 148, 156, 257, 345]  # mode, size, checksum, type, magic, prefix
+# Negative and huge numbers as GNU writes them, and such as Python's int() takes to be numbers.
+TAR_NUMBERS = [b"\xff" * 10 + b"\xfe\0", b"\xff" * 12, b"\x80" + b"\xff" * 11, b"-1\0", b"0_7\0", b"77777777777\0"]
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "pax.tar"])
 @REPEATED
 @given(data=st.data())
@@ -86,8 +100,9 @@ def test_damaged_headers(name, data):
     content = bytearray(ARCHIVES[name])
     heads = list(headers_of(content, name))
     for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.sampled_from(heads)) + data.draw(st.integers(0, 60 if name == "a.zip" else 511))
-        patch = data.draw(st.binary(min_size=1, max_size=8))
+        fields = st.integers(0, 60) if name == "a.zip" else st.one_of(st.integers(0, 511), st.sampled_from(TAR_FIELDS))
+        at = data.draw(st.sampled_from(heads)) + data.draw(fields)
+        patch = data.draw(st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from(TAR_NUMBERS)))
         content[at : at + len(patch)] = patch
     if name.endswith("tar") and data.draw(st.booleans()):  # with checksums put right, so that the rest is looked at
         for at in range(0, len(content) - 511, 512):

@@ -169,7 +169,7 @@ def read_images(uri):
     return contents
 
 
-@settings(REPEATED, max_examples=200)
+@settings(REPEATED, max_examples=150)
 @given(manifest=manifests())
 def test_manifests(manifest):
     suffix, content = manifest
@@ -180,7 +180,7 @@ def test_manifests(manifest):
         assert set(read_images(str(folder / f"m.{suffix}"))) <= {JPEG, CANARY, content}
 
 
-@settings(REPEATED, max_examples=200)
+@settings(REPEATED, max_examples=150)
 @given(manifest=manifests())
 def test_remote_manifests_never_lead_to_local_files(manifest):
     suffix, content = manifest

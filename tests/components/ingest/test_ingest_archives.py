@@ -159,6 +159,19 @@ def test_a_tar_that_leads_backwards_does_not_go_round_forever(tmp_path):
     assert "damaged" in refusal(tmp_path / "source.tar", tmp_path / "dataset")
 
 
+@pytest.mark.parametrize("size", [2**33, 2**80])
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_tar_header_that_says_it_is_of_gigabytes(tmp_path, kind, size):
+    member = tarfile.TarInfo("train/cats/0.jpg")
+    member.type, member.size = kind, size
+    (tmp_path / "source.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    tracemalloc.start()
+    assert "damaged" in refusal(tmp_path / "source.tar", tmp_path / "dataset")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2**20
+
+
 @pytest.mark.parametrize("container", ["source.zip", "source.tar.gz"])
 def test_decompression_bombs(tmp_path, container):
     archive = pack({"train/cats/0.jpg": bytes(20 * 2**20)}, tmp_path / container)

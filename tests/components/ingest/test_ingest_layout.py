@@ -5,6 +5,7 @@ from pictures import HALF, encoded, image_files, noise, record, refusal, rows, s
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.layout import read_layout
 
 
 @pytest.mark.parametrize(
@@ -105,3 +106,19 @@ def test_layouts_that_can_not_be_trained_on_are_refused(tmp_path, folders, told)
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "source").mkdir()
     assert "no class folders" in refusal(tmp_path / "source", tmp_path / "dataset")
+
+
+def test_of_many_classes_only_those_that_are_missing_are_named():
+    paths = [f"{split}/class-{number:03}/x.jpg" for split in ("train", "val") for number in range(500)]
+    with pytest.raises(GraftError, match="validation lacks class-007: every split"):
+        read_layout([path for path in paths if path != "val/class-007/x.jpg"])
+    with pytest.raises(GraftError, match="train lacks class-007: every split"):
+        read_layout([path for path in paths if path != "train/class-007/x.jpg"])
+    with pytest.raises(GraftError, match="validation lacks class-000, .*, class-009 and 489 more: every split"):
+        read_layout([*paths[:500], "val/class-499/x.jpg"])
+    assert len(read_layout(paths).classes) == 500
+
+
+def test_a_file_called_like_the_only_folder_as_in_an_archive():
+    layout = read_layout(["a", "a/cats/1.jpg", "a/dogs/1.jpg"])
+    assert [item.label for item in layout.items] == ["cats", "dogs"] and layout.ignored == ["a"]

@@ -42,7 +42,7 @@ def test_a_full_disk(small_disk, source):
 
 def test_interrupted_by_ctrl_c(tmp_path, source, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(step, "write_index", lambda *_: signal.raise_signal(signal.SIGINT))
+        patched.setattr(step, "count_rows", lambda *_: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             ingest(str(source), tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
@@ -69,10 +69,10 @@ def test_killed(tmp_path, source):
 import sys
 from pathlib import Path
 from graft.components.ingest import ingest as step
-def wait(rows, shard_names, path):
-    path.write_bytes(b"half an index")
+def wait(rows):
+    Path(sys.argv[2], "index.parquet").write_bytes(b"half an index")
     open(sys.argv[3]).read()
-step.write_index = wait
+step.count_rows = wait
 step.ingest(sys.argv[1], Path(sys.argv[2]))
 """
     with subprocess.Popen([sys.executable, "-c", program, source, output, tmp_path / "gate"]) as process:

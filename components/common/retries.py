@@ -124,7 +124,9 @@ def _is_final(error: BaseException) -> bool:
 
 def _status(error: BaseException) -> int | None:
     """Finds the HTTP status that an error stands for, wherever its client keeps it."""
-    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    response = getattr(error, "response", None)
+    if response is None:  # not `or`: a refusing response of requests counts as false
+        response = getattr(error.__cause__, "response", None)
     if isinstance(response, dict):  # botocore's
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
@@ -135,4 +137,4 @@ def _status(error: BaseException) -> int | None:
 def _botocore_errors() -> tuple[type[Exception], ...]:
     """Returns botocore's errors of connections, if the S3 client is there and in use."""
     module = sys.modules.get("botocore.exceptions")
-    return (module.HTTPClientError, module.ResponseParserError) if module else ()
+    return (module.ConnectionError, module.HTTPClientError) if module else ()

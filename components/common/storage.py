@@ -1,6 +1,7 @@
 """Reading and writing at a path or URI, local or remote, by fsspec."""
 
 import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
+from graft.components.common.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.retries import is_transient, persist, request
 from graft.components.common.uris import brief, redact
 
@@ -174,7 +176,11 @@ def write_file(uri: str, content: bytes) -> None:
     with access(uri, "write"):
         persist(lambda: fs.makedirs(path.rpartition("/")[0], exist_ok=True))
         if not isinstance(fs, LocalFileSystem):
-            persist(lambda: fs.pipe_file(path, content))  # an object is there once it is whole
+            if is_gcs(uri) and len(content) > LARGE:
+                upload_to_gcs(io.BytesIO(content), len(content), path)
+                fs.invalidate_cache(path)
+            else:
+                persist(lambda: fs.pipe_file(path, content))  # an object is there once it is whole
             return
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{uuid4().hex}.part")  # no suffix that a reader looks for

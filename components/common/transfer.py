@@ -13,15 +13,15 @@ from graft.components.common import storage
 from graft.components.common.download import check_whole, receive
 from graft.components.common.download_cache import cache_entry
 from graft.components.common.errors import GraftError
+from graft.components.common.gcs import is_gcs, upload_to_gcs
 from graft.components.common.records import sha256_file
 from graft.components.common.remote import ChangedError, Description, Remote, open_remote
-from graft.components.common.retries import PATIENCE, persist
+from graft.components.common.retries import persist
 
 log = logging.getLogger("graft")
 
 _FRESH_STARTS = 3
 _NAME_LENGTH = 60
-_UPLOAD_CHUNK = 32 * 2**20
 
 
 def fetch(uri: str, folder: Path, sha256: str = "") -> Path:
@@ -116,8 +116,10 @@ def upload(path: Path, uri: str) -> None:
     with storage.access(uri, "write"):
         if isinstance(fs, LocalFileSystem):
             _copy(path, Path(target))
-        elif uri.startswith(("gs://", "gcs://")):
-            _upload_to_gcs(path, *target.split("/", 1))
+        elif is_gcs(uri):
+            with path.open("rb") as file:
+                upload_to_gcs(file, path.stat().st_size, target)
+            fs.invalidate_cache(target)
         else:
             persist(lambda: fs.makedirs(target.rpartition("/")[0], exist_ok=True))
             persist(lambda: fs.put_file(str(path), target))  # an object is there once it is whole
@@ -132,13 +134,3 @@ def _copy(path: Path, target: Path) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _upload_to_gcs(path: Path, bucket: str, key: str) -> None:
-    """Uploads by Google's client, whose uploads resume after trouble and are checked against a checksum by the server."""
-    from google.cloud.storage import Client
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    with Client() as client:
-        blob = client.bucket(bucket).blob(key, chunk_size=_UPLOAD_CHUNK)
-        blob.upload_from_filename(str(path), checksum="crc32c", retry=DEFAULT_RETRY.with_timeout(PATIENCE))

@@ -37,7 +37,12 @@ def test_record(dataset):
     assert found["counts"] == {"train": {"cats": 4, "dogs": 3}, "validation": {"cats": 3, "dogs": 3}}
     assert (found["source"], found["source_digest"]) == (str(dataset.parent / "source"), "abc")
     assert found["converted"] == {"alpha": 1} and found["ignored"] == ["notes.txt"]
-    assert found["settings"] == {"validation_fraction": 0.2, "max_bad_fraction": 0.01, "shard_mebibytes": 128, "sha256": ""}
+    assert found["settings"] == {
+        "validation_fraction": 0.2,
+        "max_bad_fraction": 0.01,
+        "shard_mebibytes": 128,
+        "sha256": "",
+    }
     assert found["digest"] == content_digest((row["split"], row["label"], row["sha256"]) for row in rows(dataset))
 
 

@@ -141,6 +141,10 @@ class _Object:
         entry = request(self._fs, "info", self._path)
         if entry["type"] == "directory":
             raise GraftError(f"{storage.redact(self._path)} is a folder: name a file.")
+        if entry.get("contentEncoding") == "gzip":  # GCS would unpack it on its way, to another length
+            raise GraftError(
+                f"{storage.redact(self._path)} is stored with the content encoding gzip: upload it again without (no -z or -Z)."
+            )
         return Description(entry.get("size"), storage.content_version(entry), self._checksums(entry))
 
     def _checksums(self, entry: dict[str, Any]) -> dict[str, bytes]:

@@ -82,7 +82,8 @@ def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]
             raise GraftError(
                 f"{redact(uri)} can't be {'read' if right == 'read' else 'written'} by this account: grant it {remedy}."
             ) from error
-        raise GraftError(f"{redact(uri)} can't be reached: {brief(error)}.") from error
+        remedy = ": try again later" if is_transient(error) else ""
+        raise GraftError(f"{redact(uri)} can't be reached: {brief(error)}{remedy}.") from error
 
 
 def _is_denied(error: Exception) -> bool:

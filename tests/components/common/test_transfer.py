@@ -109,6 +109,7 @@ def test_without_ranges_or_versions_it_begins_again(folder, cache, options):
         assert len(server.asked) == 3
 
 
+@pytest.mark.slow
 def test_another_run_goes_on_with_what_an_earlier_one_left(folder, cache):
     with file_server(CONTENT) as server:
         server.troubles = [reset(700_000)] + [reset(0)] * 100
@@ -121,6 +122,7 @@ def test_another_run_goes_on_with_what_an_earlier_one_left(folder, cache):
         assert server.asked == [f"bytes={kept}-"]
 
 
+@pytest.mark.slow
 def test_a_part_of_an_older_version_is_not_gone_on_with(folder, cache):
     with file_server(CONTENT) as server:
         server.troubles = [reset(700_000)] + [reset(0)] * 100

@@ -1,17 +1,23 @@
 """The same images are the same dataset from any server, and whatever happens to it in mid-transfer."""
 
+import ipaddress
 import logging
 import os
 import random
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import fsspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from file_server import file_server
 from pictures import encoded, noise, pack, split_files, write_folder
 from support import ROOT, skip
@@ -197,6 +203,64 @@ def test_an_object_that_changes_while_it_is_read_is_never_stitched(tmp_path, any
 
     monkeypatch.setattr(fs, "cat_file", changes)
     assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == new
+
+
+def test_damage_on_the_way_is_found(tmp_path, any_bucket, monkeypatch):
+    content = os.urandom(1_000_000)
+    storage.write_file(f"{any_bucket}/file", content)
+    fs, _ = storage.filesystem(any_bucket)
+    read, asked = fs.cat_file, []
+
+    def damages(path, **options):
+        asked.append(path)
+        found = bytearray(read(path, **options))
+        found[1000] ^= len(asked) < 3
+        return bytes(found)
+
+    monkeypatch.setattr(fs, "cat_file", damages)
+    assert fetch(f"{any_bucket}/file", tmp_path).read_bytes() == content
+    assert len(asked) == 3
+
+
+def test_an_object_that_gcs_would_unpack_is_refused(tmp_path, bucket, pictures):
+    from google.cloud.storage import Client
+
+    with Client() as client:
+        blob = client.bucket(bucket.removeprefix("gs://")).blob("photos.tar.gz")
+        blob.content_encoding = "gzip"
+        blob.upload_from_filename(pictures[0])
+    with pytest.raises(GraftError, match="content encoding gzip"):
+        ingest(f"{bucket}/photos.tar.gz", tmp_path / "dataset")
+
+
+def test_https_is_trusted_by_its_certificate_alone(tmp_path, pictures, monkeypatch):
+    archive, digest = pictures
+    certificate = self_signed(tmp_path)
+    with file_server(archive.read_bytes()) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = server.url.replace("http://", "https://")
+        before = time.monotonic()
+        with pytest.raises(GraftError, match="certificate verify failed"):
+            ingest(url, tmp_path / "first")
+        assert time.monotonic() - before < 5
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert ingest(url, tmp_path / "second").digest == digest
+
+
+def self_signed(folder):
+    """Makes a certificate for 127.0.0.1, in one file with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")]), datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path = folder / "certificate.pem"
+    path.write_bytes(signed.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption()))
+    return path
 
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])

@@ -95,6 +95,8 @@ class _Web:
             partial = response.status_code == requests.codes.partial_content
             if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise ChangedError("came in other parts than were asked for")
+            if not partial and _description(response).size != found.size:
+                raise ChangedError("changed its length")
             # As it was sent: what a server calls an encoding may be the file's own compression.
             yield start if partial else 0, response.raw.stream(_PIECE, decode_content=False)
 

@@ -147,6 +147,17 @@ def test_a_file_that_changes_while_it_is_read_is_never_stitched(folder, cache, h
     assert len(files(cache)) == 1
 
 
+def test_a_file_without_versions_that_becomes_shorter_is_begun_again(folder, cache):
+    with file_server(CONTENT, etag="none") as server:
+
+        def trouble(handler, content):
+            handler.server.content = b"short"
+            reset(700_000)(handler, content)
+
+        server.troubles = [trouble]
+        assert fetch(server.url, folder).read_bytes() == b"short"
+
+
 def test_a_file_that_never_rests_is_refused(folder, cache):
     with file_server(CONTENT) as server:
         server.troubles = [change(700_000, new) for new in (OTHER, CONTENT, OTHER)]

@@ -146,6 +146,13 @@ def test_an_archive_on_a_web_server(tmp_path, pictures, options):
         assert ingest(server.url, tmp_path / "dataset").digest == digest
 
 
+def test_an_archive_by_the_name_of_what_it_unpacks_to(tmp_path, pictures):
+    archive = pack(split_files(), tmp_path / "photos.tar.gz")
+    digest = ingest(str(archive), tmp_path / "here").digest
+    with file_server(archive.read_bytes(), etag="none") as server:
+        assert ingest(server.url.replace("photos.zip", "unpacked.tar"), tmp_path / "there").digest == digest
+
+
 def test_a_big_file_goes_to_a_bucket_and_back(tmp_path, any_bucket):
     content = os.urandom(20_000_000)
     (tmp_path / "big").write_bytes(content)

@@ -147,6 +147,21 @@ def test_a_file_that_changes_while_it_is_read_is_never_stitched(folder, cache, h
     assert len(files(cache)) == 1
 
 
+def test_a_file_that_changes_and_changes_back_is_not_taken_for_what_it_was_meanwhile(folder, cache):
+    with file_server(CONTENT) as server:
+
+        def broken(handler, content):
+            reset(700_000)(handler, content)
+            handler.server.content = OTHER
+
+        def whole(handler, content):
+            handler.server.content = CONTENT
+            handler.send(content)
+
+        server.troubles = [broken, whole]
+        assert fetch(server.url, folder).read_bytes() == CONTENT
+
+
 def test_a_file_without_versions_that_becomes_shorter_is_begun_again(folder, cache):
     with file_server(CONTENT, etag="none") as server:
 

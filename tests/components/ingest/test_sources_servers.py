@@ -126,6 +126,7 @@ def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
         before = {path: source.version(path) for path in source.paths()}
     assert len(before) == 18 and all(before.values()) and len(set(before.values())) == 18
     # Another client adds one, changes one and empties one: what this one has listed before must not count.
+    fs.find(path, detail=True)
     other = type(fs)(skip_instance_cache=True)
     other.pipe_file(f"{path}/train/cats/new.jpg", encoded(noise(77)))
     other.pipe_file(f"{path}/train/dogs/0.jpg", encoded(noise(78)))
@@ -164,6 +165,18 @@ def test_a_big_file_goes_to_a_bucket_and_back(tmp_path, any_bucket):
     (tmp_path / "big").write_bytes(content)
     upload(tmp_path / "big", f"{any_bucket}/big")
     assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content and not fetched.exists()
+
+
+def test_an_object_is_taken_as_it_is_now(tmp_path, any_bucket):
+    uri = f"{any_bucket}/file"
+    storage.write_file(uri, b"first")
+    fs, path = storage.filesystem(uri)
+    fs.ls(any_bucket, detail=True)
+    type(fs)(skip_instance_cache=True).pipe_file(path, b"second one")
+    assert storage.info(uri)["size"] == 10
+    fs.ls(any_bucket, detail=True)
+    type(fs)(skip_instance_cache=True).pipe_file(path, b"third, and longer")
+    assert fetch(uri, tmp_path).read_bytes() == b"third, and longer"
 
 
 def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cache):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +53,8 @@ def filesystem(uri: str) -> tuple[Any, str]:
     if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
         local = fsspec.filesystem("file")
         return local, local._strip_protocol(uri)
+    # It logs whatever it raises, traceback and all, also what is tried again.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
@@ -175,7 +178,7 @@ def write_file(uri: str, content: bytes) -> None:
     """
     fs, path = filesystem(uri)
     with access(uri, "write"):
-        persist(lambda: fs.makedirs(path.rpartition("/")[0], exist_ok=True))
+        persist(lambda: request(fs, "makedirs", path.rpartition("/")[0], exist_ok=True))
         if not isinstance(fs, LocalFileSystem):
             if is_gcs(uri) and len(content) > LARGE:
                 upload_to_gcs(io.BytesIO(content), len(content), path)
@@ -204,4 +207,4 @@ def remove_file(uri: str, path: str) -> None:
     """
     fs, _ = filesystem(uri)
     with access(uri, "write"), contextlib.suppress(FileNotFoundError):
-        persist(lambda: fs.rm_file(path))
+        persist(lambda: request(fs, "rm_file", path))

@@ -16,7 +16,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.gcs import is_gcs, upload_to_gcs
 from graft.components.common.records import sha256_file
 from graft.components.common.remote import ChangedError, Description, Remote, open_remote
-from graft.components.common.retries import persist
+from graft.components.common.retries import persist, request
 
 log = logging.getLogger("graft")
 
@@ -121,7 +121,7 @@ def upload(path: Path, uri: str) -> None:
                 upload_to_gcs(file, path.stat().st_size, target)
             fs.invalidate_cache(target)
         else:
-            persist(lambda: fs.makedirs(target.rpartition("/")[0], exist_ok=True))
+            persist(lambda: request(fs, "makedirs", target.rpartition("/")[0], exist_ok=True))
             persist(lambda: fs.put_file(str(path), target))  # an object is there once it is whole
             fs.invalidate_cache(target)
 

@@ -44,7 +44,7 @@ def usage_error(error: CycloptsError) -> str:
     """Returns what is wrong with a command line as one sentence."""
     cause = error.__cause__
     if isinstance(cause, ValidationError):
-        return f"{str(error).splitlines()[0].partition('. ')[0]}: {cause.errors()[0]['msg']}."
+        return f"{str(error).splitlines()[0].partition('. ')[0]}: {cause.errors()[0]['msg'].removeprefix('Value error, ')}."
     return " ".join(str(error).split())
 
 

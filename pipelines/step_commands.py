@@ -30,7 +30,7 @@ class RecordOptions:
     """Where the step's run record goes.
 
     Attributes:
-        store: Path or URI of the store; without one no run record and no features are kept.
+        store: Path or URI of the store; without one no run record, images or features are kept.
         name: The model's name in the store.
         run_id: Identifier of the run in the store.
     """
@@ -83,20 +83,22 @@ def ingest(
     *,
     source: str,
     output: Path,
+    previous: str = "",
     config: IngestConfig = IngestConfig(),  # noqa: B008
     record: RecordOptions = _NO_RECORD,
 ) -> None:
     """Decodes and checks every image of a folder or archive and writes a Dataset.
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl).
         output: Folder for the Dataset; it must be empty or not exist.
+        previous: Path or URI of an earlier Dataset: its images stay in their split, and with its store are not checked again.
         config: The step's settings.
         record: Where the run record goes.
     """
     from graft.components.ingest.ingest import ingest as run_step
 
-    _do("ingest", record, lambda: run_step(source, output, config))
+    _do("ingest", record, lambda: run_step(source, output, config, run=record.run(), previous=previous))
 
 
 def train(

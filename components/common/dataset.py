@@ -1,14 +1,19 @@
 """The Dataset artifact as its readers see it: `dataset.json`, `index.parquet` and shards of TFRecord."""
 
+import atexit
 import dataclasses
+import functools
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.components.common.records import read_record
+from graft.components.common.transfer import fetch
 
 RECORD = "dataset.json"
 INDEX = "index.parquet"
@@ -24,6 +29,40 @@ def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
     """
     lines = sorted(json.dumps(image) for image in images)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@functools.cache
+def _downloads() -> Path:
+    """Returns a folder for shards of remote stores, which lasts as long as this process."""
+    folder = tempfile.mkdtemp(prefix="graft-shards-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def shard_name(uri: str) -> str:
+    """Returns the name of a shard, by which the index calls it.
+
+    Args:
+        uri: Where it is.
+    """
+    return uri.rpartition("/")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """Where images are: the records of some shards, read one after another, are numbered from 0.
+
+    Attributes:
+        paths: The shards' local paths.
+        records: How many records they have together.
+        numbers: int64 [n], the record of each image, ascending.
+        labels: int64 [n], the class index of each image, as the index has it.
+    """
+
+    paths: list[str]
+    records: int
+    numbers: Any
+    labels: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,15 +105,46 @@ class Dataset:
         """Returns how many images a split has."""
         return sum(self.record["counts"][split].values())
 
-    def shards(self, split: str) -> list[str]:
-        """Returns the paths of a split's shards, in the order of the index's rows.
+    def locate(self, split: str, wanted: Any = None) -> "Located":
+        """Finds a split's images in the shards. Of shards in a remote store, those with wanted images are downloaded, once.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            wanted: bool [N], true for the images to find, in the order of the index; None for all.
 
         Raises:
-            GraftError: The dataset has no such split.
+            GraftError: The dataset has no such split, or the index is damaged, or a shard can't be had.
         """
+        import numpy as np
+
         if split not in self.record["counts"]:
             raise GraftError(f"{self.path} has no split {split!r}: there are {', '.join(self.record['counts'])}.")
-        return [str(self.path / shard["uri"]) for shard in self.record["shards"] if shard["split"] == split]
+        index = self.index(split, ["shard", "record", "label"])
+        shards = {shard_name(entry["uri"]): entry for entry in self.record["shards"]}
+        if unknown := set(index["shard"]) - set(shards):
+            raise GraftError(f"{self.path} is damaged (its index names a shard {unknown.pop()}): ingest it again.")
+        rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
+        named = [index["shard"][row] for row in rows]
+        used = [name for name in shards if name in set(named)]
+        starts, total = {}, 0
+        for name in used:
+            starts[name] = total
+            total += shards[name]["images"]
+        numbers = np.array([starts[name] for name in named], np.int64) + np.array(index["record"], np.int64)[rows]
+        labels = {name: label for label, name in enumerate(self.classes)}
+        return Located(
+            [self._local(shards[name]) for name in used],
+            total,
+            numbers,
+            np.array([labels[index["label"][row]] for row in rows], np.int64),
+        )
+
+    def _local(self, shard: dict[str, Any]) -> str:
+        uri = shard["uri"]
+        if "://" not in uri:
+            return str(self.path / uri)
+        target = _downloads() / shard_name(uri)
+        return str(target if target.exists() else fetch(uri, _downloads(), shard["sha256"], keep=False))
 
     def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:
         """Reads columns of the index for one split.

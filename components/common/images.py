@@ -23,35 +23,34 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
         A `tf.data.Dataset` of (uint8 [H, W, 3] RGB image, int64 label), sizes varying.
     """
     tf = import_tensorflow()
+    import numpy as np
 
-    def is_wanted(record: Any, wanted: Any) -> Any:
-        return wanted
+    located = dataset.locate(split, wanted)
+    is_wanted = np.zeros(located.records, bool)
+    is_wanted[located.numbers] = True
+    rows = tf.data.Dataset.from_tensor_slices(is_wanted)
+    records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
+    chosen = records.filter(lambda _, wanted: wanted).map(lambda record, _: record)
+    images = chosen.map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(located.labels))
 
-    records = tf.data.TFRecordDataset(dataset.shards(split))
-    if wanted is not None:
-        rows = tf.data.Dataset.from_tensor_slices(wanted)
-        records = tf.data.Dataset.zip(records, rows).filter(is_wanted).map(lambda record, _: record)
-    return records.map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-
-def decode_record(record: Any) -> tuple[Any, Any]:
+def decode_record(record: Any) -> Any:
     """Decodes a shard's record, within a `tf.data` pipeline.
+
+    Its label is in the index: a label that was mended makes no new shard.
 
     Args:
         record: String tensor of a `tf.train.Example`.
 
     Returns:
-        uint8 [H, W, 3] RGB image, int64 label.
+        uint8 [H, W, 3] RGB image.
     """
     tf = import_tensorflow()
-    features = {
-        "image/encoded": tf.io.FixedLenFeature([], tf.string),
-        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-    }
-    example = tf.io.parse_single_example(record, features)
+    example = tf.io.parse_single_example(record, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
     image = tf.io.decode_image(example["image/encoded"], channels=3, expand_animations=False)
     image.set_shape([None, None, 3])
-    return image, example["image/class/label"]
+    return image
 
 
 @contextlib.contextmanager

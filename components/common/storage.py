@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,15 +18,18 @@ from graft.components.common.retries import is_transient, persist, request
 from graft.components.common.uris import brief, redact
 
 __all__ = [
+    "absolute",
     "access",
     "content_version",
     "filesystem",
     "info",
     "list_files",
+    "list_tree",
     "redact",
     "remove_file",
     "walk",
     "write_file",
+    "written_at",
 ]
 
 # What a missing right is called where it is granted.
@@ -59,6 +63,15 @@ def filesystem(uri: str) -> tuple[Any, str]:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
         raise GraftError(f"{redact(uri)} can't be opened: {brief(error)}.") from error
+
+
+def absolute(uri: str) -> str:
+    """Returns a path or URI in a form that means the same from any working folder, and holds no secrets.
+
+    Args:
+        uri: The path or URI.
+    """
+    return (redact(uri) if "://" in uri else str(Path(uri).absolute())).rstrip("/")
 
 
 @contextlib.contextmanager
@@ -164,6 +177,35 @@ def list_files(uri: str, suffix: str) -> list[tuple[str, int]]:
         except FileNotFoundError:
             return []
     return [(entry["name"], entry["size"]) for entry in entries if entry["name"].endswith(suffix)]
+
+
+def list_tree(uri: str) -> dict[str, dict[str, Any]]:
+    """Lists all files below a folder, as they are now, whatever was listed before.
+
+    Args:
+        uri: The folder's path or URI.
+
+    Returns:
+        What the file system tells of each, by its path within the file system; nothing if there is no such folder.
+
+    Raises:
+        GraftError: The folder can't be read.
+    """
+    fs, folder = filesystem(uri)
+    with access(uri):
+        fs.invalidate_cache()
+        found: dict[str, dict[str, Any]] = persist(lambda: fs.find(folder, detail=True))
+    return found
+
+
+def written_at(entry: dict[str, Any]) -> float:
+    """Returns when a listed file was written, in seconds: local files, gcsfs and s3fs each call it otherwise.
+
+    Args:
+        entry: What the file system tells of it.
+    """
+    when = entry.get("LastModified") or entry.get("mtime") or entry["created"]
+    return when.timestamp() if isinstance(when, datetime) else float(when)
 
 
 def write_file(uri: str, content: bytes) -> None:

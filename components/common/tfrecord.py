@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -117,6 +117,24 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def image_at(file: IO[bytes], offset: int) -> bytes:
+    """Returns the encoded image of a record.
+
+    Args:
+        file: A TFRecord file, opened for reading.
+        offset: Where the record begins, in bytes.
+
+    Raises:
+        ValueError: The record is damaged.
+    """
+    file.seek(offset)
+    header = file.read(12)
+    record = file.read(int.from_bytes(header[:8], "little")) if header[8:] == _masked_crc(header[:8]) else b""
+    if not record or file.read(4) != _masked_crc(record):
+        raise ValueError(f"a record is damaged at byte {offset}")
+    return bytes(_Example.FromString(record).features.feature["image/encoded"].bytes_list.value[0])
 
 
 class RecordReader:

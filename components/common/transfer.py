@@ -24,7 +24,7 @@ _FRESH_STARTS = 3
 _NAME_LENGTH = 60
 
 
-def fetch(uri: str, folder: Path, sha256: str = "") -> Path:
+def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Path:
     """Makes a file readable at a local path: a local one where it is, a remote one by download.
 
     A download is kept in the user's cache (`$XDG_CACHE_HOME`, else `~/.cache`) and comes from there as long as the server
@@ -32,8 +32,9 @@ def fetch(uri: str, folder: Path, sha256: str = "") -> Path:
 
     Args:
         uri: The file's path or URI.
-        folder: Where a download goes that can't be kept, since there is no cache or its server tells no version.
+        folder: Where a download goes that isn't kept, or can't be: there is no cache, or its server tells no version.
         sha256: The SHA-256 that the file must have, as hex digits; empty for any.
+        keep: Whether the cache keeps a download.
 
     Returns:
         The file, to be read only.
@@ -53,7 +54,7 @@ def fetch(uri: str, folder: Path, sha256: str = "") -> Path:
         for _ in range(_FRESH_STARTS):
             found = persist(remote.describe)
             try:
-                return _fetch_version(uri, remote, found, folder, sha256)
+                return _fetch_version(uri, remote, found, folder, sha256, keep=keep)
             except ChangedError as error:
                 trouble = str(error)
                 log.warning("%s %s: downloading it afresh", storage.redact(uri), trouble)
@@ -62,16 +63,12 @@ def fetch(uri: str, folder: Path, sha256: str = "") -> Path:
     )
 
 
-def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, sha256: str) -> Path:
-    with cache_entry(uri, found.version, folder) if found.version else nullcontext(folder) as entry:
+def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, sha256: str, *, keep: bool) -> Path:
+    with cache_entry(uri, found.version, folder) if found.version and keep else nullcontext(folder) as entry:
         # The name tells people and libraries what it is; it comes from the URL's path, where no secrets are.
         target = entry / (Path(storage.redact(uri)).name[-_NAME_LENGTH:] or "download")
-        if (
-            found.version
-            and target.is_file()
-            and found.size in (None, target.stat().st_size)
-            and _has_sha256(target, sha256)
-        ):
+        cached = entry != folder
+        if cached and target.is_file() and found.size in (None, target.stat().st_size) and _has_sha256(target, sha256):
             log.info("%s is in the cache, at %s", storage.redact(uri), target)
             return target
         part = target.with_name(f"{target.name}.part")
@@ -80,7 +77,7 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
             check_whole(remote, found, part)
             _check_sha256(part, sha256, uri)
         except Exception as error:
-            if not found.version or isinstance(error, ChangedError | GraftError):
+            if not cached or isinstance(error, ChangedError | GraftError):
                 part.unlink(missing_ok=True)  # else it is gone on with the next time
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise GraftError(

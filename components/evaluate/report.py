@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from graft.components.common.page import render_page
 
 
 def render_report(evaluation: Mapping[str, Any]) -> str:
@@ -12,7 +12,4 @@ def render_report(evaluation: Mapping[str, Any]) -> str:
     Args:
         evaluation: The content of `evaluation.json`.
     """
-    templates = Environment(
-        loader=PackageLoader("graft.components.evaluate", "."), autoescape=True, undefined=StrictUndefined
-    )
-    return templates.get_template("report.html.j2").render(evaluation)
+    return render_page("graft.components.evaluate", "report.html.j2", evaluation)

@@ -12,27 +12,35 @@ def ingest(
     name: str,
     run_id: str,
     dataset: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.HTML],
 ) -> None:
     """Decodes and checks every image of a source and writes a Dataset.
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest.
         digest: What resolve returned; it makes a step cache miss when the source has changed.
         config: JSON of further settings, a section a step.
-        store: Path or URI of the store; empty for none.
+        store: Path or URI of the store, which keeps the images; empty for none. What the name's last Dataset has is not
+            checked again.
         name: The model's name.
         run_id: Identifier of the run.
-        dataset: The Dataset: record, index and shards.
+        dataset: The Dataset: record, index, report, and the images unless a store keeps them.
+        report: What the dataset holds and what was left out, for the run's page.
     """
+    import shutil
     from pathlib import Path
 
     from graft.components.common.config import configure, section
     from graft.components.common.runs import component_step
     from graft.components.ingest.config import IngestConfig
+    from graft.components.ingest.ingest import REPORT
     from graft.components.ingest.ingest import ingest as run_step
+    from graft.components.ingest.previous import latest_dataset
 
     with component_step("ingest", store, name, run_id) as record:
         settings = configure("ingest", IngestConfig, section(config, "ingest"))
-        result = run_step(source, Path(dataset.path), settings, digest)
+        previous = latest_dataset(record.run)
+        result = run_step(source, Path(dataset.path), settings, digest, record.run, previous)
         record.outcome = result
+    shutil.copyfile(Path(dataset.path) / REPORT, report.path)
     dataset.metadata.update({"digest": result.digest, "counts": result.counts, "excluded": result.excluded})

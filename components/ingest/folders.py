@@ -7,8 +7,22 @@ from graft.components.common.retries import persist, request
 from graft.components.ingest.reading import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 
 
+def file_version(file: Path) -> str:
+    """Returns what changes whenever a local file is written, moved or replaced; nothing if there is no such file.
+
+    Args:
+        file: The file.
+    """
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return ""
+    # The time of the last change of content or name: unlike that of modification, no program can set it.
+    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
+
+
 class Folder:
-    """A local folder; versions are sizes and times."""
+    """A local folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -18,12 +32,8 @@ class Folder:
         return [path.relative_to(self._root).as_posix() for path in storage.walk(self._root)]
 
     def version(self, path: str) -> str:
-        """Returns the file's size and its time of change in nanoseconds; nothing for a broken link."""
-        try:
-            status = (self._root / path).stat()
-        except OSError:
-            return ""
-        return f"{status.st_size}-{status.st_mtime_ns}"
+        """Returns what changes whenever a file is written, moved or replaced; nothing for a broken link."""
+        return file_version(self._root / path)
 
     def read(self, path: str) -> bytes:
         """Returns a file's bytes.

@@ -13,12 +13,14 @@ MAX_PIXELS = 100_000_000
 # TensorFlow decodes these as they are; anything else is stored as PNG, which loses nothing. MPO is a JPEG with further
 # ones behind it, as phones write.
 _KEPT_FORMATS = ("JPEG", "MPO", "PNG")
+# A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
+MAX_SCANS = 100
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 # Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
 _PNG_END = b"IEND\xaeB`\x82"
-_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 
 # The limits above are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
 Image.MAX_IMAGE_PIXELS = None
@@ -62,11 +64,13 @@ def check_image(content: bytes) -> CheckedImage:
     if not content:
         raise BadImageError("is empty")
     try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
             raise BadImageError(
                 f"has {image.width}×{image.height} pixels, more than {MAX_SIDE} a side or {MAX_PIXELS // 10**6} million"
             )
+        if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
+            raise BadImageError(f"has more than {MAX_SCANS} scans, as a decompression bomb has")
         image.load()
         _check_end(content, image.format)
         upright, conversions = _convert(image, content)
@@ -99,7 +103,7 @@ def _check_end(content: bytes, image_format: str | None) -> None:
         Image.open(io.BytesIO(content), formats=["PNG"]).verify()
         whole = _PNG_END in content
     else:
-        whole = image_format not in ("JPEG", "MPO") or content.rfind(_JPEG_END) > content.rfind(_JPEG_SCAN)
+        whole = image_format not in ("JPEG", "MPO") or content.rfind(JPEG_END) > content.rfind(JPEG_SCAN)
     if not whole:
         raise BadImageError("is cut off before its end")
 
@@ -120,6 +124,8 @@ def _convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str
         # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.
         _, high = cast("tuple[float, float]", image.getextrema())
         scale = 255 / 65535 if high > 255 or image.mode.startswith("I;16") else 1.0
+        if image.mode == "F" and high <= 1:  # floating-point images usually go from 0 to 1
+            scale = 255.0
         image = image.convert("F").point(lambda value: value * scale).convert("L")
         conversions.append("16-bit")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

@@ -1,19 +1,23 @@
 """Which class and split a file belongs to, read from where it stands in the source."""
 
+import dataclasses
+import hashlib
+import sys
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field
 
 from graft.components.common.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
 
-_SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+_SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A file that ought to be an image.
 
@@ -21,14 +25,16 @@ class Item:
         path: Its path within the source.
         split: Its split, or None where the source has no splits.
         label: Its class.
+        columns: What a manifest tells of it besides, in the order of the layout's `columns`.
     """
 
     path: str
     split: str | None
     label: str
+    columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The files of a source, sorted by path.
 
@@ -36,11 +42,13 @@ class Layout:
         items: Those in class folders.
         ignored: Those outside any class folder.
         classes: The class names in label order.
+        columns: Names of a manifest's further columns.
     """
 
     items: list[Item]
     ignored: list[str]
     classes: list[str]
+    columns: list[str] = field(default_factory=list)
 
 
 def read_layout(paths: Iterable[str]) -> Layout:
@@ -56,31 +64,81 @@ def read_layout(paths: Iterable[str]) -> Layout:
         GraftError: There are no class folders, fewer than two classes, splits whose classes differ, or a folder beside
             `train` that looks like a split under another name.
     """
+    # Paths are taken apart again in each pass: to keep their parts would take many times the memory of the paths.
     files = sorted(path for path in paths if not _is_junk(path))
     root = _root(files)
     depth = len(root)
-    inside = [(path, PurePosixPath(path).parts[depth:]) for path in files if PurePosixPath(path).parts[:depth] == root]
-    has_splits = any(len(parts) > 2 and parts[0].lower() == TRAIN for _, parts in inside)
-    items, ignored = [], [path for path in files if PurePosixPath(path).parts[:depth] != root]
-    for path, parts in inside:
-        split = _SPLIT_NAMES.get(parts[0].lower()) if has_splits else None
-        if has_splits and split and len(parts) > 2:
-            items.append(Item(path, split, printable(parts[1])))
+    has_splits = any(
+        len(parts) > 2 and parts[0].lower() == TRAIN
+        for parts in (_parts(path)[depth:] for path in files if _parts(path)[:depth] == root)
+    )
+    items, ignored = [], []
+    strangers: dict[tuple[str, str], None] = {}  # class folders in what is no split, in order
+    for path in files:
+        all_parts = _parts(path)
+        parts = all_parts[depth:]
+        split = SPLIT_NAMES.get(parts[0].lower()) if has_splits and parts else None
+        if all_parts[:depth] != root:
+            ignored.append(path)
+        elif has_splits and split and len(parts) > 2:
+            items.append(Item(path, split, _label(parts[1])))
         elif not has_splits and len(parts) > 1:
-            items.append(Item(path, None, printable(parts[0])))
+            items.append(Item(path, None, _label(parts[0])))
         else:
             ignored.append(path)
+            if len(parts) > 2 and not split:
+                strangers[parts[0], parts[1]] = None
     labels = {item.label for item in items}
-    for _, parts in inside if has_splits else ():
-        if len(parts) > 2 and parts[0].lower() not in _SPLIT_NAMES and printable(parts[1]) in labels:
+    for folder, name in strangers:
+        if _label(name) in labels:
             raise GraftError(
-                f"{parts[0]}/ beside train/ has the class folder {parts[1]}, but is no split: name it validation or test, or move it away."
+                f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
+                "name it validation or test, or move it away."
             )
     if not items:
         raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")
-    if {item.split for item in items} == {TRAIN}:
-        items = [Item(item.path, None, item.label) for item in items]
-    return Layout(items, ignored, _classes(items))
+    return arranged(items, ignored, expected=EXPECTED)
+
+
+def arranged(items: list[Item], ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
+    """Makes a layout of items, once their splits and classes are found to be sound.
+
+    Args:
+        items: One or more, sorted by path. If all are training images, their content will decide the split.
+        ignored: Files that are no items.
+        columns: Names of the items' further columns.
+        expected: What the source should look like, for messages.
+
+    Raises:
+        GraftError: There are no training images, fewer than two classes, or splits whose classes differ.
+    """
+    classes = _classes(items, expected)
+    layout = Layout(items, ignored, classes, columns or [])
+    return by_hash(layout) if all(item.split == TRAIN for item in items) else layout
+
+
+def by_hash(layout: Layout) -> Layout:
+    """Returns a layout whose images' splits will be decided by their content, whatever the source says."""
+    return dataclasses.replace(layout, items=[dataclasses.replace(item, split=None) for item in layout.items])
+
+
+def limited(layout: Layout, limit: int) -> Layout:
+    """Returns a layout of at most so many images of each class in each split.
+
+    Which ones follows from their paths by a digest: the same again in every run, yet not the first ones of the alphabet,
+    which often are all of one kind.
+
+    Args:
+        layout: The layout.
+        limit: How many images to keep of each class in each split.
+    """
+    taken: Counter[tuple[str | None, str]] = Counter()
+    kept = set()
+    for item in sorted(layout.items, key=lambda item: hashlib.sha256(printable(item.path).encode()).digest()):
+        if taken[item.split, item.label] < limit:
+            taken[item.split, item.label] += 1
+            kept.add(item.path)
+    return dataclasses.replace(layout, items=[item for item in layout.items if item.path in kept])
 
 
 def printable(name: str) -> str:
@@ -88,39 +146,54 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
+def _label(folder: str) -> str:
+    return sys.intern(printable(folder))  # one string a class instead of one an image
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
 def _is_junk(path: str) -> bool:
-    return any(part.startswith(".") or part.lower() in _JUNK for part in PurePosixPath(path).parts)
+    return any(part.startswith(".") or part.lower() in _JUNK for part in _parts(path))
 
 
 def _root(files: list[str]) -> tuple[str, ...]:
     """Returns the folder that holds the layout: the source itself, or the only folder in it if that has folders."""
-    parts = [PurePosixPath(path).parts for path in files]
-    folders = {part[0] for part in parts if len(part) > 1}
-    if len(folders) == 1 and (only := folders.pop()).lower() not in _SPLIT_NAMES and any(len(p) > 2 for p in parts):
+    folders = {parts[0] for parts in map(_parts, files) if len(parts) > 1}
+    has_folders = any(len(parts) > 2 for parts in map(_parts, files))
+    if len(folders) == 1 and has_folders and (only := folders.pop()).lower() not in SPLIT_NAMES:
         return (only,)
     return ()
 
 
-def _classes(items: list[Item]) -> list[str]:
+def _classes(items: list[Item], expected: str) -> list[str]:
     by_split: dict[str | None, set[str]] = {}
     for item in items:
         by_split.setdefault(item.split, set()).add(item.label)
     if TRAIN not in by_split and None not in by_split:
-        raise GraftError(f"The source has no training images: {EXPECTED}.")
-    reference_split = TRAIN if TRAIN in by_split else None
-    reference = by_split[reference_split]
+        raise GraftError(f"The source has no training images: {expected}.")
+    # What has no split becomes training images, but for a share.
+    reference = by_split.pop(TRAIN, set()) | by_split.pop(None, set())
     for split, labels in by_split.items():
-        if labels != reference:
-            raise GraftError(
-                f"train has the classes {_names(reference)}, but {split} has {_names(labels)}: "
-                "every split needs the same class folders."
-            )
+        if labels == reference:
+            continue
+        found = f"train has the classes {_names(reference)}, but {split} has {_names(labels)}"
+        if len(reference | labels) > _SHOWN_CLASSES:
+            missing = reference - labels
+            found = f"{split} lacks {_names(missing)}" if missing else f"train lacks {_names(labels - reference)}"
+        raise GraftError(f"{found}: every split needs images of every class.")
     if len(reference) < 2:
-        raise GraftError(
-            f"The source has only one class, {_names(reference)}: a classifier needs at least two class folders."
-        )
+        raise GraftError(f"The source has only one class, {_names(reference)}: a classifier needs at least two.")
     return sorted(reference)
 
 
 def _names(labels: set[str]) -> str:
-    return ", ".join(sorted(labels))
+    names = [_name(label) for label in sorted(labels)[:_SHOWN_CLASSES]]
+    return ", ".join(names) + (f" and {len(labels) - len(names):,} more" if len(labels) > len(names) else "")
+
+
+def _name(label: str) -> str:
+    """Returns a class's name as a message shows it: on one line, and not of any length."""
+    short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
+    return short if short.isprintable() else repr(short)

@@ -7,13 +7,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.images import read_images
+from graft.components.common.page import render_page
 from graft.components.train.augmentation import Augment, live_augmentation
 from graft.components.train.config import TrainConfig
 from graft.components.train.network import Network
@@ -44,11 +44,8 @@ def draw_all(record: Mapping[str, Any], dataset: Dataset, network: Network, conf
         draw_samples(dataset, network, config, augment).save(folder / SHEET)
         sheet = base64.b64encode((folder / SHEET).read_bytes()).decode()
     svg = (folder / f"{CURVES}.svg").read_text(encoding="utf-8")
-    templates = Environment(
-        loader=PackageLoader("graft.components.train", "."), autoescape=True, undefined=StrictUndefined
-    )
-    rendered = templates.get_template("training.html.j2").render(record, curves=svg[svg.index("<svg") :], sheet=sheet)
-    page.write_text(rendered, encoding="utf-8")
+    values = {**record, "curves": svg[svg.index("<svg") :], "sheet": sheet}
+    page.write_text(render_page("graft.components.train", "training.html.j2", values), encoding="utf-8")
 
 
 def draw_curves(record: Mapping[str, Any]) -> Figure:

@@ -117,22 +117,21 @@ def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: An
 
 def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
+    located = dataset.locate(split, wanted)
     try:
-        reader = RecordReader(dataset.shards(split))
+        reader = RecordReader(located.paths)
     except (OSError, ValueError) as error:
         raise GraftError(f"{dataset.path} is damaged ({error}): ingest it again.") from error
-    if len(reader) != len(wanted):
+    if len(reader) != located.records:
         raise GraftError(
-            f"{dataset.path} holds {len(reader)} {split} images and its record says {len(wanted)}: ingest it again."
+            f"{dataset.path} holds {len(reader)} images and its record says {located.records}: ingest it again."
         )
-    numbers = np.flatnonzero(wanted)
 
     def read(rows: Any) -> Any:
-        return np.array([reader[number] for number in numbers[rows]], object)
+        return np.array([reader[number] for number in located.numbers[rows]], object)
 
     def prepared(record: Any) -> Any:
-        image, _ = decode_record(record)
-        return preprocessing(image[None], training=False)[0]
+        return preprocessing(decode_record(record)[None], training=False)[0]
 
     def fetch(rows: Any) -> Any:
         records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])

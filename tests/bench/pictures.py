@@ -4,35 +4,61 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import imagehash
 from PIL import Image
 
+from graft.components.ingest.twins import MAX_DISTANCE
 
-def multiply(photographs: list[Path], root: Path, output: Path, times: int) -> None:
-    """Writes crops of photographs, in the same folders.
+
+def multiply(photographs: list[Path], root: Path, output: Path, times: int, *, distinct: bool = False) -> None:
+    """Writes crops of photographs, in folders named after their classes.
 
     Args:
         photographs: The photographs, below `root`.
         root: The folder that holds them.
-        output: Where the crops go.
+        output: Where the crops go, in the same folders; or, if distinct, in one folder a class.
         times: Crops of each.
+        distinct: Whether no two crops of a photograph may be alike enough to be duplicates.
     """
-    for folder in {photograph.parent for photograph in photographs}:
-        (output / folder.relative_to(root)).mkdir(parents=True, exist_ok=True)
     count = len(photographs)
     with ProcessPoolExecutor() as pool:
-        for _ in pool.map(_crop, photographs, [root] * count, [output] * count, [times] * count, chunksize=50):
+        numbers = range(count)
+        for _ in pool.map(
+            _crop,
+            photographs,
+            [root] * count,
+            [output] * count,
+            [times] * count,
+            [distinct] * count,
+            numbers,
+            chunksize=50,
+        ):
             pass
 
 
-def _crop(photograph: Path, root: Path, output: Path, times: int) -> None:
+def _crop(photograph: Path, root: Path, output: Path, times: int, distinct: bool, number: int) -> None:
     chance = random.Random(str(photograph.relative_to(root)))
+    target = output / photograph.relative_to(root)
+    if distinct:
+        target = output / photograph.parent.name / f"{number:05}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hashes: list[imagehash.ImageHash] = []
+    made = 0
     with Image.open(photograph) as image:
         image = image.convert("RGB")
-        for number in range(times):
-            width, height = (round(side * chance.uniform(0.55, 0.8)) for side in image.size)
+        while made < times:
+            # The more there are, the wilder the next ones must be to be unlike them all.
+            smallest = 0.55 if not distinct else 0.25
+            width, height = (round(side * chance.uniform(smallest, 0.8)) for side in image.size)
             left, top = chance.randint(0, image.width - width), chance.randint(0, image.height - height)
             crop = image.crop((left, top, left + width, top + height))
-            if number % 2:
+            if made % 2:
                 crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            target = (output / photograph.relative_to(root)).with_suffix("")
-            crop.save(f"{target}-{number}.jpg", quality=90)
+            if distinct:
+                found = imagehash.phash(crop)
+                if any(found - other <= MAX_DISTANCE + 2 for other in hashes):
+                    continue
+                hashes.append(found)
+                crop = crop.resize(image.size)  # as large as photographs are
+            crop.save(f"{target.with_suffix('')}-{made}.jpg", quality=90)
+            made += 1

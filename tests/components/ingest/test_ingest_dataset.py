@@ -1,8 +1,10 @@
 """What a Dataset promises to its readers: record, index and shards agree with each other and with the files."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from pictures import encoded, noise, record, rows, shard_records, split_files, stored, write_folder
@@ -16,7 +18,10 @@ from graft.components.ingest.images import check_image
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.shards import Shards
 
-COLUMNS = ["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "shard"]
+COLUMNS = [
+    *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "conversions", "version"],
+    *["shard", "record", "offset"],
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +36,15 @@ def test_record(dataset):
     found = record(dataset)
     assert set(found) == {
         *("schema_version", "graft_version", "created", "classes", "counts", "digest", "source", "source_digest"),
-        *("excluded", "converted", "ignored", "settings", "shards"),
+        *("excluded", "duplicates", "fractions", "warnings", "converted", "ignored", "columns", "settings", "shards"),
+        *("checked", "reused"),
     }
     assert found["schema_version"] == 1
     assert found["counts"] == {"train": {"cats": 4, "dogs": 3}, "validation": {"cats": 3, "dogs": 3}}
     assert (found["source"], found["source_digest"]) == (str(dataset.parent / "source"), "abc")
     assert found["converted"] == {"alpha": 1} and found["ignored"] == ["notes.txt"]
-    assert found["settings"] == {
-        "validation_fraction": 0.2,
-        "max_bad_fraction": 0.01,
-        "shard_mebibytes": 128,
-        "sha256": "",
-    }
+    assert found["settings"] == dataclasses.asdict(IngestConfig())
+    assert (found["checked"], found["reused"], found["duplicates"], found["fractions"]) == (13, 0, [], {})
     assert found["digest"] == content_digest((row["split"], row["label"], row["sha256"]) for row in rows(dataset))
 
 
@@ -50,10 +52,11 @@ def test_index_is_what_is_in_the_shards(dataset):
     index, classes = rows(dataset), record(dataset)["classes"]
     assert list(index[0]) == COLUMNS
     shards = [shard["uri"] for shard in record(dataset)["shards"]]
-    in_shards = [(name, item) for name in shards for item in shard_records(dataset / name)]
+    in_shards = [(name, *numbered) for name in shards for numbered in enumerate(shard_records(dataset / name))]
     assert len(index) == len(in_shards) == 13
-    for row, (shard, item) in zip(index, in_shards, strict=True):
-        assert (row["shard"], row["sha256"]) == (shard, item["image/key/sha256"].decode())
+    for row, (shard, number, item) in zip(index, in_shards, strict=True):
+        assert (row["shard"], row["record"]) == (shard, number)
+        assert row["sha256"] == item["image/key/sha256"].decode()
         assert (row["path"], row["label"]) == (item["image/filename"].decode(), item["image/class/text"].decode())
         assert item["image/class/label"] == classes.index(row["label"])
         assert (row["width"], row["height"]) == (item["image/width"], item["image/height"]) == (24, 16)
@@ -67,17 +70,19 @@ def test_shards_are_what_the_record_says(dataset):
         assert (shard["bytes"], shard["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
         assert shard["images"] == len(list(shard_records(dataset / shard["uri"])))
     assert {path.name for path in dataset.iterdir()} == {
-        *("dataset.json", "index.parquet", "train-00000.tfrecord", "validation-00000.tfrecord"),
+        *("dataset.json", "index.parquet", "report.html", "train-00000.tfrecord", "validation-00000.tfrecord"),
     }
 
 
 def test_load(dataset):
     loaded = Dataset.load(dataset)
     assert (loaded.classes, loaded.count("train"), loaded.evaluation_split) == (["cats", "dogs"], 7, "validation")
-    assert loaded.shards("train") == [str(dataset / "train-00000.tfrecord")]
+    located = loaded.locate("train")
+    assert located.paths == [str(dataset / "train-00000.tfrecord")]
+    assert (located.records, list(located.numbers), list(located.labels)) == (7, list(range(7)), [0, 0, 0, 0, 1, 1, 1])
     assert loaded.index("validation", ["label"]) == {"label": ["cats"] * 3 + ["dogs"] * 3}
     with pytest.raises(GraftError, match="no split 'test': there are train, validation"):
-        loaded.shards("test")
+        loaded.locate("test")
 
 
 def test_full_shards_are_closed_and_followed_by_others(tmp_path):
@@ -85,7 +90,7 @@ def test_full_shards_are_closed_and_followed_by_others(tmp_path):
         f"train/cats/n{number}.png": encoded(noise(number, (400, 300)), "PNG") for number in range(8)
     }
     ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", IngestConfig(shard_mebibytes=1))
-    shards = [shard for shard in record(tmp_path / "dataset")["shards"] if shard["split"] == "train"]
+    shards = [shard for shard in record(tmp_path / "dataset")["shards"] if shard["uri"].startswith("train")]
     assert [shard["uri"] for shard in shards] == [f"train-{number:05}.tfrecord" for number in range(3)]
     assert all(shard["bytes"] >= 2**20 for shard in shards[:-1])
     assert sum(shard["images"] for shard in shards) == 10
@@ -97,14 +102,20 @@ def test_full_shards_are_closed_and_followed_by_others(tmp_path):
     assert [row["path"] for row in rows(tmp_path / "dataset") if row["split"] == "train"] == in_shards
 
 
+def open_files(folder):
+    opened = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [path for path in opened if path.is_relative_to(folder)]
+
+
 def test_only_one_file_a_split_is_open(tmp_path):
     image = check_image(encoded(noise(0)))
     with contextlib.ExitStack() as files:
         shards = Shards(tmp_path, 1, files)
         for _ in range(5):
             shards.write("train", 0, "cats", "x.jpg", image)
-        assert [writer._file.closed for writer in shards._writers["train"]] == [True] * 4 + [False]
-    assert len(shards.table()) == len(list(tmp_path.iterdir())) == 5
+            assert len(open_files(tmp_path)) == 1
+        assert len(shards.close()) == len(list(tmp_path.iterdir())) == 5
+        assert open_files(tmp_path) == []
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path, dataset):
@@ -134,7 +145,9 @@ def test_tensorflow_reads_the_shards(dataset, tmp_path):
         "image/filename": tf.io.FixedLenFeature([], tf.string),
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
     }
-    names = [tf.io.parse_single_example(item, features) for item in tf.data.TFRecordDataset(loaded.shards("train"))]
+    names = [
+        tf.io.parse_single_example(item, features) for item in tf.data.TFRecordDataset(loaded.locate("train").paths)
+    ]
     for example, (pixels, label) in zip(names, read_images(loaded, "train"), strict=True):
         item = kept[example["image/filename"].numpy().decode()]
         assert label == example["image/class/label"] == item["image/class/label"]

@@ -40,7 +40,7 @@ def test_a_class_without_a_readable_image(tmp_path, splits):
     sentence = refusal(
         write_folder(tmp_path / "source", files), tmp_path / "dataset", IngestConfig(max_bad_fraction=0.9)
     )
-    assert "Class 'dogs' has no readable image" in sentence
+    assert "Class 'dogs' has no usable image" in sentence
     assert ("'train/dogs/0.jpg' is not an image" in sentence) == (splits != "train")
 
 

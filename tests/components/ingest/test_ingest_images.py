@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -58,6 +59,37 @@ CONVERTED = {
     "webp": (encoded(RGB, "WEBP", lossless=True), ("webp",), RGB),
     "tiff": (encoded(RGB, "TIFF"), ("tiff",), RGB),
     "ppm": (encoded(RGB, "PPM"), ("ppm",), RGB),
+    "pages": (encoded(RGB, "TIFF", save_all=True, append_images=[RGB.rotate(180)]), ("tiff", "animated"), RGB),
+    "animated webp": (
+        encoded(RGB, "WEBP", lossless=True, save_all=True, append_images=[RGB.rotate(180)]),
+        ("webp", "animated"),
+        RGB,
+    ),
+    "animated png": (encoded(RGB, "PNG", save_all=True, append_images=[RGB.rotate(180)]), ("animated",), RGB),
+    "webp with alpha": (encoded(FADED, "WEBP", lossless=True, exact=True), ("webp", "alpha"), ON_WHITE),
+    "1-bit bmp": (encoded(BILEVEL, "BMP"), ("bmp", "greyscale"), BILEVEL.convert("L")),
+    "palette bmp": (encoded(PALETTE, "BMP"), ("bmp", "palette"), PALETTE.convert("RGB")),
+    "fax": (encoded(BILEVEL, "TIFF", compression="group4"), ("tiff", "greyscale"), BILEVEL.convert("L")),
+    "cmyk tiff": (
+        encoded(RGB.convert("CMYK"), "TIFF", compression="tiff_lzw"),
+        ("tiff", "cmyk"),
+        RGB.convert("CMYK").convert("RGB"),
+    ),
+    "16-bit tiff": (
+        encoded(DEEP, "TIFF", compression="tiff_lzw"),
+        ("tiff", "16-bit", "greyscale"),
+        DEEP.convert("F").point(lambda value: value / 257).convert("L"),
+    ),
+    "tiff from 0 to 1": (
+        encoded(GREY.convert("F").point(lambda value: value / 255), "TIFF"),
+        ("tiff", "16-bit", "greyscale"),
+        GREY,
+    ),
+    "rotated webp": (encoded(RGB, "WEBP", lossless=True, exif=EXIF), ("webp", "rotated"), RGB.rotate(-90, expand=True)),
+    "rotated tiff": (encoded(RGB, "TIFF", exif=EXIF), ("tiff",), RGB.rotate(-90, expand=True)),  # Pillow turns it
+    "interlaced gif": (encoded(PALETTE, "GIF", interlace=1), ("gif", "palette"), PALETTE.convert("RGB")),
+    "plain gif": (encoded(PALETTE, "GIF", interlace=0), ("gif", "palette"), PALETTE.convert("RGB")),
+    "transparent gif": (encoded(PALETTE, "GIF", transparency=0), ("gif", "alpha"), None),
 }
 KEPT = {
     "jpeg": encoded(RGB),
@@ -105,6 +137,13 @@ def test_what_is_told_of_an_image():
     assert len(hashes) == 1 and len(hashes.pop()) == 16
 
 
+def many_scans(scans):
+    """A progressive JPEG that repeats its last scan: each is a pass over the whole picture."""
+    content = encoded(RGB, progressive=True)
+    last = content.rindex(b"\xff\xda")
+    return content[:-2] + content[last:-2] * scans
+
+
 BAD = {
     "empty": (b"", "is empty"),
     "text": (b"no image\n" * 50, "known format"),
@@ -112,6 +151,7 @@ BAD = {
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "known format"),
     "truncated jpeg": (encoded(noise(2))[:-200], "damaged"),
     "jpeg without end": (encoded(noise(2))[:-2] + b"\xff\xd0", "cut off"),
+    "a bomb of scans": (many_scans(200), "scans"),
     "truncated png": (encoded(noise(2), "PNG")[:-100], "damaged"),
     "png without end": (encoded(noise(2), "PNG")[:-1], "cut off"),
     "png with a wrong checksum": (encoded(RGB, "PNG")[:-14] + b"?" + encoded(RGB, "PNG")[-13:], "damaged"),
@@ -133,7 +173,8 @@ def test_conversions_are_counted_and_stored(tmp_path):
     strange = {f"train/cats/{number}.jpg": content for number, (content, _, _) in enumerate(CONVERTED.values(), 100)}
     ingest(str(write_folder(tmp_path / "source", split_files() | strange)), tmp_path / "dataset")
     converted = record(tmp_path / "dataset")["converted"]
-    assert converted["16-bit"] == 3 and converted["alpha"] == 1 and converted["rotated"] == 1 and converted["tiff"] == 2
+    expected = Counter(name for _, conversions, _ in CONVERTED.values() for name in conversions)
+    assert converted == expected
     kept = stored(tmp_path / "dataset")
     for path, content in split_files().items():
         assert kept[path]["image/encoded"] == content

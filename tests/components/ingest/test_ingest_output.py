@@ -12,6 +12,7 @@ from support import skip
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
+from graft.components.ingest import checking
 from graft.components.ingest import ingest as step
 from graft.components.ingest.ingest import ingest
 
@@ -41,7 +42,7 @@ def test_a_full_disk(small_disk, source):
 
 def test_interrupted_by_ctrl_c(tmp_path, source, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(step, "_write_index", lambda *_: signal.raise_signal(signal.SIGINT))
+        patched.setattr(step, "write_index", lambda *_: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             ingest(str(source), tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()
@@ -53,7 +54,7 @@ def test_interrupted_in_a_thread_that_checks_images(tmp_path, source, monkeypatc
     def interrupted(content):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(step, "check_image", interrupted)
+    monkeypatch.setattr(checking, "check_image", interrupted)
     (tmp_path / "dataset").mkdir()
     with pytest.raises(KeyboardInterrupt):
         ingest(str(source), tmp_path / "dataset")
@@ -68,10 +69,10 @@ def test_killed(tmp_path, source):
 import sys
 from pathlib import Path
 from graft.components.ingest import ingest as step
-def wait(rows, path):
+def wait(rows, shard_names, path):
     path.write_bytes(b"half an index")
     open(sys.argv[3]).read()
-step._write_index = wait
+step.write_index = wait
 step.ingest(sys.argv[1], Path(sys.argv[2]))
 """
     with subprocess.Popen([sys.executable, "-c", program, source, output, tmp_path / "gate"]) as process:

@@ -1,0 +1,83 @@
+"""Collecting a source's images: the new ones checked and written to shards, those of an earlier dataset taken over."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from graft.components.ingest.checking import Checked, Unusable, check_all
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.images import CheckedImage
+from graft.components.ingest.index import Index, Row
+from graft.components.ingest.layout import Layout, printable
+from graft.components.ingest.previous import Previous
+from graft.components.ingest.shards import Shards
+from graft.components.ingest.source import Source
+from graft.components.ingest.splits import split_by_content
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclasses.dataclass
+class Collected:
+    """What the images of a source came to.
+
+    Attributes:
+        index: A row an image, with the number of its shard.
+        by_content: A byte an image, 1 where the source doesn't say which split it is in.
+        unusable: Files that are no usable images: path and reason.
+        thumbnails: What could be decoded of them, JPEG by path.
+        checked: How many images were read and decoded.
+        reused: How many were not, being in the earlier dataset.
+        bytes_read: How many bytes of images were read.
+    """
+
+    index: "pa.Table"
+    by_content: bytearray
+    unusable: list[dict[str, Any]]
+    thumbnails: dict[str, bytes]
+    checked: int
+    reused: int
+    bytes_read: int
+
+
+def collect(
+    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig
+) -> Collected:
+    """Checks all images on all cores and writes the good ones in the order of their paths.
+
+    Args:
+        files: The source.
+        layout: Splits and classes of its files.
+        shards: Takes the images.
+        previous: An earlier dataset, whose images are in shards already; None for none.
+        config: The step's settings.
+    """
+    index, collected = Index(layout.columns), Collected(None, bytearray(), [], {}, 0, 0, 0)
+    labels = {name: number for number, name in enumerate(layout.classes)}
+
+    def written(done: Checked, image: CheckedImage) -> Row:
+        item, path = done.item, printable(done.item.path)
+        split = item.split or split_by_content(image.sha256, config)
+        place = shards.write(split, labels[item.label], item.label, path, image)
+        looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
+        return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
+
+    for done in check_all(files, layout.items, previous):
+        item, found, path = done.item, done.found, printable(done.item.path)
+        collected.bytes_read += done.bytes
+        if isinstance(found, Unusable):
+            collected.unusable.append({"path": path, "reason": found.reason})
+            if found.thumbnail:
+                collected.thumbnails[path] = found.thumbnail
+            continue
+        if isinstance(found, Row):
+            split = item.split or split_by_content(found.sha256, config)
+            row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
+            collected.reused += 1
+        else:
+            row = written(done, found)
+            collected.checked += 1
+        index.add(row, item.columns)
+        collected.by_content.append(item.split is None)
+    collected.index = index.table()
+    return collected

@@ -1,0 +1,105 @@
+"""The data report in a real browser: whatever the names in it, it fits a phone, everyone can read it, and it fetches nothing.
+
+The evaluation's page shares its style.
+"""
+
+import html
+
+import pytest
+from data_reports import HOSTILE, eventful, make_index, make_record, write_page
+
+from graft.components.evaluate.report import render_report
+
+pytestmark = pytest.mark.browser
+
+NAMES = ["plain", "eventful", "evaluation"]
+OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
+PHONE, DESKTOP = 320, 1280
+
+EVALUATION = {
+    "classes": ["cats", f"dogs {HOSTILE}"],
+    "images": 1000,
+    "split": "test",
+    "selected_on_split": False,
+    "metrics": {
+        "accuracy": 0.94,
+        "accuracy_interval": [0.923, 0.953],
+        "auc": 0.98,
+        "loss": 0.15,
+        "confusion": [[470, 30], [30, 470]],
+    },
+    "model_digest": "a" * 64,
+    "dataset_digest": "b" * 64,
+    "config": {"recipe": "fast", "learning_rate": 0.001},
+}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    plain, (index, record, broken) = make_index(), eventful()
+    write_page(folder / "plain.html", plain, make_record(plain))
+    write_page(folder / "eventful.html", index, record, broken)
+    (folder / "evaluation.html").write_text(render_report(EVALUATION), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_everyone_can_read_it(view, pages, name, scheme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = view(pages / f"{name}.html", width, color_scheme=scheme)
+    page.evaluate(OPEN_ALL)
+    found = Axe().run(page).response["violations"]
+    assert [(problem["id"], problem["nodes"][0]["html"][:200]) for problem in found] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("opened", [False, True])
+def test_it_fits_a_phone(view, pages, name, opened):
+    page = view(pages / f"{name}.html", PHONE)
+    if opened:
+        page.evaluate(OPEN_ALL)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
+
+
+def test_it_asks_for_nothing_and_complains_of_nothing(view, pages):
+    page = view(pages / "eventful.html")
+    assert [url for url in page.requests if not url.startswith("data:")] == [page.url]
+    assert page.complaints == []
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+
+
+def test_it_works_by_keyboard_without_scripts(view, pages):
+    page = view(pages / "eventful.html", java_script_enabled=False)
+    shares = page.locator("details", has_text="Shares of the splits")
+    assert not shares.locator("table").is_visible()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if shares.locator("summary:focus").count():
+            break
+    page.keyboard.press("Enter")
+    assert shares.locator("table").is_visible()
+
+
+def test_it_works_in_a_sandboxed_frame(view, pages):
+    page = view(pages / "plain.html")
+    source = (pages / "eventful.html").read_text(encoding="utf-8")
+    page.requests.clear()
+    page.set_content(f'<iframe sandbox width="1000" height="800" srcdoc="{html.escape(source)}"></iframe>')
+    report = page.frame_locator("iframe")
+    assert report.locator("h1").inner_text() == "90 images of 2 classes"
+    assert report.locator("img").first.bounding_box()["width"] > 50
+    report.locator("summary", has_text="Shares of the splits").click()
+    assert report.locator("table", has_text="asked").is_visible()
+    assert all(url.startswith(("data:", "about:")) for url in page.requests)
+
+
+def test_folded_lists_are_printed(view, pages):
+    page = view(pages / "eventful.html")
+    table = page.locator("table", has_text="asked")
+    assert not table.is_visible()
+    page.emulate_media(media="print")
+    assert table.is_visible() and table.bounding_box()["height"] > 20

@@ -1,0 +1,188 @@
+"""With a store, only new and changed images are read, decoded and written; all readers find the others."""
+
+import shutil
+
+import numpy as np
+import pytest
+from pictures import encoded, image_files, noise, record, rows, shard_records, write_folder
+
+from graft.components.common.dataset import Dataset
+from graft.components.common.runs import Run
+from graft.components.ingest import checking
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.ingest import ingest
+from graft.components.ingest.previous import latest_dataset
+
+HALVES = IngestConfig(validation_fraction=0.4)
+
+
+@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.slow)])
+def store(request, tmp_path):
+    return str(tmp_path / "store") if request.param == "local" else request.getfixturevalue("bucket") + "/store"
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The contents that were decoded, as they come."""
+    seen = []
+    check_image = checking.check_image
+    monkeypatch.setattr(checking, "check_image", lambda content: seen.append(content) or check_image(content))
+    return seen
+
+
+def run(store, number):
+    return Run(store, "pets", f"run-{number}")
+
+
+def contents(dataset):
+    """The encoded image behind every row of the index, by path: read the way that training reads."""
+    loaded = Dataset.load(dataset)
+    found = {}
+    for split in loaded.record["counts"]:
+        located = loaded.locate(split)
+        records = [item for path in map(type(dataset), located.paths) for item in shard_records(path)]
+        assert len(records) == located.records
+        paths = loaded.index(split, ["path"])["path"]
+        found |= {path: records[number]["image/encoded"] for path, number in zip(paths, located.numbers, strict=True)}
+    return found
+
+
+def test_only_what_is_new_or_changed(tmp_path, store, decoded):
+    files = image_files("cats", "dogs", images=20)
+    source = write_folder(tmp_path / "source", files)
+    first = ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
+    assert (first.checked, first.reused, len(decoded)) == (40, 0, 40)
+    assert first.bytes_read == sum(map(len, files.values()))
+    assert contents(tmp_path / "first") == files
+    assert {path.name for path in (tmp_path / "first").iterdir()} == {"dataset.json", "index.parquet", "report.html"}
+    decoded.clear()
+
+    changes = {"cats/0.jpg": encoded(noise(900)), "dogs/new.jpg": encoded(noise(901))}
+    write_folder(source, changes)
+    (source / "dogs/1.jpg").unlink()
+    (source / "dogs/2.jpg").rename(source / "dogs/moved.jpg")
+    now = {**files, **changes, "dogs/moved.jpg": files["dogs/2.jpg"]}
+    del now["dogs/1.jpg"], now["dogs/2.jpg"]
+    second = ingest(str(source), tmp_path / "second", HALVES, run=run(store, 2), previous=latest_dataset(run(store, 2)))
+    assert (second.checked, second.reused) == (2, 38) and sorted(decoded) == sorted(changes.values())
+    assert second.bytes_read == sum(map(len, [*changes.values(), files["dogs/2.jpg"]]))
+    assert contents(tmp_path / "second") == now
+    old, new = ({shard["uri"] for shard in record(tmp_path / name)["shards"]} for name in ("first", "second"))
+    assert old <= new and sum(s["images"] for s in record(tmp_path / "second")["shards"] if s["uri"] not in old) == 2
+
+    anew = ingest(str(source), tmp_path / "anew", HALVES)
+    assert anew.digest == second.digest
+    looks = ["path", "sha256", "split", "label", "width", "height", "brightness", "phash", "conversions"]
+    assert sorted([row[name] for name in looks] for row in rows(tmp_path / "second")) == sorted(
+        [row[name] for name in looks] for row in rows(tmp_path / "anew")
+    )
+
+
+def test_a_changed_label_is_no_new_image(tmp_path, decoded):
+    store = str(tmp_path / "store")
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
+    decoded.clear()
+    (source / "cats/3.jpg").rename(source / "dogs/was-a-cat.jpg")
+    second = ingest(str(source), tmp_path / "second", HALVES, run=run(store, 2), previous=latest_dataset(run(store, 2)))
+    assert (second.checked, second.reused, decoded) == (0, 40, [])
+    loaded = Dataset.load(tmp_path / "second")
+    for split in loaded.record["counts"]:
+        labels = [loaded.classes.index(label) for label in loaded.index(split, ["label"])["label"]]
+        assert list(loaded.locate(split).labels) == labels
+    assert sum(loaded.record["counts"][split]["dogs"] for split in loaded.record["counts"]) == 21
+
+
+def test_a_file_that_changed_but_for_its_size_and_time_is_read(tmp_path, decoded):
+    import os
+
+    store = str(tmp_path / "store")
+    images = {
+        f"{label}/{n}.bmp": encoded(noise(10 * place + n), "BMP")
+        for place, label in enumerate(("a", "b"))
+        for n in range(9)
+    }
+    source = write_folder(tmp_path / "source", images)
+    ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
+    decoded.clear()
+    status = (source / "a/0.bmp").stat()
+    (source / "a/0.bmp").write_bytes(encoded(noise(999), "BMP"))
+    os.utime(source / "a/0.bmp", ns=(status.st_atime_ns, status.st_mtime_ns))
+    second = ingest(str(source), tmp_path / "second", HALVES, run=run(store, 2), previous=latest_dataset(run(store, 2)))
+    assert (second.checked, second.reused) == (1, 17)
+
+
+def test_a_shard_that_the_store_has_lost_is_made_again(tmp_path):
+    store = tmp_path / "store"
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    first = ingest(str(source), tmp_path / "first", HALVES, run=run(str(store), 1))
+    shutil.rmtree(store / "shards")
+    again = ingest(str(source), tmp_path / "again", HALVES, run=run(str(store), 2), previous=str(tmp_path / "first"))
+    assert (again.checked, again.reused, again.digest) == (40, 0, first.digest)
+    assert len(contents(tmp_path / "again")) == 40
+
+
+def test_another_store_takes_nothing_from_this_one(tmp_path):
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    ingest(str(source), tmp_path / "first", HALVES, run=run(str(tmp_path / "store"), 1))
+    for number, other in enumerate(("", str(tmp_path / "other"))):
+        again = ingest(
+            str(source), tmp_path / f"again-{number}", HALVES, run=run(other, 2), previous=str(tmp_path / "first")
+        )
+        assert (again.checked, again.reused) == (40, 0)
+        assert len(contents(tmp_path / f"again-{number}")) == 40
+
+
+def test_the_same_images_are_kept_once(tmp_path):
+    store = str(tmp_path / "store")
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    for number in range(2):
+        ingest(str(source), tmp_path / f"{number}", HALVES, run=run(store, number))
+    shards = list((tmp_path / "store/shards").iterdir())
+    assert sorted(shard.name for shard in shards) == sorted(
+        shard["uri"].rpartition("/")[2] for shard in record(tmp_path / "0")["shards"]
+    )
+
+
+def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store):
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    assert latest_dataset(run(store, 1)) == ""
+    for number in (3, 1, 2):
+        ingest(str(source), tmp_path / f"{number}", HALVES, run=run(store, number))
+    assert latest_dataset(run(store, 9)).endswith("models/pets/runs/run-2")
+    assert latest_dataset(Run(store, "cars", "run-1")) == ""
+    assert latest_dataset(Run()) == ""
+
+
+@pytest.mark.slow
+def test_readers_see_the_images_in_the_order_of_the_index(tmp_path, store):
+    from graft.components.common.images import read_images
+
+    store_run = run(store, 1)
+    files = {
+        f"{label}/{n}.png": encoded(noise(50 * place + n), "PNG")
+        for place, label in enumerate(("a", "b"))
+        for n in range(30)
+    }
+    source = write_folder(tmp_path / "source", files)
+    ingest(str(source), tmp_path / "first", HALVES, run=store_run)
+    for number in range(0, 30, 3):
+        (source / f"a/{number}.png").unlink()
+    write_folder(source, {f"b/new-{n}.png": encoded(noise(500 + n), "PNG") for n in range(9)})
+    ingest(str(source), tmp_path / "second", HALVES, run=run(store, 2), previous=latest_dataset(run(store, 2)))
+    loaded = Dataset.load(tmp_path / "second")
+    for split in ("train", "validation"):
+        index = loaded.index(split, ["path", "label"])
+        for wanted in (None, np.arange(len(index["path"])) % 3 == 1):
+            chosen = [p for n, p in enumerate(index["path"]) if wanted is None or wanted[n]]
+            images = list(read_images(loaded, split, wanted))
+            assert len(images) == len(chosen)
+            for path, (pixels, label) in zip(chosen, images, strict=True):
+                expected = np.asarray(noise_of(source / path))
+                assert np.array_equal(pixels.numpy(), expected) and loaded.classes[int(label)] == path[0]
+
+
+def noise_of(path):
+    from PIL import Image
+
+    return Image.open(path)

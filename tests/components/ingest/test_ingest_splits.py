@@ -1,0 +1,170 @@
+"""Splits by content stay as they are whatever is added, and an earlier dataset's bind."""
+
+import pytest
+from pictures import encoded, image_files, noise, record, refusal, rows, split_files, write_folder
+from PIL import Image
+from test_ingest_twins import copies, photograph
+
+from graft.components.common.errors import GraftError
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.images import check_image
+from graft.components.ingest.ingest import ingest
+
+HALVES = IngestConfig(validation_fraction=0.4, test_fraction=0.2, max_bad_fraction=0.5)
+
+
+def splits(dataset):
+    return {row["path"]: row["split"] for row in rows(dataset)}
+
+
+def photographs_of(count, start=0):
+    return {
+        f"{label}/{start + number}.jpg": encoded(photograph(1000 * place + start + number))
+        for place, label in enumerate(("cats", "dogs"))
+        for number in range(count)
+    }
+
+
+def test_more_images_move_none(tmp_path):
+    few = image_files("cats", "dogs", images=40)
+    more = few | {f"cats/more-{number}.jpg": encoded(noise(1000 + number)) for number in range(40)}
+    ingest(str(write_folder(tmp_path / "few", few)), tmp_path / "a", HALVES)
+    ingest(str(write_folder(tmp_path / "more", more)), tmp_path / "b", HALVES)
+    before, after = splits(tmp_path / "a"), splits(tmp_path / "b")
+    assert set(before.values()) == {"train", "validation", "test"}
+    assert before.items() <= after.items() and len(after) == 120
+
+
+def test_a_test_split_takes_nothing_from_validation(tmp_path):
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=40))
+    ingest(str(source), tmp_path / "a", IngestConfig(validation_fraction=0.4))
+    ingest(str(source), tmp_path / "b", HALVES)
+    before, after = splits(tmp_path / "a"), splits(tmp_path / "b")
+    assert {path for path, split in before.items() if split == "validation"} == {
+        path for path, split in after.items() if split == "validation"
+    }
+
+
+def test_folders_are_overruled_if_asked(tmp_path):
+    source = write_folder(tmp_path / "source", split_files(images=20))
+    ingest(str(source), tmp_path / "folders")
+    ingest(str(source), tmp_path / "content", IngestConfig(split_by="hash", validation_fraction=0.4))
+    assert all(path.startswith(split) for path, split in splits(tmp_path / "folders").items())
+    assert not all(path.startswith(split) for path, split in splits(tmp_path / "content").items())
+
+
+def test_asked_and_obtained_fractions_and_classes_too_small_for_them(tmp_path):
+    files = image_files("cats", images=120) | {f"dogs/{n}.jpg": encoded(noise(500 + n)) for n in range(20)}
+    ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", IngestConfig(validation_fraction=0.2))
+    found = record(tmp_path / "dataset")
+    for label, count in (("cats", 120), ("dogs", 20)):
+        for split, asked in (("train", 0.8), ("validation", 0.2)):
+            shares = found["fractions"][label][split]
+            obtained = found["counts"][split][label] / count
+            assert shares == {"asked": asked, "obtained": pytest.approx(obtained, abs=1e-6)}
+    (warning,) = found["warnings"]
+    assert "Class 'dogs' has 20 images, too few to give validation its share of 0.2" in warning
+
+
+def test_fractions_that_leave_nothing_to_train_on():
+    with pytest.raises(GraftError, match="leave nothing to train on"):
+        IngestConfig(validation_fraction=0.5, test_fraction=0.5)
+
+
+def test_a_class_without_a_test_image(tmp_path):
+    files = image_files("cats", images=60) | {"dogs/0.jpg": encoded(noise(901)), "dogs/1.jpg": encoded(noise(902))}
+    sentence = refusal(write_folder(tmp_path / "source", files), tmp_path / "dataset", HALVES)
+    assert "Class 'dogs' has no usable image in" in sentence
+
+
+@pytest.fixture
+def before(tmp_path):
+    """A dataset split by content, its source, and its splits."""
+    source = write_folder(tmp_path / "source", photographs_of(20))
+    ingest(str(source), tmp_path / "before", HALVES)
+    return source, splits(tmp_path / "before")
+
+
+def ingest_again(source, output, **changes):
+    return ingest(str(source), output, HALVES, previous=str(output.parent / "before"), **changes)
+
+
+def test_old_assignments_bind_even_under_other_fractions(tmp_path, before):
+    source, old = before
+    write_folder(source, photographs_of(5, start=100))
+    other = IngestConfig(validation_fraction=0.1)
+    ingest(str(source), tmp_path / "after", other, previous=str(tmp_path / "before"))
+    assert old.items() <= splits(tmp_path / "after").items()
+    ingest(str(source), tmp_path / "without", other)
+    assert not old.items() <= splits(tmp_path / "without").items()
+
+
+def test_new_twins_follow_their_old_twins(tmp_path, before):
+    source, old = before
+    new = {}
+    for number in range(20):
+        for name, content in copies(photograph(number)).items():
+            new[f"cats/{number} {name}.jpg"] = content
+    write_folder(source, new)
+    ingest_again(source, tmp_path / "after")
+    after = splits(tmp_path / "after")
+    assert old.items() <= after.items()
+    twin_of = {path: f"cats/{path.split('/')[1].split()[0]}.jpg" for path in new}
+    assert all(after[path] == old[twin_of[path]] for path in new if "cropped" not in path)
+    # A few crops of so smooth pictures have another hash.
+    assert sum(after[path] == old[twin_of[path]] for path in new) >= 0.95 * len(new)
+    assert record(tmp_path / "after")["excluded"] == []
+
+
+def test_a_new_twin_of_images_in_two_splits_is_left_out_and_stays_so(tmp_path):
+    # Close enough to each of two that are too far apart to be twins themselves.
+    images = {
+        share / 40: encoded(Image.blend(photograph(300), photograph(400), share / 40), "PNG") for share in range(41)
+    }
+    hashes = {share: int(check_image(content).phash, 16) for share, content in images.items()}
+    one, middle, other = next(
+        (a, b, c)
+        for a in images
+        for b in images
+        for c in images
+        if a < b < c
+        and (hashes[a] ^ hashes[b]).bit_count() <= 10
+        and (hashes[b] ^ hashes[c]).bit_count() <= 10
+        and (hashes[a] ^ hashes[c]).bit_count() > 10
+    )
+    apart = {"train/cats/one.png": images[one], "test/cats/other.png": images[other]}
+    old = split_files() | apart | {"test/dogs/9.png": encoded(noise(77), "PNG")}
+    ingest(str(write_folder(tmp_path / "source", old)), tmp_path / "before")
+    flat = {f"{path.split('/')[1]}/{path.replace('/', '-')}": content for path, content in old.items()}
+    by_content = write_folder(tmp_path / "flat", flat | {"cats/middle.png": images[middle]})
+    after = ingest(str(by_content), tmp_path / "after", HALVES, previous=str(tmp_path / "before"))
+    (entry,) = record(tmp_path / "after")["excluded"]
+    assert entry["path"] == "cats/middle.png" and after.excluded == 1
+    assert (
+        "'cats/train-cats-one.png' in train and of 'cats/test-cats-other.png' in test, which an earlier dataset keeps apart"
+        in entry["reason"]
+    )
+    again = ingest(str(by_content), tmp_path / "again", HALVES, previous=str(tmp_path / "after"))
+    assert (again.digest, again.excluded) == (after.digest, 1)
+
+
+def test_what_was_dropped_as_a_leak_does_not_come_back_as_new(tmp_path):
+    files = photographs_of(20)
+    leaks = {f"cats/{number} copy.jpg": encoded(photograph(number), quality=40) for number in range(20)}
+    source = write_folder(tmp_path / "source", files | leaks)
+    first = ingest(str(source), tmp_path / "before", HALVES)
+    assert first.excluded > 0
+    again = ingest_again(source, tmp_path / "again")
+    assert (again.digest, again.excluded) == (first.digest, first.excluded)
+
+
+@pytest.mark.parametrize("broken", ["dataset.json", "index.parquet"])
+def test_an_earlier_dataset_that_is_damaged(tmp_path, before, broken):
+    source, _ = before
+    (tmp_path / "before" / broken).write_bytes(b"{")
+    with pytest.raises(GraftError, match="damaged"):
+        ingest_again(source, tmp_path / "after")
+    (tmp_path / "before" / broken).unlink()
+    with pytest.raises(GraftError, match=broken):
+        ingest_again(source, tmp_path / "after")
+    assert not (tmp_path / "after").exists()

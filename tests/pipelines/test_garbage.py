@@ -1,0 +1,133 @@
+"""`graft gc` removes what nothing refers to, and only that."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "components" / "ingest"))
+
+from pictures import encoded, image_files, noise, record, write_folder
+
+from graft.components.common import storage
+from graft.components.common.dataset import Dataset
+from graft.components.common.errors import GraftError
+from graft.components.common.runs import Run
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.ingest import ingest
+from graft.components.ingest.previous import latest_dataset
+from graft.components.train.checkpoints import Checkpoint, Checkpoints
+from graft.components.train.feature_cache import FeatureCache
+from graft.pipelines.cli import app
+from graft.pipelines.garbage import Store
+
+CONFIG = IngestConfig(validation_fraction=0.4)
+KIND = {"cut": "mixed7"}
+
+
+@pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.slow)])
+def store(request, tmp_path):
+    return str(tmp_path / "store") if request.param == "local" else request.getfixturevalue("bucket") + "/store"
+
+
+@pytest.fixture
+def history(tmp_path, store):
+    """Three runs of a name, each with other images, whose features were kept; a checkpoint; a killed writer's leftover."""
+    digests = []
+    for number in range(3):
+        source = write_folder(
+            tmp_path / f"source-{number}",
+            {
+                path: encoded(noise(100 * number + seed))
+                for seed, path in enumerate(image_files("cats", "dogs", images=15))
+            },
+        )
+        run = Run(store, "pets", f"run-{number}")
+        ingest(str(source), tmp_path / f"dataset-{number}", CONFIG, run=run, previous=latest_dataset(run))
+        images = [sha256 for split in ("train", "validation") for sha256 in index(tmp_path, number, split)]
+        cache = FeatureCache(store, KIND)
+        cache.keep(images, np.full((len(images), 4), number, np.float16))
+        cache.flush()
+        digests.append(images)
+    Checkpoints(store, {"run": 1}).save("head", 5, Checkpoint({}, [np.zeros(3)]))
+    storage.write_file(f"{store}/models/pets/runs/run-2/train.json", b"{}")
+    storage.write_file(f"{store}/features/x/.killed.0123.part", b"half")
+    return digests
+
+
+def index(tmp_path, number, split):
+    return Dataset.load(tmp_path / f"dataset-{number}").index(split, ["sha256"])["sha256"]
+
+
+def removed(store, *options):
+    app(["gc", "--store", store, "--min-age-days", "0", *options], result_action="return_value")
+
+
+def names(store):
+    return set(Store(store).files)
+
+
+def shards(tmp_path, number):
+    return {f"shards/{shard['uri'].rpartition('/')[2]}" for shard in record(tmp_path / f"dataset-{number}")["shards"]}
+
+
+def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history, capsys):
+    before = names(store)
+    removed(store, "--keep-runs", "1", "--dry-run")
+    told = capsys.readouterr().out
+    assert names(store) == before and "would be removed" in told
+    removed(store, "--keep-runs", "1")
+    after = names(store)
+    gone = before - after
+    assert f"{len(gone)} files of" in capsys.readouterr().out and all(path in told for path in gone)
+    assert shards(tmp_path, 2) <= after
+    assert (shards(tmp_path, 0) | shards(tmp_path, 1)) - shards(tmp_path, 2) <= gone
+    assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in ("dataset.json", "index.parquet")} <= gone
+    assert "models/pets/runs/run-2/train.json" in after
+    assert not [path for path in after if path.startswith("checkpoints/") or path.endswith(".part")]
+    cache = FeatureCache(store, KIND)
+    assert [cache.find(images, 4)[1].all() for images in history] == [False, False, True]
+    assert len(list(Dataset.load(tmp_path / "dataset-2").locate("train").numbers)) > 0
+
+
+def test_young_files_stay(store, history):
+    before = names(store)
+    app(["gc", "--store", store, "--keep-runs", "1"], result_action="return_value")
+    assert names(store) == before
+
+
+def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, history):
+    for name in ("dataset.json", "index.parquet"):
+        storage.write_file(
+            f"{store}/models/pets/versions/v1/lineage/{name}", (tmp_path / "dataset-0" / name).read_bytes()
+        )
+    removed(store, "--keep-runs", "1", "--dataset", str(tmp_path / "dataset-1"))
+    assert shards(tmp_path, 0) | shards(tmp_path, 1) | shards(tmp_path, 2) <= names(store)
+    cache = FeatureCache(store, KIND)
+    assert all(cache.find(images, 4)[1].all() for images in history)
+
+
+def test_a_damaged_dataset_in_use_stops_it(store, history):
+    storage.write_file(f"{store}/models/pets/runs/run-2/dataset.json", b"{")
+    before = names(store)
+    with pytest.raises(GraftError, match="nothing was removed"):
+        removed(store)
+    assert names(store) == before
+
+
+def test_other_files_are_never_touched(tmp_path):
+    store = tmp_path / "store"
+    write_folder(
+        store, {"notes.txt": b"x", "shards/readme.txt": b"x", "models/pets/latest.json": b"{}", "photo.part": b"x"}
+    )
+    for path in store.rglob("*"):
+        os.utime(path, (time.time() - 1e8, time.time() - 1e8))
+    assert Store(str(store)).garbage(1, 0, ()) == []
+
+
+def test_a_store_that_is_not_there(tmp_path):
+    with pytest.raises(GraftError, match="doesn't exist"):
+        Store(str(tmp_path / "nowhere"))

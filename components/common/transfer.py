@@ -71,7 +71,8 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
         if cached and target.is_file() and found.size in (None, target.stat().st_size) and _has_sha256(target, sha256):
             log.info("%s is in the cache, at %s", storage.redact(uri), target)
             return target
-        part = target.with_name(f"{target.name}.part")
+        # In the cache a part is gone on with by the next run; elsewhere others may be downloading into the same folder.
+        part = target.with_name(f"{target.name}.part" if cached else f"{target.name}.{uuid4().hex[:8]}.part")
         try:
             receive(storage.redact(uri), remote, found, part)
             check_whole(remote, found, part)

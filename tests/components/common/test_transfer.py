@@ -235,6 +235,22 @@ def test_another_sha256_is_refused_and_not_kept(folder, cache):
         assert len(server.asked) == 4
 
 
+def test_several_at_once_into_one_folder_do_not_meet(folder, cache):
+    fetched = []
+    with file_server(CONTENT, speed=5_000_000) as server:
+
+        def download():
+            fetched.append(fetch(server.url, folder, keep=False).read_bytes())
+
+        threads = [threading.Thread(target=download) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert fetched == [CONTENT] * 4
+    assert [path.name for path in folder.iterdir()] == ["photos.zip"] and files(cache) == []
+
+
 def test_several_at_once_download_it_once(folder, cache):
     fetched = []
     with file_server(CONTENT, speed=5_000_000) as server:

@@ -95,6 +95,8 @@ class _Web:
             partial = response.status_code == requests.codes.partial_content
             if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise ChangedError("came in other parts than were asked for")
+            if not partial and _description(response).size != found.size:
+                raise ChangedError("changed its length")
             # As it was sent: what a server calls an encoding may be the file's own compression.
             yield start if partial else 0, response.raw.stream(_PIECE, decode_content=False)
 
@@ -141,6 +143,10 @@ class _Object:
         entry = request(self._fs, "info", self._path)
         if entry["type"] == "directory":
             raise GraftError(f"{storage.redact(self._path)} is a folder: name a file.")
+        if entry.get("contentEncoding") == "gzip":  # GCS would unpack it on its way, to another length
+            raise GraftError(
+                f"{storage.redact(self._path)} is stored with the content encoding gzip: upload it again without (no -z or -Z)."
+            )
         return Description(entry.get("size"), storage.content_version(entry), self._checksums(entry))
 
     def _checksums(self, entry: dict[str, Any]) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ _CLIENTS_ERRORS = {
     "aiohttp": ("ClientConnectionError", "ClientPayloadError"),
     "requests.exceptions": ("ConnectionError", "Timeout", "ChunkedEncodingError"),
     "urllib3.exceptions": ("ProtocolError", "TimeoutError"),
-    "botocore.exceptions": ("HTTPClientError", "ResponseParserError"),
+    "botocore.exceptions": ("ConnectionError", "HTTPClientError"),
 }
 # s3fs turns "slow down" and "internal error" into these.
 _TRANSIENT_NUMBERS = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO))
@@ -117,7 +117,9 @@ def _is_final(error: BaseException) -> bool:
 
 def _status(error: BaseException) -> int | None:
     """Finds the HTTP status that an error stands for, wherever its client keeps it."""
-    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    response = getattr(error, "response", None)
+    if response is None:  # not `or`: a refusing response of requests counts as false
+        response = getattr(error.__cause__, "response", None)
     if isinstance(response, dict):  # botocore's
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:

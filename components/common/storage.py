@@ -1,6 +1,8 @@
 """Reading and writing at a path or URI, local or remote, by fsspec."""
 
 import contextlib
+import io
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
+from graft.components.common.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.retries import is_transient, persist, request
 from graft.components.common.uris import brief, redact
 
@@ -54,6 +57,8 @@ def filesystem(uri: str) -> tuple[Any, str]:
     if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
         local = fsspec.filesystem("file")
         return local, local._strip_protocol(uri)
+    # It logs whatever it raises, traceback and all, also what is tried again.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
@@ -93,7 +98,8 @@ def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]
             raise GraftError(
                 f"{redact(uri)} can't be {'read' if right == 'read' else 'written'} by this account: grant it {remedy}."
             ) from error
-        raise GraftError(f"{redact(uri)} can't be reached: {brief(error)}.") from error
+        remedy = ": try again later" if is_transient(error) else ""
+        raise GraftError(f"{redact(uri)} can't be reached: {brief(error)}{remedy}.") from error
 
 
 def _is_denied(error: Exception) -> bool:
@@ -214,9 +220,13 @@ def write_file(uri: str, content: bytes) -> None:
     """
     fs, path = filesystem(uri)
     with access(uri, "write"):
-        persist(lambda: fs.makedirs(path.rpartition("/")[0], exist_ok=True))
+        persist(lambda: request(fs, "makedirs", path.rpartition("/")[0], exist_ok=True))
         if not isinstance(fs, LocalFileSystem):
-            persist(lambda: fs.pipe_file(path, content))  # an object is there once it is whole
+            if is_gcs(uri) and len(content) > LARGE:
+                upload_to_gcs(io.BytesIO(content), len(content), path)
+                fs.invalidate_cache(path)
+            else:
+                persist(lambda: fs.pipe_file(path, content))  # an object is there once it is whole
             return
         target = Path(path)
         temporary = target.with_name(f".{target.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
@@ -239,4 +249,4 @@ def remove_file(uri: str, path: str) -> None:
     """
     fs, _ = filesystem(uri)
     with access(uri, "write"), contextlib.suppress(FileNotFoundError):
-        persist(lambda: fs.rm_file(path))
+        persist(lambda: request(fs, "rm_file", path))

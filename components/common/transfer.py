@@ -13,15 +13,15 @@ from graft.components.common import storage
 from graft.components.common.download import check_whole, receive
 from graft.components.common.download_cache import cache_entry
 from graft.components.common.errors import GraftError
+from graft.components.common.gcs import is_gcs, upload_to_gcs
 from graft.components.common.records import sha256_file
 from graft.components.common.remote import ChangedError, Description, Remote, open_remote
-from graft.components.common.retries import PATIENCE, persist
+from graft.components.common.retries import persist, request
 
 log = logging.getLogger("graft")
 
 _FRESH_STARTS = 3
 _NAME_LENGTH = 60
-_UPLOAD_CHUNK = 32 * 2**20
 
 
 def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Path:
@@ -32,7 +32,7 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Pat
 
     Args:
         uri: The file's path or URI.
-        folder: Where a download goes that can't be kept, since there is no cache or its server tells no version.
+        folder: Where a download goes that isn't kept, or can't be: there is no cache, or its server tells no version.
         sha256: The SHA-256 that the file must have, as hex digits; empty for any.
         keep: Whether the cache keeps a download.
 
@@ -67,21 +67,18 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
     with cache_entry(uri, found.version, folder) if found.version and keep else nullcontext(folder) as entry:
         # The name tells people and libraries what it is; it comes from the URL's path, where no secrets are.
         target = entry / (Path(storage.redact(uri)).name[-_NAME_LENGTH:] or "download")
-        if (
-            found.version
-            and target.is_file()
-            and found.size in (None, target.stat().st_size)
-            and _has_sha256(target, sha256)
-        ):
+        cached = entry != folder
+        if cached and target.is_file() and found.size in (None, target.stat().st_size) and _has_sha256(target, sha256):
             log.info("%s is in the cache, at %s", storage.redact(uri), target)
             return target
-        part = target.with_name(f"{target.name}.part")
+        # In the cache a part is gone on with by the next run; elsewhere others may be downloading into the same folder.
+        part = target.with_name(f"{target.name}.part" if cached else f"{target.name}.{uuid4().hex[:8]}.part")
         try:
             receive(storage.redact(uri), remote, found, part)
             check_whole(remote, found, part)
             _check_sha256(part, sha256, uri)
         except Exception as error:
-            if not found.version or isinstance(error, ChangedError | GraftError):
+            if not cached or isinstance(error, ChangedError | GraftError):
                 part.unlink(missing_ok=True)  # else it is gone on with the next time
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise GraftError(
@@ -117,11 +114,12 @@ def upload(path: Path, uri: str) -> None:
     with storage.access(uri, "write"):
         if isinstance(fs, LocalFileSystem):
             _copy(path, Path(target))
-        elif uri.startswith(("gs://", "gcs://")):
-            _upload_to_gcs(path, *target.split("/", 1))
+        elif is_gcs(uri):
+            with path.open("rb") as file:
+                upload_to_gcs(file, path.stat().st_size, target)
             fs.invalidate_cache(target)
         else:
-            persist(lambda: fs.makedirs(target.rpartition("/")[0], exist_ok=True))
+            persist(lambda: request(fs, "makedirs", target.rpartition("/")[0], exist_ok=True))
             persist(lambda: fs.put_file(str(path), target))  # an object is there once it is whole
             fs.invalidate_cache(target)
 
@@ -134,13 +132,3 @@ def _copy(path: Path, target: Path) -> None:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _upload_to_gcs(path: Path, bucket: str, key: str) -> None:
-    """Uploads by Google's client, whose uploads resume after trouble and are checked against a checksum by the server."""
-    from google.cloud.storage import Client
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    with Client() as client:
-        blob = client.bucket(bucket).blob(key, chunk_size=_UPLOAD_CHUNK)
-        blob.upload_from_filename(str(path), checksum="crc32c", retry=DEFAULT_RETRY.with_timeout(PATIENCE))

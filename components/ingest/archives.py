@@ -5,6 +5,7 @@ import gzip
 import stat
 import struct
 import tarfile
+import tempfile
 import threading
 import zipfile
 import zlib
@@ -179,7 +180,7 @@ def _check_ratio(unpacked: int, packed: int) -> None:
 def _gunzip(archive: Path, scratch: Path) -> Path:
     """Decompresses a tar.gz once, so that its members can be read in any order, by any thread."""
     packed, unpacked = archive.stat().st_size, 0
-    target = scratch / "unpacked.tar"
+    target = Path(tempfile.mkdtemp(dir=scratch)) / "unpacked.tar"  # the archive itself may lie in scratch, by any name
     with gzip.open(archive) as packed_file, target.open("wb") as file:
         while block := packed_file.read(2**20):
             unpacked += len(block)

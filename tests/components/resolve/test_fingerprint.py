@@ -7,6 +7,7 @@ import uuid
 import fsspec
 import pytest
 
+from graft.components.common import retries
 from graft.components.common.errors import GraftError
 from graft.components.resolve.fingerprint import fingerprint
 
@@ -70,6 +71,7 @@ def test_an_archive(tmp_path):
 
 @pytest.mark.parametrize("uri", ["nowhere", "file:///nope", "memory://nope", "http://user:secret@127.0.0.1:1/?secret"])
 def test_missing_sources_are_refused_without_secrets(tmp_path, monkeypatch, uri):
+    monkeypatch.setattr(retries, "PATIENCE", 0.5)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GraftError) as refused:
         fingerprint(uri)

@@ -1,0 +1,142 @@
+"""Passing trouble is told from lasting trouble, whichever client tells of it."""
+
+import errno
+import logging
+import socket
+import ssl
+
+import aiohttp
+import botocore.exceptions
+import pytest
+import requests
+import urllib3.exceptions
+from fsspec.implementations.memory import MemoryFileSystem
+from google.api_core.exceptions import Forbidden, NotFound, ServiceUnavailable
+
+from graft.components.common import retries, storage
+from graft.components.common.errors import GraftError
+from graft.components.common.retries import is_transient, persist
+from graft.components.ingest.folders import RemoteFolder
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+def answered(status):
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(response=response)
+
+
+def botocore_error(status):
+    return botocore.exceptions.ClientError({"ResponseMetadata": {"HTTPStatusCode": status}, "Error": {}}, "GetObject")
+
+
+TRANSIENT = [
+    ConnectionResetError(),
+    ConnectionRefusedError(),
+    TimeoutError(),
+    answered(503),
+    answered(429),
+    requests.ConnectionError(),
+    requests.Timeout(),
+    requests.exceptions.ChunkedEncodingError(),
+    urllib3.exceptions.ProtocolError(),
+    aiohttp.ServerDisconnectedError(),
+    aiohttp.ClientPayloadError(),
+    ServiceUnavailable("busy"),
+    OSError(errno.EBUSY, "slow down"),
+    caused(OSError(errno.EIO, "unknown"), botocore_error(503)),
+    botocore.exceptions.EndpointConnectionError(endpoint_url="x"),
+    botocore.exceptions.ReadTimeoutError(endpoint_url="x"),
+    caused(FileNotFoundError(), aiohttp.ServerDisconnectedError()),
+    caused(requests.ConnectionError(), socket.gaierror(socket.EAI_AGAIN, "later")),
+]
+LASTING = [
+    FileNotFoundError(),
+    PermissionError(),
+    OSError(errno.ENOSPC, "full"),
+    OSError("Forbidden: object"),
+    ValueError(),
+    KeyboardInterrupt(),
+    *(answered(status) for status in (400, 401, 403, 404, 412, 416, 501)),
+    Forbidden("no"),
+    NotFound("no"),
+    caused(OSError(errno.EINVAL, "bad"), botocore_error(400)),
+    caused(FileNotFoundError(), answered(404)),
+    caused(requests.ConnectionError(), socket.gaierror(socket.EAI_NONAME, "unknown")),
+    caused(requests.exceptions.SSLError(), ssl.SSLCertVerificationError()),
+    GraftError("no"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"), [(error, True) for error in TRANSIENT] + [(error, False) for error in LASTING], ids=repr
+)
+def test_is_transient(error, expected):
+    assert is_transient(error) == expected
+
+
+def test_is_transient_by_gcsfs(monkeypatch):
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it reads this when it is imported
+    from gcsfs.retry import HttpError
+
+    assert [is_transient(HttpError({"code": code})) for code in (502, "500", 429, 400, 403, 412)] == [True] * 3 + [
+        False
+    ] * 3
+
+
+@pytest.fixture
+def trouble(monkeypatch):
+    """A function that makes a method of fsspec's memory fail a number of times first."""
+    monkeypatch.setattr(retries, "_FIRST_WAIT", 0.01)
+
+    def break_method(method, times, error):
+        whole, calls = getattr(MemoryFileSystem, method), []
+
+        def broken(*arguments, **options):
+            calls.append(arguments)
+            if len(calls) <= times:
+                raise error
+            return whole(*arguments, **options)
+
+        monkeypatch.setattr(MemoryFileSystem, method, broken)
+        return calls
+
+    return break_method
+
+
+@pytest.mark.parametrize("method", ["info", "ls", "pipe_file", "cat_file", "find", "rm_file"])
+def test_single_objects_are_tried_again(trouble, method, caplog):
+    calls = trouble(method, 2, ConnectionResetError("https://ann:secret@host/x?secret"))
+    storage.write_file("memory://test-retries/file.bin", b"content")
+    assert storage.info("memory://test-retries/file.bin")["size"] == 7
+    assert len(storage.list_files("memory://test-retries", ".bin")) == 1
+    assert RemoteFolder("memory://test-retries").read("file.bin") == b"content"
+    storage.remove_file("memory://test-retries", "/test-retries/file.bin")
+    assert len(calls) >= 3
+    assert "ConnectionResetError https://host/x: trying again in 0.0 s" in caplog.text and "secret" not in caplog.text
+
+
+def test_lasting_trouble_is_not_tried_again(trouble):
+    calls = trouble("pipe_file", 1, PermissionError("no"))
+    with pytest.raises(GraftError, match="can't be written by this account"):
+        storage.write_file("memory://test-retries/file.bin", b"content")
+    assert len(calls) == 1
+
+
+def test_patience_has_an_end(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(retries, "PATIENCE", 0.3)
+    monkeypatch.setattr(retries, "_FIRST_WAIT", 0.02)
+    calls = []
+
+    def fail():
+        calls.append(1)
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(ConnectionResetError):
+        persist(fail)
+    assert 3 <= len(calls) <= 10

@@ -1,0 +1,345 @@
+"""The same images are the same dataset from any server, and whatever happens to it in mid-transfer."""
+
+import ipaddress
+import logging
+import os
+import random
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import fsspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from file_server import file_server
+from pictures import encoded, noise, pack, split_files, write_folder
+from support import ROOT, skip
+
+from graft.components.common import retries, storage
+from graft.components.common.errors import GraftError
+from graft.components.common.records import sha256_file
+from graft.components.common.transfer import fetch, upload
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.ingest import ingest
+from graft.components.ingest.source import open_source
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "graft" / "downloads"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """An archive of some megabytes, and the digest of its dataset."""
+    folder = tmp_path_factory.mktemp("pictures")
+    files = split_files() | {f"train/cats/big-{seed}.png": encoded(noise(seed, (600, 500)), "PNG") for seed in range(6)}
+    archive = pack(files, folder / "photos.zip")
+    write_folder(folder / "photos", files)
+    return archive, ingest(str(archive), folder / "dataset").digest
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(command, port):
+    """Starts a server that is a process of its own, and waits for it to listen."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    return None
+
+
+@pytest.fixture(scope="module")
+def s3_address():
+    port = free_port()
+    server = start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+    if server is None:
+        skip("servers", "moto's server doesn't start")
+    yield f"http://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def s3_bucket(s3_address, monkeypatch):
+    """URI of an empty S3 bucket."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    name = f"bucket-{uuid.uuid4().hex}"
+    fs = fsspec.filesystem("s3", skip_instance_cache=True)
+    fs.clear_instance_cache()
+    fsspec.filesystem("s3").mkdir(name)
+    yield f"s3://{name}"
+    fs.clear_instance_cache()
+
+
+@pytest.fixture(params=["gs", "s3"])
+def any_bucket(request):
+    return request.getfixturevalue("bucket" if request.param == "gs" else "s3_bucket")
+
+
+def kept(cache):
+    return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.name != "lock")
+
+
+def test_an_archive_in_a_bucket(tmp_path, any_bucket, pictures, cache, caplog):
+    archive, digest = pictures
+    uri = f"{any_bucket}/some/photos.zip"
+    upload(archive, uri)
+    caplog.set_level(logging.INFO, logger="graft")
+    for run in ("first", "second"):
+        assert ingest(uri, tmp_path / run, IngestConfig(sha256=sha256_file(archive))).digest == digest
+    assert caplog.text.count("is in the cache") == 1 and kept(cache) == ["photos.zip"]
+    with pytest.raises(GraftError, match="has the SHA-256"):
+        ingest(uri, tmp_path / "third", IngestConfig(sha256="0" * 64))
+    assert not (tmp_path / "third").exists()
+
+
+def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
+    archive, digest = pictures
+    fs, path = storage.filesystem(f"{any_bucket}/photos")
+    fs.put(f"{archive.parent}/photos", path, recursive=True)
+    assert ingest(f"{any_bucket}/photos", tmp_path / "first").digest == digest
+    with open_source(f"{any_bucket}/photos") as source:
+        before = {path: source.version(path) for path in source.paths()}
+    assert len(before) == 18 and all(before.values()) and len(set(before.values())) == 18
+    # Another client adds one, changes one and empties one: what this one has listed before must not count.
+    fs.find(path, detail=True)
+    other = type(fs)(skip_instance_cache=True)
+    other.pipe_file(f"{path}/train/cats/new.jpg", encoded(noise(77)))
+    other.pipe_file(f"{path}/train/dogs/0.jpg", encoded(noise(78)))
+    other.pipe_file(f"{path}/train/dogs/1.jpg", b"")
+    with open_source(f"{any_bucket}/photos") as source:
+        after = {path: source.version(path) for path in source.paths()}
+        assert source.read("train/dogs/0.jpg") == encoded(noise(78)) and source.read("train/dogs/1.jpg") == b""
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert changed == {"train/cats/new.jpg", "train/dogs/0.jpg", "train/dogs/1.jpg"}
+    with pytest.raises(GraftError, match="is a folder, which has no SHA-256"):
+        ingest(f"{any_bucket}/photos", tmp_path / "second", IngestConfig(sha256="0" * 64))
+
+
+@pytest.mark.parametrize("options", [{}, {"ranges": False}, {"etag": "none"}], ids=str)
+def test_an_archive_on_a_web_server(tmp_path, pictures, options):
+    archive, digest = pictures
+    with file_server(archive.read_bytes(), **options) as server:
+        assert ingest(server.url, tmp_path / "dataset").digest == digest
+
+
+def test_an_archive_by_the_name_of_what_it_unpacks_to(tmp_path, pictures):
+    archive = pack(split_files(), tmp_path / "photos.tar.gz")
+    digest = ingest(str(archive), tmp_path / "here").digest
+    with file_server(archive.read_bytes(), etag="none") as server:
+        assert ingest(server.url.replace("photos.zip", "unpacked.tar"), tmp_path / "there").digest == digest
+
+
+def test_a_big_file_goes_to_a_bucket_and_back(tmp_path, any_bucket):
+    content = os.urandom(20_000_000)
+    (tmp_path / "big").write_bytes(content)
+    for _ in range(2):
+        upload(tmp_path / "big", f"{any_bucket}/big")
+    fetched = fetch(f"{any_bucket}/big", tmp_path)
+    assert fetched.read_bytes() == content
+    content = content[:9_000_000][::-1]
+    (tmp_path / "big").write_bytes(content)
+    upload(tmp_path / "big", f"{any_bucket}/big")
+    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content and not fetched.exists()
+
+
+def test_an_object_is_taken_as_it_is_now(tmp_path, any_bucket):
+    uri = f"{any_bucket}/file"
+    storage.write_file(uri, b"first")
+    fs, path = storage.filesystem(uri)
+    fs.ls(any_bucket, detail=True)
+    type(fs)(skip_instance_cache=True).pipe_file(path, b"second one")
+    assert storage.info(uri)["size"] == 10
+    fs.ls(any_bucket, detail=True)
+    type(fs)(skip_instance_cache=True).pipe_file(path, b"third, and longer")
+    assert fetch(uri, tmp_path).read_bytes() == b"third, and longer"
+
+
+def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cache):
+    content = os.urandom(10_000_000)
+    (tmp_path / "big").write_bytes(content)
+    upload(tmp_path / "big", f"{any_bucket}/big")
+    fs, _ = storage.filesystem(any_bucket)
+    monkeypatch.setattr(retries, "PATIENCE", 0.5)
+    ranges, read = [], fs.cat_file
+
+    def breaks(path, start, end, **options):
+        ranges.append(start)
+        if len(ranges) > 1:
+            raise ConnectionResetError("gone")
+        return read(path, start=start, end=end, **options)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(fs, "cat_file", breaks)
+        with pytest.raises(GraftError, match="can't be reached: ConnectionResetError gone"):
+            fetch(f"{any_bucket}/big", tmp_path)
+    assert kept(cache) == ["big.part"]
+
+    def counted(path, start, end, **options):
+        ranges.append(start)
+        return read(path, start=start, end=end, **options)
+
+    ranges.clear()
+    monkeypatch.setattr(fs, "cat_file", counted)
+    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content
+    assert ranges[0] == 4 * 2**20
+
+
+def test_an_object_that_changes_while_it_is_read_is_never_stitched(tmp_path, any_bucket, monkeypatch):
+    old, new = os.urandom(10_000_000), os.urandom(10_000_000)
+    fs, _ = storage.filesystem(f"{any_bucket}/big")
+    storage.write_file(f"{any_bucket}/big", old)
+    read, asked = fs.cat_file, []
+
+    def changes(path, **options):
+        asked.append(options)
+        if len(asked) == 2:
+            storage.write_file(f"{any_bucket}/big", new)
+        return read(path, **options)
+
+    monkeypatch.setattr(fs, "cat_file", changes)
+    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == new
+
+
+def test_damage_on_the_way_is_found(tmp_path, any_bucket, monkeypatch):
+    content = os.urandom(1_000_000)
+    storage.write_file(f"{any_bucket}/file", content)
+    fs, _ = storage.filesystem(any_bucket)
+    read, asked = fs.cat_file, []
+
+    def damages(path, **options):
+        asked.append(path)
+        found = bytearray(read(path, **options))
+        found[1000] ^= len(asked) < 3
+        return bytes(found)
+
+    monkeypatch.setattr(fs, "cat_file", damages)
+    assert fetch(f"{any_bucket}/file", tmp_path).read_bytes() == content
+    assert len(asked) == 3
+
+
+def test_an_object_that_gcs_would_unpack_is_refused(tmp_path, bucket, pictures):
+    from google.cloud.storage import Client
+
+    with Client() as client:
+        blob = client.bucket(bucket.removeprefix("gs://")).blob("photos.tar.gz")
+        blob.content_encoding = "gzip"
+        blob.upload_from_filename(pictures[0])
+    with pytest.raises(GraftError, match="content encoding gzip"):
+        ingest(f"{bucket}/photos.tar.gz", tmp_path / "dataset")
+
+
+def test_https_is_trusted_by_its_certificate_alone(tmp_path, pictures, monkeypatch):
+    archive, digest = pictures
+    certificate = self_signed(tmp_path)
+    with file_server(archive.read_bytes()) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = server.url.replace("http://", "https://")
+        before = time.monotonic()
+        with pytest.raises(GraftError, match="certificate verify failed"):
+            ingest(url, tmp_path / "first")
+        assert time.monotonic() - before < 5
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert ingest(url, tmp_path / "second").digest == digest
+
+
+def self_signed(folder):
+    """Makes a certificate for 127.0.0.1, in one file with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")]), datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path = folder / "certificate.pem"
+    path.write_bytes(signed.public_bytes(pem) + key.private_bytes(pem, private, serialization.NoEncryption()))
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_a_missing_object_and_a_missing_server(tmp_path, request, monkeypatch, caplog, scheme):
+    bucket = request.getfixturevalue("bucket" if scheme == "gs" else "s3_bucket")
+    with pytest.raises(GraftError, match="doesn't exist"):
+        ingest(f"{bucket}/none.zip", tmp_path / "dataset")
+    with pytest.raises(GraftError, match="no-such-bucket"):
+        upload(
+            ROOT / "pyproject.toml", f"{scheme}://no-such-bucket-{uuid.uuid4().hex}/file"
+        ) if scheme == "gs" else fetch(f"{scheme}://no-such-bucket/file", tmp_path)
+    monkeypatch.setattr(retries, "PATIENCE", 3.0)
+    monkeypatch.setattr(retries, "REQUEST_SECONDS", 0.5)
+    address = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST" if scheme == "gs" else "AWS_ENDPOINT_URL", address)
+    fsspec.filesystem(scheme).clear_instance_cache()
+    before = time.monotonic()
+    with pytest.raises(GraftError, match="can't be reached"):
+        ingest(f"{bucket}/none.zip", tmp_path / "dataset")
+    assert time.monotonic() - before < 10 and "trying again" in caplog.text
+
+
+def test_a_server_killed_in_mid_transfer_ten_times(tmp_path, pictures, monkeypatch, caplog):
+    archive, digest = pictures
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    size, seconds = archive.stat().st_size, 1.2
+    port = free_port()
+    command = [sys.executable, str(ROOT / "tests" / "file_server.py"), str(archive), str(port), str(size / seconds)]
+    ends = []
+    for number in range(10):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache-{number}"))
+        servers, restarts = [start(command, port)], number % 2 == 0
+        monkeypatch.setattr(retries, "PATIENCE", 10.0 if restarts else 0.8)
+        output = tmp_path / f"dataset-{number}"
+
+        def trouble(servers=servers, restarts=restarts):
+            time.sleep(chance.uniform(0.05, seconds))
+            servers[-1].kill()
+            servers[-1].wait()
+            if restarts:
+                time.sleep(chance.uniform(0, 0.5))
+                servers.append(start(command, port))
+
+        caplog.clear()
+        thread = threading.Thread(target=trouble)
+        thread.start()
+        try:
+            assert ingest(f"http://127.0.0.1:{port}/photos.zip", output).digest == digest
+            ends.append("resumed" if "going on" in caplog.text or "trying again" in caplog.text else "before the kill")
+        except GraftError as error:
+            assert "photos.zip can't be reached" in str(error) and not output.exists() and not restarts
+            ends.append("error")
+        thread.join()
+        if ends[-1] == "error":  # the next run goes on with what this one left
+            servers.append(start(command, port))
+            assert ingest(f"http://127.0.0.1:{port}/photos.zip", output).digest == digest
+        servers[-1].kill()
+        servers[-1].wait()
+    print(f"{size:,} bytes: {ends}")
+    assert ends.count("resumed") >= 3 and "error" in ends

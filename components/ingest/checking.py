@@ -55,7 +55,7 @@ def check_all(files: Source, items: list[Item], previous: Previous | None) -> It
 
     Args:
         files: The source.
-        items: Its files that ought to be images.
+        items: Its files that ought to be images; they are taken out of the list, since there may be a million.
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
 
@@ -75,8 +75,9 @@ def check_all(files: Source, items: list[Item], previous: Previous | None) -> It
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads, progress("checking images", len(items)) as advance:
         try:
-            for item in items:
-                waiting.append(threads.submit(check, item))
+            items.reverse()
+            while items:
+                waiting.append(threads.submit(check, items.pop()))
                 if len(waiting) >= _IN_FLIGHT_PER_CORE * cores:
                     yield waiting.popleft().result()
                     advance(1)

@@ -24,7 +24,7 @@ class Collected:
     Attributes:
         index: A row an image, with the number of its shard.
         by_content: A byte an image, 1 where the source doesn't say which split it is in.
-        unusable: Files that are no usable images: path and reason.
+        unusable: Files that are no usable images: path, label and reason.
         thumbnails: What could be decoded of them, JPEG by path.
         checked: How many images were read and decoded.
         reused: How many were not, being in the earlier dataset.
@@ -47,7 +47,7 @@ def collect(
 
     Args:
         files: The source.
-        layout: Splits and classes of its files.
+        layout: Splits and classes of its files; the files are taken out of it, since there may be a million.
         shards: Takes the images.
         previous: An earlier dataset, whose images are in shards already; None for none.
         config: The step's settings.
@@ -66,7 +66,7 @@ def collect(
         item, found, path = done.item, done.found, printable(done.item.path)
         collected.bytes_read += done.bytes
         if isinstance(found, Unusable):
-            collected.unusable.append({"path": path, "reason": found.reason})
+            collected.unusable.append({"path": path, "label": item.label, "reason": found.reason})
             if found.thumbnail:
                 collected.thumbnails[path] = found.thumbnail
             continue

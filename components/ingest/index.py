@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graft.components.common.dataset import SPLITS
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS_AT_ONCE = 1024
+_BATCHES_A_TABLE = 16
+_ROWS_A_GROUP = 16 * 1024
+_DIGEST_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Row:
     offset: int
 
 
+# The digest comes first.
 COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 
 
@@ -62,11 +67,12 @@ class Index:
         import pyarrow as pa
 
         numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
-        types = numbers | {"offset": pa.int64(), "brightness": pa.float32()}
+        types = numbers | {"offset": pa.int64(), "brightness": pa.float32(), "sha256": pa.binary(_DIGEST_BYTES)}
         names = [*COLUMNS, *columns]
         self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
         self._rows: list[tuple[Any, ...]] = []
         self._batches: list[Any] = []
+        self._tables: list[pa.Table] = []
 
     def add(self, row: Row, columns: Sequence[str] = ()) -> None:
         """Appends a row.
@@ -75,16 +81,18 @@ class Index:
             row: The row.
             columns: Its values in the columns that a manifest adds.
         """
-        self._rows.append((*(getattr(row, name) for name in COLUMNS), *columns))
+        others = (getattr(row, name) for name in COLUMNS[1:])
+        self._rows.append((bytes.fromhex(row.sha256), *others, *columns))
         if len(self._rows) == _ROWS_AT_ONCE:
             self._flush()
 
     def table(self) -> "pa.Table":
-        """Returns all rows, in the order in which they came."""
+        """Returns all rows, in the order in which they came; the digests are bytes, which take half the memory."""
         import pyarrow as pa
 
         self._flush()
-        return pa.Table.from_batches(self._batches, self._schema)
+        self._join()
+        return pa.concat_tables([self._schema.empty_table(), *self._tables])
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -94,29 +102,44 @@ class Index:
             arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
             self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
             self._rows = []
+            if len(self._batches) == _BATCHES_A_TABLE:
+                self._join()
+
+    def _join(self) -> None:
+        """Joins small batches, since memory in small pieces is not given back when they are gone."""
+        import pyarrow as pa
+
+        self._tables.append(pa.Table.from_batches(self._batches, self._schema).combine_chunks())
+        self._batches = []
 
 
-def settle_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str]) -> "pa.Table":
-    """Returns the index of the images that stay, in the order in which they are read: by split, shard and record.
+def write_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], path: Path) -> None:
+    """Writes the index of the images that stay, in the order in which they are read: by split, shard and record.
 
     Args:
         table: The rows, their shards being numbers.
         splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
         shard_names: The shards' names by number.
+        path: The Parquet file.
     """
     import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     shards = table["shard"].to_numpy()
     order = np.lexsort((table["record"].to_numpy(), shards, splits))
     order = order[splits[order] >= 0]
-    names = {
-        "split": pa.array(SPLITS).take(pa.array(splits[order])),
-        "shard": pa.array(shard_names, pa.string()).take(pa.array(shards[order])),
-    }
-    others = table.select([name for name in table.column_names if name not in names]).take(pa.array(order))
-    columns = [names[name] if name in names else others[name] for name in table.column_names]
-    return pa.table(columns, names=table.column_names)
+    schema = table.schema
+    for name in ("sha256", "shard"):
+        schema = schema.set(table.column_names.index(name), pa.field(name, pa.string()))
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(order), _ROWS_A_GROUP):
+            chosen = order[start : start + _ROWS_A_GROUP]
+            columns = {name: table[name].take(pa.array(chosen)) for name in table.column_names}
+            columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()])
+            columns["split"] = pa.array(SPLITS).take(pa.array(splits[chosen]))
+            columns["shard"] = pa.array(shard_names, pa.string()).take(pa.array(shards[chosen]))
+            writer.write_table(pa.table(columns, schema=schema))
 
 
 def count_rows(table: "pa.Table") -> dict[tuple[str, str], int]:

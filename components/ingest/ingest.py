@@ -15,9 +15,9 @@ from graft.components.common.dataset import INDEX, RECORD, SPLITS, TEST, TRAIN, 
 from graft.components.common.errors import GraftError
 from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
-from graft.components.ingest.collecting import collect
+from graft.components.ingest.collecting import Collected, collect
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.index import count_rows, settle_index
+from graft.components.ingest.index import count_rows, write_index
 from graft.components.ingest.inputs import open_input
 from graft.components.ingest.layout import Layout, printable
 from graft.components.ingest.previous import Previous, keep_for_next
@@ -32,6 +32,10 @@ log = logging.getLogger("graft")
 
 REPORT = "report.html"
 _ROWS_AT_ONCE = 1024
+_REPORTED = [
+    *("sha256", "path", "split", "label", "width", "height", "brightness", "conversions"),
+    *("shard", "offset"),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,22 +95,29 @@ def ingest(
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     with new_artifact(output, RECORD), open_input(source, config) as (files, layout):
         earlier = Previous(previous, run.store) if previous else None
         with contextlib.ExitStack() as open_files:
+            splits = _expected_splits(layout, config)
             known = earlier.shards if earlier else []
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files, run.store, known)
             collected = collect(files, layout, shards, earlier, config)
             entries = shards.close()
+        pa.default_memory_pool().release_unused()
         settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
-        table = settle_index(collected.index, settled.splits, names)
+        write_index(collected.index, settled.splits, names, output / INDEX)
+        dropped = _places(collected.index, settled.splits)
+        del collected.index  # it may have a million rows, and the report needs some of its columns
+        pa.default_memory_pool().release_unused()
+        table = pq.read_table(output / INDEX, columns=_REPORTED)
         counted = count_rows(table)
-        _check_result(counted, collected.unusable, settled.excluded, layout, config)
-        pq.write_table(table, output / INDEX)
+        _check_usable(collected, config)
+        _check_classes(counted, layout.classes, splits, [*collected.unusable, *settled.excluded])
         used = set(pc.unique(table["shard"]).to_pylist())
         counts = {
             split: {name: counted.get((split, name), 0) for name in layout.classes}
@@ -137,10 +148,12 @@ def ingest(
             log.warning("%s", warning)
 
         def image(path: str) -> bytes | None:
-            number = pc.index(collected.index["path"], path).as_py()
+            if path in dropped:
+                return shards.read(*dropped[path])
+            number = pc.index(table["path"], path).as_py()
             if number < 0:
                 return None
-            return shards.read(*(collected.index[name][number].as_py() for name in ("shard", "offset")))
+            return shards.read(names.index(table["shard"][number].as_py()), table["offset"][number].as_py())
 
         write_report(output / REPORT, content, table, image, collected.thumbnails)
         write_record(output / RECORD, content)
@@ -151,41 +164,54 @@ def ingest(
     )
 
 
+def _places(table: "pa.Table", splits: "np.ndarray[Any, Any]") -> dict[str, tuple[int, int]]:
+    """Returns shard and offset of the images that are in no split, by path."""
+    import pyarrow as pa
+
+    rows = table.select(["path", "shard", "offset"]).filter(pa.array(splits < 0)).to_pylist()
+    return {row["path"]: (row["shard"], row["offset"]) for row in rows}
+
+
 def _contents(table: "pa.Table") -> Iterator[tuple[str, str, str]]:
     for batch in table.select(["split", "label", "sha256"]).to_batches(_ROWS_AT_ONCE):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _check_result(
-    found: dict[tuple[str, str], int],
-    unusable: list[dict[str, Any]],
-    twins: list[dict[str, Any]],
-    layout: Layout,
-    config: IngestConfig,
-) -> None:
-    """Refuses a dataset with too many bad files, or without images of some class.
+def _expected_splits(layout: Layout, config: IngestConfig) -> list[str]:
+    splits = {item.split for item in layout.items}
+    if None in splits:
+        splits |= {VALIDATION} | ({TEST} if config.test_fraction else set())
+    return [split for split in SPLITS if split in splits or split == TRAIN]
+
+
+def _check_usable(collected: Collected, config: IngestConfig) -> None:
+    """Refuses a source with too many files that are no usable images.
 
     Raises:
-        GraftError: It is so.
+        GraftError: It is one.
     """
-    total = len(layout.items)
-    with_images = {label for _, label in found}
-    for name in layout.classes:
-        if name not in with_images:
-            own = {printable(item.path) for item in layout.items if item.label == name}
-            reasons = _examples([entry for entry in [*unusable, *twins] if entry["path"] in own])
-            raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
+    unusable, total = collected.unusable, len(collected.unusable) + len(collected.by_content)
     if len(unusable) > config.max_bad_fraction * total:
         raise GraftError(
             f"{len(unusable)} of {total} files can't be used, more than --max-bad-fraction {config.max_bad_fraction:g} allows: "
             f"{_examples(unusable)}. Mend or remove them, or raise the limit."
         )
-    splits = {item.split for item in layout.items}
-    if None in splits:
-        splits |= {VALIDATION} | ({TEST} if config.test_fraction else set())
-    splits = splits - {None} | {TRAIN}
-    for split in sorted(splits, key=SPLITS.index):
-        for name in layout.classes:
+
+
+def _check_classes(
+    found: dict[tuple[str, str], int], classes: list[str], splits: list[str], excluded: list[dict[str, Any]]
+) -> None:
+    """Refuses a dataset without images of some class in some split.
+
+    Raises:
+        GraftError: It is one.
+    """
+    for name in classes:
+        if not any(label == name for _, label in found):
+            reasons = _examples([entry for entry in excluded if entry["label"] == name])
+            raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
+    for split in splits:
+        for name in classes:
             if (split, name) not in found:
                 raise GraftError(
                     f"Class {name!r} has no usable image in {split}: add some, or change --validation-fraction."

@@ -25,6 +25,7 @@ MAX_OPEN = 24
 _PICTURES_IN_FLIGHT = 64
 _LIBRARIES = ("graft", "pillow", "imagehash", "numpy", "pyarrow")
 _NAME_LENGTH = 32
+_ORDER_DIGITS = 16
 
 
 def write_report(
@@ -99,17 +100,19 @@ def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str
 
     They are chosen by the end of the digest: its beginning may have decided about the split.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = index.select(["path", "split", "label", "sha256"])
+    columns = index.select(["path", "split"])
+    order = pc.utf8_slice_codeunits(index["sha256"], -_ORDER_DIGITS, None)
     chosen = {}
     for name in classes:
-        own = columns.filter(pc.equal(columns["label"], name)).combine_chunks()
-        own = own.set_column(3, "order", pc.utf8_reverse(own["sha256"]))
-        first = pc.select_k_unstable(own, SAMPLES, [("order", "ascending"), ("path", "ascending")])
+        rows = pc.indices_nonzero(pc.equal(index["label"], name))
+        keys = pa.table({"order": order.take(rows), "row": rows})
+        first = pc.select_k_unstable(keys, SAMPLES, [("order", "ascending"), ("row", "ascending")])
         chosen[name] = [
             {"path": row["path"], "split": row["split"], "name": _shorten(PurePosixPath(row["path"]).name)}
-            for row in own.take(first).to_pylist()
+            for row in columns.take(rows.take(first)).to_pylist()
         ]
     return chosen
 

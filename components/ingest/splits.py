@@ -41,7 +41,7 @@ class Settled:
 
     Attributes:
         splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
-        excluded: The images left out: path, reason, sha256, and their twin's path, sha256 and distance.
+        excluded: The images left out: path, label, reason, sha256, and their twin's path, sha256 and distance.
         duplicates: Pairs of twins, a dict each: path, split and label of both, distance, whether the bytes are identical, and
             whether the first was dropped.
         fractions: Asked and obtained share by class and split, of the images that were split by content.
@@ -83,7 +83,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     return Settled(splits, left_out, duplicates, fractions, warnings)
 
 
-def _texts(column: Any) -> Iterator[str]:
+def _values(column: Any) -> Iterator[Any]:
     """Yields a column's values, of which Python holds few at a time."""
     for chunk in column.chunks:
         yield from chunk.to_pylist()
@@ -100,9 +100,9 @@ class _Rows:
         self.splits = pc.index_in(table["split"], pa.array(SPLITS)).to_numpy().astype(np.int64)
         self.label_names = pc.unique(table["label"]).to_pylist()
         self.labels = pc.index_in(table["label"], pa.array(self.label_names)).to_numpy()
-        self._phashes = np.fromiter((int(text, 16) for text in _texts(table["phash"])), np.uint64, count)
-        # Digests whose first 60 bits are the same, as good as always of the same bytes: such images look the same as well.
-        digits = (int(text[:_HASH_DIGITS], 16) for text in _texts(self._sha256s))
+        self._phashes = np.fromiter((int(text, 16) for text in _values(table["phash"])), np.uint64, count)
+        # The first 63 bits of digests are as good as all of them: images that share them look the same as well.
+        digits = (int.from_bytes(digest[:8]) >> 1 for digest in _values(self._sha256s))
         _, self._contents = np.unique(np.fromiter(digits, np.int64, count), return_inverse=True)
         self._brightness = table["brightness"].to_numpy()
 
@@ -113,13 +113,14 @@ class _Rows:
         return str(self.label_names[self.labels[number]])
 
     def sha256(self, number: int) -> str:
-        return str(self._sha256s[number].as_py())
+        return bytes(self._sha256s[number].as_py()).hex()
 
     def find(self, sha256: str) -> int:
         """Returns the number of an image by its content, or -1."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        return int(pc.index(self._sha256s, sha256).as_py())
+        return int(pc.index(self._sha256s, pa.scalar(bytes.fromhex(sha256), self._sha256s.type)).as_py())
 
     def twins(self, groups: Array) -> Twins:
         return find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
@@ -127,6 +128,7 @@ class _Rows:
     def left_out(self, number: int, twin: int, distance: int, reason: str) -> dict[str, Any]:
         return {
             "path": self.path(number),
+            "label": self.label(number),
             "reason": reason,
             "sha256": self.sha256(number),
             "twin": self.path(twin),

@@ -1,5 +1,6 @@
 """What a store holds that nothing refers to any more: images, features, checkpoints and leftovers of killed runs."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.dataset import INDEX, RECORD, shard_name
+from graft.components.common.dataset import INDEX, LEFT_OUT, RECORD, shard_name
 from graft.components.common.errors import GraftError
 from graft.components.common.transfer import fetch
 
@@ -22,7 +23,8 @@ _VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/lineage/{re.escape(
 _SHARD = re.compile(r"shards/[^/]+\.tfrecord")
 _PACK = re.compile(r"features/[^/]+/[^/]+\.arrow")
 _CHECKPOINT = re.compile(r"checkpoints/[^/]+/[^/]+\.npz")
-_LEFTOVER = re.compile(r"(.*/)?\.[^/]+\.part|\.probe-[0-9a-f]+")
+_FOLDERS = ("checkpoints", "features", "models", "shards")
+_LEFTOVER = re.compile(rf"({'|'.join(_FOLDERS)})/(.*/)?\.[^/]+\.part|\.probe-[0-9a-f]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Store:
         uri: Its path or URI.
 
     Raises:
-        GraftError: It can't be read.
+        GraftError: It can't be read, or is no store.
     """
 
     def __init__(self, uri: str) -> None:
@@ -57,6 +59,8 @@ class Store:
         storage.info(self._uri)
         found = storage.list_tree(self._uri)
         self.files = {path[len(self._root) + 1 :]: entry for path, entry in found.items()}
+        if not any(path.startswith(f"{folder}/") for path in self.files for folder in _FOLDERS):
+            raise GraftError(f"{storage.redact(uri)} is no store: it has no folder {', '.join(_FOLDERS)}.")
 
     def garbage(self, keep_runs: int, min_age_days: float, datasets: Sequence[str]) -> list[Garbage]:
         """Finds what no version, no dataset in use and no recent run refers to.
@@ -81,12 +85,17 @@ class Store:
         ]
 
     def remove(self, garbage: Garbage) -> None:
-        """Removes a file, unless it is gone already.
+        """Removes a file, unless it is gone already, or was written anew since the store was listed.
 
         Raises:
             GraftError: The store can't be written.
         """
-        storage.remove_file(self._uri, f"{self._root}/{garbage.path}")
+        path = f"{self._root}/{garbage.path}"
+        folder = path.rpartition("/")[0]
+        with storage.access(self._uri), contextlib.suppress(FileNotFoundError):
+            self._fs.invalidate_cache(folder)
+            if storage.written_at(self._fs.info(path)) == storage.written_at(self.files[garbage.path]):
+                storage.remove_file(self._uri, path)
 
     def _runs(self, keep: int) -> tuple[list[str], set[str]]:
         """Returns the dataset records of recent runs, and the folders of older ones."""
@@ -104,7 +113,7 @@ class Store:
 
     def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
         folder, _, name = path.rpartition("/")
-        if folder in old_runs and name in (RECORD, INDEX):
+        if folder in old_runs and name in (RECORD, INDEX, LEFT_OUT):
             return "the dataset of an old run"
         if _SHARD.fullmatch(path) and name not in shards:
             return "images of no dataset in use"
@@ -147,7 +156,7 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
                 shards |= {shard_name(entry["uri"]) for entry in record["shards"]}
                 index = fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
-            except (ValueError, KeyError, pa.ArrowException) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
                 raise GraftError(
                     f"{storage.redact(dataset)} is damaged ({type(error).__name__}), so that nobody knows what it needs: "
                     "mend or remove it; nothing was removed from the store."

@@ -4,19 +4,17 @@ import contextlib
 import dataclasses
 import io
 import json
-import secrets
 import sys
 import time
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.outcome import Outcome, judge
-from graft.components.common.runs import Run, read_run
+from graft.components.common.runs import Run, new_run_id, read_run
 from graft.pipelines.docker_runner import DockerOptions, docker_runner
 
 
@@ -71,7 +69,7 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
     Returns:
         The run and its folder.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     run = Run(_absolute(store or str(runs / "store")), name, run_id)
     folder = (runs / run_id).resolve()
     folder.mkdir(parents=True)

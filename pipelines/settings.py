@@ -13,7 +13,7 @@ class RunSettings:
     """The pipeline's parameters.
 
     Attributes:
-        source: Path or URI of a folder, zip, tar or tar.gz of images. Without it: the public cats and dogs archive, or
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest. Without it: the public cats and dogs archive, or
             on this machine drawn pictures where that can't be reached.
         weights: imagenet (the default where a source is named), random, or path or URI of a Keras weights file.
         recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.

@@ -6,7 +6,7 @@ from typing import Any
 
 from cyclopts import App, Parameter
 
-from graft.components.common.runs import Run, recorded
+from graft.components.common.runs import Run, new_run_id, recorded
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig
@@ -32,16 +32,16 @@ class RecordOptions:
     Attributes:
         store: Path or URI of the store; without one no run record, images or features are kept.
         name: The model's name in the store.
-        run_id: Identifier of the run in the store.
+        run_id: Identifier of the run in the store; by default one made of the time.
     """
 
     store: str = ""
     name: str = "model"
-    run_id: str = "single"
+    run_id: str = ""
 
     def run(self) -> Run:
         """Returns the run these options name."""
-        return Run(self.store, self.name, self.run_id)
+        return Run(self.store, self.name, self.run_id or new_run_id())
 
 
 _NO_RECORD = RecordOptions()
@@ -68,7 +68,7 @@ def resolve(
     """Checks that a run can begin, and prints the digest of what it would work on.
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz of images.
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl).
         weights: imagenet, random, or path or URI of a Keras weights file.
         recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.
         config: JSON of settings, a section a step.

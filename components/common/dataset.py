@@ -17,6 +17,7 @@ from graft.components.common.transfer import fetch
 
 RECORD = "dataset.json"
 INDEX = "index.parquet"
+LEFT_OUT = "left_out.parquet"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 
@@ -136,6 +137,8 @@ class Dataset:
         shards = {shard_name(entry["uri"]): entry for entry in self.record["shards"]}
         if unknown := set(index["shard"]) - set(shards):
             raise GraftError(f"{self.path} is damaged (its index names a shard {unknown.pop()}): ingest it again.")
+        if not set(index) >= {"shard", "record", "label"}:
+            raise GraftError(f"{self.path} was made by an older Graft: ingest it again.")
         rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
         named = [index["shard"][row] for row in rows]
         used = [name for name in shards if name in set(named)]
@@ -144,6 +147,8 @@ class Dataset:
             starts[name] = total
             total += shards[name]["images"]
         numbers = np.array([starts[name] for name in named], np.int64) + np.array(index["record"], np.int64)[rows]
+        if (np.diff(numbers) <= 0).any():
+            raise GraftError(f"{self.path} is damaged (its index is not in the order of the shards): ingest it again.")
         labels = {name: label for label, name in enumerate(self.classes)}
         return Located(
             [self._local(shards[name]) for name in used],

@@ -5,8 +5,10 @@ import dataclasses
 import json
 import logging
 import re
+import secrets
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from graft.components.common import storage
@@ -34,6 +36,11 @@ def check_name(what: str, value: str) -> None:
         raise GraftError(
             f"{value!r} can't be a {what}: use letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
+
+
+def new_run_id() -> str:
+    """Returns an identifier for a run, made of the time, that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,12 @@ def absolute(uri: str) -> str:
 
     Args:
         uri: The path or URI.
+
+    Raises:
+        GraftError: It is empty.
     """
+    if not uri.partition("://")[2 if "://" in uri else 0].strip("/"):
+        raise GraftError(f"{uri!r} names no folder: name a path or a URI.")
     return (redact(uri) if "://" in uri else str(Path(uri).absolute())).rstrip("/")
 
 

@@ -15,7 +15,7 @@ from graft.components.ingest.previous import Previous
 from graft.components.ingest.source import Source, UnreadableFileError
 from graft.components.ingest.thumbnails import partial_thumbnail
 
-_IN_FLIGHT_PER_CORE = 16
+_IN_FLIGHT_PER_CORE = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +48,30 @@ class Checked:
     bytes: int
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def check(files: Source, item: Item, previous: Previous | None = None) -> Checked:
+    """Reads and checks one file, unless an earlier dataset knows it.
+
+    Args:
+        files: The source.
+        item: The file.
+        previous: An earlier dataset, whose images are not checked again; None for none.
+    """
+    version, content = "", b""
+    try:
+        version = files.version(item.path)
+        if previous and (row := previous.unchanged(printable(item.path), version)):
+            return Checked(item, version, row, 0)
+        content = files.read(item.path)
+        known = previous.same_content(printable(item.path), _digest(content)) if previous else None
+        return Checked(item, version, known or check_image(content), len(content))
+    except (BadImageError, UnreadableFileError) as error:
+        return Checked(item, version, Unusable(str(error), partial_thumbnail(content)), len(content))
+
+
 def check_all(files: Source, items: list[Item], previous: Previous | None) -> Iterator[Checked]:
     """Yields what came of every file, in order.
 
@@ -58,26 +82,13 @@ def check_all(files: Source, items: list[Item], previous: Previous | None) -> It
         items: Its files that ought to be images; they are taken out of the list, since there may be a million.
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
-
-    def check(item: Item) -> Checked:
-        version, content = "", b""
-        try:
-            version = files.version(item.path)
-            if previous and (row := previous.unchanged(printable(item.path), version)):
-                return Checked(item, version, row, 0)
-            content = files.read(item.path)
-            known = previous.same_content(hashlib.sha256(content).hexdigest()) if previous else None
-            return Checked(item, version, known or check_image(content), len(content))
-        except (BadImageError, UnreadableFileError) as error:
-            return Checked(item, version, Unusable(str(error), partial_thumbnail(content)), len(content))
-
     waiting: deque[Future[Checked]] = deque()
     cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads, progress("checking images", len(items)) as advance:
         try:
             items.reverse()
             while items:
-                waiting.append(threads.submit(check, items.pop()))
+                waiting.append(threads.submit(check, files, items.pop(), previous))
                 if len(waiting) >= _IN_FLIGHT_PER_CORE * cores:
                     yield waiting.popleft().result()
                     advance(1)

@@ -3,12 +3,13 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from graft.components.ingest.checking import Checked, Unusable, check_all
+from graft.components.ingest.checking import Checked, Unusable, check, check_all
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images import CheckedImage
 from graft.components.ingest.index import Index, Row
 from graft.components.ingest.layout import Layout, printable
 from graft.components.ingest.previous import Previous
+from graft.components.ingest.report import MAX_PICTURED
 from graft.components.ingest.shards import Shards
 from graft.components.ingest.source import Source
 from graft.components.ingest.splits import split_by_content
@@ -62,12 +63,20 @@ def collect(
         looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
         return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
 
+    taken: set[int] = set()
     for done in check_all(files, layout.items, previous):
+        if isinstance(done.found, Row):
+            # A record is one image's: of two with the same bytes, the second one has a record of its own.
+            place = done.found.shard << 32 | done.found.record
+            if place in taken:
+                collected.bytes_read += done.bytes
+                done = check(files, done.item)
+            taken.add(place)
         item, found, path = done.item, done.found, printable(done.item.path)
         collected.bytes_read += done.bytes
         if isinstance(found, Unusable):
             collected.unusable.append({"path": path, "label": item.label, "reason": found.reason})
-            if found.thumbnail:
+            if found.thumbnail and len(collected.thumbnails) < MAX_PICTURED:
                 collected.thumbnails[path] = found.thumbnail
             continue
         if isinstance(found, Row):

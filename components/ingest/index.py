@@ -113,7 +113,9 @@ class Index:
         self._batches = []
 
 
-def write_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], path: Path) -> None:
+def write_index(
+    table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], path: Path, *, left_out: bool = False
+) -> None:
     """Writes the index of the images that stay, in the order in which they are read: by split, shard and record.
 
     Args:
@@ -121,6 +123,7 @@ def write_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: 
         splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
         shard_names: The shards' names by number.
         path: The Parquet file.
+        left_out: Whether to write the images that are left out instead; their split is empty.
     """
     import numpy as np
     import pyarrow as pa
@@ -128,7 +131,7 @@ def write_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: 
 
     shards = table["shard"].to_numpy()
     order = np.lexsort((table["record"].to_numpy(), shards, splits))
-    order = order[splits[order] >= 0]
+    order = order[(splits[order] < 0) == left_out]
     schema = table.schema
     for name in ("sha256", "shard"):
         schema = schema.set(table.column_names.index(name), pa.field(name, pa.string()))
@@ -136,8 +139,8 @@ def write_index(table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: 
         for start in range(0, len(order), _ROWS_A_GROUP):
             chosen = order[start : start + _ROWS_A_GROUP]
             columns = {name: table[name].take(pa.array(chosen)) for name in table.column_names}
-            columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()])
-            columns["split"] = pa.array(SPLITS).take(pa.array(splits[chosen]))
+            columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()], pa.string())
+            columns["split"] = pa.array([*SPLITS, ""]).take(pa.array(splits[chosen] % (len(SPLITS) + 1)))
             columns["shard"] = pa.array(shard_names, pa.string()).take(pa.array(shards[chosen]))
             writer.write_table(pa.table(columns, schema=schema))
 

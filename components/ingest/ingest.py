@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.dataset import INDEX, RECORD, SPLITS, TEST, TRAIN, VALIDATION, content_digest, shard_name
+from graft.components.common.dataset import (
+    INDEX,
+    LEFT_OUT,
+    RECORD,
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    content_digest,
+    shard_name,
+)
 from graft.components.common.errors import GraftError
 from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
@@ -19,7 +29,7 @@ from graft.components.ingest.collecting import Collected, collect
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.index import count_rows, write_index
 from graft.components.ingest.inputs import open_input
-from graft.components.ingest.layout import Layout, printable
+from graft.components.ingest.layout import Layout, listed, printable
 from graft.components.ingest.previous import Previous, keep_for_next
 from graft.components.ingest.report import write_report
 from graft.components.ingest.shards import Shards
@@ -64,7 +74,7 @@ class IngestResult:
     def summary(self) -> str:
         """One line for people."""
         splits = ", ".join(f"{sum(classes.values()):,} {split}" for split, classes in self.counts.items())
-        classes = ", ".join(next(iter(self.counts.values())))
+        classes = listed(next(iter(self.counts.values())))
         excluded = f"; {self.excluded:,} files excluded" if self.excluded else ""
         reused = f"; {self.checked:,} of them new" if self.reused else ""
         return f"{splits} images of {classes}{excluded}{reused}"
@@ -107,18 +117,19 @@ def ingest(
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files, run.store, known)
             collected = collect(files, layout, shards, earlier, config)
             entries = shards.close()
+        _check_usable(collected, config)
         pa.default_memory_pool().release_unused()
         settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
         write_index(collected.index, settled.splits, names, output / INDEX)
+        write_index(collected.index, settled.splits, names, output / LEFT_OUT, left_out=True)
         dropped = _places(collected.index, settled.splits)
         del collected.index  # it may have a million rows, and the report needs some of its columns
         pa.default_memory_pool().release_unused()
         table = pq.read_table(output / INDEX, columns=_REPORTED)
         counted = count_rows(table)
-        _check_usable(collected, config)
         _check_classes(counted, layout.classes, splits, [*collected.unusable, *settled.excluded])
-        used = set(pc.unique(table["shard"]).to_pylist())
+        used = {*pc.unique(table["shard"]).to_pylist(), *(names[shard] for shard, _ in dropped.values())}
         counts = {
             split: {name: counted.get((split, name), 0) for name in layout.classes}
             for split in SPLITS
@@ -213,8 +224,11 @@ def _check_classes(
     for split in splits:
         for name in classes:
             if (split, name) not in found:
+                own = [entry for entry in excluded if entry["label"] == name]
+                reasons = f" ({_examples(own)})" if own else ""
                 raise GraftError(
-                    f"Class {name!r} has no usable image in {split}: add some, or change --validation-fraction."
+                    f"Class {name!r} has no usable image in {split}{reasons}: add some, change --validation-fraction or "
+                    "--test-fraction, or, if an earlier dataset binds the splits, ingest without it or under another --name."
                 )
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from graft.components.common.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
@@ -125,8 +126,8 @@ def by_hash(layout: Layout) -> Layout:
 def limited(layout: Layout, limit: int) -> Layout:
     """Returns a layout of at most so many images of each class in each split.
 
-    Which ones follows from their paths by a digest: the same again in every run, yet not the first ones of the alphabet,
-    which often are all of one kind.
+    Which ones follows from a digest of their paths, but for folders that all are in: the same again in every run, yet not the
+    first ones of the alphabet, which often are all of one kind.
 
     Args:
         layout: The layout.
@@ -134,16 +135,42 @@ def limited(layout: Layout, limit: int) -> Layout:
     """
     taken: Counter[tuple[str | None, str]] = Counter()
     kept = set()
-    for item in sorted(layout.items, key=lambda item: hashlib.sha256(printable(item.path).encode()).digest()):
+    shared = _shared_folders(item.path for item in layout.items)
+
+    def order(item: Item) -> bytes:
+        return hashlib.sha256("/".join(_parts(printable(item.path))[shared:]).encode()).digest()
+
+    for item in sorted(layout.items, key=order):
         if taken[item.split, item.label] < limit:
             taken[item.split, item.label] += 1
             kept.add(item.path)
     return dataclasses.replace(layout, items=[item for item in layout.items if item.path in kept])
 
 
+def listed(classes: Iterable[str]) -> str:
+    """Names classes as a message shows them: the first ones, on one line, whatever characters they have.
+
+    Args:
+        classes: The classes' names.
+    """
+    names = [_name(label) for label in classes]
+    more = f" and {len(names) - _SHOWN_CLASSES:,} more" if len(names) > _SHOWN_CLASSES else ""
+    return ", ".join(names[:_SHOWN_CLASSES]) + more
+
+
 def printable(name: str) -> str:
     """Makes a file name that is no valid UTF-8 writable as text."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _shared_folders(paths: Iterable[str]) -> int:
+    """Returns how many folders, from the first one on, are the same for all paths."""
+    shared: tuple[str, ...] | None = None
+    for path in paths:
+        folders = _parts(path)[:-1]
+        pairs = zip(folders, folders if shared is None else shared, strict=False)
+        shared = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(shared or ())
 
 
 def _label(folder: str) -> str:

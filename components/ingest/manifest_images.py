@@ -9,7 +9,7 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
-from graft.components.common.retries import is_transient, persist
+from graft.components.common.retries import is_transient, persist, request
 from graft.components.ingest.folders import file_version
 from graft.components.ingest.layout import Layout
 from graft.components.ingest.reading import MAX_FILE_BYTES, UnreadableFileError, bounded
@@ -128,9 +128,18 @@ class ManifestImages:
         return bounded(content)
 
     def version(self, path: str) -> str:
-        """Returns what changes when a local image does; nothing for a remote one, which would cost a request."""
+        """Returns what changes when an image does, by a request where it is remote; nothing where nothing such is known."""
         uri = self._places.find(path)
-        return "" if "://" in uri else file_version(Path(uri))
+        if "://" not in uri:
+            return file_version(Path(uri))
+        fs, place = storage.filesystem(uri)
+        try:
+            return storage.content_version(persist(lambda: request(fs, "info", place)))
+        except Exception as error:  # Each backend raises its own kind.
+            if _reason(error):
+                return ""  # read will say why
+            with storage.access(uri):
+                raise _cause(error) from error
 
 
 def _read(fs: Any, path: str) -> bytes:

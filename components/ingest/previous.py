@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.components.common import storage
-from graft.components.common.dataset import INDEX, RECORD, shard_name
+from graft.components.common.dataset import INDEX, LEFT_OUT, RECORD, shard_name
 from graft.components.common.errors import GraftError
 from graft.components.common.records import read_record
 from graft.components.common.runs import Run
@@ -33,22 +34,27 @@ class Previous:
     """
 
     def __init__(self, uri: str, store: str) -> None:
+        folder = uri.rstrip("/")
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            index = fetch(f"{uri.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
-            record = fetch(f"{uri.rstrip('/')}/{RECORD}", Path(scratch), keep=False)
-            content = read_record(record.parent, RECORD)
+            files = {name: fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (RECORD, INDEX, LEFT_OUT)}
+            record = read_record(files[RECORD].parent, RECORD)
             try:
-                self._table = pq.read_table(index, columns=list(COLUMNS))
+                index, left_out = (pq.read_table(files[name], columns=list(COLUMNS)) for name in (INDEX, LEFT_OUT))
+                self._table = pa.concat_tables([index, left_out])
                 rows = self._table.select(["path", "sha256"]).to_pydict()
-            except (pa.ArrowException, OSError, KeyError) as error:
+                self._twins = {entry["sha256"]: entry for entry in record["excluded"] if "twin" in entry}
+                stored = _stored_shards(store) if store and record["graft_version"] == version("graft") else {}
+                self.shards = [entry for entry in record["shards"] if stored.get(entry["uri"]) == entry["bytes"]]
+            except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
                 raise GraftError(
-                    f"{storage.redact(uri)} is damaged ({type(error).__name__}): ingest anew without it."
+                    f"The earlier dataset {storage.redact(uri)} is damaged, or was made by an older Graft ({error!r}): remove "
+                    f"its {RECORD}, or ingest without it."
                 ) from error
+        self._images = len(index)
         self._by_path = {path: number for number, path in enumerate(rows["path"])}
-        self._by_content = {sha256: number for number, sha256 in enumerate(rows["sha256"])}
-        self._apart = {entry["sha256"]: entry for entry in content["excluded"] if "twin" in entry}
-        stored = _stored_shards(store) if store else set()
-        self.shards = [entry for entry in content["shards"] if entry["uri"] in stored]
+        # Of images with the same bytes, one that is in a split.
+        contents = enumerate(reversed(rows["sha256"]), 1)
+        self._by_content = {sha256: len(self._table) - number for number, sha256 in contents}
         self._numbers = {shard_name(entry["uri"]): number for number, entry in enumerate(self.shards)}
 
     def unchanged(self, path: str, version: str) -> Row | None:
@@ -62,23 +68,28 @@ class Previous:
         row = None if number is None else self._row(number)
         return row if row and row.version == version else None
 
-    def same_content(self, sha256: str) -> Row | None:
-        """Returns the row of an image with the same bytes, if its shard can be used again.
+    def same_content(self, path: str, sha256: str) -> Row | None:
+        """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.
 
         Args:
+            path: The file's path in the source.
             sha256: Digest of the bytes.
         """
+        number = self._by_path.get(path)
+        row = None if number is None else self._row(number)
+        if row and row.sha256 == sha256:
+            return row
         number = self._by_content.get(sha256)
         return None if number is None else self._row(number)
 
     def split(self, sha256: str) -> str | None:
-        """Returns the split that an image was in; None for one that is new.
+        """Returns the split that an image was in; None for one that is new or was left out.
 
         Args:
             sha256: Digest of its bytes.
         """
-        number = self._by_content.get(sha256)
-        return None if number is None else str(self._table["split"][number].as_py())
+        number = self._by_content.get(sha256, self._images)
+        return str(self._table["split"][number].as_py()) if number < self._images else None
 
     def left_out(self, sha256: str) -> dict[str, Any] | None:
         """Returns why an image was left out for being another one's twin; None if it was not.
@@ -86,7 +97,7 @@ class Previous:
         Args:
             sha256: Digest of its bytes.
         """
-        return self._apart.get(sha256)
+        return self._twins.get(sha256)
 
     def _row(self, number: int) -> Row | None:
         values = self._table.slice(number, 1).to_pylist()[0]
@@ -94,13 +105,14 @@ class Previous:
         return None if shard is None else dataclasses.replace(Row(**values), shard=shard)
 
 
-def _stored_shards(store: str) -> set[str]:
+def _stored_shards(store: str) -> dict[str, int]:
+    """Returns the sizes of a store's shards by URI."""
     folder = shards_folder(store)
-    return {f"{folder}/{shard_name(path)}" for path, _ in storage.list_files(folder, ".tfrecord")}
+    return {f"{folder}/{shard_name(path)}": size for path, size in storage.list_files(folder, ".tfrecord")}
 
 
 def keep_for_next(output: Path, run: Run) -> None:
-    """Copies a Dataset's record and index to its run's folder in the store, where the next run finds them.
+    """Copies what the next run needs of a Dataset to its run's folder in the store, the record last.
 
     Args:
         output: The Dataset.
@@ -109,25 +121,31 @@ def keep_for_next(output: Path, run: Run) -> None:
     Raises:
         GraftError: The store can't be written.
     """
-    for name in (INDEX, RECORD):
+    for name in (LEFT_OUT, INDEX, RECORD):
         storage.write_file(f"{run.folder}/{name}", (output / name).read_bytes())
 
 
 def latest_dataset(run: Run) -> str:
-    """Returns the folder of the newest Dataset of a name that its store knows; empty if there is none.
+    """Returns the folder of the newest Dataset of a name that its store knows, of all images: trials with a limit don't bind.
 
     Args:
         run: A run of that name.
 
+    Returns:
+        Its path or URI; empty if there is none.
+
     Raises:
-        GraftError: The store can't be read.
+        GraftError: The store can't be read, or a Dataset is damaged.
     """
     if not run.store:
         return ""
     runs = run.folder.rpartition("/")[0]
+    _, root = storage.filesystem(runs)
     found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{RECORD}")}
-    if not found:
-        return ""
-    newest = max(found, key=lambda path: (storage.written_at(found[path]), path))
-    fs, _ = storage.filesystem(runs)
-    return str(fs.unstrip_protocol(newest)).removeprefix("file://").rpartition("/")[0]
+    for path in sorted(found, key=lambda path: (storage.written_at(found[path]), path), reverse=True):
+        uri = f"{runs}{path.removeprefix(root.rstrip('/'))}".rpartition("/")[0]
+        with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
+            record = read_record(fetch(f"{uri}/{RECORD}", Path(scratch), keep=False).parent, RECORD)
+        if not record.get("settings", {}).get("limit"):
+            return uri
+    return ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.errors import GraftError
 from graft.components.common.tfrecord import ShardWriter, example, image_at
 from graft.components.common.transfer import upload
 from graft.components.ingest.images import CheckedImage
@@ -103,7 +104,10 @@ class Shards:
         name = self._entries[number]["uri"]
         fs, path = storage.filesystem(name if self._store else str(self._folder / name))
         with storage.access(name), fs.open(path, "rb", block_size=_READ_AHEAD) as file:
-            return image_at(file, offset)
+            try:
+                return image_at(file, offset)
+            except ValueError as error:
+                raise GraftError(f"The shard {name} is damaged ({error}): remove it, and ingest again.") from error
 
     def _close(self, split: str) -> None:
         number, writer = self._open.pop(split)

@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 
 _HASH_DIGITS = 15
 _FEW = 10
+_FAR = 0.1
 _NOWHERE = -1
 
 
@@ -76,7 +77,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     dropped = _leaks(rows, splits, twins, config) if config.leaks != "keep" else {}
     duplicates = _pairs(rows, splits, twins, set(dropped))
     splits[list(dropped)] = _NOWHERE
-    fractions, warnings = _fractions(rows, splits, by_content, config)
+    fractions, warnings = _fractions(rows, splits, by_content, config, bound=previous is not None)
     if mixed := sum(pair["label"] != pair["twin_label"] for pair in duplicates):
         warnings.append(f"{mixed} pairs of twins have different labels: one of the two is wrong.")
     left_out = [rows.left_out(number, *why) for number, why in sorted((excluded | dropped).items())]
@@ -217,7 +218,7 @@ def _pairs(rows: _Rows, splits: Array, twins: Twins, dropped: set[int]) -> list[
 
 
 def _fractions(
-    rows: _Rows, splits: Array, by_content: Array, config: IngestConfig
+    rows: _Rows, splits: Array, by_content: Array, config: IngestConfig, *, bound: bool
 ) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
     """Returns the asked and the obtained share of each class in each split, and warnings about classes too small for them."""
     asked = {VALIDATION: config.validation_fraction, TEST: config.test_fraction}
@@ -231,7 +232,12 @@ def _fractions(
         for split, share in asked.items():
             obtained = int((members == SPLITS.index(split)).sum())
             fractions[label][split] = {"asked": round(share, 6), "obtained": round(obtained / len(members), 6)}
-            if share * len(members) < _FEW:
+            if abs(obtained / len(members) - share) > _FAR and bound:
+                warnings.append(
+                    f"Class {label!r} has {obtained / len(members):.0%} of its images in {split}, not {share:.0%}: those of the "
+                    "earlier dataset stay where they were."
+                )
+            elif share * len(members) < _FEW:
                 warnings.append(
                     f"Class {label!r} has {len(members)} images, too few to give {split} its share of {share:g} other than by "
                     f"luck: it has {obtained} of them."

@@ -1,5 +1,6 @@
 """A source's fingerprint: changes when its content does, at the price of a listing where storage knows checksums."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -12,6 +13,9 @@ from fsspec.implementations.local import LocalFileSystem
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.records import sha256_file
+from graft.components.ingest.manifest import is_manifest, open_manifest
+
+_REQUESTS = 16
 
 # What the backends of fsspec call the checksum or version of an object's content (gcsfs, s3fs, http).
 _VERSION_FIELDS = ("ETag", "etag", "md5Hash", "crc32c", "generation", "Content-MD5", "Digest")
@@ -26,6 +30,8 @@ def fingerprint(source: str) -> str:
     Raises:
         GraftError: It is missing or can't be read.
     """
+    if is_manifest(source):
+        return _manifest_fingerprint(source)
     root = storage.info(source)
     fs, path = storage.filesystem(source)
     if root["type"] != "directory":
@@ -44,6 +50,16 @@ def fingerprint(source: str) -> str:
         versions = list(threads.map(lambda entry: _version(fs, entry), entries.values()))
     lines = sorted(json.dumps([name, *version]) for name, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _manifest_fingerprint(manifest: str) -> str:
+    """Returns the digest of a manifest and of the versions of the images that it names."""
+    images, layout = open_manifest(manifest)
+    items = [dataclasses.astuple(item) for item in layout.items]
+    with ThreadPoolExecutor(_REQUESTS) as threads:
+        versions = threads.map(images.version, images.paths())
+        lines = sorted(json.dumps([*item, version]) for item, version in zip(items, versions, strict=True))
+    return hashlib.sha256("\n".join([*layout.columns, *lines]).encode()).hexdigest()
 
 
 def _version(fs: Any, entry: dict[str, Any]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from graft.components.train.feature_cache import FeatureCache
 from graft.pipelines.cli import app
 from graft.pipelines.garbage import Store
 
+NAMES = ("dataset.json", "index.parquet", "left_out.parquet")
 CONFIG = IngestConfig(validation_fraction=0.4)
 KIND = {"cut": "mixed7"}
 
@@ -85,7 +86,7 @@ def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history,
     assert f"{len(gone)} files of" in capsys.readouterr().out and all(path in told for path in gone)
     assert shards(tmp_path, 2) <= after
     assert (shards(tmp_path, 0) | shards(tmp_path, 1)) - shards(tmp_path, 2) <= gone
-    assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in ("dataset.json", "index.parquet")} <= gone
+    assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in NAMES} <= gone
     assert "models/pets/runs/run-2/train.json" in after
     assert not [path for path in after if path.startswith("checkpoints/") or path.endswith(".part")]
     cache = FeatureCache(store, KIND)
@@ -126,6 +127,25 @@ def test_other_files_are_never_touched(tmp_path):
     for path in store.rglob("*"):
         os.utime(path, (time.time() - 1e8, time.time() - 1e8))
     assert Store(str(store)).garbage(1, 0, ()) == []
+
+
+@pytest.mark.parametrize("store", ["", "gs://", "folder"])
+def test_what_is_no_store_is_refused(tmp_path, monkeypatch, store):
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path, {"folder/x.txt": b"x", "sub/.mine.part": b"x"})
+    with pytest.raises(GraftError, match="names no folder|is no store"):
+        removed(store)
+    assert (tmp_path / "sub/.mine.part").exists()
+
+
+def test_a_file_that_was_written_anew_meanwhile_stays(tmp_path, history, store):
+    opened = Store(store)
+    found = opened.garbage(1, 0, ())
+    chosen = next(garbage for garbage in found if garbage.path.startswith("shards/"))
+    time.sleep(1.1)  # the coarsest of the stores' clocks
+    storage.write_file(f"{store}/{chosen.path}", b"anew")
+    opened.remove(chosen)
+    assert chosen.path in names(store)
 
 
 def test_a_store_that_is_not_there(tmp_path):

@@ -4,7 +4,8 @@ import shutil
 
 import numpy as np
 import pytest
-from pictures import encoded, image_files, noise, record, rows, shard_records, write_folder
+from pictures import encoded, image_files, noise, pack, record, rows, shard_records, write_folder
+from test_ingest_twins import FILES, PLANTED
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.runs import Run
@@ -54,7 +55,12 @@ def test_only_what_is_new_or_changed(tmp_path, store, decoded):
     assert (first.checked, first.reused, len(decoded)) == (40, 0, 40)
     assert first.bytes_read == sum(map(len, files.values()))
     assert contents(tmp_path / "first") == files
-    assert {path.name for path in (tmp_path / "first").iterdir()} == {"dataset.json", "index.parquet", "report.html"}
+    assert {path.name for path in (tmp_path / "first").iterdir()} == {
+        "dataset.json",
+        "index.parquet",
+        "left_out.parquet",
+        "report.html",
+    }
     decoded.clear()
 
     changes = {"cats/0.jpg": encoded(noise(900)), "dogs/new.jpg": encoded(noise(901))}
@@ -75,6 +81,69 @@ def test_only_what_is_new_or_changed(tmp_path, store, decoded):
     looks = ["path", "sha256", "split", "label", "width", "height", "brightness", "phash", "conversions"]
     assert sorted([row[name] for name in looks] for row in rows(tmp_path / "second")) == sorted(
         [row[name] for name in looks] for row in rows(tmp_path / "anew")
+    )
+
+
+@pytest.mark.parametrize("container", ["folder", "tar"])
+def test_a_record_is_one_images_also_where_two_have_the_same_bytes(tmp_path, decoded, container):
+    store = str(tmp_path / "store")
+    files = image_files("cats", "dogs", images=20)
+    files["cats/twice.jpg"] = files["cats/3.jpg"]
+    source = write_folder(tmp_path / "source", files)
+    for number in range(3):
+        if number == 2:
+            files |= {"dogs/again.jpg": files["dogs/1.jpg"], "dogs/0-again.jpg": files["dogs/1.jpg"]}
+            write_folder(source, files)
+        given = source if container == "folder" else pack(files, tmp_path / f"{number}.tar")
+        decoded.clear()
+        this = run(store, number)
+        result = ingest(str(given), tmp_path / f"{number}", HALVES, run=this, previous=latest_dataset(this))
+        # What is the same in the same place is not decoded; each further copy is, once.
+        assert len(decoded) == result.checked == (41, 0, 2)[number]
+        assert contents(tmp_path / f"{number}") == files
+
+
+def test_what_was_left_out_as_a_twin_is_not_read_again(tmp_path, decoded):
+    store = str(tmp_path / "store")
+    source = write_folder(tmp_path / "source", FILES | PLANTED)
+    for number in range(3):
+        decoded.clear()
+        this = run(store, number)
+        result = ingest(str(source), tmp_path / f"{number}", run=this, previous=latest_dataset(this))
+        assert (result.checked, result.excluded) == (0 if number else len(FILES | PLANTED), len(PLANTED))
+        assert len(decoded) == result.checked
+    assert record(tmp_path / "0")["shards"] == record(tmp_path / "2")["shards"]
+
+
+def test_a_trial_with_a_limit_does_not_bind(tmp_path):
+    store = str(tmp_path / "store")
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    ingest(str(source), tmp_path / "all", HALVES, run=run(store, 1))
+    ingest(str(source), tmp_path / "few", IngestConfig(limit=8, validation_fraction=0.4), run=run(store, 2))
+    assert latest_dataset(run(store, 3)).endswith("/run-1")
+
+
+def test_a_shard_that_was_cut_short_is_not_used_again(tmp_path):
+    store = tmp_path / "store"
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    first = ingest(str(source), tmp_path / "first", HALVES, run=run(str(store), 1))
+    for shard in (store / "shards").iterdir():
+        shard.write_bytes(shard.read_bytes()[:-9])
+    again = ingest(str(source), tmp_path / "again", HALVES, run=run(str(store), 2), previous=str(tmp_path / "first"))
+    assert (again.checked, again.digest) == (40, first.digest)
+    assert len(contents(tmp_path / "again")) == 40
+
+
+def test_another_version_of_graft_checks_all_images_anew_but_keeps_their_splits(tmp_path, monkeypatch):
+    store = str(tmp_path / "store")
+    source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
+    ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
+    monkeypatch.setattr("graft.components.ingest.previous.version", lambda name: "99")
+    other = IngestConfig(validation_fraction=0.1)
+    again = ingest(str(source), tmp_path / "again", other, run=run(store, 2), previous=str(tmp_path / "first"))
+    assert again.checked == 40 and again.counts == record(tmp_path / "first")["counts"]
+    assert any(
+        "those of the earlier dataset stay where they were" in text for text in record(tmp_path / "again")["warnings"]
     )
 
 

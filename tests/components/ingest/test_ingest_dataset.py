@@ -70,7 +70,14 @@ def test_shards_are_what_the_record_says(dataset):
         assert (shard["bytes"], shard["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
         assert shard["images"] == len(list(shard_records(dataset / shard["uri"])))
     assert {path.name for path in dataset.iterdir()} == {
-        *("dataset.json", "index.parquet", "report.html", "train-00000.tfrecord", "validation-00000.tfrecord"),
+        *(
+            "dataset.json",
+            "index.parquet",
+            "left_out.parquet",
+            "report.html",
+            "train-00000.tfrecord",
+            "validation-00000.tfrecord",
+        ),
     }
 
 

@@ -296,7 +296,11 @@ def test_a_remote_manifest_and_its_images():
     )
     images, layout = open_manifest(f"{folder}/m.csv")
     assert [item.path for item in layout.items] == ["a.jpg", "c.jpg", f"{folder}/b.jpg"]
-    assert (images.read("a.jpg"), images.read(f"{folder}/b.jpg"), images.version("a.jpg")) == (b"1", b"2", "")
+    assert (images.read("a.jpg"), images.read(f"{folder}/b.jpg"), images.version("a.jpg")) == (
+        b"1",
+        b"2",
+        images.version("a.jpg"),
+    )
     with pytest.raises(UnreadableFileError, match="doesn't exist"):
         images.read("c.jpg")
 

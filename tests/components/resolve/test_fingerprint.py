@@ -88,3 +88,13 @@ def test_empty_and_endless_folders_are_refused_and_pipes_passed_over(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path)
     with pytest.raises(GraftError, match="is a link to a folder that it is in"):
         fingerprint(str(tmp_path))
+
+
+def test_a_manifest_changes_with_the_images_that_it_names(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    (tmp_path / "m.csv").write_text("uri,label\na.jpg,a\nb.jpg,b\n")
+    before = fingerprint(str(tmp_path / "m.csv"))
+    assert fingerprint(str(tmp_path / "m.csv")) == before
+    (tmp_path / "b.jpg").write_bytes(b"B")
+    assert fingerprint(str(tmp_path / "m.csv")) != before

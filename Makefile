@@ -30,7 +30,7 @@ test: $(DEV_READY) ## Run all tests that this machine can, and say what was skip
 
 .PHONY: unit
 unit: $(DEV_READY) ## Run the fast tests only
-	@$(BIN)/python -m pytest -m "not slow and not docker and not photographs" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow and not docker and not photographs and not browser" $(ARGS)
 
 .PHONY: lint
 lint: $(DEV_READY) ## Check style and types

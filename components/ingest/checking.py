@@ -5,30 +5,19 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 from graft.components.common.progress import progress
-from graft.components.ingest.images import BadImageError, CheckedImage, check_image
+from graft.components.ingest.decoding import Unusable, check_contents, decoders
+from graft.components.ingest.images import CheckedImage
 from graft.components.ingest.index import Row
 from graft.components.ingest.layout import Item, printable
 from graft.components.ingest.previous import Previous
-from graft.components.ingest.source import Source, UnreadableFileError
-from graft.components.ingest.thumbnails import partial_thumbnail
+from graft.components.ingest.reading import UnreadableFileError
+from graft.components.ingest.source import Source
 
-_IN_FLIGHT_PER_CORE = 8
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Unusable:
-    """A file that is no usable image.
-
-    Attributes:
-        reason: Why not.
-        thumbnail: JPEG of what could be decoded of it; None if nothing could.
-    """
-
-    reason: str
-    thumbnail: bytes | None
+_BATCH = 16
+_BATCHES_PER_CORE = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,53 +37,72 @@ class Checked:
     bytes: int
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def check(files: Source, item: Item, previous: Previous | None = None) -> Checked:
-    """Reads and checks one file, unless an earlier dataset knows it.
-
-    Args:
-        files: The source.
-        item: The file.
-        previous: An earlier dataset, whose images are not checked again; None for none.
-    """
-    version, content = "", b""
-    try:
-        version = files.version(item.path)
-        if previous and (row := previous.unchanged(printable(item.path), version)):
-            return Checked(item, version, row, 0)
-        content = files.read(item.path)
-        known = previous.same_content(printable(item.path), _digest(content)) if previous else None
-        return Checked(item, version, known or check_image(content), len(content))
-    except (BadImageError, UnreadableFileError) as error:
-        return Checked(item, version, Unusable(str(error), partial_thumbnail(content)), len(content))
-
-
 def check_all(files: Source, items: list[Item], previous: Previous | None) -> Iterator[Checked]:
     """Yields what came of every file, in order.
-
-    Threads suffice: Pillow and hashlib let go of Python's lock while they work.
 
     Args:
         files: The source.
         items: Its files that ought to be images; they are taken out of the list, since there may be a million.
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
-    waiting: deque[Future[Checked]] = deque()
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as threads, progress("checking images", len(items)) as advance:
+    waiting: deque[Future[list[Checked]]] = deque()
+    ahead = _BATCHES_PER_CORE * (os.cpu_count() or 1)
+    items.reverse()
+    with (
+        progress("checking images", len(items)) as advance,
+        decoders(len(items)) as pool,
+        ThreadPoolExecutor(ahead) as readers,
+    ):
         try:
-            items.reverse()
-            while items:
-                waiting.append(threads.submit(check, files, items.pop(), previous))
-                if len(waiting) >= _IN_FLIGHT_PER_CORE * cores:
-                    yield waiting.popleft().result()
-                    advance(1)
-            while waiting:
-                yield waiting.popleft().result()
-                advance(1)
+            while items or waiting:
+                while items and len(waiting) < ahead:
+                    batch = items[: -_BATCH - 1 : -1]
+                    del items[-_BATCH:]
+                    waiting.append(readers.submit(_check_batch, files, batch, previous, pool))
+                done = waiting.popleft().result()
+                yield from done
+                advance(len(done))
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def check_anew(files: Source, item: Item) -> Checked:
+    """Reads and checks one file, whatever an earlier dataset knows.
+
+    Args:
+        files: The source.
+        item: The file.
+    """
+    return _check_batch(files, [item], None, None)[0]
+
+
+def _check_batch(files: Source, batch: list[Item], previous: Previous | None, pool: Executor | None) -> list[Checked]:
+    """Reads files and has them checked where the cores are."""
+    read = [_read(files, item, previous) for item in batch]
+    contents = [found for _, found, _ in read if isinstance(found, bytes)]
+    found_here = pool.submit(check_contents, contents).result() if pool and contents else check_contents(contents)
+    checked, done = iter(found_here), []
+    for item, (version, found, size) in zip(batch, read, strict=True):
+        if isinstance(found, bytes):
+            image = next(checked)
+            if isinstance(image, CheckedImage) and not image.encoded:
+                image = dataclasses.replace(image, encoded=found)
+            done.append(Checked(item, version, image, size))
+        else:
+            done.append(Checked(item, version, found, size))
+    return done
+
+
+def _read(files: Source, item: Item, previous: Previous | None) -> tuple[str, bytes | Row | Unusable, int]:
+    """Returns a file's version, its content or what makes reading needless or impossible, and how much was read."""
+    version, path = "", printable(item.path)
+    try:
+        version = files.version(item.path)
+        if previous and (row := previous.unchanged(path, version)):
+            return version, row, 0
+        content = files.read(item.path)
+    except UnreadableFileError as error:
+        return version, Unusable(str(error), None), 0
+    known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
+    return version, known or content, len(content)

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from graft.components.ingest.checking import Checked, Unusable, check, check_all
+from graft.components.ingest.checking import Checked, check_all, check_anew
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.decoding import Unusable
 from graft.components.ingest.images import CheckedImage
 from graft.components.ingest.index import Index, Row
 from graft.components.ingest.layout import Layout, printable
@@ -70,7 +71,7 @@ def collect(
             place = done.found.shard << 32 | done.found.record
             if place in taken:
                 collected.bytes_read += done.bytes
-                done = check(files, done.item)
+                done = check_anew(files, done.item)
             taken.add(place)
         item, found, path = done.item, done.found, printable(done.item.path)
         collected.bytes_read += done.bytes

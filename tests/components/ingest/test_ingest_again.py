@@ -9,7 +9,7 @@ from test_ingest_twins import FILES, PLANTED
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.runs import Run
-from graft.components.ingest import checking
+from graft.components.ingest import decoding
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.previous import latest_dataset
@@ -26,8 +26,8 @@ def store(request, tmp_path):
 def decoded(monkeypatch):
     """The contents that were decoded, as they come."""
     seen = []
-    check_image = checking.check_image
-    monkeypatch.setattr(checking, "check_image", lambda content: seen.append(content) or check_image(content))
+    check_image = decoding.check_image
+    monkeypatch.setattr(decoding, "check_image", lambda content: seen.append(content) or check_image(content))
     return seen
 
 

@@ -1,10 +1,15 @@
 """However ingest ends, its output folder holds a whole Dataset or is as it was."""
 
+import contextlib
+import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from pictures import encoded, noise, pack, split_files, write_folder
@@ -12,7 +17,8 @@ from support import skip
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
-from graft.components.ingest import checking
+from graft.components.common.records import sha256_file
+from graft.components.ingest import decoding
 from graft.components.ingest import ingest as step
 from graft.components.ingest.ingest import ingest
 
@@ -54,7 +60,7 @@ def test_interrupted_in_a_thread_that_checks_images(tmp_path, source, monkeypatc
     def interrupted(content):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checking, "check_image", interrupted)
+    monkeypatch.setattr(decoding, "check_image", interrupted)
     (tmp_path / "dataset").mkdir()
     with pytest.raises(KeyboardInterrupt):
         ingest(str(source), tmp_path / "dataset")
@@ -114,3 +120,95 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     ingest(str(pack(split_files(), tmp_path / "source.tar.gz")), tmp_path / "dataset")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def many(tmp_path, count=1200):
+    """A source of so many images that processes decode them."""
+    images = [encoded(noise(seed, (160, 120))) for seed in range(60)]
+    files = {
+        f"{label}/{number:04}.jpg": images[number % 60] for label in ("cats", "dogs") for number in range(count // 2)
+    }
+    files |= {"cats/bad.jpg": b"x", "dogs/converted.bmp": encoded(noise(99), "BMP")}
+    return write_folder(tmp_path / "many", files)
+
+
+@pytest.mark.slow
+def test_processes_and_threads_find_the_same(tmp_path, monkeypatch):
+    source = str(many(tmp_path))
+    ingest(source, tmp_path / "processes")
+    monkeypatch.setattr(decoding, "_MANY", 10**9)
+    ingest(source, tmp_path / "threads")
+    for path in (tmp_path / "threads").iterdir():
+        if path.suffix in (".tfrecord", ".parquet"):
+            assert path.read_bytes() == (tmp_path / "processes" / path.name).read_bytes()
+    found = [json.loads((tmp_path / name / "dataset.json").read_text()) for name in ("threads", "processes")]
+    assert {**found[0], "created": ""} == {**found[1], "created": ""} and len(found[0]["excluded"]) == 1
+
+
+def children(pid):
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                found.append(int(path.parent.name))
+    return found
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+GRAFT = Path(sys.executable).with_name("graft")
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path):
+    """Nothing that another step would take is ever left, nor a process; and the next attempt gives what an unbroken one does."""
+    source, chance = many(tmp_path), random.Random(11)
+    command = [GRAFT, "ingest", "--source", source, "--store", tmp_path / "store", "--output"]
+    start = time.monotonic()
+    subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
+    seconds, whole = time.monotonic() - start, Dataset.load(tmp_path / "whole")
+    finished = 0
+    for number in range(20):
+        output, before = tmp_path / "dataset", set((tmp_path / "store/shards").iterdir())
+        with subprocess.Popen([*command, output], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            time.sleep(chance.uniform(0.2, 1.1) * seconds)
+            workers = children(process.pid)
+            process.send_signal(signal.SIGKILL)
+        if process.returncode == 0 or (output / "dataset.json").exists():
+            assert Dataset.load(output).digest == whole.digest
+            finished += 1
+            shutil.rmtree(output)
+        elif output.exists():
+            with pytest.raises(GraftError, match="did not finish"):
+                Dataset.load(output)
+        shards = [path for path in (tmp_path / "store/shards").iterdir() if path.suffix == ".tfrecord"]
+        assert all(path in before or sha256_file(path) == path.stem for path in shards)
+        deadline = time.monotonic() + 10
+        while any(map(is_alive, workers)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(map(is_alive, workers))
+        if number % 5 == 4:
+            assert ingest(str(source), output).digest == whole.digest
+            shutil.rmtree(output)
+    assert finished < 20
+
+
+@pytest.mark.slow
+def test_a_decoder_that_is_killed_is_told_as_such(tmp_path):
+    source, output = many(tmp_path, 6000), tmp_path / "dataset"
+    with subprocess.Popen(
+        [GRAFT, "ingest", "--source", source, "--output", output], stderr=subprocess.PIPE, text=True
+    ) as process:
+        workers = []
+        while len(workers) < 2 and process.poll() is None:
+            workers = [pid for pid in children(process.pid) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(workers[-1], signal.SIGKILL)
+        message = process.stderr.read()
+    assert process.returncode == 1 and "A process that decodes images was killed" in message.splitlines()[-1]
+    assert not output.exists()

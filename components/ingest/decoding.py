@@ -8,10 +8,12 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from types import ModuleType
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.images import BadImageError, CheckedImage, check_image
@@ -66,13 +68,7 @@ def decoders(images: int) -> Iterator[Executor]:
     Raises:
         GraftError: A process of it was killed.
     """
-    pool: Executor
-    if images < _MANY:
-        pool = ThreadPoolExecutor(os.cpu_count())
-    else:
-        # Not forked: other threads may hold locks at that moment.
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_set_up_process)
+    pool = ThreadPoolExecutor(os.cpu_count()) if images < _MANY else _processes()
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -81,6 +77,21 @@ def decoders(images: int) -> Iterator[Executor]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _processes() -> ProcessPoolExecutor:
+    """Starts a process a core. They are not forked, since other threads may hold locks at that moment."""
+    cores = os.cpu_count() or 1
+    pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _set_up_process)
+    main = sys.modules["__main__"]
+    # Each would import the main module again: a script that calls ingest without a guard would begin anew in each.
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        for _ in range(cores):
+            pool.submit(os.getpid)
+    finally:
+        sys.modules["__main__"] = main
+    return pool
 
 
 def _set_up_process() -> None:

@@ -138,7 +138,12 @@ def write_index(
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(order), _ROWS_A_GROUP):
             chosen = order[start : start + _ROWS_A_GROUP]
-            columns = {name: table[name].take(pa.array(chosen)) for name in table.column_names}
+            # Not taken from the whole table, which would put together all its pieces first.
+            is_chosen = np.zeros(len(table), bool)
+            is_chosen[chosen] = True
+            part = table.filter(pa.array(is_chosen)).combine_chunks()
+            part = part.take(pa.array(np.searchsorted(np.sort(chosen), chosen)))
+            columns = {name: part[name] for name in table.column_names}
             columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()], pa.string())
             columns["split"] = pa.array([*SPLITS, ""]).take(pa.array(splits[chosen] % (len(SPLITS) + 1)))
             columns["shard"] = pa.array(shard_names, pa.string()).take(pa.array(shards[chosen]))

@@ -145,6 +145,18 @@ def test_processes_and_threads_find_the_same(tmp_path, monkeypatch):
     assert {**found[0], "created": ""} == {**found[1], "created": ""} and len(found[0]["excluded"]) == 1
 
 
+@pytest.mark.slow
+def test_a_script_may_call_ingest_without_a_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from graft.components.ingest.ingest import ingest\n"
+        "print('begun', flush=True); ingest(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    command = [sys.executable, script, many(tmp_path), tmp_path / "dataset"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "begun\n"
+    assert Dataset.load(tmp_path / "dataset").count("train") > 0
+
+
 def children(pid):
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):

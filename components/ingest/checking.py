@@ -16,8 +16,9 @@ from graft.components.ingest.previous import Previous
 from graft.components.ingest.reading import UnreadableFileError
 from graft.components.ingest.source import Source
 
-_BATCH = 16
-_BATCHES_PER_CORE = 2
+_BATCH = 8
+# So many batches are read at once, and a few more while others are decoded: remote files take their time to come.
+_READERS = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def check_all(files: Source, items: list[Item], previous: Previous | None) -> It
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
     waiting: deque[Future[list[Checked]]] = deque()
-    ahead = _BATCHES_PER_CORE * (os.cpu_count() or 1)
+    ahead = _READERS + 2 * (os.cpu_count() or 1)
     items.reverse()
     with (
         progress("checking images", len(items)) as advance,

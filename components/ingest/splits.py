@@ -79,7 +79,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     splits[list(dropped)] = _NOWHERE
     fractions, warnings = _fractions(rows, splits, by_content, config, bound=previous is not None)
     if mixed := sum(pair["label"] != pair["twin_label"] for pair in duplicates):
-        warnings.append(f"{mixed} pairs of twins have different labels: one of the two is wrong.")
+        warnings.append(f"Twins have different labels, of which one must be wrong: {mixed} of {len(duplicates)} pairs.")
     left_out = [rows.left_out(number, *why) for number, why in sorted((excluded | dropped).items())]
     return Settled(splits, left_out, duplicates, fractions, warnings)
 

@@ -18,7 +18,7 @@ IDENTICAL = -1
 # Copies of an image are about as bright as it is; other images with a like hash, of little detail most of them, are often not.
 _BRIGHTNESS_STEP, _MAX_STEPS = 8, 2
 _BANDS, _BAND_BITS = 4, 16
-_PAIRS_AT_ONCE = 2**17
+_PAIRS_AT_ONCE = 2**15
 _NONE = np.iinfo(np.int64).max
 _PLACE_BITS = 40
 

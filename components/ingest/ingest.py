@@ -30,10 +30,11 @@ from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.index import count_rows, write_index
 from graft.components.ingest.inputs import open_input
 from graft.components.ingest.layout import Layout, listed, printable
+from graft.components.ingest.pictures import Pictures
 from graft.components.ingest.previous import Previous, keep_for_next
 from graft.components.ingest.report import write_report
 from graft.components.ingest.shards import Shards
-from graft.components.ingest.splits import settle
+from graft.components.ingest.splits import Settled, settle
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -105,42 +106,29 @@ def ingest(
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     with new_artifact(output, RECORD), open_input(source, config) as (files, layout):
         earlier = Previous(previous, run.store) if previous else None
+        splits = _expected_splits(layout, config)
         with contextlib.ExitStack() as open_files:
-            splits = _expected_splits(layout, config)
             known = earlier.shards if earlier else []
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files, run.store, known)
             collected = collect(files, layout, shards, earlier, config)
             entries = shards.close()
         _check_usable(collected, config)
-        pa.default_memory_pool().release_unused()
         settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
-        write_index(collected.index, settled.splits, names, output / INDEX)
-        write_index(collected.index, settled.splits, names, output / LEFT_OUT, left_out=True)
-        dropped = _places(collected.index, settled.splits)
-        del collected.index  # it may have a million rows, and the report needs some of its columns
-        pa.default_memory_pool().release_unused()
-        table = pq.read_table(output / INDEX, columns=_REPORTED)
+        pictures = Pictures(shards, names, collected.index, settled.splits)
+        table = pictures.index = _write_index(collected, settled, names, output)
         counted = count_rows(table)
-        _check_classes(counted, layout.classes, splits, [*collected.unusable, *settled.excluded])
-        used = {*pc.unique(table["shard"]).to_pylist(), *(names[shard] for shard, _ in dropped.values())}
-        counts = {
-            split: {name: counted.get((split, name), 0) for name in layout.classes}
-            for split in SPLITS
-            if any(found == split for found, _ in counted)
-        }
         excluded = [*collected.unusable, *settled.excluded]
-        digest = content_digest(_contents(table))
-        content = {
+        _check_classes(counted, layout.classes, splits, excluded)
+        for warning in settled.warnings:
+            log.warning("%s", warning)
+        used = {*_unique(table, "shard"), *(names[shard] for shard, _ in pictures.left_out.values())}
+        content: dict[str, Any] = {
             "classes": layout.classes,
-            "counts": counts,
-            "digest": digest,
+            "counts": _counts(counted, layout.classes),
+            "digest": content_digest(_contents(table)),
             "source": printable(storage.redact(source)),
             "source_digest": source_digest,
             "excluded": excluded,
@@ -155,32 +143,36 @@ def ingest(
             "reused": collected.reused,
             "shards": [entry for entry, name in zip(entries, names, strict=True) if name in used],
         }
-        for warning in settled.warnings:
-            log.warning("%s", warning)
-
-        def image(path: str) -> bytes | None:
-            if path in dropped:
-                return shards.read(*dropped[path])
-            number = pc.index(table["path"], path).as_py()
-            if number < 0:
-                return None
-            return shards.read(names.index(table["shard"][number].as_py()), table["offset"][number].as_py())
-
-        write_report(output / REPORT, content, table, image, collected.thumbnails)
+        write_report(output / REPORT, content, table, pictures.find, collected.thumbnails)
         write_record(output / RECORD, content)
     if run.store:
         keep_for_next(output, run)
-    return IngestResult(
-        str(output), digest, counts, len(excluded), collected.checked, collected.reused, collected.bytes_read
-    )
+    amounts = (len(excluded), collected.checked, collected.reused, collected.bytes_read)
+    return IngestResult(str(output), content["digest"], content["counts"], *amounts)
 
 
-def _places(table: "pa.Table", splits: "np.ndarray[Any, Any]") -> dict[str, tuple[int, int]]:
-    """Returns shard and offset of the images that are in no split, by path."""
+def _write_index(collected: Collected, settled: Settled, names: list[str], output: Path) -> "pa.Table":
+    """Writes both indexes and returns what the report needs of the first. The collected rows, maybe a million, are gone then."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    rows = table.select(["path", "shard", "offset"]).filter(pa.array(splits < 0)).to_pylist()
-    return {row["path"]: (row["shard"], row["offset"]) for row in rows}
+    pa.default_memory_pool().release_unused()
+    write_index(collected.index, settled.splits, names, output / INDEX)
+    write_index(collected.index, settled.splits, names, output / LEFT_OUT, left_out=True)
+    del collected.index
+    pa.default_memory_pool().release_unused()
+    return pq.read_table(output / INDEX, columns=_REPORTED)
+
+
+def _counts(counted: dict[tuple[str, str], int], classes: list[str]) -> dict[str, dict[str, int]]:
+    found = {split for split, _ in counted}
+    return {split: {name: counted.get((split, name), 0) for name in classes} for split in SPLITS if split in found}
+
+
+def _unique(table: "pa.Table", column: str) -> list[str]:
+    import pyarrow.compute as pc
+
+    return list(pc.unique(table[column]).to_pylist())
 
 
 def _contents(table: "pa.Table") -> Iterator[tuple[str, str, str]]:

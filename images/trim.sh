@@ -8,9 +8,10 @@ site=$("$venv/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purel
 rm -rf "$site"/tensorflow/include "$site"/pyarrow/include "$site"/pyarrow/src "$site"/numpy/*/include
 find "$site" -type d \( -name tests -o -name test -o -name testing_data \) -path '*/site-packages/*' \
     ! -path '*/numpy/*' ! -path '*/tensorflow/*' ! -path '*/keras/*' -prune -exec rm -rf {} +
-# Of Amazon's services, S3 and those that give access to it suffice: 25 MB less.
-find "$site"/botocore/data -mindepth 1 -maxdepth 1 -type d \
-    ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} + 2>/dev/null || true
+# Of Amazon's services, S3 and those that give access to it suffice: 25 MB less. Examples hold what looks like keys.
+find "$site/botocore/data" -mindepth 1 -maxdepth 1 -type d \
+    ! -name s3 ! -name sts ! -name 'sso*' ! -name signin -exec rm -rf {} +
+find "$site/botocore/data" -name 'examples-*.json' -delete
 find "$site" \( -name '*.pyi' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.a' \) -delete
 "$venv/bin/pip" uninstall --quiet --yes wheel 2>/dev/null
 # Bytecode of all of it costs 300 MB; of what `graft --help` imports, it saves a second at every start.

@@ -44,7 +44,10 @@ def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
     (written,) = tmp_path.glob("runs/*/run.json")
     assert json.loads(written.read_text()) == content
     records = tmp_path / "runs/store/models/model/runs" / written.parent.name
-    assert {path.stem for path in records.iterdir()} == {*content["steps"], "notify"}
+    kept = {"dataset.json", "index.parquet", "left_out.parquet"}
+    assert {path.name for path in records.iterdir()} == kept | {
+        f"{step}.json" for step in (*content["steps"], "notify")
+    }
 
 
 def test_a_failed_gate_stops_the_export_and_keeps_the_rest(tmp_path, pictures):

@@ -1,5 +1,6 @@
 """Folders of files, local and remote."""
 
+import os
 from pathlib import Path
 
 from graft.components.common import storage
@@ -46,7 +47,9 @@ class Folder:
             if not file.is_file():  # a pipe would wait forever
                 raise UnreadableFileError("is not a file, or a broken link")
             with file.open("rb") as opened:
-                return bounded(opened.read(MAX_FILE_BYTES + 1))
+                # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
+                size = os.fstat(opened.fileno()).st_size
+                return bounded(opened.read(min(size, MAX_FILE_BYTES) + 1))
         except PermissionError as error:
             raise UnreadableFileError(f"can't be read ({error.strerror})") from error
 

@@ -71,6 +71,7 @@ def main() -> None:
         output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
     def measure(source: Path, files: list[str]) -> float:
+        os.sync()  # what was written before shall not be written while the time runs
         seconds, peak = command(source, source.with_name(f"{source.name}-dataset"))
         limit = bare_loop(files)
         name, count = ("3000" if len(files) <= FEW else "100000"), len(files)

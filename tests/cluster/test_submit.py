@@ -117,8 +117,8 @@ def test_a_lost_connection_while_waiting_is_never_the_run_s_failure(graft, clust
     if fault == "drop":
         cluster.server.drop(looks, times=6)
     elif fault == "slow":
-        monkeypatch.setattr("graft.pipelines.cluster.backend.SECONDS", 0.2)
-        cluster.server.slow(looks, seconds=1, times=2)
+        monkeypatch.setattr("graft.pipelines.cluster.backend.SECONDS", 2)
+        cluster.server.slow(looks, seconds=4, times=2)
     else:
         cluster.server.fail(looks, status=int(fault), times=6)
     ended = graft("submit", *cluster.options, *SOURCE, "--store", f"{bucket}/store", "--name", "pets", "--wait")

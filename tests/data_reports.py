@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from graft.components.ingest.report import write_report
+from graft.components.ingest.report import sample_order, write_report
 
 HOSTILE = '<script>alert(1)</script>"&\n\r\u202egpj.exe ' + "long" * 60 + ".jpg"
 DUPLICATE = {
@@ -36,7 +36,7 @@ def make_index(classes=("cats", "dogs"), splits=("train", "validation"), images=
     paths = [f"{split}/{name}/{number}.jpg" for split, name, number in keys]
     numbers = np.random.default_rng(0).integers
     values = {
-        "sha256": [hashlib.sha256(path.encode()).hexdigest() for path in paths],
+        "order": sample_order(pa.array(hashlib.sha256(path.encode()).hexdigest() for path in paths)),
         "path": paths,
         "split": [split for split, _, _ in keys],
         "label": [name for _, name, _ in keys],

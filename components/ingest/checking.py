@@ -6,12 +6,14 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import islice
 
 from graft.components.common.progress import progress
 from graft.components.ingest.decoding import Unusable, check_contents, decoders
 from graft.components.ingest.images import CheckedImage
 from graft.components.ingest.index import Row
-from graft.components.ingest.layout import Item, printable
+from graft.components.ingest.items import Item, Items
+from graft.components.ingest.layout import printable
 from graft.components.ingest.previous import Previous
 from graft.components.ingest.reading import UnreadableFileError
 from graft.components.ingest.source import Source
@@ -38,28 +40,28 @@ class Checked:
     bytes: int
 
 
-def check_all(files: Source, items: list[Item], previous: Previous | None) -> Iterator[Checked]:
+def check_all(files: Source, items: Items, previous: Previous | None) -> Iterator[Checked]:
     """Yields what came of every file, in order.
 
     Args:
         files: The source.
-        items: Its files that ought to be images; they are taken out of the list, since there may be a million.
+        items: Its files that ought to be images; a sequence of any length.
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
     waiting: deque[Future[list[Checked]]] = deque()
     ahead = _READERS + 2 * (os.cpu_count() or 1)
-    items.reverse()
+    batches = (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
     with (
         progress("checking images", len(items)) as advance,
         decoders(len(items)) as pool,
         ThreadPoolExecutor(ahead) as readers,
     ):
         try:
-            while items or waiting:
-                while items and len(waiting) < ahead:
-                    batch = items[: -_BATCH - 1 : -1]
-                    del items[-_BATCH:]
+            while True:
+                for batch in islice(batches, ahead - len(waiting)):
                     waiting.append(readers.submit(_check_batch, files, batch, previous, pool))
+                if not waiting:
+                    break
                 done = waiting.popleft().result()
                 yield from done
                 advance(len(done))

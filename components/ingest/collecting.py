@@ -1,13 +1,13 @@
 """Collecting a source's images: the new ones checked and written to shards, those of an earlier dataset taken over."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
 from graft.components.ingest.checking import Checked, check_all, check_anew
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.decoding import Unusable
 from graft.components.ingest.images import CheckedImage
-from graft.components.ingest.index import Index, Row
+from graft.components.ingest.index import Index, Row, Rows
 from graft.components.ingest.layout import Layout, printable
 from graft.components.ingest.previous import Previous
 from graft.components.ingest.report import MAX_PICTURED
@@ -15,16 +15,13 @@ from graft.components.ingest.shards import Shards
 from graft.components.ingest.source import Source
 from graft.components.ingest.splits import split_by_content
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 @dataclasses.dataclass
 class Collected:
     """What the images of a source came to.
 
     Attributes:
-        index: A row an image, with the number of its shard.
+        rows: A row an image, with the number of its shard.
         by_content: A byte an image, 1 where the source doesn't say which split it is in.
         unusable: Files that are no usable images: path, label and reason.
         thumbnails: What could be decoded of them, JPEG by path.
@@ -33,7 +30,7 @@ class Collected:
         bytes_read: How many bytes of images were read.
     """
 
-    index: "pa.Table"
+    rows: Rows
     by_content: bytearray
     unusable: list[dict[str, Any]]
     thumbnails: dict[str, bytes]
@@ -43,18 +40,21 @@ class Collected:
 
 
 def collect(
-    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig
+    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig, scratch: IO[bytes]
 ) -> Collected:
     """Checks all images on all cores and writes the good ones in the order of their paths.
 
     Args:
         files: The source.
-        layout: Splits and classes of its files; the files are taken out of it, since there may be a million.
+        layout: Splits and classes of its files.
         shards: Takes the images.
         previous: An earlier dataset, whose images are in shards already; None for none.
         config: The step's settings.
+        scratch: An open temporary file, which keeps the rows.
     """
-    index, collected = Index(layout.columns), Collected(None, bytearray(), [], {}, 0, 0, 0)
+    by_content, unusable = bytearray(), list[dict[str, Any]]()
+    thumbnails: dict[str, bytes] = {}
+    checked = reused = bytes_read = 0
     labels = {name: number for number, name in enumerate(layout.classes)}
 
     def written(done: Checked, image: CheckedImage) -> Row:
@@ -65,29 +65,29 @@ def collect(
         return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
 
     taken: set[int] = set()
-    for done in check_all(files, layout.items, previous):
-        if isinstance(done.found, Row):
-            # A record is one image's: of two with the same bytes, the second one has a record of its own.
-            place = done.found.shard << 32 | done.found.record
-            if place in taken:
-                collected.bytes_read += done.bytes
-                done = check_anew(files, done.item)
-            taken.add(place)
-        item, found, path = done.item, done.found, printable(done.item.path)
-        collected.bytes_read += done.bytes
-        if isinstance(found, Unusable):
-            collected.unusable.append({"path": path, "label": item.label, "reason": found.reason})
-            if found.thumbnail and len(collected.thumbnails) < MAX_PICTURED:
-                collected.thumbnails[path] = found.thumbnail
-            continue
-        if isinstance(found, Row):
-            split = item.split or split_by_content(found.sha256, config)
-            row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
-            collected.reused += 1
-        else:
-            row = written(done, found)
-            collected.checked += 1
-        index.add(row, item.columns)
-        collected.by_content.append(item.split is None)
-    collected.index = index.table()
-    return collected
+    with Index(scratch, layout.columns) as index:
+        for done in check_all(files, layout.items, previous):
+            if isinstance(done.found, Row):
+                # A record is one image's: of two with the same bytes, the second one has a record of its own.
+                place = done.found.shard << 32 | done.found.record
+                if place in taken:
+                    bytes_read += done.bytes
+                    done = check_anew(files, done.item)
+                taken.add(place)
+            item, found, path = done.item, done.found, printable(done.item.path)
+            bytes_read += done.bytes
+            if isinstance(found, Unusable):
+                unusable.append({"path": path, "label": item.label, "reason": found.reason})
+                if found.thumbnail and len(thumbnails) < MAX_PICTURED:
+                    thumbnails[path] = found.thumbnail
+                continue
+            if isinstance(found, Row):
+                split = item.split or split_by_content(found.sha256, config)
+                row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
+                reused += 1
+            else:
+                row = written(done, found)
+                checked += 1
+            index.add(row, item.columns)
+            by_content.append(item.split is None)
+    return Collected(Rows(scratch), by_content, unusable, thumbnails, checked, reused, bytes_read)

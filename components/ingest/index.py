@@ -1,9 +1,9 @@
-"""The index of a dataset: a row an image, kept column by column, since a million images must fit into memory."""
+"""The index of a dataset: a row an image, kept column by column."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from graft.components.common.dataset import SPLITS
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-_ROWS_AT_ONCE = 1024
-_BATCHES_A_TABLE = 16
 _ROWS_A_GROUP = 4 * 1024
 _DIGEST_BYTES = 32
 
@@ -57,22 +55,33 @@ COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
 
 
 class Index:
-    """Collects rows.
+    """Collects rows in a temporary file, since a million of them need not be in memory: a context manager.
 
     Args:
+        file: The open file.
         columns: Names of the columns that a manifest adds.
     """
 
-    def __init__(self, columns: Sequence[str] = ()) -> None:
+    def __init__(self, file: IO[bytes], columns: Sequence[str] = ()) -> None:
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
         types = numbers | {"offset": pa.int64(), "brightness": pa.float32(), "sha256": pa.binary(_DIGEST_BYTES)}
         names = [*COLUMNS, *columns]
         self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
-        self._rows: list[tuple[Any, ...]] = []
-        self._batches: list[Any] = []
-        self._tables: list[pa.Table] = []
+        self._writer = pq.ParquetWriter(file, self._schema, compression="none", use_dictionary=False)
+        self._waiting: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the file, unless collecting failed."""
+        if not kind:
+            self._flush()
+        self._writer.close()
 
     def add(self, row: Row, columns: Sequence[str] = ()) -> None:
         """Appends a row.
@@ -80,46 +89,91 @@ class Index:
         Args:
             row: The row.
             columns: Its values in the columns that a manifest adds.
+
+        Raises:
+            OSError: The file can't be written.
         """
         others = (getattr(row, name) for name in COLUMNS[1:])
-        self._rows.append((bytes.fromhex(row.sha256), *others, *columns))
-        if len(self._rows) == _ROWS_AT_ONCE:
+        self._waiting.append((bytes.fromhex(row.sha256), *others, *columns))
+        if len(self._waiting) == _ROWS_A_GROUP:
             self._flush()
-
-    def table(self) -> "pa.Table":
-        """Returns all rows, in the order in which they came; the digests are bytes, which take half the memory."""
-        import pyarrow as pa
-
-        self._flush()
-        self._join()
-        return pa.concat_tables([self._schema.empty_table(), *self._tables])
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
+        if self._waiting:
+            columns = zip(*self._waiting, strict=True)
             arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-            self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-            self._rows = []
-            if len(self._batches) == _BATCHES_A_TABLE:
-                self._join()
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []
 
-    def _join(self) -> None:
-        """Joins small batches, since memory in small pieces is not given back when they are gone."""
+
+class Rows:
+    """The rows that were collected, of which only what is asked for is in memory.
+
+    Args:
+        file: The open file that `Index` wrote.
+
+    Attributes:
+        schema: The columns: those of `Row`, the digest as bytes, and a manifest's.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import pyarrow.parquet as pq
+
+        self._reader = pq.ParquetFile(file)
+        self.schema: pa.Schema = self._reader.schema_arrow
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return int(self._reader.metadata.num_rows)
+
+    def batches(self, *names: str) -> "Iterator[pa.RecordBatch]":
+        """Yields all rows of some columns, a few thousand at a time.
+
+        Args:
+            names: The columns' names.
+        """
+        yield from self._reader.iter_batches(_ROWS_A_GROUP, columns=names, use_threads=False)
+
+    def table(self, *names: str) -> "pa.Table":
+        """Returns all rows of some columns.
+
+        Args:
+            names: The columns' names.
+        """
         import pyarrow as pa
 
-        self._tables.append(pa.Table.from_batches(self._batches, self._schema).combine_chunks())
-        self._batches = []
+        schema = pa.schema([self.schema.field(name) for name in names])
+        return pa.Table.from_batches(self.batches(*names), schema)
+
+    def take(self, numbers: "np.ndarray[Any, Any]") -> "pa.Table":
+        """Returns all columns of some rows.
+
+        Args:
+            numbers: int [N] the rows' numbers, in the order in which they are wanted.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        order = np.argsort(numbers, kind="stable")
+        groups, within = np.divmod(numbers[order], _ROWS_A_GROUP)
+        parts = [
+            self._reader.read_row_group(group, use_threads=False).take(pa.array(within[groups == group]))
+            for group in np.unique(groups).tolist()
+        ]
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        return pa.concat_tables([self.schema.empty_table(), *parts]).combine_chunks().take(pa.array(place))
 
 
 def write_index(
-    table: "pa.Table", splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], path: Path, *, left_out: bool = False
+    rows: Rows, splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], path: Path, *, left_out: bool = False
 ) -> None:
     """Writes the index of the images that stay, in the order in which they are read: by split, shard and record.
 
     Args:
-        table: The rows, their shards being numbers.
+        rows: The rows, their shards being numbers.
         splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
         shard_names: The shards' names by number.
         path: The Parquet file.
@@ -129,24 +183,20 @@ def write_index(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    shards = table["shard"].to_numpy()
-    order = np.lexsort((table["record"].to_numpy(), shards, splits))
+    places = rows.table("shard", "record")
+    order = np.lexsort((places["record"].to_numpy(), places["shard"].to_numpy(), splits))
     order = order[(splits[order] < 0) == left_out]
-    schema = table.schema
+    schema = rows.schema
     for name in ("sha256", "shard"):
-        schema = schema.set(table.column_names.index(name), pa.field(name, pa.string()))
+        schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(order), _ROWS_A_GROUP):
             chosen = order[start : start + _ROWS_A_GROUP]
-            # Not taken from the whole table, which would put together all its pieces first.
-            is_chosen = np.zeros(len(table), bool)
-            is_chosen[chosen] = True
-            part = table.filter(pa.array(is_chosen)).combine_chunks()
-            part = part.take(pa.array(np.searchsorted(np.sort(chosen), chosen)))
-            columns = {name: part[name] for name in table.column_names}
+            part = rows.take(chosen)
+            columns = {name: part[name] for name in schema.names}
             columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()], pa.string())
             columns["split"] = pa.array([*SPLITS, ""]).take(pa.array(splits[chosen] % (len(SPLITS) + 1)))
-            columns["shard"] = pa.array(shard_names, pa.string()).take(pa.array(shards[chosen]))
+            columns["shard"] = pa.array(shard_names, pa.string()).take(part["shard"])
             writer.write_table(pa.table(columns, schema=schema))
 
 

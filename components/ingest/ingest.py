@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +28,12 @@ from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
 from graft.components.ingest.collecting import Collected, collect
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.index import count_rows, write_index
+from graft.components.ingest.index import Rows, count_rows, write_index
 from graft.components.ingest.inputs import open_input
 from graft.components.ingest.layout import Layout, listed, printable
 from graft.components.ingest.pictures import Pictures
 from graft.components.ingest.previous import Previous, keep_for_next
-from graft.components.ingest.report import write_report
+from graft.components.ingest.report import sample_order, write_report
 from graft.components.ingest.shards import Shards
 from graft.components.ingest.splits import Settled, settle
 
@@ -43,10 +44,8 @@ log = logging.getLogger("graft")
 
 REPORT = "report.html"
 _ROWS_AT_ONCE = 1024
-_REPORTED = [
-    *("sha256", "path", "split", "label", "width", "height", "brightness", "conversions"),
-    *("shard", "offset"),
-]
+_REPEATED = ["split", "label", "conversions", "shard"]
+_REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,19 +105,19 @@ def ingest(
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
-    with new_artifact(output, RECORD), open_input(source, config) as (files, layout):
+    with new_artifact(output, RECORD), open_input(source, config) as (files, layout), TemporaryFile() as scratch:
         earlier = Previous(previous, run.store) if previous else None
         splits = _expected_splits(layout, config)
         with contextlib.ExitStack() as open_files:
             known = earlier.shards if earlier else []
             shards = Shards(output, config.shard_mebibytes * 2**20, open_files, run.store, known)
-            collected = collect(files, layout, shards, earlier, config)
+            collected = collect(files, layout, shards, earlier, config, scratch)
             entries = shards.close()
         _check_usable(collected, config)
-        settled = settle(collected.index, np.array(collected.by_content, bool), earlier, config)
+        settled = settle(collected.rows, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
-        pictures = Pictures(shards, names, collected.index, settled.splits)
-        table = pictures.index = _write_index(collected, settled, names, output)
+        pictures = Pictures(shards, names, collected.rows, settled.splits)
+        table = pictures.index = _write_indexes(collected.rows, settled, names, output)
         counted = count_rows(table)
         excluded = [*collected.unusable, *settled.excluded]
         _check_classes(counted, layout.classes, splits, excluded)
@@ -128,7 +127,7 @@ def ingest(
         content: dict[str, Any] = {
             "classes": layout.classes,
             "counts": _counts(counted, layout.classes),
-            "digest": content_digest(_contents(table)),
+            "digest": content_digest(_contents(output / INDEX)),
             "source": printable(storage.redact(source)),
             "source_digest": source_digest,
             "excluded": excluded,
@@ -151,17 +150,18 @@ def ingest(
     return IngestResult(str(output), content["digest"], content["counts"], *amounts)
 
 
-def _write_index(collected: Collected, settled: Settled, names: list[str], output: Path) -> "pa.Table":
-    """Writes both indexes and returns what the report needs of the first. The collected rows, maybe a million, are gone then."""
+def _write_indexes(rows: Rows, settled: Settled, names: list[str], output: Path) -> "pa.Table":
+    """Writes both indexes and returns what the report needs of the first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pa.default_memory_pool().release_unused()
-    write_index(collected.index, settled.splits, names, output / INDEX)
-    write_index(collected.index, settled.splits, names, output / LEFT_OUT, left_out=True)
-    del collected.index
-    pa.default_memory_pool().release_unused()
-    return pq.read_table(output / INDEX, columns=_REPORTED)
+    write_index(rows, settled.splits, names, output / INDEX)
+    write_index(rows, settled.splits, names, output / LEFT_OUT, left_out=True)
+    with pq.ParquetFile(output / INDEX, read_dictionary=_REPEATED) as index:
+        table = index.read(_REPORTED, use_threads=False).unify_dictionaries()
+        digests = index.iter_batches(_ROWS_AT_ONCE, columns=["sha256"], use_threads=False)
+        orders = [sample_order(batch["sha256"]) for batch in digests]
+    return table.append_column("order", pa.chunked_array(orders, pa.uint64()))
 
 
 def _counts(counted: dict[tuple[str, str], int], classes: list[str]) -> dict[str, dict[str, int]]:
@@ -175,13 +175,16 @@ def _unique(table: "pa.Table", column: str) -> list[str]:
     return list(pc.unique(table[column]).to_pylist())
 
 
-def _contents(table: "pa.Table") -> Iterator[tuple[str, str, str]]:
-    for batch in table.select(["split", "label", "sha256"]).to_batches(_ROWS_AT_ONCE):
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+def _contents(index: Path) -> Iterator[tuple[str, str, str]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(index) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["split", "label", "sha256"], use_threads=False):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _expected_splits(layout: Layout, config: IngestConfig) -> list[str]:
-    splits = {item.split for item in layout.items}
+    splits = layout.items.splits
     if None in splits:
         splits |= {VALIDATION} | ({TEST} if config.test_fraction else set())
     return [split for split in SPLITS if split in splits or split == TRAIN]

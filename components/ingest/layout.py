@@ -2,37 +2,20 @@
 
 import dataclasses
 import hashlib
-import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from graft.components.common.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
+from graft.components.ingest.items import Item, Items
 
 SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A file that ought to be an image.
-
-    Attributes:
-        path: Its path within the source.
-        split: Its split, or None where the source has no splits.
-        label: Its class.
-        columns: What a manifest tells of it besides, in the order of the layout's `columns`.
-    """
-
-    path: str
-    split: str | None
-    label: str
-    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +29,7 @@ class Layout:
         columns: Names of a manifest's further columns.
     """
 
-    items: list[Item]
+    items: Items
     ignored: list[str]
     classes: list[str]
     columns: list[str] = field(default_factory=list)
@@ -73,25 +56,29 @@ def read_layout(paths: Iterable[str]) -> Layout:
         len(parts) > 2 and parts[0].lower() == TRAIN
         for parts in (_parts(path)[depth:] for path in files if _parts(path)[:depth] == root)
     )
-    items, ignored = [], []
+    ignored = []
     strangers: dict[tuple[str, str], None] = {}  # class folders in what is no split, in order
-    for path in files:
-        all_parts = _parts(path)
-        parts = all_parts[depth:]
-        split = SPLIT_NAMES.get(parts[0].lower()) if has_splits and parts else None
-        if all_parts[:depth] != root:
-            ignored.append(path)
-        elif has_splits and split and len(parts) > 2:
-            items.append(Item(path, split, _label(parts[1])))
-        elif not has_splits and len(parts) > 1:
-            items.append(Item(path, None, _label(parts[0])))
-        else:
-            ignored.append(path)
-            if len(parts) > 2 and not split:
-                strangers[parts[0], parts[1]] = None
-    labels = {item.label for item in items}
+
+    def found() -> Iterator[Item]:
+        for path in files:
+            all_parts = _parts(path)
+            parts = all_parts[depth:]
+            split = SPLIT_NAMES.get(parts[0].lower()) if has_splits and parts else None
+            if all_parts[:depth] != root:
+                ignored.append(path)
+            elif has_splits and split and len(parts) > 2:
+                yield Item(path, split, printable(parts[1]))
+            elif not has_splits and len(parts) > 1:
+                yield Item(path, None, printable(parts[0]))
+            else:
+                ignored.append(path)
+                if len(parts) > 2 and not split:
+                    strangers[parts[0], parts[1]] = None
+
+    items = Items(found())
+    labels = {label for _, label in items.kinds}
     for folder, name in strangers:
-        if _label(name) in labels:
+        if printable(name) in labels:
             raise GraftError(
                 f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
                 "name it validation or test, or move it away."
@@ -101,7 +88,7 @@ def read_layout(paths: Iterable[str]) -> Layout:
     return arranged(items, ignored, expected=EXPECTED)
 
 
-def arranged(items: list[Item], ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
+def arranged(items: Items, ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
     """Makes a layout of items, once their splits and classes are found to be sound.
 
     Args:
@@ -115,12 +102,12 @@ def arranged(items: list[Item], ignored: list[str], columns: list[str] | None = 
     """
     classes = _classes(items, expected)
     layout = Layout(items, ignored, classes, columns or [])
-    return by_hash(layout) if all(item.split == TRAIN for item in items) else layout
+    return by_hash(layout) if items.splits == {TRAIN} else layout
 
 
 def by_hash(layout: Layout) -> Layout:
     """Returns a layout whose images' splits will be decided by their content, whatever the source says."""
-    return dataclasses.replace(layout, items=[dataclasses.replace(item, split=None) for item in layout.items])
+    return dataclasses.replace(layout, items=Items(dataclasses.replace(item, split=None) for item in layout.items))
 
 
 def limited(layout: Layout, limit: int) -> Layout:
@@ -144,7 +131,7 @@ def limited(layout: Layout, limit: int) -> Layout:
         if taken[item.split, item.label] < limit:
             taken[item.split, item.label] += 1
             kept.add(item.path)
-    return dataclasses.replace(layout, items=[item for item in layout.items if item.path in kept])
+    return dataclasses.replace(layout, items=Items(item for item in layout.items if item.path in kept))
 
 
 def listed(classes: Iterable[str]) -> str:
@@ -173,10 +160,6 @@ def _shared_folders(paths: Iterable[str]) -> int:
     return len(shared or ())
 
 
-def _label(folder: str) -> str:
-    return sys.intern(printable(folder))  # one string a class instead of one an image
-
-
 def _parts(path: str) -> tuple[str, ...]:
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
@@ -194,10 +177,10 @@ def _root(files: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _classes(items: list[Item], expected: str) -> list[str]:
+def _classes(items: Items, expected: str) -> list[str]:
     by_split: dict[str | None, set[str]] = {}
-    for item in items:
-        by_split.setdefault(item.split, set()).add(item.label)
+    for split, label in items.kinds:
+        by_split.setdefault(split, set()).add(label)
     if TRAIN not in by_split and None not in by_split:
         raise GraftError(f"The source has no training images: {expected}.")
     # What has no split becomes training images, but for a share.

@@ -12,7 +12,8 @@ from typing import IO
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.transfer import fetch
-from graft.components.ingest.layout import Item, Layout, arranged
+from graft.components.ingest.items import Item, Items
+from graft.components.ingest.layout import Layout, arranged
 from graft.components.ingest.manifest_images import ImagePlaces, ManifestImages
 from graft.components.ingest.manifest_rows import MAX_COLUMNS, Row, read_rows, shown
 
@@ -72,7 +73,7 @@ def read_manifest(uri: str, file: IO[bytes], places: ImagePlaces) -> Layout:
     if not found.items:
         raise GraftError(f"{name} names no images: {EXPECTED}.")
     try:
-        return arranged(list(found.sorted_items()), [], found.columns, expected=EXPECTED)
+        return arranged(Items(found.sorted_items()), [], found.columns, expected=EXPECTED)
     except GraftError as error:
         raise GraftError(f"{name}: {error}") from error
 

@@ -1,14 +1,12 @@
 """The images of a dataset, and those left out as twins, by their paths: for the report."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from graft.components.ingest.index import Rows
 from graft.components.ingest.shards import Shards
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Pictures:
@@ -25,13 +23,9 @@ class Pictures:
         index: The dataset's index, once it is written, with the columns `path`, `shard` and `offset`.
     """
 
-    def __init__(
-        self, shards: Shards, names: Sequence[str], collected: "pa.Table", splits: "np.ndarray[Any, Any]"
-    ) -> None:
-        import pyarrow as pa
-
+    def __init__(self, shards: Shards, names: Sequence[str], collected: Rows, splits: "np.ndarray[Any, Any]") -> None:
         self._shards, self._names = shards, list(names)
-        rows = collected.select(["path", "shard", "offset"]).filter(pa.array(splits < 0)).to_pylist()
+        rows = collected.take(np.flatnonzero(splits < 0)).select(["path", "shard", "offset"]).to_pylist()
         self.left_out = {row["path"]: (row["shard"], row["offset"]) for row in rows}
         self.index: Any = None
 

@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graft.components.common.page import render_page
 from graft.components.common.progress import progress
 from graft.components.ingest.histograms import histograms
 from graft.components.ingest.thumbnails import thumbnail
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # What a page can show and still open on a phone.
 MAX_CLASSES = 20
@@ -40,7 +43,7 @@ def write_report(
     Args:
         path: The page's file.
         record: The content of `dataset.json`.
-        index: The dataset's index, a `pyarrow.Table`.
+        index: The dataset's index, a `pyarrow.Table`, with the column `order` of `sample_order`.
         image: Returns the encoded bytes of an image of the dataset or of one left out for its twin, by path; None if there
             are none. It is called from one thread.
         broken: Thumbnails of files that can't be decoded in full, by path.
@@ -95,20 +98,28 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-    """Chooses images of every class by content, so that the same dataset shows the same ones.
+def sample_order(digests: "pa.Array") -> "pa.Array":
+    """Returns numbers that say which images come first in samples, the same ones for the same content: uint64 [N].
 
-    They are chosen by the end of the digest: its beginning may have decided about the split.
+    They are the end of the digest: its beginning may have decided about the split.
+
+    Args:
+        digests: SHA-256 digests in hexadecimal.
     """
+    import pyarrow as pa
+
+    return pa.array((int(digest[-_ORDER_DIGITS:], 16) for digest in digests.to_pylist()), pa.uint64())
+
+
+def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str]]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     columns = index.select(["path", "split"])
-    order = pc.utf8_slice_codeunits(index["sha256"], -_ORDER_DIGITS, None)
     chosen = {}
     for name in classes:
         rows = pc.indices_nonzero(pc.equal(index["label"], name))
-        keys = pa.table({"order": order.take(rows), "row": rows})
+        keys = pa.table({"order": index["order"].take(rows), "row": rows})
         first = pc.select_k_unstable(keys, SAMPLES, [("order", "ascending"), ("row", "ascending")])
         chosen[name] = [
             {"path": row["path"], "split": row["split"], "name": _shorten(PurePosixPath(row["path"]).name)}

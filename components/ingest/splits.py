@@ -2,18 +2,16 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from graft.components.common.dataset import SPLITS, TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.index import Rows
 from graft.components.ingest.previous import Previous
 from graft.components.ingest.twins import IDENTICAL, Twins, find_twins
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 
@@ -21,6 +19,7 @@ _HASH_DIGITS = 15
 _FEW = 10
 _FAR = 0.1
 _NOWHERE = -1
+_NO_DISTANCE = 64 + 1
 
 
 def split_by_content(sha256: str, config: IngestConfig) -> str:
@@ -56,11 +55,11 @@ class Settled:
     warnings: list[str]
 
 
-def settle(table: "pa.Table", by_content: Array, previous: Previous | None, config: IngestConfig) -> Settled:
+def settle(collected: Rows, by_content: Array, previous: Previous | None, config: IngestConfig) -> Settled:
     """Finds twins, moves new images to the split of an old twin, and takes what leaks out of the training split.
 
     Args:
-        table: The index's rows, with the splits that the images were given as they came.
+        collected: The index's rows, with the splits that the images were given as they came.
         by_content: bool [N], true for images that have no split of the source's own.
         previous: An earlier dataset, whose splits bind; None for none.
         config: The step's settings.
@@ -68,7 +67,7 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     Raises:
         GraftError: Training images are also in validation or test, and `leaks` is `fail`.
     """
-    rows = _Rows(table)
+    rows = _Known(collected)
     splits = rows.splits.copy()
     excluded: dict[int, tuple[int, int, str]] = {}
     if previous:
@@ -84,47 +83,53 @@ def settle(table: "pa.Table", by_content: Array, previous: Previous | None, conf
     return Settled(splits, left_out, duplicates, fractions, warnings)
 
 
-def _values(column: Any) -> Iterator[Any]:
-    """Yields a column's values, of which Python holds few at a time."""
-    for chunk in column.chunks:
-        yield from chunk.to_pylist()
+class _Known:
+    """What the rows say that decides about splits, and the names of those that have twins."""
 
+    def __init__(self, rows: Rows) -> None:
+        count = len(rows)
+        self._rows = rows
+        self._names: dict[int, tuple[str, str]] = {}
+        self.splits, self.labels = np.empty(count, np.int8), np.empty(count, np.int32)
+        self._phashes, self._brightness = np.empty(count, np.uint64), np.empty(count, np.float32)
+        digests, labels, start = np.empty(count, np.uint64), dict[str, int](), 0
+        for batch in rows.batches("split", "label", "phash", "brightness", "sha256"):
+            part = slice(start, start := start + len(batch))
+            self.splits[part] = [SPLITS.index(split) for split in batch["split"].to_pylist()]
+            self.labels[part] = [labels.setdefault(label, len(labels)) for label in batch["label"].to_pylist()]
+            self._phashes[part] = [int(phash, 16) for phash in batch["phash"].to_pylist()]
+            self._brightness[part] = batch["brightness"]
+            digests[part] = [int.from_bytes(digest[:8]) for digest in batch["sha256"].to_pylist()]
+        self.label_names = list(labels)
+        # The first 64 bits of digests are as good as all of them: images that share them look the same as well.
+        _, self._contents = np.unique(digests, return_inverse=True)
 
-class _Rows:
-    """The index's rows, whose text stays where it is: as Python's objects it would take several times the memory."""
+    def contents(self) -> Iterator[str]:
+        """Yields the digests of all images."""
+        for batch in self._rows.batches("sha256"):
+            yield from (digest.hex() for digest in batch["sha256"].to_pylist())
 
-    def __init__(self, table: "pa.Table") -> None:
-        import pyarrow as pa
-        import pyarrow.compute as pc
+    def twins(self, groups: Array) -> Twins:
+        """Finds twins, and the names of all that have or are one."""
+        twins = find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
+        there = twins.twin >= 0
+        self.name(np.union1d(np.flatnonzero(there.any(axis=1)), twins.twin[there]))
+        return twins
 
-        self._paths, self._sha256s, count = table["path"], table["sha256"], len(table)
-        self.splits = pc.index_in(table["split"], pa.array(SPLITS)).to_numpy().astype(np.int64)
-        self.label_names = pc.unique(table["label"]).to_pylist()
-        self.labels = pc.index_in(table["label"], pa.array(self.label_names)).to_numpy()
-        self._phashes = np.fromiter((int(text, 16) for text in _values(table["phash"])), np.uint64, count)
-        # The first 63 bits of digests are as good as all of them: images that share them look the same as well.
-        digits = (int.from_bytes(digest[:8]) >> 1 for digest in _values(self._sha256s))
-        _, self._contents = np.unique(np.fromiter(digits, np.int64, count), return_inverse=True)
-        self._brightness = table["brightness"].to_numpy()
+    def name(self, numbers: Array) -> None:
+        """Reads paths and digests of some images."""
+        named = self._rows.take(numbers).select(["path", "sha256"]).to_pydict()
+        pairs = zip(named["path"], map(bytes.hex, named["sha256"]), strict=True)
+        self._names.update(zip(numbers.tolist(), pairs, strict=True))
 
     def path(self, number: int) -> str:
-        return str(self._paths[number].as_py())
+        return self._names[number][0]
+
+    def sha256(self, number: int) -> str:
+        return self._names[number][1]
 
     def label(self, number: int) -> str:
         return str(self.label_names[self.labels[number]])
-
-    def sha256(self, number: int) -> str:
-        return bytes(self._sha256s[number].as_py()).hex()
-
-    def find(self, sha256: str) -> int:
-        """Returns the number of an image by its content, or -1."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        return int(pc.index(self._sha256s, pa.scalar(bytes.fromhex(sha256), self._sha256s.type)).as_py())
-
-    def twins(self, groups: Array) -> Twins:
-        return find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
 
     def left_out(self, number: int, twin: int, distance: int, reason: str) -> dict[str, Any]:
         return {
@@ -140,34 +145,59 @@ class _Rows:
 
 
 def _bind(
-    rows: _Rows, splits: Array, by_content: Array, previous: Previous, config: IngestConfig
+    rows: _Known, splits: Array, by_content: Array, previous: Previous, config: IngestConfig
 ) -> dict[int, tuple[int, int, str]]:
     """Lets old images stay and new ones follow their twins; returns those that can't, with twin, distance and reason."""
     is_old = np.zeros(len(splits), bool)
-    for number in np.flatnonzero(by_content):
-        if split := previous.split(rows.sha256(int(number))):
+    before: dict[int, dict[str, Any]] = {}
+    for number, sha256 in enumerate(rows.contents()):
+        if not by_content[number]:
+            continue
+        if split := previous.split(sha256):
             splits[number], is_old[number] = SPLITS.index(split), True
+        elif config.leaks == "drop" and (entry := previous.left_out(sha256)):
+            before[number] = entry
+    excluded = _still_left_out(rows, before)
     twins = rows.twins(np.where(is_old, splits, _NOWHERE))
-    excluded: dict[int, tuple[int, int, str]] = {}
-    for number in np.flatnonzero(by_content & ~is_old):
+    for number in np.flatnonzero(by_content & ~is_old).tolist():
         found = [split for split in range(len(SPLITS)) if twins.twin[number, split] >= 0]
-        before = previous.left_out(rows.sha256(int(number))) if config.leaks == "drop" else None
-        if before and (twin := rows.find(before["twin_sha256"])) >= 0:
-            distance = IDENTICAL if before["identical"] else before["distance"]
-            reason = f"was left out of an earlier dataset as the twin of {rows.path(twin)!r}"
-            excluded[int(number)] = (twin, distance, reason)
-        elif len(found) > 1:
-            names = " and of ".join(f"{rows.path(twins.twin[number, split])!r} in {SPLITS[split]}" for split in found)
+        if number in excluded:
+            continue
+        if len(found) > 1:
+            names = " and of ".join(
+                f"{rows.path(int(twins.twin[number, split]))!r} in {SPLITS[split]}" for split in found
+            )
             nearest = min(found, key=lambda split: twins.distance[number, split])
             reason = f"is new, and the twin of {names}, which an earlier dataset keeps apart"
-            excluded[int(number)] = (int(twins.twin[number, nearest]), int(twins.distance[number, nearest]), reason)
+            excluded[number] = (int(twins.twin[number, nearest]), int(twins.distance[number, nearest]), reason)
         elif found:
             splits[number] = found[0]
     splits[list(excluded)] = _NOWHERE
     return excluded
 
 
-def _leaks(rows: _Rows, splits: Array, twins: Twins, config: IngestConfig) -> dict[int, tuple[int, int, str]]:
+def _still_left_out(rows: _Known, before: dict[int, dict[str, Any]]) -> dict[int, tuple[int, int, str]]:
+    """Returns the images that were left out of the earlier dataset for a twin that is still there."""
+    if not before:
+        return {}
+    wanted = {entry["twin_sha256"] for entry in before.values()}
+    numbers: dict[str, int] = {}
+    for number, sha256 in enumerate(rows.contents()):
+        if sha256 in wanted:
+            numbers.setdefault(sha256, number)
+    rows.name(np.array([*before, *numbers.values()]))
+    return {
+        number: (
+            twin,
+            IDENTICAL if entry["identical"] else entry["distance"],
+            f"was left out of an earlier dataset as the twin of {rows.path(twin)!r}",
+        )
+        for number, entry in before.items()
+        if (twin := numbers.get(entry["twin_sha256"])) is not None
+    }
+
+
+def _leaks(rows: _Known, splits: Array, twins: Twins, config: IngestConfig) -> dict[int, tuple[int, int, str]]:
     """Returns the training images that have a twin in validation or test, with it, its distance and the reason.
 
     Raises:
@@ -190,9 +220,9 @@ def _leaks(rows: _Rows, splits: Array, twins: Twins, config: IngestConfig) -> di
     return leaks
 
 
-def _pairs(rows: _Rows, splits: Array, twins: Twins, dropped: set[int]) -> list[dict[str, Any]]:
+def _pairs(rows: _Known, splits: Array, twins: Twins, dropped: set[int]) -> list[dict[str, Any]]:
     """Returns every image that has a twin with its nearest one, each pair once, what was dropped coming first."""
-    distances = np.where(twins.twin >= 0, twins.distance, np.iinfo(np.int64).max)
+    distances = np.where(twins.twin >= 0, twins.distance, np.int8(_NO_DISTANCE))
     has_twin = np.flatnonzero((splits != _NOWHERE) & (twins.twin >= 0).any(axis=1))
     pairs: dict[tuple[int, int], tuple[int, int, int]] = {}
     for number in sorted(map(int, has_twin), key=lambda number: number not in dropped):
@@ -218,7 +248,7 @@ def _pairs(rows: _Rows, splits: Array, twins: Twins, dropped: set[int]) -> list[
 
 
 def _fractions(
-    rows: _Rows, splits: Array, by_content: Array, config: IngestConfig, *, bound: bool
+    rows: _Known, splits: Array, by_content: Array, config: IngestConfig, *, bound: bool
 ) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
     """Returns the asked and the obtained share of each class in each split, and warnings about classes too small for them."""
     asked = {VALIDATION: config.validation_fraction, TEST: config.test_fraction}

@@ -28,8 +28,8 @@ class Twins:
     """The nearest twin of every image in every group.
 
     Attributes:
-        twin: int64 [N, G], number of the twin, or -1 where there is none.
-        distance: int64 [N, G], bits in which the hashes differ, or IDENTICAL.
+        twin: int32 [N, G], number of the twin, or -1 where there is none.
+        distance: int8 [N, G], bits in which the hashes differ, or IDENTICAL.
     """
 
     twin: Array
@@ -51,10 +51,10 @@ def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array
         groups: int [N] group of each image, 0 to count - 1; -1 for images that are nobody's twin, but may have twins.
         count: How many groups there are.
     """
-    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.int64)
+    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.uint8)
     # Many images may share a hash, as blank ones do: each look is searched for once.
-    looks, look_of = np.unique(np.stack([phashes, steps.astype(np.uint64)]), axis=1, return_inverse=True)
-    hashes, steps = looks[0], looks[1].astype(np.int64)
+    looks, look_of = np.unique(np.rec.fromarrays([phashes, steps]), return_inverse=True)
+    hashes, steps = looks["f0"], looks["f1"].astype(np.int8)
     representatives = np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1)
     nearest = np.full((len(hashes), count), _NONE)
     for one, other, distance in _close_pairs(hashes, steps):
@@ -62,27 +62,29 @@ def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array
             there = representatives[other, group] >= 0
             key = distance[there] << _PLACE_BITS | representatives[other[there], group]
             np.minimum.at(nearest[:, group], one[there], key)
-    found = nearest[look_of]
-    twin = np.where(found == _NONE, -1, found & (1 << _PLACE_BITS) - 1)
-    distance = np.where(found == _NONE, 0, found >> _PLACE_BITS)
-    for same, bits in ((look_of, 0), (contents, IDENTICAL)):
-        for group in range(count):
+    twin = np.full((len(phashes), count), -1, np.int32)
+    distance = np.zeros((len(phashes), count), np.int8)
+    for group in range(count):
+        found = nearest[look_of, group]
+        near = found != _NONE
+        twin[near, group], distance[near, group] = found[near] & (1 << _PLACE_BITS) - 1, found[near] >> _PLACE_BITS
+        for same, bits in ((look_of, 0), (contents, IDENTICAL)):
             other = _another(same, groups == group)
-            twin[:, group] = np.where(other >= 0, other, twin[:, group])
-            distance[:, group] = np.where(other >= 0, bits, distance[:, group])
+            there = other >= 0
+            twin[there, group], distance[there, group] = other[there], bits
     return Twins(twin, distance)
 
 
 def _first(kinds: Array, among: Array, count: int) -> Array:
-    """Returns the number of the first image of each kind among some, or -1: int64 [count]."""
-    first = np.full(count, -1)
+    """Returns the number of the first image of each kind among some, or -1: int32 [count]."""
+    first = np.full(count, -1, np.int32)
     numbers = np.flatnonzero(among)[::-1]
     first[kinds[numbers]] = numbers
     return first
 
 
 def _another(kinds: Array, among: Array) -> Array:
-    """Returns for every image the number of another one of its kind among some, the first one, or -1: int64 [N]."""
+    """Returns for every image the number of another one of its kind among some, the first one, or -1: int32 [N]."""
     count = int(kinds.max()) + 1
     first = _first(kinds, among, count)
     rest = among.copy()
@@ -94,10 +96,10 @@ def _another(kinds: Array, among: Array) -> Array:
 def _close_pairs(hashes: Array, steps: Array) -> Iterator[tuple[Array, Array, Array]]:
     """Yields the numbers of two looks and the distance of their hashes, for all that are close; some more than once."""
     flips = [0, *(sum(1 << bit for bit in bits) for n in (1, 2) for bits in combinations(range(_BAND_BITS), n))]
-    everyone = np.arange(len(hashes))
+    everyone = np.arange(len(hashes), dtype=np.int32)
     for band in range(_BANDS):
-        keys = (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int64)
-        order = np.argsort(keys, kind="stable")
+        keys = (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int32)
+        order = np.argsort(keys, kind="stable").astype(np.int32)
         starts = np.searchsorted(keys[order], np.arange(2**_BAND_BITS + 1))
         for flip in flips:
             sizes = starts[(keys ^ flip) + 1] - starts[keys ^ flip]

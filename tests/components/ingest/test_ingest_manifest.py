@@ -12,7 +12,8 @@ from pictures import encoded, noise, write_folder
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.folders import file_version
-from graft.components.ingest.layout import Item, by_hash, limited, read_layout
+from graft.components.ingest.items import Item
+from graft.components.ingest.layout import by_hash, limited, read_layout
 from graft.components.ingest.manifest import is_manifest, open_manifest
 from graft.components.ingest.source import UnreadableFileError
 

@@ -1,0 +1,77 @@
+"""The files of a source that ought to be images."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file that ought to be an image.
+
+    Attributes:
+        path: Its path within the source.
+        split: Its split, or None where the source has no splits.
+        label: Its class.
+        columns: What a manifest tells of it besides, in the order of the layout's `columns`.
+    """
+
+    path: str
+    split: str | None
+    label: str
+    columns: tuple[str, ...] = ()
+
+
+class Items(Sequence[Item]):
+    """A sequence of files that takes little more memory than their paths' bytes, since there may be a million.
+
+    Args:
+        items: The files.
+
+    Attributes:
+        kinds: The splits and labels that occur together, in the order in which they come.
+    """
+
+    def __init__(self, items: Iterable[Item] = ()) -> None:
+        self._paths, self._ends = bytearray(), array("Q", [0])
+        self.kinds: list[tuple[str | None, str]] = []
+        self._kind_of = array("L")
+        self._columns: list[tuple[str, ...]] = []
+        numbers: dict[tuple[str | None, str], int] = {}
+        for item in items:
+            # A name that is no valid UTF-8 has lone surrogates.
+            self._paths += item.path.encode("utf-8", "surrogatepass")
+            self._ends.append(len(self._paths))
+            self._kind_of.append(numbers.setdefault((item.split, item.label), len(numbers)))
+            if item.columns:
+                self._columns += [()] * (len(self) - 1 - len(self._columns)) + [item.columns]
+        self.kinds += numbers
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self._kind_of)
+
+    @overload
+    def __getitem__(self, number: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Item]: ...
+
+    def __getitem__(self, number: int | slice) -> Item | list[Item]:
+        """Returns a file by its number, or some of them."""
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        number = range(len(self))[number]
+        path = self._paths[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
+        columns = self._columns[number] if number < len(self._columns) else ()
+        return Item(path, *self.kinds[self._kind_of[number]], columns)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another sequence has the same files in the same order."""
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    @property
+    def splits(self) -> set[str | None]:
+        """The splits that occur, None for files without one."""
+        return {split for split, _ in self.kinds}

@@ -11,6 +11,8 @@ from graft.components.ingest.images import check_image
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4, test_fraction=0.2, max_bad_fraction=0.5)
+# Pictures whose digests put them there.
+IN_TRAIN, IN_VALIDATION = (encoded(noise(904)), encoded(noise(911))), encoded(noise(902))
 
 
 def splits(dataset):
@@ -71,10 +73,24 @@ def test_fractions_that_leave_nothing_to_train_on():
         IngestConfig(validation_fraction=0.5, test_fraction=0.5)
 
 
-def test_a_class_without_a_test_image(tmp_path):
-    files = image_files("cats", images=60) | {"dogs/0.jpg": encoded(noise(901)), "dogs/1.jpg": encoded(noise(902))}
-    sentence = refusal(write_folder(tmp_path / "source", files), tmp_path / "dataset", HALVES)
-    assert "Class 'dogs' has no usable image in" in sentence
+def test_a_class_without_a_validation_image_is_warned_of_and_one_without_a_training_image_refused(tmp_path):
+    half, cats = IngestConfig(validation_fraction=0.5), image_files("cats", images=60)
+    source = write_folder(tmp_path / "few", cats | {"dogs/0.jpg": IN_TRAIN[0]})
+    ingest(str(source), tmp_path / "dataset", half)
+    found = record(tmp_path / "dataset")
+    assert (found["counts"]["train"]["dogs"], found["counts"]["validation"]["dogs"]) == (1, 0)
+    (warning,) = found["warnings"]
+    assert (
+        "Class 'dogs' has 1 images, too few to give validation its share of 0.5 other than by luck: it has 0" in warning
+    )
+    source = write_folder(tmp_path / "none", cats | {"dogs/0.jpg": IN_VALIDATION})
+    sentence = refusal(source, tmp_path / "no", half)
+    assert "Class 'dogs' has no usable image in train: add some, change --validation-fraction" in sentence
+
+
+def test_a_split_without_images(tmp_path):
+    source = write_folder(tmp_path / "source", {"cats/0.jpg": IN_TRAIN[0], "dogs/0.jpg": IN_TRAIN[1]})
+    assert "No usable image at all is in validation" in refusal(source, tmp_path / "dataset", IngestConfig())
 
 
 @pytest.fixture

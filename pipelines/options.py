@@ -1,12 +1,15 @@
 """Options of the steps' commands, made from the steps' configuration dataclasses."""
 
 import dataclasses
+import json
 import typing
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import CycloptsError, Parameter, Token
 from pydantic import ValidationError
+
+from graft.components.common.config import read_yaml
 
 
 def flatten(*configs: type) -> None:
@@ -15,11 +18,20 @@ def flatten(*configs: type) -> None:
         Parameter(name="*")(config)
 
 
-def recipe_options(config: type) -> Any:
-    """Returns a dataclass like a configuration in which a field that is not given is None, for the recipe to fill."""
+def options_over(config: type, source: str) -> Any:
+    """Returns a dataclass like a configuration in which a field that is not given is None, for something else to fill.
+
+    Args:
+        config: The configuration.
+        source: What fills it, in words.
+    """
     hints = typing.get_type_hints(config, include_extras=True)
     fields = [
-        (field.name, Annotated[hints[field.name] | None, _shown(field.default)], dataclasses.field(default=None))
+        (
+            field.name,
+            Annotated[hints[field.name] | None, _shown(field.default, source)],
+            dataclasses.field(default=None),
+        )
         for field in dataclasses.fields(config)
     ]
     options = dataclasses.make_dataclass(f"{config.__name__}Options", fields, frozen=True, kw_only=True)
@@ -37,6 +49,13 @@ def _recipe(kind: type, tokens: Sequence[Token]) -> str:
     return read_recipe(value) if value.endswith((".yaml", ".yml")) else value
 
 
+def _config(kind: type, tokens: Sequence[Token]) -> str:
+    """Reads a file of settings, so that its content and not its path goes to where the steps run."""
+    value = tokens[0].value
+    return json.dumps(read_yaml(value)) if value.endswith((".yaml", ".yml")) else value
+
+
+ConfigOption = Annotated[str, Parameter(converter=_config)]
 RecipeOption = Annotated[str, Parameter(converter=_recipe)]
 
 
@@ -48,5 +67,5 @@ def usage_error(error: CycloptsError) -> str:
     return " ".join(str(error).split())
 
 
-def _shown(default: Any) -> Parameter:
-    return Parameter(show_default=lambda _: f"{default}, unless the recipe says otherwise")
+def _shown(default: Any, source: str) -> Parameter:
+    return Parameter(show_default=lambda _: f"{default}, unless {source} says otherwise")

@@ -4,7 +4,7 @@ import dataclasses
 
 from cyclopts import Parameter
 
-from graft.pipelines.options import RecipeOption
+from graft.pipelines.options import ConfigOption, RecipeOption
 
 
 @Parameter(name="*")
@@ -20,7 +20,7 @@ class RunSettings:
         optimizer: Optimizer; the recipe's if not given.
         learning_rate: Learning rate; the recipe's if 0.
         min_accuracy: Accuracy that the gate asks for; its default if 0.
-        config: JSON of further settings, a section a step, such as {"train": {"cut": "mixed4"}}.
+        config: JSON of further settings, a section a step, such as {"train": {"cut": "mixed4"}}, or a .yaml file of them.
         store: Path or URI of the store; on this machine the folder store among the runs if not given, on a cluster the
             profile's.
         name: The model's name.
@@ -33,7 +33,7 @@ class RunSettings:
     optimizer: str = ""
     learning_rate: float = 0.0
     min_accuracy: float = 0.0
-    config: str = ""
+    config: ConfigOption = ""
     store: str = ""
     name: str = "model"
     force: bool = False

@@ -9,13 +9,14 @@ from cyclopts import App, Parameter
 from graft.components.common.runs import Run, new_run_id, recorded
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
-from graft.components.gate.config import GateConfig
+from graft.components.gate.config import GateConfig, rules_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import ImageSize, TrainConfig
-from graft.pipelines.options import RecipeOption, flatten, recipe_options
+from graft.pipelines.options import ConfigOption, RecipeOption, flatten, options_over
 
-flatten(IngestConfig, EvaluateConfig, GateConfig, ExportConfig)
-TrainOptions = recipe_options(TrainConfig)
+flatten(IngestConfig, EvaluateConfig, ExportConfig)
+TrainOptions = options_over(TrainConfig, "the recipe")
+GateOptions = options_over(GateConfig, "the file of rules")
 
 
 def register(app: App) -> None:
@@ -62,7 +63,7 @@ def resolve(
     source: str,
     weights: str = "imagenet",
     recipe: RecipeOption = "",
-    config: str = "",
+    config: ConfigOption = "",
     record: RecordOptions = _NO_RECORD,
 ) -> None:
     """Checks that a run can begin, and prints the digest of what it would work on.
@@ -71,7 +72,7 @@ def resolve(
         source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl).
         weights: imagenet, random, or path or URI of a Keras weights file.
         recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.
-        config: JSON of settings, a section a step.
+        config: JSON of settings, a section a step, or a .yaml file of them.
         record: Where the run record goes.
     """
     from graft.components.resolve.resolve import resolve as run_step
@@ -153,7 +154,8 @@ def gate(
     *,
     evaluation: Path,
     output: Path,
-    config: GateConfig = GateConfig(),  # noqa: B008
+    rules: str = "",
+    config: GateOptions = GateOptions(),  # type: ignore[valid-type]  # noqa: B008
     record: RecordOptions = _NO_RECORD,
 ) -> None:
     """Decides whether an evaluated model may be published; exit code 3 if it may not.
@@ -161,12 +163,14 @@ def gate(
     Args:
         evaluation: An Evaluation's folder.
         output: Folder for the Decision; it must be empty or not exist.
+        rules: Path or URI of a .yaml file of rules, such as `min_auc: 0.95`; options win over it.
         config: The step's settings.
         record: Where the run record goes.
     """
     from graft.components.gate.gate import gate as run_step
 
-    _do("gate", record, lambda: run_step(evaluation, output, config))
+    given = {field: value for field, value in dataclasses.asdict(config).items() if value is not None}
+    _do("gate", record, lambda: run_step(evaluation, output, rules_config(rules, given)))
 
 
 def export(

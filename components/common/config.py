@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
 
 Config = TypeVar("Config")
@@ -38,6 +40,27 @@ def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Co
         field = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
         raise GraftError(f"{step}: {field} can't be {first['input']!r}: {reason}.") from error
+
+
+def read_yaml(uri: str) -> dict[str, Any]:
+    """Reads settings from a YAML file.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: The file can't be read or is no mapping.
+    """
+    fs, path = storage.filesystem(uri)
+    with storage.access(uri):
+        content = fs.cat_file(path)
+    try:
+        fields = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(fields, dict):
+        raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `cut: mixed4`.")
+    return fields
 
 
 def section(text: str, step: str) -> dict[str, Any]:

@@ -126,6 +126,27 @@ def info(uri: str) -> dict[str, Any]:
     return found
 
 
+def exists(uri: str) -> bool:
+    """Whether there is a file.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: The storage can't be reached or read.
+    """
+    fs, path = filesystem(uri)
+    with access(uri):
+        fs.invalidate_cache(path)
+        try:
+            persist(lambda: request(fs, "info", path))
+        except FileNotFoundError as error:
+            if is_transient(error):
+                raise
+            return False
+    return True
+
+
 def content_version(entry: dict[str, Any]) -> str:
     """Returns what changes whenever a file's content does, out of what its file system tells of it; empty for unknown.
 

@@ -13,6 +13,8 @@ def evaluate(
     run_id: str,
     evaluation: dsl.Output[dsl.Artifact],
     metrics: dsl.Output[dsl.Metrics],
+    curves: dsl.Output[dsl.ClassificationMetrics],
+    summary: dsl.Output[dsl.Markdown],
     report: dsl.Output[dsl.HTML],
 ) -> None:
     """Runs the saved model on the images of the test split, or of validation where there is none.
@@ -25,7 +27,9 @@ def evaluate(
         name: The model's name.
         run_id: Identifier of the run.
         evaluation: The Evaluation: figures, predictions and report.
-        metrics: Accuracy, loss and AUC for the run's page.
+        metrics: The figures for the run's page and for comparing runs.
+        curves: Confusion matrix, and of two classes the ROC curve, for the run's page.
+        summary: The result in a few lines for the run's page.
         report: The report for the run's page.
     """
     import shutil
@@ -36,11 +40,17 @@ def evaluate(
     from graft.components.evaluate.config import EvaluateConfig
     from graft.components.evaluate.evaluate import REPORT
     from graft.components.evaluate.evaluate import evaluate as run_step
+    from graft.components.evaluate.summary import figures, markdown
 
     with component_step("evaluate", store, name, run_id) as record:
         settings = configure("evaluate", EvaluateConfig, section(config, "evaluate"))
         result = run_step(Path(model.path), Path(dataset.path), Path(evaluation.path), settings)
         record.outcome = result
-    for figure in ("accuracy", "loss", "auc"):
-        metrics.log_metric(figure, result.metrics[figure])
+    for figure, value in figures(result.metrics, result.comparisons).items():
+        metrics.log_metric(figure, value)
+    curves.log_confusion_matrix(result.classes, result.metrics["confusion"])
+    if len(result.classes) == 2:
+        for curve in result.metrics["roc"].values():
+            curves.log_roc_curve(curve["false_positive_rate"], curve["true_positive_rate"], curve["thresholds"])
+    Path(summary.path).write_text(markdown(result), encoding="utf-8")
     shutil.copyfile(Path(evaluation.path) / REPORT, report.path)

@@ -10,6 +10,12 @@ class EvaluateConfig:
 
     Attributes:
         split: The split to judge the model on; `auto` takes test where there is one, else validation.
+        champion: Path or URI of the Model or Export that is in use now, to be run on the same images; empty for none.
+        anchor: Path or URI of the best one so far, or one that you pin, so that many small losses can't add up; empty for none.
+        slices: Names of columns of the index, which a manifest brought, to show accuracy by as well.
     """
 
-    split: Literal["auto", "validation", "test"] = "auto"
+    split: Literal["auto", "validation", "test", "train"] = "auto"
+    champion: str = ""
+    anchor: str = ""
+    slices: tuple[str, ...] = ()

@@ -1,15 +1,24 @@
 """The evaluate step: the saved model on the images themselves, not on features kept from training."""
 
+import contextlib
 import dataclasses
+import functools
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graft.components.common.dataset import Dataset
+from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model, read_training
 from graft.components.common.records import new_artifact, write_record
 from graft.components.evaluate.config import EvaluateConfig
+from graft.components.evaluate.contender import Contender, open_contender
+from graft.components.evaluate.slices import COLUMNS, make_slices
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 RECORD = "evaluation.json"
 PREDICTIONS = "predictions.parquet"
@@ -25,6 +34,7 @@ class EvaluateResult:
         split: The split that the model was judged on.
         images: How many images it has.
         metrics: The figures, as `compute_metrics` returns them.
+        comparisons: With champion and anchor, as `compare` returns them; None for one that there is not.
         classes: The class names in label order.
     """
 
@@ -32,15 +42,19 @@ class EvaluateResult:
     split: str
     images: int
     metrics: dict[str, Any]
+    comparisons: dict[str, Any]
     classes: list[str]
 
     @property
     def summary(self) -> str:
         """One line for people."""
         low, high = self.metrics["accuracy_interval"]
+        auc = self.metrics["auc"]
+        champion = self.comparisons["champion"]
+        against = f"; {100 * champion['difference']:+.1f} points against the champion" if champion else ""
         return (
             f"accuracy {self.metrics['accuracy']:.4f} (95% interval {low:.3f} to {high:.3f}), "
-            f"AUC {self.metrics['auc']:.4f} on {self.images:,} {self.split} images"
+            f"AUC {'unknown' if auc is None else format(auc, '.4f')} on {self.images:,} {self.split} images{against}"
         )
 
 
@@ -67,41 +81,123 @@ def evaluate(
             f"The model tells {training['classes']} apart and the dataset holds {data.classes}: use one that fits."
         )
     split = data.evaluation_split if config.split == "auto" else config.split
-    with new_artifact(output, RECORD):
+    index = _read_index(data, split, config)
+    with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
+        others = {role: opened.enter_context(open_contender(uri)) for role, uri in _rivals(config) if uri}
         loaded = load_model(model)
         from graft.components.common.predictions import predict
         from graft.components.evaluate.metrics import compute_metrics
-        from graft.components.evaluate.report import render_report
+        from graft.components.evaluate.report import write_report
 
         start = time.monotonic()
         probabilities, labels = predict(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
-        _write_predictions(data, split, probabilities, labels, output / PREDICTIONS)
+        _check_numbers(probabilities, model)
+        predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
+        comparisons = {
+            role: _compare(role, others.get(role), data, split, labels, predicted, training["model_digest"])
+            for role, _ in _rivals(config)
+        }
+        champion = predicted[others["champion"].digest] if "champion" in others else None
+        table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
+        right = predicted[training["model_digest"]] == labels
         content = {
             "split": split,
             "images": len(labels),
             "classes": data.classes,
-            "metrics": compute_metrics(probabilities, labels),
+            "metrics": compute_metrics(probabilities, labels, data.classes),
+            "slices": make_slices(index, right, config.slices),
+            "comparisons": comparisons,
             "selected_on_split": training["selection"]["split"] == split,
             "images_per_second": round(len(labels) / seconds, 1),
             "dataset_digest": data.digest,
             "trained_on_digest": training["dataset_digest"],
             "model_digest": training["model_digest"],
-            "champion": None,
         }
-        (output / REPORT).write_text(render_report({**content, "config": training["config"]}), encoding="utf-8")
+        images = functools.partial(read_encoded, data, split)
+        write_report(output / REPORT, content, training, data.record, table, images, loaded)
         write_record(output / RECORD, content)
-    return EvaluateResult(str(output), split, len(labels), content["metrics"], data.classes)
+    return EvaluateResult(str(output), split, len(labels), content["metrics"], comparisons, data.classes)
 
 
-def _write_predictions(data: Dataset, split: str, probabilities: Any, labels: Any, path: Path) -> None:
-    """Writes a row an image: its identity, true and predicted class, and a probability a class."""
+def _rivals(config: EvaluateConfig) -> list[tuple[str, str]]:
+    return [("champion", config.champion), ("anchor", config.anchor)]
+
+
+def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, list[Any]]:
+    """Reads what identifies the evaluated images and what slices are made from.
+
+    Raises:
+        GraftError: The dataset is damaged, or has no column that a slice is to be made from.
+    """
+    known = data.record["columns"]
+    if unknown := [name for name in config.slices if name not in known]:
+        raise GraftError(
+            f"evaluate: slices names {unknown[0]!r}, and the manifest of {data.path} brought "
+            f"{', '.join(map(repr, known)) or 'no further columns'}: name one of its columns."
+        )
+    if split not in data.record["counts"]:
+        raise GraftError(f"{data.path} has no split {split!r}: there are {', '.join(data.record['counts'])}.")
+    return data.index(split, ["sha256", *COLUMNS, *config.slices])
+
+
+def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: Path) -> None:
+    """Refuses a model whose answers are no numbers: no figure of it would mean anything.
+
+    Raises:
+        GraftError: It is one.
+    """
+    import numpy as np
+
+    if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
+        raise GraftError(f"{model} answers {bad:,} of {len(probabilities):,} images with no number: train it again.")
+
+
+def _compare(
+    role: str,
+    rival: Contender | None,
+    data: Dataset,
+    split: str,
+    labels: "np.ndarray[Any, Any]",
+    predicted: dict[str, "np.ndarray[Any, Any]"],
+    digest: str,
+) -> dict[str, Any] | None:
+    """Runs a rival on the same images, unless its predictions are known, and compares."""
+    from graft.components.evaluate.comparison import compare
+
+    if rival is None:
+        return None
+    if rival.digest not in predicted:
+        probabilities = rival.predict(data, split, f"evaluating the {role}")
+        _check_numbers(probabilities, Path(rival.uri))
+        predicted[rival.digest] = probabilities.argmax(axis=1)
+    compared = compare(predicted[digest] == labels, predicted[rival.digest] == labels)
+    return {"uri": rival.uri, "model_digest": rival.digest, **compared}
+
+
+def _write_predictions(
+    data: Dataset,
+    index: dict[str, list[Any]],
+    probabilities: "np.ndarray[Any, Any]",
+    labels: "np.ndarray[Any, Any]",
+    champion: "np.ndarray[Any, Any] | None",
+    path: Path,
+) -> "pa.Table":
+    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    index = data.index(split, ["sha256", "path", "label"])
     if index["label"] != [data.classes[label] for label in labels]:
         raise GraftError(f"{data.path} is damaged (its index and shards differ in order): ingest it again.")
-    columns = {**index, "predicted": [data.classes[column] for column in probabilities.argmax(axis=1)]}
+
+    def names(numbers: Any) -> pa.Array:
+        return pa.array([data.classes[number] for number in numbers], pa.string())
+
+    columns: dict[str, Any] = {name: index[name] for name in ("sha256", "path", "label")}
+    columns["predicted"] = names(probabilities.argmax(axis=1))
     columns |= {f"probability_{name}": probabilities[:, label] for label, name in enumerate(data.classes)}
-    pq.write_table(pa.table(columns), path)
+    if champion is not None:
+        columns["champion"] = names(champion)
+    table = pa.table(columns)
+    pq.write_table(table, path)
+    return table

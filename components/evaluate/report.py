@@ -13,3 +13,10 @@ def render_report(evaluation: Mapping[str, Any]) -> str:
         evaluation: The content of `evaluation.json`.
     """
     return render_page("graft.components.evaluate", "report.html.j2", evaluation)
+
+
+def write_report(
+    path: Any, evaluation: Any, training: Any, dataset: Any, predictions: Any, images: Any, model: Any
+) -> None:
+    """Placeholder until merged."""
+    path.write_text(render_report({**evaluation, "config": training["config"]}), encoding="utf-8")

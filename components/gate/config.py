@@ -1,22 +1,42 @@
 """The settings of the gate step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from graft.components.common.config import configure, section
+from graft.components.common.config import configure, read_yaml, section
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Settings of the gate step.
+    """The gate's rules; None switches one off.
 
     Attributes:
-        min_accuracy: Accuracy on the evaluated split below which nothing is exported.
+        min_accuracy: Least accuracy on the evaluated split.
+        confident: Hold the lower end of the accuracy's 95% interval against it, not the accuracy itself.
+        min_auc: Least area under the ROC curve.
+        max_ece: Greatest expected calibration error.
+        min_class_recall: Least recall of every class.
+        min_slice_accuracy: Least accuracy on every slice of at least `min_slice_images` images.
+        min_slice_images: How many images a slice needs to be judged.
+        min_images: Least number of evaluated images.
+        max_regression: How much worse than champion and anchor the model may be: the lower end (one-sided, 95%) of the paired
+            difference of accuracies must not be below this much.
     """
 
     min_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.9
+    confident: bool = False
+    min_auc: Share | None = None
+    max_ece: Share | None = None
+    min_class_recall: Share | None = None
+    min_slice_accuracy: Share | None = None
+    min_slice_images: Annotated[int, Field(ge=1)] = 30
+    min_images: Annotated[int, Field(ge=1)] = 1
+    max_regression: Share | None = 0.02
 
 
 def gate_config(config: str, min_accuracy: float) -> GateConfig:
@@ -32,3 +52,16 @@ def gate_config(config: str, min_accuracy: float) -> GateConfig:
     return configure(
         "gate", GateConfig, section(config, "gate"), {"min_accuracy": min_accuracy} if min_accuracy else {}
     )
+
+
+def rules_config(rules: str, overrides: Mapping[str, Any]) -> GateConfig:
+    """Builds the gate's settings: defaults < file < overrides.
+
+    Args:
+        rules: Path or URI of a YAML file of fields of `GateConfig`; empty for none.
+        overrides: Single fields.
+
+    Raises:
+        GraftError: The file can't be read, a field is unknown or a value is not allowed.
+    """
+    return configure("gate", GateConfig, read_yaml(rules) if rules else {}, overrides)

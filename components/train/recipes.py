@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from graft.components.common import storage
-from graft.components.common.config import configure, section
+from graft.components.common.config import configure, read_yaml, section
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 
@@ -112,15 +110,7 @@ def read_recipe(uri: str) -> str:
     Raises:
         GraftError: The file can't be read, is no mapping, or has a field or value that is not allowed.
     """
-    fs, path = storage.filesystem(uri)
-    with storage.access(uri):
-        content = fs.cat_file(path)
-    try:
-        fields = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(fields, dict):
-        raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `cut: mixed4`.")
+    fields = read_yaml(uri)
     try:
         configure("train", TrainConfig, fields)
     except GraftError as error:

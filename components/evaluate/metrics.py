@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from graft.components.evaluate.calibration import expected_calibration_error, reliability
-from graft.components.evaluate.curves import best_threshold, roc_points
+from graft.components.evaluate.roc import best_threshold, roc_points
 
 Array = np.ndarray[Any, Any]
 

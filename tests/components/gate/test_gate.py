@@ -6,8 +6,33 @@ import pytest
 
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.records import write_record
-from graft.components.gate.config import GateConfig
+from graft.components.gate.config import GateConfig, gate_config, rules_config
 from graft.components.gate.gate import gate
+from graft.components.gate.rules import judge
+
+METRICS = {
+    "accuracy": 0.95,
+    "accuracy_interval": [0.93, 0.97],
+    "auc": 0.98,
+    "ece": 0.03,
+    "by_class": {"cats": {"recall": 0.97}, "dogs": {"recall": 0.93}},
+}
+EVALUATION = {
+    "images": 1000,
+    "metrics": METRICS,
+    "slices": [
+        {"by": "brightness", "value": "0–80", "images": 300, "accuracy": 0.91},
+        {"by": "brightness", "value": "81–90", "images": 29, "accuracy": 0.5},
+        {"by": "class", "value": "cats", "images": 500, "accuracy": 0.97},
+    ],
+    "comparisons": {"champion": {"lower": -0.019}, "anchor": {"lower": -0.012}},
+}
+
+
+def rule(name, evaluation=EVALUATION, **config):
+    """How a rule went, and how the rule of that name reads in words."""
+    found = [rule for rule in judge(evaluation, GateConfig(**config)) if rule.rule == name]
+    return [(rule.value, rule.passed, rule.sentence) for rule in found]
 
 
 @pytest.fixture
@@ -16,7 +41,8 @@ def evaluation(tmp_path):
         folder = tmp_path / "evaluation"
         folder.mkdir()
         digests = {"model_digest": "m", "dataset_digest": "d", "split": "validation"}
-        (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, "metrics": metrics, **digests}))
+        told = EVALUATION | {"metrics": metrics}
+        (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, **told, **digests}))
         return folder
 
     return write
@@ -26,10 +52,17 @@ def decision(tmp_path):
     return json.loads((tmp_path / "decision" / "decision.json").read_text())
 
 
-def test_passes_at_the_threshold(tmp_path, evaluation):
+def test_passes_at_the_threshold_and_names_every_rule(tmp_path, evaluation):
     result = gate(evaluation({"accuracy": 0.9}), tmp_path / "decision", GateConfig(min_accuracy=0.9))
     assert result.passed
-    assert decision(tmp_path)["rules"] == [{"rule": "min_accuracy", "threshold": 0.9, "value": 0.9, "passed": True}]
+    assert [
+        (found["rule"], found["threshold"], found["value"], found["passed"]) for found in decision(tmp_path)["rules"]
+    ] == [
+        ("min_images", 1, 1000, True),
+        ("min_accuracy", 0.9, 0.9, True),
+        ("max_regression", -0.02, -0.019, True),
+        ("max_regression", -0.02, -0.012, True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +72,7 @@ def test_passes_at_the_threshold(tmp_path, evaluation):
         ({}, None, "accuracy .missing. is below the required 0.9"),
         ({"accuracy": float("nan")}, None, "accuracy .missing. is below"),
         ({"accuracy": None}, None, "accuracy .missing. is below"),
+        (None, None, "accuracy .missing. is below"),
     ],
 )
 def test_fails_with_the_decision_written(tmp_path, evaluation, metrics, value, said):
@@ -46,8 +80,95 @@ def test_fails_with_the_decision_written(tmp_path, evaluation, metrics, value, s
         gate(evaluation(metrics), tmp_path / "decision", GateConfig(min_accuracy=0.9))
     written = decision(tmp_path)
     assert written["passed"] is False
-    assert written["rules"][0]["value"] == value
-    assert failure.value.outcome.rules[0].threshold == 0.9
+    assert written["rules"][1]["value"] == value
+    assert failure.value.outcome.rules[1].threshold == 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "value", "passed", "said"),
+    [
+        ("min_images", {"min_images": 1001}, 1000, False, "the number of images 1,000 is below the required 1001"),
+        ("min_accuracy", {"min_accuracy": 0.94}, 0.95, True, "accuracy 0.9500 meets the required 0.94"),
+        ("min_accuracy", {"min_accuracy": 0.94, "confident": True}, 0.93, False, "the lower end of the accuracy's"),
+        ("min_auc", {"min_auc": 0.99}, 0.98, False, "AUC 0.9800 is below the required 0.99"),
+        ("min_auc", {"min_auc": 0.98}, 0.98, True, "AUC 0.9800 meets the required 0.98"),
+        ("max_ece", {"max_ece": 0.02}, 0.03, False, "ECE 0.0300 is above the allowed 0.02"),
+        ("max_ece", {"max_ece": 0.03}, 0.03, True, "ECE 0.0300 meets the allowed 0.03"),
+        ("min_class_recall", {"min_class_recall": 0.95}, 0.93, False, "the recall of 'dogs' 0.9300 is below"),
+        ("min_class_recall", {"min_class_recall": 0.9}, 0.93, True, "the recall of 'dogs'"),
+        ("min_slice_accuracy", {"min_slice_accuracy": 0.92}, 0.91, False, "accuracy where brightness is '0–80'"),
+        ("min_slice_accuracy", {"min_slice_accuracy": 0.4, "min_slice_images": 20}, 0.5, True, "is '81–90'"),
+        ("min_slice_accuracy", {"min_slice_accuracy": 0.4, "min_slice_images": 501}, None, False, "(missing)"),
+    ],
+)
+def test_rules(name, config, value, passed, said):
+    ((found, outcome, sentence),) = rule(name, **config)
+    assert (found, outcome) == (value, passed)
+    assert said in sentence
+
+
+def test_rules_that_are_off_are_not_named():
+    assert {found.rule for found in judge(EVALUATION, GateConfig())} == {"min_images", "min_accuracy", "max_regression"}
+    assert rule("max_regression", max_regression=None) == []
+
+
+def test_regression_is_judged_against_champion_and_anchor():
+    champion, anchor = rule("max_regression", max_regression=0.015)
+    assert champion == (
+        *(-0.019, False),
+        "the lower end of the difference from the champion -0.0190 is below the required -0.015",
+    )
+    assert anchor[:2] == (-0.012, True)
+
+
+def test_that_there_is_no_champion_must_have_been_written_down():
+    none = EVALUATION | {"comparisons": {"champion": None, "anchor": {"lower": 0.0}}}
+    assert rule("max_regression", none)[0] == (None, True, "there is no champion to compare with")
+    for comparisons in (
+        {"anchor": None},
+        {"champion": {}, "anchor": None},
+        {"champion": {"lower": float("nan")}},
+        None,
+    ):
+        value, passed, sentence = rule("max_regression", EVALUATION | {"comparisons": comparisons})[0]
+        assert (value, passed) == (None, False) and "(missing)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "broken"),
+    [
+        ("min_images", {}, {"images": None}),
+        ("min_accuracy", {"confident": True}, {"metrics": METRICS | {"accuracy_interval": None}}),
+        ("min_auc", {"min_auc": 0.1}, {"metrics": METRICS | {"auc": None}}),
+        ("min_auc", {"min_auc": 0.1}, {"metrics": METRICS | {"auc": True}}),
+        ("max_ece", {"max_ece": 1.0}, {"metrics": METRICS | {"ece": float("nan")}}),
+        ("min_class_recall", {"min_class_recall": 0.0}, {"metrics": METRICS | {"by_class": {}}}),
+        (
+            "min_class_recall",
+            {"min_class_recall": 0.0},
+            {"metrics": METRICS | {"by_class": {"cats": {"recall": 1.0}, "dogs": {"recall": None}}}},
+        ),
+        ("min_slice_accuracy", {"min_slice_accuracy": 0.0}, {"slices": None}),
+    ],
+)
+def test_a_figure_that_is_missing_fails_its_rule(name, config, broken):
+    ((value, passed, sentence),) = rule(name, EVALUATION | broken, **config)
+    assert (value, passed) == (None, False) and "(missing)" in sentence
+
+
+def test_settings_come_from_defaults_file_and_options(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("min_accuracy: 0.8\nmin_auc: 0.95\nmax_regression: null\n")
+    config = rules_config(str(rules), {"min_accuracy": 0.85})
+    assert (config.min_accuracy, config.min_auc, config.max_regression) == (0.85, 0.95, None)
+    assert rules_config("", {}) == GateConfig()
+    assert gate_config('{"gate": {"confident": true, "min_accuracy": 0.7}}', 0.8) == GateConfig(0.8, confident=True)
+    rules.write_text("min_acuracy: 0.8\n")
+    with pytest.raises(GraftError, match="gate has no setting 'min_acuracy': there are min_accuracy, confident"):
+        rules_config(str(rules), {})
+    rules.write_text("max_ece: 2\n")
+    with pytest.raises(GraftError, match="gate: max_ece can't be 2"):
+        rules_config(str(rules), {})
 
 
 def test_an_unfinished_evaluation_leaves_no_decision(tmp_path):

@@ -57,6 +57,11 @@ bench-ingest: $(RUN_READY) ## Time ingest of 3,000 and 100,000 images against a 
 	@test -n "$(SOURCE)" || { echo "make bench-ingest needs SOURCE=, a local zip of images." >&2; exit 1; }
 	@$(BIN)/python tests/bench/ingest.py --source "$(SOURCE)" $(ARGS)
 
+.PHONY: bench-evaluate
+bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained network: SOURCE= WEIGHTS=
+	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
+	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
+
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE
 

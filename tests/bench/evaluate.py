@@ -1,0 +1,98 @@
+"""Times evaluate against a bare pass of the model: python tests/bench/evaluate.py --source ZIP --weights H5
+
+The pass runs the trained network over the validation images, decoded and scaled beforehand. Everything is measured in one go on
+the same machine, so that the ratios say something where seconds alone would not.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from graft.components.common.dataset import VALIDATION, Dataset
+from graft.components.common.images import read_images
+from graft.components.common.model import NETWORK, PREPROCESSING, load_model
+from graft.components.common.predictions import predict
+from graft.components.common.tensorflow import import_tensorflow
+
+GRAFT = Path(sys.executable).with_name("graft")
+TIMES = 3
+# The same command whose report is an empty file.
+WITHOUT_REPORT = """
+from graft.components.evaluate import report
+report.write_report = lambda path, *_: path.touch()
+from graft.pipelines.cli import main
+main()
+"""
+
+
+def graft(*options: str | Path) -> None:
+    """Runs a command, which must succeed."""
+    subprocess.run([GRAFT, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def seconds_of(work: Any) -> float:
+    """Returns how long something takes."""
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def bare_pass(model: Any, data: Dataset) -> Any:
+    """Returns what runs the model's network over all validation images, which are in memory as the network takes them."""
+    tf = import_tensorflow()
+    preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
+    images = [preprocessing(image[None])[0] for image, _ in read_images(data, VALIDATION)]
+    batches = [tf.stack(images[start : start + 32]) for start in range(0, len(images), 32)]
+    forward = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+    for batch in (batches[0], batches[-1]):
+        forward(batch)
+    return lambda: [forward(batch).numpy() for batch in batches]
+
+
+def main() -> None:
+    """Prints the figures and writes runs/bench/evaluate.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--weights", required=True)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        dataset, model = Path(folder) / "dataset", Path(folder) / "model"
+        graft("ingest", "--source", arguments.source, "--output", dataset)
+        graft("train", "--dataset", dataset, "--output", model, "--weights", arguments.weights, "--epochs", "3")
+        options = ["evaluate", "--model", str(model), "--dataset", str(dataset), "--output"]
+        data, loaded = Dataset.load(dataset), load_model(model)
+        passes = bare_pass(loaded, data)
+        # The first prediction also compiles what a step, which predicts once, has to compile.
+        predicting = seconds_of(lambda: predict(loaded, data, VALIDATION, "evaluating images"))
+        bare = min(seconds_of(passes) for _ in range(TIMES))
+        command = [sys.executable, "-c", WITHOUT_REPORT, *options, str(Path(folder) / "without")]
+        step = seconds_of(
+            lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        whole = seconds_of(lambda: graft(*options, Path(folder) / "evaluation"))
+        size = (Path(folder) / "evaluation" / "report.html").stat().st_size
+    result = {
+        "images": data.count(VALIDATION),
+        "pass_seconds": round(bare, 2),
+        "predict_seconds": round(predicting, 2),
+        "step_seconds": round(step, 2),
+        "evaluate_multiple": round(predicting / bare, 2),
+        "step_multiple": round(step / bare, 2),
+        "report_seconds": round(whole - step, 2),
+        "report_megabytes": round(size / 1e6, 2),
+    }
+    for name, figure in result.items():
+        print(f"{name:24} {figure}")
+    output = Path("runs/bench/evaluate.json")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(f"written to {output}")
+
+
+if __name__ == "__main__":
+    main()

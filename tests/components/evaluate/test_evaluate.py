@@ -1,0 +1,190 @@
+"""The evaluate step on real models: what it writes, what it compares with, what it refuses."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from kfp import dsl
+
+from graft.components.common.errors import GraftError
+from graft.components.common.records import write_record
+from graft.components.common.transfer import upload
+from graft.components.evaluate import evaluate as step
+from graft.components.evaluate.component import evaluate as component
+from graft.components.evaluate.config import EvaluateConfig
+from graft.components.evaluate.evaluate import evaluate
+from graft.components.evaluate.summary import figures, markdown
+from graft.components.ingest.ingest import ingest
+from graft.components.train.config import TrainConfig
+from graft.components.train.train import train
+from graft.pipelines.sample import draw_sample
+
+pytestmark = pytest.mark.slow
+
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def models(dataset, tmp_path_factory):
+    """A model and another one, which differ."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, changes in (("challenger", {}), ("champion", {"epochs": 1, "seed": 3})):
+        train(dataset, folder / name, "random", dataclasses.replace(QUICK, **changes))
+    return folder
+
+
+def record(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def table(folder):
+    return pq.read_table(folder / "predictions.parquet").to_pydict()
+
+
+def changed(folder, name, target, **changes):
+    """A copy of an artifact whose record says something else."""
+    shutil.copytree(folder, target)
+    write_record(target / name, json.loads((folder / name).read_text()) | changes)
+    return target
+
+
+def test_figures_predictions_and_report(models, dataset, tmp_path):
+    result = evaluate(models / "challenger", dataset, tmp_path / "evaluation")
+    found, rows = record(tmp_path / "evaluation"), table(tmp_path / "evaluation")
+    right = np.array(rows["label"]) == np.array(rows["predicted"])
+    assert found["images"] == len(right) == 20 and found["split"] == "validation"
+    assert found["metrics"]["accuracy"] == result.metrics["accuracy"] == right.mean()
+    assert found["comparisons"] == {"champion": None, "anchor": None} and "champion" not in rows
+    assert found["selected_on_split"] is False
+    assert {entry["by"] for entry in found["slices"]} == {"class", "size", "brightness"}
+    scores = np.stack([rows["probability_cats"], rows["probability_dogs"]], axis=1)
+    assert [("cats", "dogs")[number] for number in scores.argmax(axis=1)] == rows["predicted"]
+    assert f"{right.mean():.1%}" in (tmp_path / "evaluation" / "report.html").read_text()
+
+
+def test_champion_and_anchor_meet_the_same_images(models, dataset, tmp_path):
+    evaluate(models / "champion", dataset, tmp_path / "alone")
+    both = EvaluateConfig(champion=str(models / "champion"), anchor=str(models / "challenger"))
+    evaluate(models / "challenger", dataset, tmp_path / "evaluation", both)
+    found, rows = record(tmp_path / "evaluation"), table(tmp_path / "evaluation")
+    assert rows["champion"] == table(tmp_path / "alone")["predicted"]
+    new, old = (np.array(rows[name]) == np.array(rows["label"]) for name in ("predicted", "champion"))
+    champion, anchor = (found["comparisons"][role] for role in ("champion", "anchor"))
+    assert champion["difference"] == pytest.approx(new.mean() - old.mean())
+    assert champion["gained"] == (new & ~old).sum() and champion["lost"] == (old & ~new).sum()
+    assert champion["model_digest"] == record(tmp_path / "alone")["model_digest"] != found["model_digest"]
+    assert (anchor["difference"], anchor["gained"], anchor["model_digest"]) == (0, 0, found["model_digest"])
+
+
+def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(step.Contender, "predict", lambda *_: pytest.fail("ran the model again"))
+    same = EvaluateConfig(champion=str(models / "challenger"), anchor=str(models / "challenger"))
+    evaluate(models / "challenger", dataset, tmp_path / "evaluation", same)
+    assert record(tmp_path / "evaluation")["comparisons"]["champion"]["difference"] == 0
+
+
+def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, bucket):
+    upload(models / "champion" / "model.keras", f"{bucket}/cats/model.keras")
+    upload(models / "champion" / "training.json", f"{bucket}/cats/lineage/training.json")
+    result = evaluate(
+        models / "challenger", dataset, tmp_path / "evaluation", EvaluateConfig(champion=f"{bucket}/cats/")
+    )
+    evaluate(models / "challenger", dataset, tmp_path / "local", EvaluateConfig(champion=str(models / "champion")))
+    local = record(tmp_path / "local")["comparisons"]["champion"]
+    assert result.comparisons["champion"] == local | {"uri": f"{bucket}/cats/"}
+    assert "points against the champion" in result.summary
+
+
+def test_a_champion_that_can_t_be_compared_with(models, dataset, tmp_path):
+    def refused(champion):
+        with pytest.raises(GraftError) as refusal:
+            evaluate(models / "challenger", dataset, tmp_path / "no", EvaluateConfig(champion=str(champion)))
+        assert not (tmp_path / "no").exists()
+        return str(refusal.value)
+
+    assert f"{dataset} is no finished Model or Export: it has no training.json." in refused(dataset)
+    other = changed(models / "champion", "training.json", tmp_path / "other", classes=["cats", "birds"])
+    assert "tells cats, birds apart and the dataset holds cats, dogs: compare with a model" in refused(other)
+    damaged = changed(models / "champion", "training.json", tmp_path / "damaged", model_digest="0" * 64)
+    assert "model.keras has the SHA-256" in refused(damaged)
+
+
+def test_a_champion_with_its_classes_in_another_order(models, dataset, tmp_path):
+    other = changed(models / "challenger", "training.json", tmp_path / "other", classes=["dogs", "cats"])
+    both = EvaluateConfig(champion=str(other))
+    evaluate(models / "champion", dataset, tmp_path / "evaluation", both)
+    evaluate(models / "challenger", dataset, tmp_path / "plain")
+    swapped = [{"cats": "dogs", "dogs": "cats"}[name] for name in table(tmp_path / "plain")["predicted"]]
+    assert table(tmp_path / "evaluation")["champion"] == swapped
+
+
+def test_a_model_whose_answers_are_no_numbers(models, dataset, tmp_path, monkeypatch):
+    from graft.components.common import predictions
+
+    monkeypatch.setattr(predictions, "by_class", lambda found: np.full((len(found), 2), np.nan, np.float32))
+    with pytest.raises(GraftError, match="answers 20 of 20 images with no number: train it again"):
+        evaluate(models / "challenger", dataset, tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+def test_splits_by_name(models, dataset, tmp_path):
+    evaluate(models / "challenger", dataset, tmp_path / "train", EvaluateConfig(split="train"))
+    assert (record(tmp_path / "train")["images"], record(tmp_path / "train")["selected_on_split"]) == (40, True)
+    with pytest.raises(GraftError, match="has no split 'test': there are train, validation"):
+        evaluate(models / "challenger", dataset, tmp_path / "no", EvaluateConfig(split="test"))
+
+
+def test_slices_by_columns_of_a_manifest_and_three_classes(tmp_path):
+    draw_sample(tmp_path / "pictures", images=60)
+    lines = ["uri,label,split,camera"]
+    for number, path in enumerate(sorted((tmp_path / "pictures").rglob("*.jpg"))):
+        split = "validation" if number % 3 == 0 else "training"
+        lines.append(f"{path},{('ants', 'bees', 'cats')[number // 3 % 3]},{split},{'Nikon' if number % 2 else 'Canon'}")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    ingest(str(tmp_path / "list.csv"), tmp_path / "dataset")
+    train(tmp_path / "dataset", tmp_path / "model", "random", QUICK)
+    options = EvaluateConfig(slices=("camera",), champion=str(tmp_path / "model"))
+    result = evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "evaluation", options)
+    found = record(tmp_path / "evaluation")
+    cameras = {entry["value"]: entry["images"] for entry in found["slices"] if entry["by"] == "camera"}
+    assert cameras == {"Canon": 10, "Nikon": 10}
+    assert len(found["metrics"]["confusion"]) == 3 and set(found["metrics"]["by_class"]) == {"ants", "bees", "cats"}
+    assert set(figures(result.metrics, result.comparisons)) >= {"auc", "average_precision", "champion_difference"}
+    with pytest.raises(GraftError, match="slices names 'colour', and the manifest of .* brought 'camera'"):
+        evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "no", EvaluateConfig(slices=("colour",)))
+
+
+def test_the_artifacts_of_the_component_say_the_same(models, dataset, tmp_path):
+    def artifact(kind, name):
+        return kind(name=name, uri=str(tmp_path / name))
+
+    given = {"model": dsl.Model(uri=str(models / "challenger")), "dataset": dsl.Dataset(uri=str(dataset))}
+    kinds = {"evaluation": dsl.Artifact, "metrics": dsl.Metrics, "curves": dsl.ClassificationMetrics}
+    kinds |= {"summary": dsl.Markdown, "report": dsl.HTML}
+    made = {name: artifact(kind, name) for name, kind in kinds.items()}
+    component.python_func(**given, config="", store="", name="pets", run_id="one", **made)
+    found = record(tmp_path / "evaluation")["metrics"]
+    assert made["metrics"].metadata == {
+        **{name: found[name] for name in ("accuracy", "loss", "auc", "average_precision", "ece")},
+        "accuracy_low": found["accuracy_interval"][0],
+        "accuracy_high": found["accuracy_interval"][1],
+    }
+    curves = made["curves"].metadata
+    assert [row["row"] for row in curves["confusionMatrix"]["rows"]] == found["confusion"]
+    roc = found["roc"]["dogs"]
+    assert [point["recall"] for point in curves["confidenceMetrics"]] == roc["true_positive_rate"]
+    assert [point["confidenceThreshold"] for point in curves["confidenceMetrics"]] == roc["thresholds"]
+    page = (tmp_path / "evaluation" / "report.html").read_text()
+    assert (tmp_path / "report").read_text() == page
+    assert f"**{found['accuracy']:.1%} of 20 validation images right**" in (tmp_path / "summary").read_text()
+
+
+def test_markdown_shows_names_as_they_are(models, dataset, tmp_path):
+    result = evaluate(models / "challenger", dataset, tmp_path / "evaluation")
+    name = "<script>| *cats*\n"
+    metrics = result.metrics | {"by_class": {name: result.metrics["by_class"]["cats"]}, "auc": None}
+    text = markdown(dataclasses.replace(result, metrics=metrics))
+    assert r"| \<script\>\| \*cats\* | 10 |" in text and "AUC –" in text

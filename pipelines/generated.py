@@ -3,6 +3,7 @@
 `python -m graft.pipelines.generated` writes them; a test fails when they have drifted.
 """
 
+import dataclasses
 import importlib
 import json
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from graft.components.common.runs import STEPS
+from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.profile import Images, Profile, read_profile
@@ -27,6 +29,7 @@ def generated_files() -> dict[Path, str]:
     files = {_ROOT / "components" / step / "README.md": _component_table(step) for step in COMPONENTS}
     files[_ROOT / "docs" / "profile.md"] = _profile_table()
     files[_ROOT / "docs" / "training.md"] = _recipe_table()
+    files[_ROOT / "docs" / "evaluation.md"] = _rules_table()
     texts = {path: _with_table(path, table) for path, table in files.items()}
     texts[_ROOT / "docs" / "profile.schema.json"] = json.dumps(Profile.model_json_schema(), indent=2) + "\n"
     return texts | {
@@ -130,3 +133,14 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _rules_table() -> str:
+    from docstring_parser import parse
+
+    described = {found.arg_name: found.description or "" for found in parse(GateConfig.__doc__ or "").params}
+    rows = ["| rule | default | |", "| --- | --- | --- |"]
+    for field in dataclasses.fields(GateConfig):
+        default = "off" if field.default in (None, False) else f"{field.default:g}"
+        rows.append(f"| `{field.name}` | {default} | {' '.join(described[field.name].split())} |")
+    return "\n".join(rows) + "\n"

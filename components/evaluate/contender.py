@@ -57,6 +57,21 @@ class Contender:
         return probabilities[:, [self.classes.index(name) for name in dataset.classes]]
 
 
+def find_record(uri: str) -> str:
+    """Returns where in a Model or an Export the training's record is.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It is neither, or can't be read.
+    """
+    for name in (RECORD, _EXPORTED_RECORD):
+        if storage.exists(f"{uri.rstrip('/')}/{name}"):
+            return name
+    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: it has no {RECORD}.")
+
+
 @contextmanager
 def open_contender(uri: str) -> Iterator[Contender]:
     """Makes a model readable: what is remote is downloaded, once.
@@ -72,10 +87,7 @@ def open_contender(uri: str) -> Iterator[Contender]:
         folder, downloads = Path(scratch) / "model", Path(scratch) / "downloads"
         folder.mkdir()
         downloads.mkdir()
-        name = next((name for name in (RECORD, _EXPORTED_RECORD) if storage.exists(f"{base}/{name}")), None)
-        if name is None:
-            raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: it has no {RECORD}.")
-        (folder / RECORD).symlink_to(fetch(f"{base}/{name}", downloads).absolute())
+        (folder / RECORD).symlink_to(fetch(f"{base}/{find_record(uri)}", downloads).absolute())
         training = read_training(folder)
         (folder / MODEL).symlink_to(fetch(f"{base}/{MODEL}", downloads, training["model_digest"]).absolute())
         yield Contender(storage.redact(uri), folder, training["model_digest"], training["classes"])

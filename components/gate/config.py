@@ -35,7 +35,7 @@ class GateConfig:
     min_class_recall: Share | None = None
     min_slice_accuracy: Share | None = None
     min_slice_images: Annotated[int, Field(ge=1)] = 30
-    min_images: Annotated[int, Field(ge=1)] = 1
+    min_images: Annotated[int, Field(ge=1)] | None = None
     max_regression: Share | None = 0.02
 
 

@@ -39,12 +39,13 @@ def judge(evaluation: Mapping[str, Any], config: GateConfig) -> list[Rule]:
 
 def _rules(evaluation: Mapping[str, Any], config: GateConfig) -> Iterator[Rule]:
     metrics = _mapping(evaluation.get("metrics"))
-    yield _at_least("min_images", config.min_images, evaluation.get("images"), "the number of images")
     if config.confident:
         interval = metrics.get("accuracy_interval") or [None]
         yield _at_least("min_accuracy", config.min_accuracy, interval[0], "the lower end of the accuracy's interval")
     else:
         yield _at_least("min_accuracy", config.min_accuracy, metrics.get("accuracy"), "accuracy")
+    if config.min_images is not None:
+        yield _at_least("min_images", config.min_images, evaluation.get("images"), "the number of images")
     if config.min_auc is not None:
         yield _at_least("min_auc", config.min_auc, metrics.get("auc"), "AUC")
     if config.max_ece is not None:

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -55,6 +57,21 @@ def check_weights_source(weights: str) -> None:
             f"The ImageNet weights can't be reached from here ({type(error).__name__}): copy {_keras_copy().name} to where the "
             "steps can read it, and name that as weights."
         ) from error
+
+
+def check_rivals(settings: Mapping[str, Any]) -> None:
+    """Checks that the models which evaluate will compare with are there.
+
+    Args:
+        settings: Evaluate's settings.
+
+    Raises:
+        GraftError: One is no finished Model or Export, or can't be read.
+    """
+    from graft.components.evaluate.contender import find_record
+
+    for uri in filter(None, (settings["champion"], settings["anchor"])):
+        find_record(uri)
 
 
 def _keras_copy() -> Path:

@@ -13,7 +13,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.resolve.preflight import check_store, check_weights_source
+from graft.components.resolve.preflight import check_rivals, check_store, check_weights_source
 from graft.components.train.recipes import train_config
 
 
@@ -58,13 +58,14 @@ def resolve(
         store: Path or URI of the store; empty for none.
 
     Raises:
-        GraftError: The source or the weights can't be read, the store or the place of the TensorBoard logs not written, or
-            a setting is wrong.
+        GraftError: The source, the weights or a model to compare with can't be read, the store or the place of the
+            TensorBoard logs not written, or a setting is wrong.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
     for written in filter(None, (store, settings["train"]["tensorboard"])):
         check_store(written)
     check_weights_source(weights)
+    check_rivals(settings["evaluate"])
     found = {
         "source": fingerprint(source),
         "weights": weights if weights in ("imagenet", "random") else fingerprint(weights),

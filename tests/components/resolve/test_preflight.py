@@ -100,3 +100,9 @@ def test_tensorboard_logs_that_can_t_be_written_fail_at_once(tmp_path):
     config = json.dumps({"train": {"tensorboard": str(tmp_path / "file" / "logs")}})
     with pytest.raises(GraftError, match=r"file/logs can't be"):
         resolve(str(tmp_path), "random", config=config)
+
+
+def test_a_champion_that_isn_t_there_fails_at_once(tmp_path):
+    config = json.dumps({"evaluate": {"champion": str(tmp_path / "gone")}})
+    with pytest.raises(GraftError, match="gone is no finished Model or Export"):
+        resolve(str(tmp_path), "random", config=config)

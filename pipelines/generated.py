@@ -131,10 +131,6 @@ def main() -> None:
         path.write_text(text, encoding="utf-8")
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _rules_table() -> str:
     from docstring_parser import parse
 
@@ -144,3 +140,7 @@ def _rules_table() -> str:
         default = "off" if field.default in (None, False) else f"{field.default:g}"
         rows.append(f"| `{field.name}` | {default} | {' '.join(described[field.name].split())} |")
     return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    main()

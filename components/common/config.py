@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from graft.components.common import storage
@@ -51,6 +50,8 @@ def read_yaml(uri: str) -> dict[str, Any]:
     Raises:
         GraftError: The file can't be read or is no mapping.
     """
+    import yaml
+
     fs, path = storage.filesystem(uri)
     with storage.access(uri):
         content = fs.cat_file(path)

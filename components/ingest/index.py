@@ -121,7 +121,7 @@ class Rows:
     def __init__(self, file: IO[bytes]) -> None:
         import pyarrow.parquet as pq
 
-        self._reader = pq.ParquetFile(file)
+        self._reader = pq.ParquetFile(file, pre_buffer=False)
         self.schema: pa.Schema = self._reader.schema_arrow
 
     def __len__(self) -> int:

@@ -161,7 +161,7 @@ def _write_indexes(rows: Rows, settled: Settled, names: list[str], output: Path)
 
     write_index(rows, settled.splits, names, output / INDEX)
     write_index(rows, settled.splits, names, output / LEFT_OUT, left_out=True)
-    with pq.ParquetFile(output / INDEX, read_dictionary=_REPEATED) as index:
+    with pq.ParquetFile(output / INDEX, read_dictionary=_REPEATED, pre_buffer=False) as index:
         table = index.read(_REPORTED, use_threads=False).unify_dictionaries()
         digests = index.iter_batches(_ROWS_AT_ONCE, columns=["sha256"], use_threads=False)
         orders = [sample_order(batch["sha256"]) for batch in digests]
@@ -182,7 +182,7 @@ def _unique(table: "pa.Table", column: str) -> list[str]:
 def _contents(index: Path) -> Iterator[tuple[str, str, str]]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(index) as file:
+    with pq.ParquetFile(index, pre_buffer=False) as file:
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["split", "label", "sha256"], use_threads=False):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

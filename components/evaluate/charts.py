@@ -1,6 +1,7 @@
 """Line charts, laid out for inline SVG."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -106,14 +107,12 @@ def round_ticks(low: float, high: float) -> list[float]:
     """Returns a few round numbers, the first no higher and the last no lower than the given ones.
 
     Args:
-        low: The lowest value, 0 or more.
+        low: The lowest value.
         high: The highest.
     """
     least = max(high - low, 1e-6) / _TICKS
-    power = 10.0
-    while power > least:
-        power /= 10
+    power = 10.0 ** math.floor(math.log10(least))
     step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= least)
-    first, last = int(low / step + 1e-9), -int(-high / step + 1e-9)
-    ticks = [round(number * step, 9) for number in range(first, max(last, first + 1) + 1)]
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
     return ticks if all(after > before for before, after in pairwise(ticks)) else [low, low + 1]

@@ -27,7 +27,9 @@ def roc_charts(metrics: Mapping[str, Any], classes: Sequence[str]) -> list[Chart
         if reached is not None:
             said += f"; at a false positive rate of at most 5%, {reached:.1%} are found"
         axes = ("False positive rate", "True positive rate")
-        charts.append(Chart(name, axes, UNIT.ticks(QUARTERS, QUARTERS), lines, f"{said}. The dotted line is chance."))
+        charts.append(
+            Chart(f"ROC: {name}", axes, UNIT.ticks(QUARTERS, QUARTERS), lines, f"{said}. The dotted line is chance.")
+        )
     return charts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Sides of pictures in pixels.
 SMALL, LARGE = 112, 168
 MAX_CHARTS = 24
+# Longer lists of mistakes are folded.
+MAX_OPEN = 12
 _LIBRARIES = ("graft", "pillow", "numpy", "pyarrow", "scikit-learn")
 # A model sees squares of a few hundred pixels: more than these would only take memory.
 _EXPLAINED = 1024
@@ -59,7 +61,7 @@ def write_report(
     chosen = choose(predictions, classes)
     shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
     about = {
-        row: entry | {"confidence": chosen.confidence[row], "name": words.shorten(entry["path"])}
+        row: entry | {"confidence": chosen.confidence[row], "name": words.shorten(PurePosixPath(entry["path"]).name)}
         for row, entry in zip(chosen.rows, shown, strict=True)
     }
     labels = {row: classes.index(about[row]["predicted"]) for row in chosen.mistakes}
@@ -69,6 +71,7 @@ def write_report(
         "metrics": evaluation["metrics"],
         "classes": classes,
         "shorten": words.shorten,
+        "most_open": MAX_OPEN,
         "training": training,
         "dataset": dataset,
         "verdict": words.verdict(evaluation),

@@ -1,6 +1,6 @@
 """What an evaluation says, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAME_LENGTH = 36
@@ -47,7 +47,7 @@ def _against_champion(met: Mapping[str, Any] | None) -> str:
         begin = f"It is {points(abs(met['difference']), signed=False)} {side} accurate than the champion"
     changes = f"it gains {met['gained']:,} images and loses {met['lost']:,}"
     sure = "which is more than chance" if low > 0 or high < 0 else "which chance alone could make"
-    return f"{begin} (95% interval {points(low)} to {points(high)}), {sure}: {changes}."
+    return f"{begin} (95% interval {_span(met['interval'])}), {sure}: {changes}."
 
 
 def _threshold(threshold: Mapping[str, Any], positive: str) -> str:
@@ -65,22 +65,33 @@ def points(share: float, *, signed: bool = True) -> str:
     return f"{100 * share:{'+' if signed else ''}.1f} points".replace("-", "−")
 
 
-def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns a row for each other model that was met.
+def _span(interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{100 * low:+.1f} to {100 * high:+.1f} points".replace("-", "−")
+
+
+def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Returns what is known of each other model that was met: figures by their names; `who` and `uri` come first.
 
     Args:
         evaluation: The content of `evaluation.json`.
     """
     met = evaluation.get("comparisons") or {}
     return [
-        {
-            **row,
-            "who": who,
-            "difference": points(row["difference"]),
-            "interval": " to ".join(points(end) for end in row["interval"]),
-            "lower": "–" if row.get("lower") is None else points(row["lower"]),
-            "p_value": "–" if row.get("p_value") is None else f"{row['p_value']:.3g}",
-        }
-        for who in ("champion", "anchor")
-        if (row := met.get(who))
+        {"who": who, "uri": met[who]["uri"], **_figures(met[who])} for who in ("champion", "anchor") if met.get(who)
     ]
+
+
+def _figures(met: Mapping[str, Any]) -> dict[str, str]:
+    lower, p = met.get("lower"), met.get("p_value")
+    return {
+        "Its accuracy": f"{met['accuracy']:.1%}",
+        "This model is better by": points(met["difference"]),
+        "95% interval of that": _span(met["interval"]),
+        "At least (95% sure)": "–" if lower is None else points(lower),
+        "p that this model is worse": "–" if p is None else f"{p:.3g}",
+        "Gained: right now, wrong before": f"{met['gained']:,}",
+        "Lost: wrong now, right before": f"{met['lost']:,}",
+        "Both right": f"{met['both_right']:,}",
+        "Both wrong": f"{met['both_wrong']:,}",
+    }

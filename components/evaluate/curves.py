@@ -84,7 +84,8 @@ def learning_charts(training: Mapping[str, Any]) -> list[Chart]:
     """
     history, best = training.get("history") or [], training.get("best_epoch") or 0
     chosen_by = "set aside" if (training.get("selection") or {}).get("split") == "train" else "validation"
-    ends, charts = [], []
+    ends: list[int] = []
+    charts = []
     for phase in (training.get("phases") or [])[:-1]:
         ends.append((ends[-1] if ends else 0) + phase["epochs"])
     for name in ("accuracy", "loss"):

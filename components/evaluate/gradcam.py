@@ -52,7 +52,8 @@ def heat_maps(model: Any, prepared: Array, classes: Sequence[int]) -> Array:
         found.append(heats[0] + heats[1][:, :, ::-1] if network.mirrors else heats[0])
     heat = np.maximum(np.concatenate(found), 0)
     highest = heat.max(axis=(1, 2), keepdims=True, initial=0)
-    return np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0).astype(np.float32)
+    scaled: Array = np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
+    return scaled.astype(np.float32)
 
 
 def log_odds(logits: Sequence[Any], classes: Any) -> Any:

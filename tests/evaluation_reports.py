@@ -73,7 +73,8 @@ def evaluation_of(probabilities, labels, classes, **changes):
             "average_precision": float(average_precision_score(is_it, score)) if known else None,
         }
         if known and (size > 2 or number == 1):
-            curve = [values.tolist() for values in roc_curve(is_it, score)]
+            # The first threshold is infinite, which JSON has no word for.
+            curve = [values.clip(max=1).tolist() for values in roc_curve(is_it, score)]
             roc[name] = dict(zip(("false_positive_rate", "true_positive_rate", "thresholds"), curve, strict=True))
     edges = np.linspace(0, 1, 11)
     bins = np.minimum((sure * 10).astype(int), 9)

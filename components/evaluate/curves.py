@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graft.components.evaluate.charts import BOTTOM, QUARTERS, UNIT, Chart, Points, Scale, round_ticks
+from graft.components.evaluate.words import shorten
 
 _BAR_SHARE = 0.3
 
@@ -28,7 +29,13 @@ def roc_charts(metrics: Mapping[str, Any], classes: Sequence[str]) -> list[Chart
             said += f"; at a false positive rate of at most 5%, {reached:.1%} are found"
         axes = ("False positive rate", "True positive rate")
         charts.append(
-            Chart(f"ROC: {name}", axes, UNIT.ticks(QUARTERS, QUARTERS), lines, f"{said}. The dotted line is chance.")
+            Chart(
+                f"ROC: {shorten(name)}",
+                axes,
+                UNIT.ticks(QUARTERS, QUARTERS),
+                lines,
+                f"{said}. The dotted line is chance.",
+            )
         )
     return charts
 

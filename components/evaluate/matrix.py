@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from graft.components.evaluate.gallery import Chosen
 
+_DARKEST = 45.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
@@ -30,6 +32,11 @@ class Cell:
     def right(self) -> bool:
         """Whether the prediction is right."""
         return self.true == self.predicted
+
+    @property
+    def shade(self) -> float:
+        """How strongly to colour it, 0 to 45%, so that text on it stays readable; of mistakes a few are to be seen already."""
+        return _DARKEST * (self.share if self.right else self.share**0.5)
 
 
 def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:

@@ -14,6 +14,19 @@ from graft.components.common.tensorflow import import_tensorflow
 Array = np.ndarray[Any, Any]
 
 _IMAGES_AT_ONCE = 16
+# Five seconds of InceptionV3 on two cores.
+_PIXELS = 4_000_000
+
+
+def affordable(model: Any) -> int:
+    """Returns for how many images a report can wait: fewer where they are large or are looked at twice.
+
+    Args:
+        model: A model that the train step saved.
+    """
+    network = _Parts(model.get_layer(NETWORK))
+    _, height, width, _ = network.backbone.input.shape
+    return int(max(1, _PIXELS // (height * width * (2 if network.mirrors else 1))))
 
 
 def heat_maps(model: Any, prepared: Array, classes: Sequence[int]) -> Array:

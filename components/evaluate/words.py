@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAME_LENGTH = 36
+_UNKNOWN = "–"
 
 
 def shorten(name: str) -> str:
@@ -39,6 +40,8 @@ def verdict(evaluation: Mapping[str, Any]) -> list[str]:
 def _against_champion(met: Mapping[str, Any] | None) -> str:
     if met is None:
         return "There was no champion to compare with."
+    if met.get("difference") is None or met.get("interval") is None:
+        return "How it compares with the champion is not known."
     low, high = met["interval"]
     if met["difference"] == 0:
         begin = "It is as accurate as the champion"
@@ -60,12 +63,16 @@ def _threshold(threshold: Mapping[str, Any], positive: str) -> str:
     )
 
 
-def points(share: float, *, signed: bool = True) -> str:
-    """Returns a difference of shares in percentage points."""
+def points(share: float | None, *, signed: bool = True) -> str:
+    """Returns a difference of shares in percentage points, a dash for None."""
+    if share is None:
+        return _UNKNOWN
     return f"{100 * share:{'+' if signed else ''}.1f} points".replace("-", "−")
 
 
-def _span(interval: Sequence[float]) -> str:
+def _span(interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return _UNKNOWN
     low, high = interval
     return f"{100 * low:+.1f} to {100 * high:+.1f} points".replace("-", "−")
 
@@ -83,15 +90,17 @@ def comparisons(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _figures(met: Mapping[str, Any]) -> dict[str, str]:
-    lower, p = met.get("lower"), met.get("p_value")
+    def written(name: str, form: str) -> str:
+        return _UNKNOWN if met.get(name) is None else format(met[name], form)
+
     return {
-        "Its accuracy": f"{met['accuracy']:.1%}",
-        "This model is better by": points(met["difference"]),
-        "95% interval of that": _span(met["interval"]),
-        "At least (95% sure)": "–" if lower is None else points(lower),
-        "p that this model is worse": "–" if p is None else f"{p:.3g}",
-        "Gained: right now, wrong before": f"{met['gained']:,}",
-        "Lost: wrong now, right before": f"{met['lost']:,}",
-        "Both right": f"{met['both_right']:,}",
-        "Both wrong": f"{met['both_wrong']:,}",
+        "Its accuracy": written("accuracy", ".1%"),
+        "This model is better by": points(met.get("difference")),
+        "95% interval of that": _span(met.get("interval")),
+        "At least (95% sure)": points(met.get("lower")),
+        "p that this model is worse": written("p_value", ".3g"),
+        "Gained: right now, wrong before": written("gained", ","),
+        "Lost: wrong now, right before": written("lost", ","),
+        "Both right": written("both_right", ","),
+        "Both wrong": written("both_wrong", ","),
     }

@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from evaluation_reports import Made
 
 from graft.components.common.model import NETWORK
 from graft.components.common.tensorflow import import_tensorflow
-from graft.components.evaluate.gradcam import heat_maps, log_odds
+from graft.components.evaluate import gradcam
+from graft.components.evaluate.gradcam import affordable, heat_maps, log_odds
 from graft.components.train.backbone import number_layers_afresh
 from graft.components.train.config import TrainConfig
 from graft.components.train.head import build_head
@@ -81,6 +83,21 @@ def test_a_mirrored_image_has_mirrored_heat(build):
     labels = [0, 1, 2, 0]
     plain, mirrored = (heat_maps(model, images, labels) for images in (IMAGES[:4], IMAGES[:4, :, ::-1]))
     assert mirrored == pytest.approx(plain[:, :, ::-1], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_fewer_images_where_each_costs_more(build):
+    plain, mirrored = affordable(build()), affordable(build(mirror=True))
+    assert plain == 2 * mirrored + 1 == 711
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("most", "said"), [(9, "Beside each, where"), (2, "Beside each of the first 2, where")])
+def test_heat_lies_beside_the_mistakes(build, tmp_path, monkeypatch, most, said):
+    monkeypatch.setattr(gradcam, "affordable", lambda model: most)
+    page = Made(wrong=3).write(tmp_path / "report.html", build())
+    assert sum(image["alt"].startswith("Where it saw") for image in page.all("img")) == min(most, 3)
+    assert said in page.text
 
 
 @pytest.fixture

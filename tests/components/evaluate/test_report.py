@@ -10,7 +10,7 @@ from data_reports import HOSTILE
 from evaluation_reports import BOTH, FIVE, TRAINING, TWO, Made
 from PIL import Image
 
-from graft.components.evaluate import gallery, report
+from graft.components.evaluate import drawing, gallery
 from graft.components.evaluate.charts import BOTTOM, TOP, round_ticks
 from graft.components.evaluate.curves import learning_charts, reliability_chart, roc_charts
 from graft.components.evaluate.gallery import choose
@@ -179,6 +179,7 @@ def test_unknown_figures_are_dashes(tmp_path):
     metrics["by_class"]["dogs"] = emptied(metrics["by_class"]["dogs"]) | {"images": 0}
     metrics |= {"roc": {}, "reliability": []}
     made.evaluation |= {"slices": [], "images_per_second": None}
+    made.evaluation["comparisons"] = {"champion": {"uri": "gs://one"}, "anchor": dict.fromkeys(BOTH) | {"uri": "two"}}
     made.training |= {"history": [], "config": {"cut": None}, "versions": {}, "devices": None}
     page = made.write(tmp_path / "report.html")
     assert (
@@ -187,6 +188,8 @@ def test_unknown_figures_are_dashes(tmp_path):
     assert "dogs 0 – – – – – –" in page.text
     for sentence in ("There is no ROC curve", "The training kept no history.", "There are no slices.", "cut –"):
         assert sentence in page.text
+    assert "How it compares with the champion is not known." in page.text
+    assert "This model is better by – – 95% interval of that – – At least" in page.text
     assert "None" not in page.text and "threshold for" not in page.text
 
 
@@ -255,4 +258,4 @@ def test_it_stays_small_even_of_noise(tmp_path):
     page = made.write(tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
     sizes = [Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).size for image in page.all("img")]
-    assert max(map(max, sizes)) == report.LARGE
+    assert max(map(max, sizes)) == drawing.LARGE

@@ -87,7 +87,7 @@ def evaluate(
         loaded = load_model(model)
         from graft.components.common.predictions import predict
         from graft.components.evaluate.metrics import compute_metrics
-        from graft.components.evaluate.report import write_report
+        from graft.components.evaluate.report.page import write_report
 
         start = time.monotonic()
         probabilities, labels = predict(loaded, data, split, "evaluating images")

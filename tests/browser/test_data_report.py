@@ -1,37 +1,15 @@
-"""The data report in a real browser: whatever the names in it, it fits a phone, everyone can read it, and it fetches nothing.
-
-The evaluation's page shares its style.
-"""
+"""The data report in a real browser: whatever the names in it, it fits a phone, everyone can read it, and it fetches nothing."""
 
 import html
 
 import pytest
-from data_reports import HOSTILE, eventful, make_index, make_record, write_page
-
-from graft.components.evaluate.report import render_report
+from data_reports import eventful, make_index, make_record, write_page
 
 pytestmark = pytest.mark.browser
 
-NAMES = ["plain", "eventful", "evaluation"]
+NAMES = ["plain", "eventful"]
 OPEN_ALL = "document.querySelectorAll('details').forEach(details => details.open = true)"
 PHONE, DESKTOP = 320, 1280
-
-EVALUATION = {
-    "classes": ["cats", f"dogs {HOSTILE}"],
-    "images": 1000,
-    "split": "test",
-    "selected_on_split": False,
-    "metrics": {
-        "accuracy": 0.94,
-        "accuracy_interval": [0.923, 0.953],
-        "auc": 0.98,
-        "loss": 0.15,
-        "confusion": [[470, 30], [30, 470]],
-    },
-    "model_digest": "a" * 64,
-    "dataset_digest": "b" * 64,
-    "config": {"recipe": "fast", "learning_rate": 0.001},
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +18,6 @@ def pages(tmp_path_factory):
     plain, (index, record, broken) = make_index(), eventful()
     write_page(folder / "plain.html", plain, make_record(plain))
     write_page(folder / "eventful.html", index, record, broken)
-    (folder / "evaluation.html").write_text(render_report(EVALUATION), encoding="utf-8")
     return folder
 
 

@@ -1,0 +1,82 @@
+"""The report: one self-contained HTML page of an evaluation."""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from graft.components.common.page import render_page
+from graft.components.evaluate.report import words
+from graft.components.evaluate.report.bars import lay_out
+from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts
+from graft.components.evaluate.report.drawing import draw
+from graft.components.evaluate.report.gallery import choose
+from graft.components.evaluate.report.matrix import matrix
+from graft.components.evaluate.report.reproduce import commands
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What a page can show and still open on a phone.
+MAX_CHARTS = 24
+# Longer lists of mistakes are folded.
+MAX_OPEN = 12
+_LIBRARIES = ("graft", "pillow", "numpy", "pyarrow", "scikit-learn")
+
+
+def write_report(
+    path: Path,
+    evaluation: Mapping[str, Any],
+    training: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    predictions: "pa.Table",
+    images: Callable[[Sequence[int]], Iterator[bytes]],
+    model: Any,
+) -> None:
+    """Writes the report of an evaluation.
+
+    Args:
+        path: The page's file.
+        evaluation: The content of `evaluation.json`.
+        training: The content of the model's `training.json`.
+        dataset: The content of `dataset.json`.
+        predictions: A row an image, in the split's order: `path`, `label`, `predicted`, `probability_<class>` for each class, and,
+            where there was a champion, `champion`, the class that it predicted.
+        images: Returns the encoded bytes of the images of these rows, which are ascending; it is called once.
+        model: The loaded Keras model, for Grad-CAM; None for none.
+    """
+    classes = evaluation["classes"]
+    chosen = choose(predictions, classes)
+    shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
+    about = {
+        row: entry | {"confidence": chosen.confidence[row], "name": words.shorten(PurePosixPath(entry["path"]).name)}
+        for row, entry in zip(chosen.rows, shown, strict=True)
+    }
+    labels = {row: classes.index(about[row]["predicted"]) for row in chosen.mistakes}
+    values = {
+        "evaluation": evaluation,
+        "metrics": evaluation["metrics"],
+        "classes": classes,
+        "shorten": words.shorten,
+        "most_open": MAX_OPEN,
+        "training": training,
+        "dataset": dataset,
+        "verdict": words.verdict(evaluation),
+        "comparisons": words.comparisons(evaluation),
+        "matrix": matrix(evaluation["metrics"]["confusion"], classes, chosen),
+        "chosen": chosen,
+        "about": about,
+        "pictures": draw(chosen, labels, images, model),
+        "roc": roc_charts(evaluation["metrics"], classes)[:MAX_CHARTS],
+        "reliability": reliability_chart(
+            evaluation["metrics"].get("reliability") or [], evaluation["metrics"].get("ece")
+        ),
+        "learning": learning_charts(training),
+        "learned_selection": any("selection_loss" in entry for entry in training.get("history") or []),
+        "slices": lay_out(evaluation.get("slices") or [], evaluation["metrics"]["accuracy"]),
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+        "commands": commands(evaluation, training, dataset),
+    }
+    text = render_page("graft.components.evaluate.report", "report.html.j2", values)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,261 @@
+"""The evaluation report says what was found, shows the images behind it, and can do no harm."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from data_reports import HOSTILE
+from evaluation_reports import BOTH, FIVE, TRAINING, TWO, Made
+from PIL import Image
+
+from graft.components.evaluate.report import drawing, gallery
+from graft.components.evaluate.report.bars import lay_out
+from graft.components.evaluate.report.charts import BOTTOM, TOP, round_ticks
+from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts
+from graft.components.evaluate.report.gallery import choose
+from graft.components.evaluate.report.words import shorten
+
+VISIBLE = HOSTILE.replace("\n", r"\n").replace("\r", r"\r").replace("\u202e", r"\u202e")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    made = Made()
+    return made, made.write(tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    made = Made(FIVE, 300, 90, champion=True)
+    return made, made.write(tmp_path_factory.mktemp("report") / "report.html")
+
+
+def test_the_verdict_comes_first(plain):
+    _, page = plain
+    assert "80.0% of 60 images right The validation images of 2 classes: cats , dogs ." in page.text
+    order = [
+        "On images like these, it gets between 68.2% and 88.2% right (95% confidence",
+        "There was no champion to compare with.",
+        "had no part in training or in choosing the model",
+        "best threshold for “dogs” on these images is a probability of 0.470",
+        "Confusion matrix",
+        "Mistakes",
+        "Lost against the champion",
+        "Classes",
+        "ROC and reliability",
+        "Learning curves",
+        "Slices",
+        "Dataset",
+        "Settings of the training",
+        "How to make it again",
+    ]
+    places = [page.text.index(text) for text in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {},
+            "2.0 points more accurate than the champion (95% interval −1.0 to +5.0 points), which chance alone could make",
+        ),
+        (
+            {"interval": [0.001, 0.04]},
+            "+0.1 to +4.0 points), which is more than chance: it gains 40 images and loses 20",
+        ),
+        ({"difference": -0.03, "interval": [-0.05, -0.01]}, "3.0 points less accurate than the champion"),
+        ({"difference": 0}, "It is as accurate as the champion"),
+    ],
+)
+def test_the_champion_in_a_sentence(tmp_path, changes, said):
+    made = Made(champion=True)
+    made.evaluation["comparisons"] = {"champion": BOTH | changes, "anchor": None}
+    assert said in made.write(tmp_path / "report.html").text
+
+
+def test_a_split_that_chose_the_model_is_no_fresh_one(tmp_path):
+    made = Made()
+    made.evaluation |= {"selected_on_split": True, "trained_on_digest": "f" * 64}
+    page = made.write(tmp_path / "report.html")
+    assert "validation images had a part in choosing the model's weights" in page.text
+    assert "The model was trained on another dataset than the one evaluated." in page.text
+
+
+def radios(page):
+    return [each for each in page.all("input") if each["type"] == "radio"]
+
+
+def test_every_cell_opens_its_images(hostile):
+    made, page = hostile
+    confusion = np.array(made.evaluation["metrics"]["confusion"])
+    cells = {each["id"] for each in radios(page)} - {"cell-none"}
+    assert cells == {f"cell-{row}-{column}" for row, column in np.argwhere(confusion)}
+    labels = {each["for"] for each in page.all("label")}
+    assert labels == cells | {"cell-none"}
+    panels = {each["id"] for each in page.all("section")}
+    assert panels == {f"images-{name}" for name in cells}
+    for name in cells:
+        assert f"main:has(#{name}:checked) #images-{name} {{ display: block }}" in page.html
+
+
+def test_images_are_asked_for_once_in_order(hostile):
+    made, _ = hostile
+    (asked,) = made.asked
+    assert asked == sorted(set(asked))
+
+
+def test_mistakes_have_the_most_confident_first_and_cells_the_least():
+    made = Made(images=400, wrong=200)
+    chosen = choose(made.predictions, TWO)
+    assert len(chosen.mistakes) == gallery.MAX_MISTAKES and chosen.mistakes_in_all == 200
+    assert (np.diff(chosen.confidence[chosen.mistakes]) <= 0).all()
+    probabilities = np.stack([made.predictions[f"probability_{name}"] for name in TWO], axis=1).max(axis=1)
+    assert chosen.confidence == pytest.approx(probabilities)
+    assert sorted(chosen.counts.values()) == [100, 100, 100, 100]
+    for rows in chosen.cells.values():
+        assert len(rows) == gallery.MAX_A_CELL
+        assert (np.diff(chosen.confidence[rows]) >= 0).all()
+
+
+@pytest.mark.parametrize("size", [2, 20, 60])
+def test_there_is_room_for_mistakes_of_many_classes(size):
+    classes = [f"class {number}" for number in range(size)]
+    chosen = choose(Made(classes, 5000, 2000).predictions, classes)
+    assert sum(map(len, chosen.cells.values())) <= gallery.MAX_IN_CELLS
+    assert all(rows for (true, predicted), rows in chosen.cells.items() if true != predicted)
+
+
+def test_what_the_champion_had_right(hostile, plain, tmp_path):
+    made, page = hostile
+    rows = made.predictions.to_pylist()
+    lost = [row for row in rows if row["champion"] == row["label"] != row["predicted"]]
+    assert choose(made.predictions, FIVE).lost_in_all == len(lost) == 60
+    assert "Showing 48 of 60 images that the champion got right and this model wrong" in page.text
+    assert plain[1].text.count("There was no champion to compare with.") == 2
+    page = Made(wrong=0, champion=True).write(tmp_path / "report.html")
+    assert "No image that the champion got right is wrong now." in page.text
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(0, "There is no mistake."), (1, "Showing 1 of 1 mistake,")])
+def test_few_mistakes(tmp_path, wrong, said):
+    page = Made(wrong=wrong).write(tmp_path / "report.html")
+    assert said in page.text
+    assert page.html.count('<div class="single">') == wrong
+
+
+def test_names_show_what_they_are_and_do_nothing(hostile):
+    _, page = hostile
+    assert VISIBLE in page.text and r"few images \udcff." in page.text and "a <b>bold</b> & 'quoted' class" in page.text
+    assert not page.all("script") and "\u202e" not in page.html and "\r" not in page.html
+    assert not {name for _, attributes in page.elements for name in attributes if name.startswith("on")}
+    assert not any(
+        page.all(tag) for tag in ("a", "iframe", "form", "button", "object", "embed", "link[rel=stylesheet]")
+    )
+
+
+def test_nothing_is_fetched(hostile):
+    _, page = hostile
+    assert all(image["src"].startswith("data:image/jpeg;base64,") and image["alt"] for image in page.all("img"))
+    assert [link["href"] for link in page.all("link")] == ["data:,"]
+    text = re.sub(r'"data:[^"]*"', "", page.html).replace("gs://models", "")
+    assert not re.search(r"(?:https?:)?//[a-z]|url\(|@import", text)
+    assert "default-src 'none'" in page.all("meta")[2]["content"]
+
+
+def emptied(value):
+    """Every figure unknown."""
+    if isinstance(value, dict):
+        return {name: emptied(inner) for name, inner in value.items()}
+    return None
+
+
+def test_unknown_figures_are_dashes(tmp_path):
+    made = Made()
+    metrics = made.evaluation["metrics"]
+    metrics |= dict.fromkeys(("loss", "auc", "average_precision", "ece", "threshold"))
+    metrics["by_class"]["dogs"] = emptied(metrics["by_class"]["dogs"]) | {"images": 0}
+    metrics |= {"roc": {}, "reliability": []}
+    made.evaluation |= {"slices": [], "images_per_second": None}
+    made.evaluation["comparisons"] = {"champion": {"uri": "gs://one"}, "anchor": dict.fromkeys(BOTH) | {"uri": "two"}}
+    made.training |= {"history": [], "config": {"cut": None}, "versions": {}, "devices": None}
+    page = made.write(tmp_path / "report.html")
+    assert (
+        "Area under the ROC curve –, average precision –, cross-entropy –, expected calibration error –." in page.text
+    )
+    assert "dogs 0 – – – – – –" in page.text
+    for sentence in ("There is no ROC curve", "The training kept no history.", "There are no slices.", "cut –"):
+        assert sentence in page.text
+    assert "How it compares with the champion is not known." in page.text
+    assert "This model is better by – – 95% interval of that – – At least" in page.text
+    assert "None" not in page.text and "threshold for" not in page.text
+
+
+def test_a_history_without_validation_says_so(tmp_path):
+    made = Made()
+    made.training["history"] = [{"loss": 0.5, "accuracy": 0.8}, {"loss": float("nan"), "accuracy": 0.9}]
+    assert "The training kept no figures of validation images." in made.write(tmp_path / "report.html").text
+
+
+def test_curves_stay_within_their_charts(plain):
+    metrics = plain[0].evaluation["metrics"]
+    charts = [
+        *roc_charts(metrics, TWO),
+        reliability_chart(metrics["reliability"], 0.01),
+        *learning_charts(TRAINING),
+    ]
+    assert [chart.title for chart in charts] == ["ROC: dogs", "Reliability", "Accuracy", "Loss"]
+    for chart in charts:
+        for line in chart.lines:
+            places = [tuple(map(float, pair.split(","))) for pair in line.path[1:].split()]
+            assert places and all(TOP <= y <= BOTTOM and 42 <= x <= 312 for x, y in places)
+    assert "training images: 75.0% in the first epoch, 93.3% in the last, 92.8% in the kept one" in charts[2].summary
+    assert [name for _, name in charts[2].verticals] == ["layers unfrozen", "kept: epoch 9"]
+
+
+def test_roc_of_many_classes_shows_the_worst_first(hostile):
+    made, _ = hostile
+    metrics = made.evaluation["metrics"]
+    titles = {f"ROC: {shorten(name)}": figures["auc"] for name, figures in metrics["by_class"].items()}
+    areas = [titles[chart.title] for chart in roc_charts(metrics, FIVE)]
+    assert len(areas) == 5 and areas == sorted(areas)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.83, 0.937), (0.1419, 0.5821), (0.5, 0.5), (0, 0), (3e-7, 4e-7), (0, 900)]
+)
+def test_ticks_span_the_values(low, high):
+    ticks = round_ticks(low, high)
+    assert ticks[0] <= low and ticks[-1] >= high and 2 <= len(ticks) <= 7 and ticks == sorted(set(ticks))
+
+
+def test_slices_are_laid_out_on_one_scale():
+    slices = [
+        {"by": "size", "value": "small", "images": 10, "accuracy": 0.5, "interval": [0.24, 0.76]},
+        {"by": "size", "value": "large", "images": 1000, "accuracy": 0.99, "interval": [0.98, 1.0]},
+        {"by": "class", "value": "cats", "images": 9, "accuracy": None, "interval": None},
+    ]
+    laid = lay_out(slices, 0.9)
+    assert laid.low == 0.2 and list(laid.groups) == ["size"]
+    small, large = laid.groups["size"]
+    assert (small.value, small.verdict, large.verdict) == ("small", "worse", "better")
+    assert large.left + large.width == pytest.approx(1)
+
+
+def test_it_stays_small_even_of_noise(tmp_path):
+    random = np.random.default_rng(0)
+
+    def noise(rows):
+        for _ in rows:
+            buffer = io.BytesIO()
+            Image.fromarray(random.integers(0, 256, (200, 200, 3), dtype=np.uint8)).save(buffer, "JPEG")
+            yield buffer.getvalue()
+
+    made = Made([f"class {number}" for number in range(20)], 1000, 500, champion=True)
+    made.images = noise
+    page = made.write(tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
+    sizes = [Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).size for image in page.all("img")]
+    assert max(map(max, sizes)) == drawing.LARGE

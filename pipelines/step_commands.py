@@ -58,6 +58,11 @@ def _do(step: str, record: RecordOptions, work: Any) -> Any:
     return kept.outcome
 
 
+def _given(options: Any) -> dict[str, Any]:
+    """Returns the options that are given, of those that `options_over` made."""
+    return {name: value for name, value in dataclasses.asdict(options).items() if value is not None}
+
+
 def resolve(
     *,
     source: str,
@@ -124,8 +129,8 @@ def train(
     from graft.components.train.recipes import train_config
     from graft.components.train.train import train as run_step
 
-    given = dataclasses.asdict(config)
-    _do("train", record, lambda: run_step(dataset, output, weights, train_config(recipe, "", given), record.store))
+    settings = train_config(recipe, "", _given(config))
+    _do("train", record, lambda: run_step(dataset, output, weights, settings, record.store))
 
 
 def evaluate(
@@ -169,8 +174,7 @@ def gate(
     """
     from graft.components.gate.gate import gate as run_step
 
-    given = {field: value for field, value in dataclasses.asdict(config).items() if value is not None}
-    _do("gate", record, lambda: run_step(evaluation, output, rules_config(rules, given)))
+    _do("gate", record, lambda: run_step(evaluation, output, rules_config(rules, _given(config))))
 
 
 def export(

@@ -57,10 +57,10 @@ def read_yaml(uri: str) -> dict[str, Any]:
         content = fs.cat_file(path)
     try:
         fields = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(fields, dict):
-        raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `cut: mixed4`.")
+        raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `min_accuracy: 0.9`.")
     return fields
 
 
@@ -81,9 +81,7 @@ def section(text: str, step: str) -> dict[str, Any]:
     except ValueError as error:
         raise GraftError(f'--config is not JSON ({error}): write it like \'{{"train": {{"epochs": 20}}}}\'.') from error
     if not isinstance(sections, dict) or not all(isinstance(value, dict) for value in sections.values()):
-        raise GraftError(
-            f'--config must be a JSON object with one object a step, like {{"train": {{"epochs": 20}}}}, not {text}.'
-        )
+        raise GraftError('--config must be a JSON object with one object a step, like {"train": {"epochs": 20}}.')
     for name in sections:
         if name not in SECTIONS:
             raise GraftError(f"--config has a section {name!r}: there are {', '.join(SECTIONS)}.")

@@ -1,7 +1,7 @@
 """A model that the new one is compared with: a Model or an Export, here or in a bucket."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,13 +46,8 @@ class Contender:
             what: What this is for, for the progress.
 
         Raises:
-            GraftError: It tells other classes apart, or the dataset is damaged.
+            GraftError: The dataset is damaged.
         """
-        if set(self.classes) != set(dataset.classes):
-            raise GraftError(
-                f"{self.uri} tells {', '.join(self.classes)} apart and the dataset holds {', '.join(dataset.classes)}: "
-                "compare with a model of the same classes, or with none."
-            )
         probabilities, _ = predict(load_model(self.folder), dataset, split, what)
         return probabilities[:, [self.classes.index(name) for name in dataset.classes]]
 
@@ -66,6 +61,10 @@ def find_record(uri: str) -> str:
     Raises:
         GraftError: It is neither, or can't be read.
     """
+    if "?" in uri and "://" in uri:
+        raise GraftError(
+            f"{storage.redact(uri)} is named with a query string: name a folder that can be read without one."
+        )
     for name in (RECORD, _EXPORTED_RECORD):
         if storage.exists(f"{uri.rstrip('/')}/{name}"):
             return name
@@ -73,21 +72,33 @@ def find_record(uri: str) -> str:
 
 
 @contextmanager
-def open_contender(uri: str) -> Iterator[Contender]:
+def open_contender(uri: str, classes: Sequence[str]) -> Iterator[Contender]:
     """Makes a model readable: what is remote is downloaded, once.
 
     Args:
         uri: Path or URI of a Model or an Export.
+        classes: The classes that it has to tell apart, in any order.
 
     Raises:
-        GraftError: It is neither, is unfinished or damaged, or can't be read.
+        GraftError: It is neither, is unfinished or damaged, can't be read, or tells other classes apart.
     """
-    base = uri.rstrip("/")
+    name = storage.redact(uri)
     with TemporaryDirectory(prefix="graft-contender-") as scratch:
         folder, downloads = Path(scratch) / "model", Path(scratch) / "downloads"
         folder.mkdir()
         downloads.mkdir()
-        (folder / RECORD).symlink_to(fetch(f"{base}/{find_record(uri)}", downloads).absolute())
-        training = read_training(folder)
-        (folder / MODEL).symlink_to(fetch(f"{base}/{MODEL}", downloads, training["model_digest"]).absolute())
-        yield Contender(storage.redact(uri), folder, training["model_digest"], training["classes"])
+        (folder / RECORD).symlink_to(fetch(f"{uri.rstrip('/')}/{find_record(uri)}", downloads).absolute())
+        try:
+            training = read_training(folder)
+            digest, found = training["model_digest"], list(training["classes"])
+        except (GraftError, KeyError, TypeError) as error:
+            raise GraftError(
+                f"The {RECORD} of {name} is damaged or another Graft's: compare with another model, or with none."
+            ) from error
+        if set(found) != set(classes):
+            raise GraftError(
+                f"{name} tells {', '.join(found)} apart and the dataset holds {', '.join(classes)}: compare with a model of the "
+                "same classes, or with none."
+            )
+        (folder / MODEL).symlink_to(fetch(f"{uri.rstrip('/')}/{MODEL}", downloads, digest).absolute())
+        yield Contender(name, folder, digest, found)

@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.dataset import Dataset
+from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model, read_training
 from graft.components.common.records import new_artifact, write_record
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender, open_contender
-from graft.components.evaluate.slices import COLUMNS, make_slices
+from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def evaluate(
     split = data.evaluation_split if config.split == "auto" else config.split
     index = _read_index(data, split, config)
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
-        others = {role: opened.enter_context(open_contender(uri)) for role, uri in _rivals(config) if uri}
+        others = {role: opened.enter_context(open_contender(uri, data.classes)) for role, uri in _rivals(config) if uri}
         loaded = load_model(model)
         from graft.components.common.predictions import predict
         from graft.components.evaluate.metrics import compute_metrics
@@ -92,7 +92,7 @@ def evaluate(
         start = time.monotonic()
         probabilities, labels = predict(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
-        _check_numbers(probabilities, model)
+        _check_numbers(probabilities, str(model))
         predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
         comparisons = {
             role: _compare(role, others.get(role), data, split, labels, predicted, training["model_digest"])
@@ -108,7 +108,7 @@ def evaluate(
             "metrics": compute_metrics(probabilities, labels, data.classes),
             "slices": make_slices(index, right, config.slices),
             "comparisons": comparisons,
-            "selected_on_split": training["selection"]["split"] == split,
+            "selected_on_split": split in (TRAIN, training["selection"]["split"]),
             "images_per_second": round(len(labels) / seconds, 1),
             "dataset_digest": data.digest,
             "trained_on_digest": training["dataset_digest"],
@@ -130,18 +130,20 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
     Raises:
         GraftError: The dataset is damaged, or has no column that a slice is to be made from.
     """
-    known = data.record["columns"]
+    known = [name for name in data.record["columns"] if name not in KINDS]
     if unknown := [name for name in config.slices if name not in known]:
-        raise GraftError(
-            f"evaluate: slices names {unknown[0]!r}, and the manifest of {data.path} brought "
-            f"{', '.join(map(repr, known)) or 'no further columns'}: name one of its columns."
+        remedy = (
+            f"there are {', '.join(map(repr, known))}" if known else "it was made from no manifest with such columns"
         )
+        raise GraftError(f"evaluate: slices names {unknown[0]!r}, which is no further column of {data.path}: {remedy}.")
     if split not in data.record["counts"]:
-        raise GraftError(f"{data.path} has no split {split!r}: there are {', '.join(data.record['counts'])}.")
+        raise GraftError(
+            f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.record['counts'])}, or ingest with it."
+        )
     return data.index(split, ["sha256", *COLUMNS, *config.slices])
 
 
-def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: Path) -> None:
+def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: str) -> None:
     """Refuses a model whose answers are no numbers: no figure of it would mean anything.
 
     Raises:
@@ -150,7 +152,9 @@ def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: Path) -> None:
     import numpy as np
 
     if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
-        raise GraftError(f"{model} answers {bad:,} of {len(probabilities):,} images with no number: train it again.")
+        raise GraftError(
+            f"{model} answers {bad:,} of {len(probabilities):,} images with no number: train or name another."
+        )
 
 
 def _compare(
@@ -169,9 +173,11 @@ def _compare(
         return None
     if rival.digest not in predicted:
         probabilities = rival.predict(data, split, f"evaluating the {role}")
-        _check_numbers(probabilities, Path(rival.uri))
+        _check_numbers(probabilities, rival.uri)
         predicted[rival.digest] = probabilities.argmax(axis=1)
     compared = compare(predicted[digest] == labels, predicted[rival.digest] == labels)
+    if rival.digest == digest:  # a model is not worse than itself, however few the images
+        compared |= {"interval": [0.0, 0.0], "lower": 0.0}
     return {"uri": rival.uri, "model_digest": rival.digest, **compared}
 
 
@@ -186,9 +192,6 @@ def _write_predictions(
     """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
-
-    if index["label"] != [data.classes[label] for label in labels]:
-        raise GraftError(f"{data.path} is damaged (its index and shards differ in order): ingest it again.")
 
     def names(numbers: Any) -> pa.Array:
         return pa.array([data.classes[number] for number in numbers], pa.string())

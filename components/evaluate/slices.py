@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,9 @@ import numpy as np
 from graft.components.evaluate.metrics import wilson_interval
 
 Array = np.ndarray[Any, Any]
+
+KINDS = ("class", "size", "brightness", "folder")
+"""What images are always cut by; no column can be called so."""
 
 MAX_VALUES = 50
 """Of a column with more values, the rarer ones are one slice."""
@@ -33,15 +35,15 @@ def make_slices(index: Mapping[str, Sequence[Any]], right: Array, columns: Seque
         A dict a slice: `by`, `value`, `images`, `accuracy` and its 95% `interval`.
     """
     longer = np.maximum(index["width"], index["height"])
-    folders = [str(PurePosixPath(path).parent) for path in index["path"]]
+    folders = [path.rpartition("/")[0] for path in index["path"]]
     slices = [
         *_slices("class", index["label"], sorted(set(index["label"])), right),
         *_slices("size", *_thirds(longer, " px"), right),
         *_slices("brightness", *_thirds(np.round(index["brightness"]).astype(int), " of 255"), right),
     ]
-    if len(set(folders)) > len(set(index["label"])):
+    if len(set(zip(folders, index["label"], strict=True))) > len(set(index["label"])):
         slices += _slices("folder", folders, sorted(set(folders)), right)
-    for name in columns:
+    for name in dict.fromkeys(columns):
         values = [value or NOTHING for value in index[name]]
         slices += _slices(name, values, sorted(set(values)), right)
     return slices
@@ -62,7 +64,7 @@ def _slices(by: str, values: Sequence[str], order: Sequence[str], right: Array) 
     if len(counted) > MAX_VALUES:
         kept = {value for value, _ in counted.most_common(MAX_VALUES - 1)}
         values = [value if value in kept else OTHERS for value in values]
-        order = [*(value for value in order if value in kept), OTHERS]
+        order = [*(value for value in order if value in kept and value != OTHERS), OTHERS]
     named = np.array(values, object)
     return [_slice(by, value, right[named == value]) for value in order]
 

@@ -4,16 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from graft.components.common.config import configure, read_yaml, section
 
-Share = Annotated[float, Field(ge=0, le=1)]
+
+def _no_switch(value: Any) -> Any:
+    """Refuses what YAML makes of `true` and `yes`, which Python takes for 1."""
+    if isinstance(value, bool):
+        raise ValueError("it is a number; null switches a rule off")
+    return value
+
+
+Number = BeforeValidator(_no_switch)
+Share = Annotated[float, Number, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class GateConfig:
-    """The gate's rules; None switches one off.
+    """The gate's rules. Where None is allowed it switches a rule off.
 
     Attributes:
         min_accuracy: Least accuracy on the evaluated split.
@@ -24,19 +33,19 @@ class GateConfig:
         min_slice_accuracy: Least accuracy on every slice of at least `min_slice_images` images.
         min_slice_images: How many images a slice needs to be judged.
         min_images: Least number of evaluated images.
-        max_regression: How much worse than champion and anchor the model may be: the lower end (one-sided, 95%) of the paired
-            difference of accuracies must not be below this much.
+        max_regression: How much worse than champion and anchor the model may be, 0.02 being two points: by so much at most, with
+            95% confidence (one-sided, paired). It takes 115 images to be so sure of two points.
     """
 
-    min_accuracy: Annotated[float, Field(gt=0, le=1)] = 0.9
+    min_accuracy: Annotated[float, Number, Field(gt=0, le=1)] = 0.9
     confident: bool = False
     min_auc: Share | None = None
     max_ece: Share | None = None
     min_class_recall: Share | None = None
     min_slice_accuracy: Share | None = None
-    min_slice_images: Annotated[int, Field(ge=1)] = 30
-    min_images: Annotated[int, Field(ge=1)] | None = None
-    max_regression: Share | None = 0.02
+    min_slice_images: Annotated[int, Number, Field(ge=1)] = 30
+    min_images: Annotated[int, Number, Field(ge=1)] | None = None
+    max_regression: Annotated[float, Number, Field(ge=0, lt=0.5)] | None = 0.02
 
 
 def gate_config(config: str, min_accuracy: float) -> GateConfig:

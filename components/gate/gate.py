@@ -46,7 +46,7 @@ def gate(evaluation: Path, output: Path, config: GateConfig = GateConfig()) -> D
     """
     evaluated = read_record(evaluation, "evaluation.json")
     with new_artifact(output, RECORD):
-        rules = judge(evaluated, config)
+        rules = list(judge(evaluated, config))
         decision = Decision(str(output), all(rule.passed for rule in rules), rules)
         write_record(
             output / RECORD,

@@ -1,10 +1,11 @@
 """The gate's rules: each holds a figure of the evaluation against a threshold; a figure that is missing never passes."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graft.components.common.dataset import TRAIN
 from graft.components.gate.config import GateConfig
 
 
@@ -27,79 +28,81 @@ class Rule:
     sentence: str
 
 
-def judge(evaluation: Mapping[str, Any], config: GateConfig) -> list[Rule]:
+def judge(evaluation: Mapping[str, Any], config: GateConfig) -> Iterator[Rule]:
     """Applies every rule that is switched on.
 
     Args:
         evaluation: The content of `evaluation.json`.
         config: The rules' thresholds.
+
+    Yields:
+        The rules.
     """
-    return list(_rules(evaluation, config))
-
-
-def _rules(evaluation: Mapping[str, Any], config: GateConfig) -> Iterator[Rule]:
     metrics = _mapping(evaluation.get("metrics"))
+    accuracy, what = metrics.get("accuracy"), "accuracy"
     if config.confident:
-        interval = metrics.get("accuracy_interval") or [None]
-        yield _at_least("min_accuracy", config.min_accuracy, interval[0], "the lower end of the accuracy's interval")
-    else:
-        yield _at_least("min_accuracy", config.min_accuracy, metrics.get("accuracy"), "accuracy")
+        interval = metrics.get("accuracy_interval")
+        accuracy = interval[0] if isinstance(interval, list) and interval else None
+        what = "the lower end of the accuracy's 95% interval"
+    yield _rule("min_accuracy", config.min_accuracy, accuracy, what)
+    if evaluation.get("split") == TRAIN:
+        yield Rule("unseen_images", 1, 0, False, "the model was trained on the images that it was evaluated on")
     if config.min_images is not None:
-        yield _at_least("min_images", config.min_images, evaluation.get("images"), "the number of images")
+        yield _rule("min_images", config.min_images, evaluation.get("images"), "the number of images")
     if config.min_auc is not None:
-        yield _at_least("min_auc", config.min_auc, metrics.get("auc"), "AUC")
+        yield _rule("min_auc", config.min_auc, metrics.get("auc"), "AUC")
     if config.max_ece is not None:
-        yield _at_most("max_ece", config.max_ece, metrics.get("ece"), "ECE")
+        yield _rule("max_ece", config.max_ece, metrics.get("ece"), "ECE", at_most=True)
     if config.min_class_recall is not None:
         by_class = _mapping(metrics.get("by_class")).items()
-        recalls = {f"the recall of {name!r}": _number(_mapping(found).get("recall")) for name, found in by_class}
-        yield _at_least("min_class_recall", config.min_class_recall, *_worst(recalls, "the recall of a class"))
+        recalls = [(_mapping(found).get("recall"), f"the recall of {name!r}") for name, found in by_class]
+        yield _rule("min_class_recall", config.min_class_recall, *_worst(recalls, "the recall of a class"))
     if config.min_slice_accuracy is not None:
-        slices = [found for found in evaluation.get("slices") or [] if found["images"] >= config.min_slice_images]
-        accuracies = {
-            f"accuracy where {found['by']} is {found['value']!r}": _number(found["accuracy"]) for found in slices
-        }
         missing = f"accuracy on a slice of at least {config.min_slice_images} images"
-        yield _at_least("min_slice_accuracy", config.min_slice_accuracy, *_worst(accuracies, missing))
+        accuracies = [
+            (found["accuracy"], f"accuracy where {found['by']} is {found['value']!r}")
+            for found in evaluation.get("slices") or []
+            if found["images"] >= config.min_slice_images
+        ]
+        yield _rule("min_slice_accuracy", config.min_slice_accuracy, *_worst(accuracies, missing))
     if config.max_regression is not None:
         for role in ("champion", "anchor"):
-            yield _regression(role, config.max_regression, evaluation.get("comparisons"))
+            yield _regression(role, config.max_regression, _mapping(evaluation.get("comparisons")))
 
 
-def _regression(role: str, margin: float, comparisons: Any) -> Rule:
+def _regression(role: str, margin: float, comparisons: Mapping[str, Any]) -> Rule:
     """Judges the difference from a model; that there is none must have been written down by the evaluation."""
-    if isinstance(comparisons, dict) and role in comparisons and comparisons[role] is None:
-        return Rule("max_regression", -margin, None, True, f"there is no {role} to compare with")
-    found = _mapping(_mapping(comparisons).get(role))
-    what = f"the lower end of the difference from the {role}"
-    return _at_least("max_regression", -margin, found.get("lower"), what)
+    name = f"max_regression_{role}"
+    if role in comparisons and comparisons[role] is None:
+        return Rule(name, margin, None, True, f"there is no {role} to compare with")
+    lower = _number(_mapping(comparisons.get(role)).get("lower"))
+    # How much worse the model may be than the other one, with 95% confidence.
+    loss = None if lower is None else -lower
+    return _rule(name, margin, loss, f"how much worse than the {role} it may be", at_most=True)
 
 
-def _worst(figures: Mapping[str, float | None], missing: str) -> tuple[float | None, str]:
+def _worst(figures: Sequence[tuple[Any, str]], missing: str) -> tuple[float | None, str]:
     """Returns the lowest figure and its name; one that is missing is lower than any."""
-    if not figures:
-        return None, missing
-    name = min(figures, key=lambda name: -math.inf if figures[name] is None else figures[name] or 0.0)
-    return figures[name], name
+    known = [(_number(value), name) for value, name in figures] or [(None, missing)]
+    return min(known, key=lambda entry: -math.inf if entry[0] is None else entry[0])
 
 
-def _at_least(rule: str, threshold: float, value: Any, what: str) -> Rule:
+def _rule(rule: str, threshold: float, value: Any, what: str, *, at_most: bool = False) -> Rule:
     number = _number(value)
-    passed = number is not None and number >= threshold
-    return _rule(rule, threshold, number, passed, what, "required", "is below")
-
-
-def _at_most(rule: str, threshold: float, value: Any, what: str) -> Rule:
-    number = _number(value)
-    passed = number is not None and number <= threshold
-    return _rule(rule, threshold, number, passed, what, "allowed", "is above")
-
-
-def _rule(rule: str, threshold: float, number: float | None, passed: bool, what: str, limit: str, fails: str) -> Rule:
-    shown = "(missing)" if number is None else f"{number:,}" if isinstance(number, int) else f"{number:.4f}"
+    passed = number is not None and (number <= threshold if at_most else number >= threshold)
+    fails, limit = ("is above", "allowed") if at_most else ("is below", "required")
+    shown = "(missing)" if number is None else _digits(number, threshold)
     return Rule(
-        rule, threshold, number, passed, f"{what} {shown} {'meets' if passed else fails} the {limit} {threshold:g}"
+        rule, threshold, number, passed, f"{what} {shown} {'meets' if passed else fails} the {limit} {threshold}"
     )
+
+
+def _digits(number: float, threshold: float) -> str:
+    """Writes a number with four decimals, or as many as tell it from the threshold."""
+    if isinstance(number, int):
+        return f"{number:,}"
+    short = f"{number:.4f}"
+    return str(number) if float(short) == threshold != number else short
 
 
 def _number(value: Any) -> float | None:

@@ -26,9 +26,15 @@ def verdict(evaluation: Mapping[str, Any]) -> list[str]:
             f"On images like these, it gets between {interval[0]:.1%} and {interval[1]:.1%} right (95% confidence, Wilson's interval)."
         )
     sentences.append(_against_champion((evaluation.get("comparisons") or {}).get("champion")))
-    if evaluation.get("selected_on_split"):
+    if split == "train":
+        sentences.append("The model was trained on these images: it tells nothing of others.")
+    elif evaluation.get("selected_on_split"):
         sentences.append(
             f"The {split} images had a part in choosing the model's weights, so that on fresh images it may do worse than here."
+        )
+    elif evaluation.get("dataset_digest") != evaluation.get("trained_on_digest"):
+        sentences.append(
+            "The model was trained on another dataset: whether it has seen these images there is not known."
         )
     else:
         sentences.append(f"The {split} images had no part in training or in choosing the model: they are fresh to it.")

@@ -108,6 +108,9 @@ def test_a_champion_that_can_t_be_compared_with(models, dataset, tmp_path):
     assert f"{dataset} is no finished Model or Export: it has no training.json." in refused(dataset)
     other = changed(models / "champion", "training.json", tmp_path / "other", classes=["cats", "birds"])
     assert "tells cats, birds apart and the dataset holds cats, dogs: compare with a model" in refused(other)
+    strange = changed(models / "champion", "training.json", tmp_path / "strange", model_digest=None, classes=None)
+    assert f"The training.json of {strange} is damaged or another Graft's" in refused(strange)
+    assert "is named with a query string" in refused("https://127.0.0.1:9/model?sig=secret")
     damaged = changed(models / "champion", "training.json", tmp_path / "damaged", model_digest="0" * 64)
     assert "model.keras has the SHA-256" in refused(damaged)
 
@@ -125,7 +128,7 @@ def test_a_model_whose_answers_are_no_numbers(models, dataset, tmp_path, monkeyp
     from graft.components.common import predictions
 
     monkeypatch.setattr(predictions, "by_class", lambda found: np.full((len(found), 2), np.nan, np.float32))
-    with pytest.raises(GraftError, match="answers 20 of 20 images with no number: train it again"):
+    with pytest.raises(GraftError, match="answers 20 of 20 images with no number: train or name another"):
         evaluate(models / "challenger", dataset, tmp_path / "no")
     assert not (tmp_path / "no").exists()
 
@@ -133,7 +136,7 @@ def test_a_model_whose_answers_are_no_numbers(models, dataset, tmp_path, monkeyp
 def test_splits_by_name(models, dataset, tmp_path):
     evaluate(models / "challenger", dataset, tmp_path / "train", EvaluateConfig(split="train"))
     assert (record(tmp_path / "train")["images"], record(tmp_path / "train")["selected_on_split"]) == (40, True)
-    with pytest.raises(GraftError, match="has no split 'test': there are train, validation"):
+    with pytest.raises(GraftError, match="has no split 'test': evaluate on train or validation, or ingest with it"):
         evaluate(models / "challenger", dataset, tmp_path / "no", EvaluateConfig(split="test"))
 
 
@@ -153,7 +156,7 @@ def test_slices_by_columns_of_a_manifest_and_three_classes(tmp_path):
     assert cameras == {"Canon": 10, "Nikon": 10}
     assert len(found["metrics"]["confusion"]) == 3 and set(found["metrics"]["by_class"]) == {"ants", "bees", "cats"}
     assert set(figures(result.metrics, result.comparisons)) >= {"auc", "average_precision", "champion_difference"}
-    with pytest.raises(GraftError, match="slices names 'colour', and the manifest of .* brought 'camera'"):
+    with pytest.raises(GraftError, match="slices names 'colour', which is no further column of .*: there are 'camera'"):
         evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "no", EvaluateConfig(slices=("colour",)))
 
 

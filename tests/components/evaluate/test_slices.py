@@ -43,6 +43,17 @@ def test_folders_and_columns():
     assert by(slices, "camera") == {NOTHING: (2, 0.0), "Canon": (5, 0.6), "Nikon": (5, 1.0)}
 
 
+def test_folders_that_cross_the_classes():
+    folders = [f"{'day' if n < 6 else 'night'}/{n}.jpg" for n in range(12)]
+    slices = make_slices(index(path=folders), np.arange(12) < 6, [])
+    assert by(slices, "folder") == {"day": (6, 1.0), "night": (6, 0.0)}
+    buckets = [f"gs://bucket/{n // 6}/{n}.jpg" for n in range(12)]
+    assert list(by(make_slices(index(path=buckets), np.ones(12, bool), []), "folder")) == [
+        "gs://bucket/0",
+        "gs://bucket/1",
+    ]
+
+
 def test_rare_values_are_one_slice():
     count = 2 * MAX_VALUES
     values = [f"v{n:03}" for n in range(count)] + ["v000"] * 10

@@ -59,8 +59,8 @@ def test_passes_at_the_threshold_and_names_every_rule(tmp_path, evaluation):
         (found["rule"], found["threshold"], found["value"], found["passed"]) for found in decision(tmp_path)["rules"]
     ] == [
         ("min_accuracy", 0.9, 0.9, True),
-        ("max_regression", -0.02, -0.019, True),
-        ("max_regression", -0.02, -0.012, True),
+        ("max_regression_champion", 0.02, 0.019, True),
+        ("max_regression_anchor", 0.02, 0.012, True),
     ]
 
 
@@ -107,30 +107,46 @@ def test_rules(name, config, value, passed, said):
 
 
 def test_rules_that_are_off_are_not_named():
-    assert {found.rule for found in judge(EVALUATION, GateConfig())} == {"min_accuracy", "max_regression"}
-    assert rule("max_regression", max_regression=None) == []
+    named = [found.rule for found in judge(EVALUATION, GateConfig())]
+    assert named == ["min_accuracy", "max_regression_champion", "max_regression_anchor"]
+    assert [found.rule for found in judge(EVALUATION, GateConfig(max_regression=None))] == ["min_accuracy"]
 
 
 def test_regression_is_judged_against_champion_and_anchor():
-    champion, anchor = rule("max_regression", max_regression=0.015)
-    assert champion == (
-        *(-0.019, False),
-        "the lower end of the difference from the champion -0.0190 is below the required -0.015",
-    )
-    assert anchor[:2] == (-0.012, True)
+    (champion,) = rule("max_regression_champion", max_regression=0.015)
+    assert champion == (0.019, False, "how much worse than the champion it may be 0.0190 is above the allowed 0.015")
+    ((value, passed, _),) = rule("max_regression_anchor", max_regression=0.015)
+    assert (value, passed) == (0.012, True)
 
 
 def test_that_there_is_no_champion_must_have_been_written_down():
     none = EVALUATION | {"comparisons": {"champion": None, "anchor": {"lower": 0.0}}}
-    assert rule("max_regression", none)[0] == (None, True, "there is no champion to compare with")
+    assert rule("max_regression_champion", none) == [(None, True, "there is no champion to compare with")]
     for comparisons in (
         {"anchor": None},
         {"champion": {}, "anchor": None},
         {"champion": {"lower": float("nan")}},
         None,
     ):
-        value, passed, sentence = rule("max_regression", EVALUATION | {"comparisons": comparisons})[0]
+        ((value, passed, sentence),) = rule("max_regression_champion", EVALUATION | {"comparisons": comparisons})
         assert (value, passed) == (None, False) and "(missing)" in sentence
+
+
+def test_a_model_is_not_judged_on_what_it_was_trained_on():
+    assert rule("unseen_images") == []
+    ((_, passed, sentence),) = rule("unseen_images", EVALUATION | {"split": "train"})
+    assert not passed and "was trained on the images that it was evaluated on" in sentence
+
+
+def test_slices_of_one_name_are_all_judged():
+    slices = [{"by": "camera", "value": "x", "images": 50, "accuracy": share} for share in (0.2, 1.0)]
+    ((value, passed, _),) = rule("min_slice_accuracy", EVALUATION | {"slices": slices}, min_slice_accuracy=0.7)
+    assert (value, passed) == (0.2, False)
+
+
+def test_a_value_next_to_its_threshold_is_shown_with_all_digits():
+    ((_, _, sentence),) = rule("min_accuracy", EVALUATION | {"metrics": METRICS | {"accuracy": 0.89996}})
+    assert sentence == "accuracy 0.89996 is below the required 0.9"
 
 
 @pytest.mark.parametrize(
@@ -165,9 +181,17 @@ def test_settings_come_from_defaults_file_and_options(tmp_path):
     rules.write_text("min_acuracy: 0.8\n")
     with pytest.raises(GraftError, match="gate has no setting 'min_acuracy': there are min_accuracy, confident"):
         rules_config(str(rules), {})
-    rules.write_text("max_ece: 2\n")
-    with pytest.raises(GraftError, match="gate: max_ece can't be 2"):
-        rules_config(str(rules), {})
+    for text, said in (
+        ("max_ece: 2", "gate: max_ece can't be 2"),
+        ("max_ece: yes", "gate: max_ece can't be True: it is a number; null switches a rule off"),
+        ("max_regression: false", "gate: max_regression can't be False"),
+        ("max_regression: 1", "gate: max_regression can't be 1"),
+        ("min_images: true", "gate: min_images can't be True"),
+        ("min_accuracy: 2024-99-99", "rules.yaml is not YAML"),
+    ):
+        rules.write_text(f"{text}\n")
+        with pytest.raises(GraftError, match=said):
+            rules_config(str(rules), {})
 
 
 def test_an_unfinished_evaluation_leaves_no_decision(tmp_path):

@@ -27,10 +27,15 @@ def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[
     wanted[list(rows)] = True
     with contextlib.ExitStack() as opened:
         paths = map(Path, dataset.locate(split, wanted).paths)
-        files = {path.name: opened.enter_context(path.open("rb")) for path in paths}
+        try:
+            files = {path.name: opened.enter_context(path.open("rb")) for path in paths}
+        except OSError as error:
+            raise GraftError(
+                f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again."
+            ) from error
         for row in rows:
             name = index["shard"][row]
             try:
                 yield image_at(files[name], index["offset"][row])
-            except ValueError as error:
+            except (ValueError, KeyError) as error:
                 raise GraftError(f"{dataset.path} is damaged ({name}: {error}): ingest it again.") from error

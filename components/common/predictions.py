@@ -47,7 +47,11 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
             raise GraftError(
                 "The model's parts disagree with the whole model on the same image: train it again with this Graft."
             )
-    return by_class(probabilities), np.concatenate(labels)
+    if (found := by_class(probabilities)).shape[1] != len(dataset.classes):
+        raise GraftError(
+            f"The model tells {found.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
+        )
+    return found, np.concatenate(labels)
 
 
 def by_class(probabilities: Array) -> Array:

@@ -1,5 +1,6 @@
 """Whether a model is as sure as it is right."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,11 @@ def reliability(confidence: Array, right: Array) -> list[dict[str, Any]]:
     ]
 
 
-def expected_calibration_error(confidence: Array, right: Array) -> float:
-    """Returns the mean distance of confidence and accuracy over the bins of `reliability`, weighted by their images.
+def expected_calibration_error(bins: Sequence[Mapping[str, Any]]) -> float:
+    """Returns the mean distance of confidence and accuracy over bins, weighted by their images.
 
     Args:
-        confidence: float64 [N], probability of the predicted class.
-        right: bool [N], whether it is the true one.
+        bins: As `reliability` returns them.
     """
-    bins = reliability(confidence, right)
-    return float(sum(found["images"] * abs(found["accuracy"] - found["confidence"]) for found in bins) / len(right))
+    images = sum(found["images"] for found in bins)
+    return float(sum(found["images"] * abs(found["accuracy"] - found["confidence"]) for found in bins) / images)

@@ -19,6 +19,7 @@ from graft.components.common.transfer import fetch
 Array = np.ndarray[Any, Any]
 
 _EXPORTED_RECORD = f"lineage/{RECORD}"
+_SUMS = "SHA256SUMS"  # written last
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,10 +66,12 @@ def find_record(uri: str) -> str:
         raise GraftError(
             f"{storage.redact(uri)} is named with a query string: name a folder that can be read without one."
         )
-    for name in (RECORD, _EXPORTED_RECORD):
-        if storage.exists(f"{uri.rstrip('/')}/{name}"):
-            return name
-    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: it has no {RECORD}.")
+    base = uri.rstrip("/")
+    if storage.exists(f"{base}/{RECORD}"):
+        return RECORD
+    if storage.exists(f"{base}/{_SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
+        return _EXPORTED_RECORD
+    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: no {RECORD} or {_SUMS} can be read there.")
 
 
 @contextmanager

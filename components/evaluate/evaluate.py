@@ -35,6 +35,7 @@ class EvaluateResult:
         images: How many images it has.
         metrics: The figures, as `compute_metrics` returns them.
         comparisons: With champion and anchor, as `compare` returns them; None for one that there is not.
+        selected_on_split: Whether these images had a part in choosing the model.
         classes: The class names in label order.
     """
 
@@ -43,6 +44,7 @@ class EvaluateResult:
     images: int
     metrics: dict[str, Any]
     comparisons: dict[str, Any]
+    selected_on_split: bool
     classes: list[str]
 
     @property
@@ -117,7 +119,8 @@ def evaluate(
         images = functools.partial(read_encoded, data, split)
         write_report(output / REPORT, content, training, data.record, table, images, loaded)
         write_record(output / RECORD, content)
-    return EvaluateResult(str(output), split, len(labels), content["metrics"], comparisons, data.classes)
+    figures = (content["metrics"], comparisons, content["selected_on_split"])
+    return EvaluateResult(str(output), split, len(labels), *figures, data.classes)
 
 
 def _rivals(config: EvaluateConfig) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str])
     wide /= wide.sum(axis=1, keepdims=True)
     right = int((predicted == labels).sum())
     by_class = _by_class(wide, labels, predicted, classes)
-    confidence = wide.max(axis=1)
+    bins = reliability(wide.max(axis=1), predicted == labels)
     curves = [1] if len(classes) == 2 else numbers
     return {
         "accuracy": right / len(labels),
@@ -59,8 +59,8 @@ def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str])
         "loss": float(log_loss(labels, wide, labels=numbers)),
         "auc": _overall("auc", by_class, classes),
         "average_precision": _overall("average_precision", by_class, classes),
-        "ece": expected_calibration_error(confidence, predicted == labels),
-        "reliability": reliability(confidence, predicted == labels),
+        "ece": expected_calibration_error(bins),
+        "reliability": bins,
         "threshold": best_threshold(wide[:, 1], labels == 1) if len(classes) == 2 else None,
         "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
         "roc": {

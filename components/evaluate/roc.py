@@ -43,11 +43,12 @@ def best_threshold(scores: Array, positive: Array) -> dict[str, float] | None:
     """
     if positive.all() or not positive.any():
         return None
-    false, true, thresholds = roc_curve(positive, scores, drop_intermediate=False)
+    # The first point, of calling no image so, is no better than the last, of calling all so, and its threshold is infinite.
+    false, true, thresholds = (values[1:] for values in roc_curve(positive, scores, drop_intermediate=False))
     balanced = (true + 1 - false) / 2
     best = np.flatnonzero(balanced == balanced.max())
     # Every threshold down to the next lower score does the same: halfway it is least bound to these very images.
-    edges = np.append(np.minimum(thresholds, 1.0), 0.0)
+    edges = np.append(thresholds, 0.0)
     middles = (edges[best] + edges[best + 1]) / 2
     called = scores > 0.5
     at_half = (called[positive].mean() + 1 - called[~positive].mean()) / 2

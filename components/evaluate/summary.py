@@ -6,7 +6,7 @@ from typing import Any
 from graft.components.evaluate.evaluate import EvaluateResult
 
 _FIGURES = ("accuracy", "loss", "auc", "average_precision", "ece")
-_SPECIAL = "\\`*_{}[]<>#|!&"
+_SPECIAL = "\\`*_{}[]<>#|!&~"
 
 
 def figures(metrics: Mapping[str, Any], comparisons: Mapping[str, Any]) -> dict[str, float]:
@@ -34,6 +34,7 @@ def markdown(result: EvaluateResult) -> str:
         f"**{metrics['accuracy']:.1%} of {result.images:,} {result.split} images right** "
         f"(95% interval {low:.1%} to {high:.1%})",
         "",
+        *(["- These images had a part in choosing the model."] if result.selected_on_split else []),
         *(_versus(role, entry) for role, entry in result.comparisons.items()),
         "",
         "| class | images | precision | recall | F1 |",

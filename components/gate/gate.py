@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from graft.components.common.errors import GateFailedError
+from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.records import new_artifact, read_record, write_record
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import Rule, judge
@@ -45,6 +45,8 @@ def gate(evaluation: Path, output: Path, config: GateConfig = GateConfig()) -> D
         GraftError: The evaluation can't be read.
     """
     evaluated = read_record(evaluation, "evaluation.json")
+    if missing := [name for name in ("model_digest", "dataset_digest", "split") if name not in evaluated]:
+        raise GraftError(f"{evaluation / 'evaluation.json'} is damaged (it has no {missing[0]}): evaluate again.")
     with new_artifact(output, RECORD):
         rules = list(judge(evaluated, config))
         decision = Decision(str(output), all(rule.passed for rule in rules), rules)

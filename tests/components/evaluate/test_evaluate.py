@@ -89,6 +89,13 @@ def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch)
 def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, bucket):
     upload(models / "champion" / "model.keras", f"{bucket}/cats/model.keras")
     upload(models / "champion" / "training.json", f"{bucket}/cats/lineage/training.json")
+    unfinished = EvaluateConfig(champion=f"{bucket}/cats")
+    with pytest.raises(
+        GraftError, match="cats is no finished Model or Export: no training.json or SHA256SUMS can be read"
+    ):
+        evaluate(models / "challenger", dataset, tmp_path / "no", unfinished)
+    (tmp_path / "SHA256SUMS").touch()
+    upload(tmp_path / "SHA256SUMS", f"{bucket}/cats/SHA256SUMS")
     result = evaluate(
         models / "challenger", dataset, tmp_path / "evaluation", EvaluateConfig(champion=f"{bucket}/cats/")
     )
@@ -105,7 +112,9 @@ def test_a_champion_that_can_t_be_compared_with(models, dataset, tmp_path):
         assert not (tmp_path / "no").exists()
         return str(refusal.value)
 
-    assert f"{dataset} is no finished Model or Export: it has no training.json." in refused(dataset)
+    assert f"{dataset} is no finished Model or Export: no training.json or SHA256SUMS can be read there." in refused(
+        dataset
+    )
     other = changed(models / "champion", "training.json", tmp_path / "other", classes=["cats", "birds"])
     assert "tells cats, birds apart and the dataset holds cats, dogs: compare with a model" in refused(other)
     strange = changed(models / "champion", "training.json", tmp_path / "strange", model_digest=None, classes=None)

@@ -94,6 +94,11 @@ def test_the_best_threshold_lies_between_the_images_it_parts():
     )
 
 
+def test_a_threshold_that_is_as_good_as_none():
+    found = compute_metrics(two_classes(1.0, 0.0), np.array([0, 1]), ["cats", "dogs"])["threshold"]
+    assert (found["best"], found["balanced_accuracy"]) == (0.0, 0.5)
+
+
 def test_a_class_without_images_has_no_figures():
     probabilities, labels = predictions(3)
     some = labels < 2
@@ -131,4 +136,4 @@ def test_calibration_by_hand():
     low, high = reliability(confidence, right)
     assert low == pytest.approx({"low": 8 / 15, "high": 9 / 15, "images": 2, "confidence": 0.575, "accuracy": 0.5})
     assert high == pytest.approx({"low": 14 / 15, "high": 1.0, "images": 2, "confidence": 0.975, "accuracy": 1.0})
-    assert expected_calibration_error(confidence, right) == pytest.approx(0.5 * 0.075 + 0.5 * 0.025, **EXACT)
+    assert expected_calibration_error([low, high]) == pytest.approx(0.5 * 0.075 + 0.5 * 0.025, **EXACT)

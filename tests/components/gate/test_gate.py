@@ -206,3 +206,10 @@ def test_a_record_of_another_schema_is_refused(tmp_path, evaluation):
     write_record(folder / "evaluation.json", {"schema_version": 99})
     with pytest.raises(GraftError, match="schema version 99"):
         gate(folder, tmp_path / "decision")
+
+
+def test_an_evaluation_that_names_no_model_is_refused(tmp_path, evaluation):
+    folder = evaluation(METRICS)
+    (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, **EVALUATION}))
+    with pytest.raises(GraftError, match=r"evaluation\.json is damaged \(it has no model_digest\): evaluate again"):
+        gate(folder, tmp_path / "decision")

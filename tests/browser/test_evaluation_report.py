@@ -4,6 +4,7 @@ import html
 import json
 
 import pytest
+from accessibility import violations
 from data_reports import HOSTILE
 from evaluation_reports import FIVE, Made
 
@@ -52,13 +53,6 @@ def run(tmp_path_factory):
 
 def outside(requests, own):
     return [url for url in requests if not url.startswith(("data:", "about:")) and url != own]
-
-
-def violations(page):
-    from axe_playwright_python.sync_playwright import Axe
-
-    found = Axe().run(page).response["violations"]
-    return [(problem["id"], problem["nodes"][0]["html"][:200]) for problem in found]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,9 +7,9 @@ from graft.components.evaluate.evaluate import EvaluateResult
 from graft.components.gate.gate import Decision
 from graft.components.resolve.resolve import ResolveResult
 
-EVALUATED = EvaluateResult(
-    "", "validation", 1000, {"accuracy": 0.87, "accuracy_interval": (0.85, 0.89), "auc": 0.95}, ["cats", "dogs"]
-)
+_FIGURES = {"accuracy": 0.87, "accuracy_interval": (0.85, 0.89), "auc": 0.95}
+_COMPARISONS = {"champion": None, "anchor": None}
+EVALUATED = EvaluateResult("", "validation", 1000, _FIGURES, _COMPARISONS, False, ["cats", "dogs"])
 ENDINGS = {
     "success": {},
     "unchanged": {"until": "resolve", "digest": UNCHANGED},

@@ -124,8 +124,8 @@ def ingest(
         table = pictures.index = _write_indexes(collected.rows, settled, names, output)
         counted = count_rows(table)
         excluded = [*collected.unusable, *settled.excluded]
-        _check_classes(counted, layout.classes, splits, excluded, by_content=None in layout.items.splits)
-        for warning in settled.warnings:
+        warnings = settled.warnings + _check_classes(counted, layout, splits, excluded)
+        for warning in warnings:
             log.warning("%s", warning)
         used = {*_unique(table, "shard"), *(names[shard] for shard, _ in pictures.left_out.values())}
         content: dict[str, Any] = {
@@ -137,7 +137,7 @@ def ingest(
             "excluded": excluded,
             "duplicates": settled.duplicates,
             "fractions": settled.fractions,
-            "warnings": settled.warnings,
+            "warnings": warnings,
             "converted": _conversions(table),
             "ignored": [printable(path) for path in layout.ignored],
             "columns": list(layout.columns),
@@ -209,37 +209,43 @@ def _check_usable(collected: Collected, config: IngestConfig) -> None:
 
 
 def _check_classes(
-    found: dict[tuple[str, str], int],
-    classes: list[str],
-    splits: list[str],
-    excluded: list[dict[str, Any]],
-    *,
-    by_content: bool,
-) -> None:
-    """Refuses a dataset without images of some class to train on, or, if the source says which split they are in, to judge by.
+    found: dict[tuple[str, str], int], layout: Layout, splits: list[str], excluded: list[dict[str, Any]]
+) -> list[str]:
+    """Refuses a dataset without images of some class to train on or, where the source says which split they are in, to judge by.
+
+    Returns:
+        Warnings of the classes that content, by luck, leaves without an image to judge them by.
 
     Raises:
         GraftError: It is one.
     """
-    for name in classes:
+    for name in layout.classes:
         if not any(label == name for _, label in found):
             reasons = _examples([entry for entry in excluded if entry["label"] == name])
             raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
+    kinds = set(layout.items.kinds)
+    warnings = []
     for split in splits:
-        has = {name for name in classes if (split, name) in found}
-        # Content, by luck, may leave a small class without an image to judge it by: `settle` warns of that.
-        needed = classes if split == TRAIN or not by_content else []
-        if missing := [name for name in needed if name not in has]:
-            own = [entry for entry in excluded if entry["label"] == missing[0]]
-            reasons = f" ({_examples(own)})" if own else ""
-            raise GraftError(f"Class {missing[0]!r} has no usable image in {split}{reasons}: {_REMEDY}.")
-        if not has:
-            raise GraftError(f"No usable image at all is in {split}: {_REMEDY}.")
+        missing = [name for name in layout.classes if (split, name) not in found]
+        if len(missing) == len(layout.classes):
+            raise GraftError(f"No usable image at all is in {split}{_examples(excluded, " ({})")}: {_REMEDY}.")
+        for name in missing:
+            by_luck = split != TRAIN and (None, name) in kinds and (split, name) not in kinds
+            if not by_luck or len(missing) > len(layout.classes) - 2:
+                own = [entry for entry in excluded if entry["label"] == name]
+                raise GraftError(
+                    f"Class {name!r} has no usable image in {split}{_examples(own, ' ({})')}: {_REMEDY}."
+                )
+            warnings.append(
+                f"Class {name!r} has no image in {split}: there are no figures of it there, and a gate's rule on every class fails."
+            )
+    return warnings
 
 
-def _examples(excluded: list[dict[str, Any]]) -> str:
+def _examples(excluded: list[dict[str, Any]], form: str = "{}") -> str:
+    """Returns a few paths with their reasons, in a form of words; nothing if there are none."""
     shown = "; ".join(f"{entry['path']!r} {entry['reason']}" for entry in excluded[:3])
-    return shown + (" …" if len(excluded) > 3 else "")
+    return form.format(shown + (" …" if len(excluded) > 3 else "")) if excluded else ""
 
 
 def _conversions(table: "pa.Table") -> dict[str, int]:

@@ -73,19 +73,41 @@ def test_fractions_that_leave_nothing_to_train_on():
         IngestConfig(validation_fraction=0.5, test_fraction=0.5)
 
 
-def test_a_class_without_a_validation_image_is_warned_of_and_one_without_a_training_image_refused(tmp_path):
-    half, cats = IngestConfig(validation_fraction=0.5), image_files("cats", images=60)
-    source = write_folder(tmp_path / "few", cats | {"dogs/0.jpg": IN_TRAIN[0]})
-    ingest(str(source), tmp_path / "dataset", half)
+def test_a_class_that_content_leaves_without_a_validation_image_is_warned_of(tmp_path):
+    files = image_files("cats", "foxes", images=60) | {"dogs/0.jpg": IN_TRAIN[0]}
+    ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", HALF)
     found = record(tmp_path / "dataset")
     assert (found["counts"]["train"]["dogs"], found["counts"]["validation"]["dogs"]) == (1, 0)
-    (warning,) = found["warnings"]
-    assert (
-        "Class 'dogs' has 1 images, too few to give validation its share of 0.5 other than by luck: it has 0" in warning
-    )
+    few, none = found["warnings"]
+    assert "Class 'dogs' has 1 images, too few to give validation its share of 0.5 other than by luck: it has 0" in few
+    assert "Class 'dogs' has no image in validation: there are no figures of it there" in none
+
+
+def test_one_class_alone_is_nothing_to_judge_by_and_none_to_train_on_is_refused(tmp_path):
+    cats = image_files("cats", images=60)
+    source = write_folder(tmp_path / "few", cats | {"dogs/0.jpg": IN_TRAIN[0]})
+    assert "Class 'dogs' has no usable image in validation: add some" in refusal(source, tmp_path / "no", HALF)
     source = write_folder(tmp_path / "none", cats | {"dogs/0.jpg": IN_VALIDATION})
-    sentence = refusal(source, tmp_path / "no", half)
+    sentence = refusal(source, tmp_path / "no", HALF)
     assert "Class 'dogs' has no usable image in train: add some, change --validation-fraction" in sentence
+
+
+def test_what_a_manifest_says_of_a_class_s_splits_is_not_luck(tmp_path):
+    folder = write_folder(tmp_path, image_files("cats", "foxes", images=30) | {f"dogs/{n}.jpg": IN_TRAIN[n] for n in (0, 1)})
+    (folder / "dogs/2.jpg").write_bytes(b"no image")
+    rows = [f"{label}/{n}.jpg,{label}," for label in ("cats", "foxes") for n in range(30)]
+    (folder / "luck.csv").write_text("\n".join(["uri,label,split", *rows, "dogs/0.jpg,dogs,"]))
+    ingest(str(folder / "luck.csv"), tmp_path / "dataset", HALF)
+    assert "Class 'dogs' has no image in validation" in record(tmp_path / "dataset")["warnings"][-1]
+    # Dogs are named as training images alone: their lack elsewhere is the source's, however the others are split.
+    (folder / "train.csv").write_text("\n".join(["uri,label,split", *rows, "dogs/0.jpg,dogs,train", "dogs/1.jpg,dogs,train"]))
+    assert "Class 'dogs' has no usable image in validation" in refusal(folder / "train.csv", tmp_path / "no", HALF)
+    # Dogs are named as validation images too, which aren't usable: one image without a split excuses nothing.
+    broken = ["dogs/0.jpg,dogs,", "dogs/2.jpg,dogs,validation"]
+    (folder / "broken.csv").write_text("\n".join(["uri,label,split", *rows, *broken]))
+    lenient = IngestConfig(validation_fraction=0.5, max_bad_fraction=0.5)
+    sentence = refusal(folder / "broken.csv", tmp_path / "no", lenient)
+    assert "Class 'dogs' has no usable image in validation ('dogs/2.jpg'" in sentence
 
 
 def test_a_split_without_images(tmp_path):

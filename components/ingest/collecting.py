@@ -1,6 +1,7 @@
 """Collecting a source's images: the new ones checked and written to shards, those of an earlier dataset taken over."""
 
 import dataclasses
+from collections import defaultdict
 from typing import IO, Any
 
 from graft.components.ingest.checking import Checked, check_all, check_anew
@@ -64,16 +65,17 @@ def collect(
         looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
         return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
 
-    taken: set[int] = set()
+    taken = defaultdict[int, bytearray](bytearray)  # by shard, a byte a record
     with Index(scratch, layout.columns) as index:
         for done in check_all(files, layout.items, previous):
             if isinstance(done.found, Row):
                 # A record is one image's: of two with the same bytes, the second one has a record of its own.
-                place = done.found.shard << 32 | done.found.record
-                if place in taken:
+                records, record = taken[done.found.shard], done.found.record
+                records.extend(bytes(max(0, record + 1 - len(records))))
+                if records[record]:
                     bytes_read += done.bytes
                     done = check_anew(files, done.item)
-                taken.add(place)
+                records[record] = 1
             item, found, path = done.item, done.found, printable(done.item.path)
             bytes_read += done.bytes
             if isinstance(found, Unusable):

@@ -1,17 +1,20 @@
 """The index of a dataset: a row an image, kept column by column."""
 
+import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from graft.components.common.dataset import SPLITS
+from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-_ROWS_A_GROUP = 4 * 1024
+_ROWS_A_GROUP = 4 * 1024  # the writer starts a row group with each table, so a row's group follows from its number
 _DIGEST_BYTES = 32
 
 
@@ -78,10 +81,16 @@ class Index:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Ends the file, unless collecting failed."""
-        if not kind:
-            self._flush()
-        self._writer.close()
+        """Ends the file, if collecting went well."""
+        try:
+            if not kind:
+                self._flush()
+                with _space():
+                    self._writer.close()
+        finally:
+            if self._writer.is_open:
+                with contextlib.suppress(OSError):  # what went wrong first is what counts
+                    self._writer.close()
 
     def add(self, row: Row, columns: Sequence[str] = ()) -> None:
         """Appends a row.
@@ -91,7 +100,7 @@ class Index:
             columns: Its values in the columns that a manifest adds.
 
         Raises:
-            OSError: The file can't be written.
+            GraftError: The file can't be written.
         """
         others = (getattr(row, name) for name in COLUMNS[1:])
         self._waiting.append((bytes.fromhex(row.sha256), *others, *columns))
@@ -104,8 +113,20 @@ class Index:
         if self._waiting:
             columns = zip(*self._waiting, strict=True)
             arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            with _space():
+                self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
             self._waiting = []
+
+
+@contextlib.contextmanager
+def _space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise GraftError(
+            f"The temporary folder {tempfile.gettempdir()} can't hold the rows of the index ({error.strerror or error}): make room "
+            "there, or name another one in the environment variable TMPDIR."
+        ) from error
 
 
 class Rows:
@@ -136,22 +157,12 @@ class Rows:
         """
         yield from self._reader.iter_batches(_ROWS_A_GROUP, columns=names, use_threads=False)
 
-    def table(self, *names: str) -> "pa.Table":
-        """Returns all rows of some columns.
-
-        Args:
-            names: The columns' names.
-        """
-        import pyarrow as pa
-
-        schema = pa.schema([self.schema.field(name) for name in names])
-        return pa.Table.from_batches(self.batches(*names), schema)
-
-    def take(self, numbers: "np.ndarray[Any, Any]") -> "pa.Table":
-        """Returns all columns of some rows.
+    def take(self, numbers: "np.ndarray[Any, Any]", *names: str) -> "pa.Table":
+        """Returns some rows.
 
         Args:
             numbers: int [N] the rows' numbers, in the order in which they are wanted.
+            names: The names of the columns that are wanted.
         """
         import numpy as np
         import pyarrow as pa
@@ -159,12 +170,13 @@ class Rows:
         order = np.argsort(numbers, kind="stable")
         groups, within = np.divmod(numbers[order], _ROWS_A_GROUP)
         parts = [
-            self._reader.read_row_group(group, use_threads=False).take(pa.array(within[groups == group]))
+            self._reader.read_row_group(group, list(names), use_threads=False).take(pa.array(within[groups == group]))
             for group in np.unique(groups).tolist()
         ]
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        return pa.concat_tables([self.schema.empty_table(), *parts]).combine_chunks().take(pa.array(place))
+        tables = [part.select(names) for part in (self.schema.empty_table(), *parts)]
+        return pa.concat_tables(tables).combine_chunks().take(pa.array(place))
 
 
 def write_index(
@@ -183,8 +195,11 @@ def write_index(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    places = rows.table("shard", "record")
-    order = np.lexsort((places["record"].to_numpy(), places["shard"].to_numpy(), splits))
+    shard, record = (
+        np.concatenate([np.empty(0, int), *(batch[name].to_numpy() for batch in rows.batches(name))])
+        for name in ("shard", "record")
+    )
+    order = np.lexsort((record, shard, splits))
     order = order[(splits[order] < 0) == left_out]
     schema = rows.schema
     for name in ("sha256", "shard"):
@@ -192,7 +207,7 @@ def write_index(
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(order), _ROWS_A_GROUP):
             chosen = order[start : start + _ROWS_A_GROUP]
-            part = rows.take(chosen)
+            part = rows.take(chosen, *schema.names)
             columns = {name: part[name] for name in schema.names}
             columns["sha256"] = pa.array([content.hex() for content in columns["sha256"].to_pylist()], pa.string())
             columns["split"] = pa.array([*SPLITS, ""]).take(pa.array(splits[chosen] % (len(SPLITS) + 1)))

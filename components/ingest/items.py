@@ -1,5 +1,6 @@
 """The files of a source that ought to be images."""
 
+import json
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,19 +35,14 @@ class Items(Sequence[Item]):
     """
 
     def __init__(self, items: Iterable[Item] = ()) -> None:
-        self._paths, self._ends = bytearray(), array("Q", [0])
-        self.kinds: list[tuple[str | None, str]] = []
-        self._kind_of = array("L")
-        self._columns: list[tuple[str, ...]] = []
+        self._paths, self._columns = _Texts(), _Texts()
+        self._kind_of = array("I")
         numbers: dict[tuple[str | None, str], int] = {}
         for item in items:
-            # A name that is no valid UTF-8 has lone surrogates.
-            self._paths += item.path.encode("utf-8", "surrogatepass")
-            self._ends.append(len(self._paths))
+            self._paths.append(item.path)
+            self._columns.append(json.dumps(item.columns) if item.columns else "")
             self._kind_of.append(numbers.setdefault((item.split, item.label), len(numbers)))
-            if item.columns:
-                self._columns += [()] * (len(self) - 1 - len(self._columns)) + [item.columns]
-        self.kinds += numbers
+        self.kinds = list(numbers)
 
     def __len__(self) -> int:
         """How many files there are."""
@@ -63,9 +59,10 @@ class Items(Sequence[Item]):
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
         number = range(len(self))[number]
-        path = self._paths[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")
-        columns = self._columns[number] if number < len(self._columns) else ()
-        return Item(path, *self.kinds[self._kind_of[number]], columns)
+        columns = self._columns[number]
+        return Item(
+            self._paths[number], *self.kinds[self._kind_of[number]], tuple(json.loads(columns)) if columns else ()
+        )
 
     def __eq__(self, other: object) -> bool:
         """Whether another sequence has the same files in the same order."""
@@ -75,3 +72,18 @@ class Items(Sequence[Item]):
     def splits(self) -> set[str | None]:
         """The splits that occur, None for files without one."""
         return {split for split, _ in self.kinds}
+
+
+class _Texts:
+    """A growing list of strings, as their bytes one after the other."""
+
+    def __init__(self) -> None:
+        self._bytes, self._ends = bytearray(), array("Q", [0])
+
+    def append(self, text: str) -> None:
+        # A file's name that is no valid UTF-8 has lone surrogates.
+        self._bytes += text.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._bytes))
+
+    def __getitem__(self, number: int) -> str:
+        return self._bytes[self._ends[number] : self._ends[number + 1]].decode("utf-8", "surrogatepass")

@@ -25,7 +25,7 @@ class Pictures:
 
     def __init__(self, shards: Shards, names: Sequence[str], collected: Rows, splits: "np.ndarray[Any, Any]") -> None:
         self._shards, self._names = shards, list(names)
-        rows = collected.take(np.flatnonzero(splits < 0)).select(["path", "shard", "offset"]).to_pylist()
+        rows = collected.take(np.flatnonzero(splits < 0), "path", "shard", "offset").to_pylist()
         self.left_out = {row["path"]: (row["shard"], row["offset"]) for row in rows}
         self.index: Any = None
 

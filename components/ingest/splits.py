@@ -19,7 +19,7 @@ _HASH_DIGITS = 15
 _FEW = 10
 _FAR = 0.1
 _NOWHERE = -1
-_NO_DISTANCE = 64 + 1
+_NO_DISTANCE = 64 + 1  # more than 64-bit hashes can differ by
 
 
 def split_by_content(sha256: str, config: IngestConfig) -> str:
@@ -118,7 +118,7 @@ class _Known:
 
     def name(self, numbers: Array) -> None:
         """Reads paths and digests of some images."""
-        named = self._rows.take(numbers).select(["path", "sha256"]).to_pydict()
+        named = self._rows.take(numbers, "path", "sha256").to_pydict()
         pairs = zip(named["path"], map(bytes.hex, named["sha256"]), strict=True)
         self._names.update(zip(numbers.tolist(), pairs, strict=True))
 

@@ -1,7 +1,7 @@
 """Splits by content stay as they are whatever is added, and an earlier dataset's bind."""
 
 import pytest
-from pictures import encoded, image_files, noise, record, refusal, rows, split_files, write_folder
+from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
 from PIL import Image
 from test_ingest_twins import copies, photograph
 
@@ -78,7 +78,7 @@ def test_a_class_that_content_leaves_without_a_validation_image_is_warned_of(tmp
     ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", HALF)
     found = record(tmp_path / "dataset")
     assert (found["counts"]["train"]["dogs"], found["counts"]["validation"]["dogs"]) == (1, 0)
-    few, none = found["warnings"]
+    *_, few, none = found["warnings"]
     assert "Class 'dogs' has 1 images, too few to give validation its share of 0.5 other than by luck: it has 0" in few
     assert "Class 'dogs' has no image in validation: there are no figures of it there" in none
 
@@ -93,18 +93,23 @@ def test_one_class_alone_is_nothing_to_judge_by_and_none_to_train_on_is_refused(
 
 
 def test_what_a_manifest_says_of_a_class_s_splits_is_not_luck(tmp_path):
-    folder = write_folder(tmp_path, image_files("cats", "foxes", images=30) | {f"dogs/{n}.jpg": IN_TRAIN[n] for n in (0, 1)})
+    folder = write_folder(
+        tmp_path, image_files("cats", "foxes", images=30) | {f"dogs/{n}.jpg": IN_TRAIN[n] for n in (0, 1)}
+    )
     (folder / "dogs/2.jpg").write_bytes(b"no image")
     rows = [f"{label}/{n}.jpg,{label}," for label in ("cats", "foxes") for n in range(30)]
     (folder / "luck.csv").write_text("\n".join(["uri,label,split", *rows, "dogs/0.jpg,dogs,"]))
     ingest(str(folder / "luck.csv"), tmp_path / "dataset", HALF)
     assert "Class 'dogs' has no image in validation" in record(tmp_path / "dataset")["warnings"][-1]
     # Dogs are named as training images alone: their lack elsewhere is the source's, however the others are split.
-    (folder / "train.csv").write_text("\n".join(["uri,label,split", *rows, "dogs/0.jpg,dogs,train", "dogs/1.jpg,dogs,train"]))
+    (folder / "train.csv").write_text(
+        "\n".join(["uri,label,split", *rows, "dogs/0.jpg,dogs,train", "dogs/1.jpg,dogs,train"])
+    )
     assert "Class 'dogs' has no usable image in validation" in refusal(folder / "train.csv", tmp_path / "no", HALF)
     # Dogs are named as validation images too, which aren't usable: one image without a split excuses nothing.
-    broken = ["dogs/0.jpg,dogs,", "dogs/2.jpg,dogs,validation"]
-    (folder / "broken.csv").write_text("\n".join(["uri,label,split", *rows, *broken]))
+    named = [f"{label}/0.jpg,{label},validation" for label in ("cats", "foxes")]
+    broken = [*named, "dogs/0.jpg,dogs,", "dogs/2.jpg,dogs,validation"]
+    (folder / "broken.csv").write_text("\n".join(["uri,label,split", *rows[1:30], *rows[31:], *broken]))
     lenient = IngestConfig(validation_fraction=0.5, max_bad_fraction=0.5)
     sentence = refusal(folder / "broken.csv", tmp_path / "no", lenient)
     assert "Class 'dogs' has no usable image in validation ('dogs/2.jpg'" in sentence

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,15 @@ def run(*command: str | Path) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def best_of(work: Any) -> float:
-    """Returns how long something takes, the least of some times: a scheduler may put all threads on one core for a while."""
-    seconds = []
+def best_of(*works: Callable[[int], object]) -> list[float]:
+    """Returns how long some things take, in turns, the least of a few times each: a machine is slow for a while at times."""
+    seconds = [[0.0] * TIMES for _ in works]
     for number in range(TIMES):
-        start = time.monotonic()
-        work(number)
-        seconds.append(time.monotonic() - start)
-    return min(seconds)
+        for work, taken in zip(works, seconds, strict=True):
+            start = time.monotonic()
+            work(number)
+            taken[number] = time.monotonic() - start
+    return list(map(min, seconds))
 
 
 def bare_pass(model: Any, data: Dataset) -> Any:
@@ -70,11 +72,13 @@ def main() -> None:
         options = ["evaluate", "--model", str(model), "--dataset", str(dataset), "--output"]
         data, loaded = Dataset.load(dataset), load_model(model)
         passes = bare_pass(loaded, data)
-        # Every prediction compiles anew what a step, which predicts once, has to compile.
-        predicting = best_of(lambda _: predict(loaded, data, VALIDATION, "evaluating images"))
-        bare = best_of(lambda _: passes())
-        step = best_of(lambda number: run(sys.executable, "-c", WITHOUT_REPORT, *options, f"{folder}/without-{number}"))
-        whole = best_of(lambda number: run(GRAFT, *options, f"{folder}/evaluation-{number}"))
+        bare, predicting, step, whole = best_of(
+            lambda _: passes(),
+            # Every prediction compiles anew what a step, which predicts once, has to compile.
+            lambda _: predict(loaded, data, VALIDATION, "evaluating images"),
+            lambda number: run(sys.executable, "-c", WITHOUT_REPORT, *options, f"{folder}/without-{number}"),
+            lambda number: run(GRAFT, *options, f"{folder}/evaluation-{number}"),
+        )
         size = (Path(folder) / "evaluation-0" / "report.html").stat().st_size
     result = {
         "images": data.count(VALIDATION),

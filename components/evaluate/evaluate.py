@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graft.components.common import storage
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
@@ -115,6 +116,7 @@ def evaluate(
             "dataset_digest": data.digest,
             "trained_on_digest": training["dataset_digest"],
             "model_digest": training["model_digest"],
+            "settings": dataclasses.asdict(config) | {role: storage.redact(uri) for role, uri in _rivals(config)},
         }
         images = functools.partial(read_encoded, data, split)
         write_report(output / REPORT, content, training, data.record, table, images, loaded)

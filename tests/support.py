@@ -1,6 +1,9 @@
 """What tests and fixtures share."""
 
 import os
+import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,3 +17,24 @@ def skip(what, reason):
     if what in REQUIRED:
         pytest.fail(f"{what} required by GRAFT_TEST_REQUIRE, but {reason}")
     pytest.skip(reason)
+
+
+def free_port():
+    """Returns a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(command, port):
+    """Starts a server that is a process of its own, and waits for it to listen."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    return None

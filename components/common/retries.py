@@ -49,7 +49,7 @@ def is_transient(error: BaseException) -> bool:
         return error.__cause__ is not None and is_transient(error.__cause__)
     if isinstance(error, PermissionError) or any(_is_final(link) for link in _chain(error)):
         return False
-    status = _status(error)
+    status = http_status(error)
     if status is not None:
         return status in _TRANSIENT_STATUSES
     if isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS:
@@ -115,8 +115,12 @@ def _is_final(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLCertVerificationError)
 
 
-def _status(error: BaseException) -> int | None:
-    """Finds the HTTP status that an error stands for, wherever its client keeps it."""
+def http_status(error: BaseException) -> int | None:
+    """Finds the HTTP status that an error stands for, wherever its client keeps it; None if it stands for none.
+
+    Args:
+        error: What a storage's client raised.
+    """
     response = getattr(error, "response", None)
     if response is None:  # not `or`: a refusing response of requests counts as false
         response = getattr(error.__cause__, "response", None)

@@ -4,9 +4,7 @@ import ipaddress
 import logging
 import os
 import random
-import socket
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from file_server import file_server
 from pictures import encoded, noise, pack, split_files, write_folder
-from support import ROOT, skip
+from support import ROOT, free_port, start
 
 from graft.components.common import retries, storage
 from graft.components.common.errors import GraftError
@@ -47,57 +45,6 @@ def pictures(tmp_path_factory):
     archive = pack(files, folder / "photos.zip")
     write_folder(folder / "photos", files)
     return archive, ingest(str(archive), folder / "dataset").digest
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def start(command, port):
-    """Starts a server that is a process of its own, and waits for it to listen."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    return None
-
-
-@pytest.fixture(scope="module")
-def s3_address():
-    port = free_port()
-    server = start([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port)
-    if server is None:
-        skip("servers", "moto's server doesn't start")
-    yield f"http://127.0.0.1:{port}"
-    server.kill()
-    server.wait()
-
-
-@pytest.fixture
-def s3_bucket(s3_address, monkeypatch):
-    """URI of an empty S3 bucket."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    name = f"bucket-{uuid.uuid4().hex}"
-    fs = fsspec.filesystem("s3", skip_instance_cache=True)
-    fs.clear_instance_cache()
-    fsspec.filesystem("s3").mkdir(name)
-    yield f"s3://{name}"
-    fs.clear_instance_cache()
-
-
-@pytest.fixture(params=["gs", "s3"])
-def any_bucket(request):
-    return request.getfixturevalue("bucket" if request.param == "gs" else "s3_bucket")
 
 
 def kept(cache):

@@ -1,0 +1,233 @@
+"""The registry of one model: publishing versions, and deciding which is the latest, one swap at a time."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.records import utc_now
+from graft.components.common.registry.latest import (
+    FILE,
+    About,
+    Latest,
+    Note,
+    NotPromotedError,
+    Promotion,
+    format_latest,
+    parse_latest,
+)
+from graft.components.common.registry.versions import Versions
+from graft.components.common.runs import check_name
+from graft.components.common.swap import look, swap
+
+_A_DAY = 24 * 60 * 60
+
+
+class Registry:
+    """The versions of a model in a store.
+
+    Args:
+        store: Path or URI of the store: local, gs:// or s3://.
+        name: The model's name.
+
+    Attributes:
+        folder: Path or URI of the model's folder, without secrets.
+        versions: Its versions.
+
+    Raises:
+        GraftError: The name would not stay inside the store.
+    """
+
+    def __init__(self, store: str, name: str) -> None:
+        check_name("name", name)
+        self.name = name
+        self.folder = f"{storage.absolute(store)}/models/{name}"
+        self.versions = Versions(self.folder)
+
+    def latest(self) -> Latest:
+        """Returns which version is the latest, and what else is known of that.
+
+        Raises:
+            GraftError: It can't be read, or is damaged.
+        """
+        return parse_latest(look(self._file).content, self._file)
+
+    def challenge(self, version: str, met: str | None) -> Latest:
+        """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with.
+
+        Args:
+            version: The version's name.
+            met: Digest of the model that its evaluation met as champion; None for none.
+
+        Raises:
+            NotPromotedError: The latest is on hold or another one by now, or the version's content was withdrawn.
+            GraftError: There is no such version, or the store can't be read or written.
+        """
+        about = self.versions.about(version)
+
+        def change(latest: Latest) -> Latest:
+            if latest.withdraws(about):
+                raise NotPromotedError(
+                    f"its content was withdrawn: graft registry promote {self.name} {version[:12]} --withdrawn"
+                )
+            if latest.version == version:
+                return latest
+            if latest.hold:
+                raise NotPromotedError(
+                    f"{self.name} is on hold ({latest.hold.reason}): graft registry release {self.name}"
+                )
+            if latest.model_digest != met:
+                now = (latest.version or "none")[:12]
+                whom = f"the model {met[:12]}" if met else "no champion"
+                raise NotPromotedError(
+                    f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or graft registry promote "
+                    f"{self.name} {version[:12]}"
+                )
+            return _promoted(latest, about, "pipeline")
+
+        return self._change(change)
+
+    def promote(self, version: str, *, withdrawn: bool = False) -> Latest:
+        """Makes a version the latest because a person says so.
+
+        Args:
+            version: The version's name, or how it begins.
+            withdrawn: Whether also one whose content was withdrawn, which it then no longer is.
+
+        Raises:
+            GraftError: There is no such version, it is withdrawn, or the latest is on hold.
+        """
+        about = self.versions.about(self.versions.find(version))
+
+        def change(latest: Latest) -> Latest:
+            if latest.hold:
+                raise GraftError(f"{self.name} is on hold ({latest.hold.reason}): release it first.")
+            if latest.withdraws(about):
+                if not withdrawn:
+                    raise GraftError(f"{about.version} was withdrawn: say --withdrawn to promote it all the same.")
+                kept = {
+                    name: note
+                    for name, note in latest.withdrawn.items()
+                    if name != about.version and note.model_digest != about.model_digest
+                }
+                latest = dataclasses.replace(latest, withdrawn=kept)
+            return latest if latest.version == about.version else _promoted(latest, about, "person")
+
+        return self._change(change)
+
+    def rollback(self, reason: str, to: str = "") -> Latest:
+        """Withdraws the latest version and makes an earlier one the latest.
+
+        Args:
+            reason: Why.
+            to: The version to go back to, or how its name begins; the one before for empty.
+
+        Raises:
+            GraftError: There is none to go back to.
+        """
+        there = set(self.versions.whole())
+        chosen = self.versions.about(self.versions.find(to)) if to else None
+
+        def change(latest: Latest) -> Latest:
+            if latest.version is None:
+                raise GraftError(f"{self.name} has no latest version in {self.folder}: there is nothing to roll back.")
+            current = latest.history[-1].about
+            note = Note(reason, utc_now(), current.model_digest)
+            latest = dataclasses.replace(latest, withdrawn={**latest.withdrawn, current.version: note})
+            if chosen and latest.withdraws(chosen):
+                raise GraftError(
+                    f"{chosen.version} was withdrawn, or has the latest version's model: go back to another version."
+                )
+            target = chosen or next((about for about in latest.candidates if about.version in there), None)
+            if target is None:
+                raise GraftError(f"{self.name} has no earlier version to go back to: name one, or publish one.")
+            return _promoted(latest, target, "rollback")
+
+        return self._change(change)
+
+    def hold(self, reason: str) -> Latest:
+        """Freezes the latest version: no promotion changes it, a rollback does.
+
+        Args:
+            reason: Why.
+        """
+        return self._change(lambda latest: dataclasses.replace(latest, hold=Note(reason, utc_now())))
+
+    def release(self) -> Latest:
+        """Ends a hold."""
+        return self._change(lambda latest: dataclasses.replace(latest, hold=None))
+
+    def best(self) -> About | None:
+        """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there.
+
+        Raises:
+            GraftError: The store can't be read.
+        """
+        there = set(self.versions.whole())
+        known = [about for about in self.latest().candidates if about.accuracy is not None and about.version in there]
+        return max(known, key=lambda about: about.accuracy or 0.0, default=None)
+
+    def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
+        """Removes old versions: all but the newest ones, the latest, and the one that a rollback would go back to.
+
+        What killed publishers left goes as well, a day later.
+
+        Args:
+            keep: How many of the newest stay.
+            dry_run: Whether to remove nothing.
+
+        Returns:
+            The versions that go.
+
+        Raises:
+            GraftError: The store can't be read or written.
+        """
+        whole = self.versions.whole()
+        latest = self.latest()
+        promoted = [about.version for about in latest.candidates if about.version in whole]
+        stay = {*sorted(whole, key=lambda version: whole[version], reverse=True)[:keep], *promoted[:2]}
+        go = sorted(set(whole) - stay - {latest.version}, key=lambda version: whole[version])
+        go += self.versions.unfinished(older_than=time.time() - _A_DAY)
+        for version in () if dry_run else go:
+            if self.latest().version != version:
+                self.versions.remove(version)
+        return go
+
+    def verify(self) -> list[str]:
+        """Checks every file of every version, and that the latest version is whole.
+
+        Returns:
+            What is wrong, a sentence each; nothing if all is well.
+
+        Raises:
+            GraftError: The store can't be read.
+        """
+        problems = self.versions.verify()
+        try:
+            latest = self.latest()
+        except GraftError as error:
+            return [*problems, str(error)]
+        if latest.version and latest.version not in self.versions.whole():
+            problems.append(f"{self._file} names {latest.version}, which is not there as a whole.")
+        return problems
+
+    @property
+    def _file(self) -> str:
+        return f"{self.folder}/{FILE}"
+
+    def _change(self, change: Callable[[Latest], Latest]) -> Latest:
+        """Changes `latest.json` in one swap, deciding anew whenever somebody else was faster."""
+        while True:
+            seen = look(self._file)
+            before = parse_latest(seen.content, self._file)
+            after = change(before)
+            if after == before or swap(self._file, seen, format_latest(after)):
+                return after
+
+
+def _promoted(latest: Latest, about: About, by: Any) -> Latest:
+    return dataclasses.replace(
+        latest, version=about.version, history=(*latest.history, Promotion(about, utc_now(), by))
+    )

@@ -1,0 +1,276 @@
+"""Versions are immutable and whole, and the latest is one that was compared with the one before it."""
+
+import multiprocessing
+import random
+import time
+
+import fsspec
+import pytest
+from exports import FILES, make_export, publish_and_challenge
+
+from graft.components.common.errors import GraftError
+from graft.components.common.registry.latest import NotPromotedError
+from graft.components.common.registry.registry import Registry
+from graft.components.common.sums import SUMS, fetch_checked, parse_sums, read_sums
+
+KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return Registry(str(tmp_path / "store"), "pets")
+
+
+@pytest.fixture
+def publish(registry, tmp_path):
+    """Publishes an Export made from a seed, and returns its version."""
+
+    def work(seed, accuracy=0.9):
+        make_export(tmp_path / f"export-{seed}", seed, accuracy)
+        return registry.versions.publish(tmp_path / f"export-{seed}")
+
+    return work
+
+
+@pytest.fixture
+def three(registry, publish):
+    """Three versions, each promoted by a pipeline that met the one before."""
+    versions = [publish(seed, accuracy) for seed, accuracy in ((1, 0.9), (2, 0.95), (3, 0.93))]
+    for version, met in zip(versions, (None, "model-1", "model-2"), strict=True):
+        registry.challenge(version, met)
+    return versions
+
+
+def test_publishing_does_not_promote(registry, publish):
+    version = publish(1)
+    assert list(registry.versions.whole()) == [version] and registry.latest().version is None
+    assert registry.verify() == []
+
+
+def test_the_same_content_twice_is_one_version(registry, publish, tmp_path):
+    version = publish(1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
+    assert registry.versions.publish(tmp_path / "export-1") == version
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
+
+
+def test_an_export_that_was_changed_or_is_unfinished_is_not_published(registry, tmp_path):
+    make_export(tmp_path / "changed", 1)
+    (tmp_path / "changed/model.keras").write_bytes(b"another")
+    with pytest.raises(GraftError, match=r"changed/model.keras is not what SHA256SUMS says: export the model again"):
+        registry.versions.publish(tmp_path / "changed")
+    make_export(tmp_path / "unfinished", 1)
+    (tmp_path / "unfinished" / SUMS).unlink()
+    with pytest.raises(GraftError, match="no SHA256SUMS: it is no Export, or an unfinished one"):
+        registry.versions.publish(tmp_path / "unfinished")
+    assert registry.versions.whole() == {}
+
+
+def test_a_challenger_is_promoted_if_it_met_the_latest(registry, publish, three):
+    assert registry.latest().version == three[2]
+    late = publish(4)
+    for met, told in ((None, "no champion"), ("model-2", "the model model-2")):
+        with pytest.raises(NotPromotedError, match=f"compared with {told}, and the latest version is {three[2][:12]}"):
+            registry.challenge(late, met)
+    assert registry.latest().version == three[2]
+    assert registry.challenge(late, "model-3").version == late
+    # Asked again, as a retry does, it is done already.
+    assert registry.challenge(late, "model-3").version == late
+    assert [entry.by for entry in registry.latest().history] == ["pipeline"] * 4
+
+
+def test_a_rollback_withdraws_for_good(registry, publish, three):
+    assert registry.rollback("sees cats everywhere").version == three[1]
+    with pytest.raises(NotPromotedError, match="its content was withdrawn"):
+        registry.challenge(three[2], "model-2")
+    # A version with other records and the same model is the same content.
+    assert registry.latest().withdrawn[three[2]].reason == "sees cats everywhere"
+    assert registry.rollback("so does this").version == three[0]
+    with pytest.raises(GraftError, match="no earlier version to go back to"):
+        registry.rollback("and this")
+    with pytest.raises(GraftError, match="was withdrawn: say --withdrawn"):
+        registry.promote(three[2])
+    assert registry.promote(three[2], withdrawn=True).version == three[2]
+    assert set(registry.latest().withdrawn) == {three[1]}
+
+
+def test_a_rollback_to_a_named_version_passes_over_what_was_pruned(registry, publish, three):
+    never = publish(5)
+    assert registry.rollback("to one that a person knows", never[:10]).version == never
+    registry.versions.remove(three[1])
+    assert registry.rollback("another").version == three[0]
+
+
+def test_nothing_to_roll_back(registry):
+    with pytest.raises(GraftError, match="pets has no latest version"):
+        registry.rollback("why not")
+
+
+def test_the_same_model_under_other_records_stays_withdrawn(registry, publish, three, tmp_path):
+    registry.rollback("bad")
+    folder = tmp_path / "again"
+    make_export(folder, 3, accuracy=0.99)
+    again = registry.versions.publish(folder)
+    assert again != three[2]
+    with pytest.raises(NotPromotedError, match="withdrawn"):
+        registry.challenge(again, "model-2")
+
+
+def test_a_hold_keeps_the_latest_and_a_rollback_breaks_it(registry, publish, three):
+    registry.hold("audit")
+    late = publish(4)
+    with pytest.raises(NotPromotedError, match=r"pets is on hold \(audit\)"):
+        registry.challenge(late, "model-3")
+    with pytest.raises(GraftError, match="on hold"):
+        registry.promote(late)
+    assert registry.rollback("bad").version == three[1]
+    assert registry.latest().hold.reason == "audit"
+    registry.release()
+    assert registry.promote(late).version == late
+
+
+def test_the_best_is_the_most_accurate_that_was_not_withdrawn(registry, publish, three):
+    assert registry.best().version == three[1]
+    publish(6, accuracy=0.99)  # never promoted
+    assert registry.best().version == three[1]
+    registry.rollback("bad")
+    registry.rollback("bad")
+    assert registry.best().version == three[0]
+
+
+def test_pruning_leaves_the_newest_the_latest_and_the_one_before(registry, publish, three):
+    late = [publish(seed) for seed in (7, 8)]
+    assert registry.prune(1, dry_run=True) == registry.prune(1, dry_run=True) == [three[0], late[0]]
+    assert len(registry.versions.whole()) == 5
+    assert registry.prune(1) == [three[0], late[0]]
+    assert set(registry.versions.whole()) == {*three[1:], late[1]} and registry.verify() == []
+
+
+def test_what_a_killed_publisher_left_is_cleared_a_day_later(registry, publish, three, monkeypatch, tmp_path):
+    left = tmp_path / "store/models/pets/versions" / ("a" * 64)
+    left.mkdir()
+    (left / "model.keras").write_bytes(b"half")
+    assert registry.verify() == [] and registry.prune(10) == []
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 24 * 60 * 60)
+    assert registry.prune(10) == ["a" * 64] and not left.exists()
+
+
+@pytest.mark.parametrize("path", [*FILES, "lineage/evaluation.json", SUMS])
+def test_a_flipped_byte_is_found_by_verify_and_before_use(registry, publish, tmp_path, path):
+    version = publish(1)
+    file = tmp_path / "store/models/pets/versions" / version / path
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    (problem,) = registry.verify()
+    assert str(file.parent if path == SUMS else file) in problem
+    with pytest.raises(GraftError):
+        uri = registry.versions.uri(version)
+        fetch_checked(uri, path, read_sums(uri, tmp_path), tmp_path)
+
+
+def test_what_is_missing_or_strange_is_found(registry, publish, three, tmp_path):
+    folder = tmp_path / "store/models/pets/versions" / three[2]
+    (folder / "model.keras").unlink()
+    (folder / "strange.txt").write_text("hello")
+    missing, strange = registry.verify()
+    assert "model.keras doesn't exist" in missing and "strange.txt is not in SHA256SUMS" in strange
+    (folder / SUMS).unlink()
+    (problem,) = registry.verify()
+    assert f"latest.json names {three[2]}, which is not there as a whole" in problem
+
+
+def test_a_damaged_latest_is_named(registry, publish, three, tmp_path):
+    (tmp_path / "store/models/pets/latest.json").write_text('{"version": 3}')
+    with pytest.raises(GraftError, match=r"latest.json is damaged \(version: .*restore an earlier generation"):
+        registry.latest()
+    assert "damaged" in registry.verify()[0]
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b"])
+def test_checksums_that_lead_out_of_the_version_are_refused(path):
+    with pytest.raises(GraftError, match="SHA256SUMS of x is damaged"):
+        parse_sums(f"{'0' * 64}  {path}\n".encode(), "x")
+
+
+@pytest.fixture(params=["local", "gs"])
+def store(request, tmp_path):
+    """A store's path or URI."""
+    return request.getfixturevalue("bucket") if request.param == "gs" else str(tmp_path / "store")
+
+
+@pytest.fixture
+def processes():
+    """Starts processes that have imported all they need."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["exports", "gcsfs", "google.cloud.storage"])
+    return context.Process
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_nothing_is_torn(store, processes, tmp_path):
+    chance, registry = random.Random(0), Registry(store, "pets")
+    exports = [tmp_path / f"export-{number}" for number in range(KILLS)]
+    for number, export in enumerate(exports):
+        make_export(export, number)
+    seconds = []
+    for export in (*exports[:3],):  # how long it takes when nobody kills it
+        start = time.monotonic()
+        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process.start()
+        process.join()
+        seconds.append(time.monotonic() - start)
+        assert process.exitcode == 0
+    killed = 0
+    for export in exports:
+        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process.start()
+        process.join(chance.uniform(0, min(seconds)))
+        process.kill()
+        process.join()
+        killed += process.exitcode == -9
+        assert registry.verify() == []
+    assert killed > KILLS // 2
+    # Whatever was left half done is done when the step is tried again.
+    for export in exports[-3:]:
+        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process.start()
+        process.join()
+    assert registry.verify() == [] and registry.latest().model_digest == f"model-{KILLS - 1}"
+
+
+@pytest.mark.slow
+def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, processes, tmp_path):
+    registry, expected = Registry(store, "pets"), set()
+    for turn in range(ROUNDS):
+        before, running = registry.latest(), []
+        for number in range(PUBLISHERS):
+            export = tmp_path / f"export-{turn}-{number}"
+            expected.add(make_export(export, 1000 * turn + number))
+            running.append(processes(target=publish_and_challenge, args=(store, export, before.model_digest)))
+        for process in running:
+            process.start()
+        for process in running:
+            process.join()
+        assert sorted(process.exitcode for process in running) == [0] + [1] * (PUBLISHERS - 1)
+        after = registry.latest()
+        assert after.history[:-1] == before.history and after.history[-1].about.version == after.version
+    assert set(registry.versions.whole()) == expected and registry.verify() == []
+
+
+@pytest.mark.slow
+def test_versions_in_buckets(any_bucket, tmp_path):
+    registry = Registry(any_bucket, "pets")
+    for seed in (1, 2):
+        make_export(tmp_path / str(seed), seed)
+        version = registry.versions.publish(tmp_path / str(seed))
+        registry.challenge(version, registry.latest().model_digest)
+    assert len(registry.versions.whole()) == 2 and registry.verify() == []
+    fs = fsspec.filesystem(any_bucket.partition("://")[0])
+    fs.pipe_file(f"{registry.versions.uri(version)}/model.keras", b"another")
+    (problem,) = registry.verify()
+    assert "model.keras was changed" in problem
+    registry.rollback("bad")
+    registry.versions.remove(version)
+    assert len(registry.versions.whole()) == 1 and registry.verify() == []

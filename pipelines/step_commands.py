@@ -1,6 +1,7 @@
 """The commands that run one step each, with options made from the step's configuration."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,10 @@ class RecordOptions:
 _NO_RECORD = RecordOptions()
 
 
-def _do(step: str, record: RecordOptions, work: Any) -> Any:
+def _do(step: str, record: RecordOptions, work: Callable[[Run], Any]) -> Any:
     """Runs a step with its run record, and prints its summary and output."""
     with recorded(step, record.run()) as kept:
-        kept.outcome = work()
+        kept.outcome = work(kept.run)
     print(f"{step}: {kept.outcome.summary}")
     if path := getattr(kept.outcome, "path", None):
         print(path)
@@ -82,7 +83,11 @@ def resolve(
     """
     from graft.components.resolve.resolve import resolve as run_step
 
-    print(_do("resolve", record, lambda: run_step(source, weights, recipe, config, store=record.store)).digest)
+    print(
+        _do(
+            "resolve", record, lambda run: run_step(source, weights, recipe, config, store=run.store, name=run.name)
+        ).digest
+    )
 
 
 def ingest(
@@ -104,7 +109,7 @@ def ingest(
     """
     from graft.components.ingest.ingest import ingest as run_step
 
-    _do("ingest", record, lambda: run_step(source, output, config, run=record.run(), previous=previous))
+    _do("ingest", record, lambda run: run_step(source, output, config, run=run, previous=previous))
 
 
 def train(
@@ -130,7 +135,7 @@ def train(
     from graft.components.train.train import train as run_step
 
     settings = train_config(recipe, "", _given(config))
-    _do("train", record, lambda: run_step(dataset, output, weights, settings, record.store))
+    _do("train", record, lambda run: run_step(dataset, output, weights, settings, run.store))
 
 
 def evaluate(
@@ -152,7 +157,7 @@ def evaluate(
     """
     from graft.components.evaluate.evaluate import evaluate as run_step
 
-    _do("evaluate", record, lambda: run_step(model, dataset, output, config))
+    _do("evaluate", record, lambda run: run_step(model, dataset, output, config, run))
 
 
 def gate(
@@ -174,7 +179,7 @@ def gate(
     """
     from graft.components.gate.gate import gate as run_step
 
-    _do("gate", record, lambda: run_step(evaluation, output, rules_config(rules, _given(config))))
+    _do("gate", record, lambda _: run_step(evaluation, output, rules_config(rules, _given(config))))
 
 
 def export(
@@ -200,7 +205,7 @@ def export(
     """
     from graft.components.export.export import export as run_step
 
-    _do("export", record, lambda: run_step(model, dataset, evaluation, decision, output, config))
+    _do("export", record, lambda run: run_step(model, dataset, evaluation, decision, output, config, run))
 
 
 def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = False) -> None:  # noqa: B008

@@ -44,7 +44,7 @@ def evaluate(
 
     with component_step("evaluate", store, name, run_id) as record:
         settings = configure("evaluate", EvaluateConfig, section(config, "evaluate"))
-        result = run_step(Path(model.path), Path(dataset.path), Path(evaluation.path), settings)
+        result = run_step(Path(model.path), Path(dataset.path), Path(evaluation.path), settings, record.run)
         record.outcome = result
     for figure, value in figures(result.metrics, result.comparisons).items():
         metrics.log_metric(figure, value)

@@ -14,12 +14,16 @@ from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.model import MODEL, RECORD, load_model, read_training
 from graft.components.common.predictions import predict
+from graft.components.common.sums import SUMS, fetch_checked, read_sums
 from graft.components.common.transfer import fetch
 
 Array = np.ndarray[Any, Any]
 
 _EXPORTED_RECORD = f"lineage/{RECORD}"
-_SUMS = "SHA256SUMS"  # written last
+
+
+class OtherClassesError(GraftError):
+    """A model tells other classes apart than a dataset holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,9 +73,9 @@ def find_record(uri: str) -> str:
     base = uri.rstrip("/")
     if storage.exists(f"{base}/{RECORD}"):
         return RECORD
-    if storage.exists(f"{base}/{_SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
+    if storage.exists(f"{base}/{SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
         return _EXPORTED_RECORD
-    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: no {RECORD} or {_SUMS} can be read there.")
+    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: no {RECORD} or {SUMS} can be read there.")
 
 
 @contextmanager
@@ -90,7 +94,15 @@ def open_contender(uri: str, classes: Sequence[str]) -> Iterator[Contender]:
         folder, downloads = Path(scratch) / "model", Path(scratch) / "downloads"
         folder.mkdir()
         downloads.mkdir()
-        (folder / RECORD).symlink_to(fetch(f"{uri.rstrip('/')}/{find_record(uri)}", downloads).absolute())
+        record = find_record(uri)
+        sums = None if record == RECORD else read_sums(uri, downloads)
+
+        def get(path: str, digest: str = "") -> Path:
+            if sums is None:
+                return fetch(f"{uri.rstrip('/')}/{path}", downloads, digest).absolute()
+            return fetch_checked(uri, path, sums, downloads).absolute()
+
+        (folder / RECORD).symlink_to(get(record))
         try:
             training = read_training(folder)
             digest, found = training["model_digest"], list(training["classes"])
@@ -99,9 +111,9 @@ def open_contender(uri: str, classes: Sequence[str]) -> Iterator[Contender]:
                 f"The {RECORD} of {name} is damaged or another Graft's: compare with another model, or with none."
             ) from error
         if set(found) != set(classes):
-            raise GraftError(
+            raise OtherClassesError(
                 f"{name} tells {', '.join(found)} apart and the dataset holds {', '.join(classes)}: compare with a model of the "
                 "same classes, or with none."
             )
-        (folder / MODEL).symlink_to(fetch(f"{uri.rstrip('/')}/{MODEL}", downloads, digest).absolute())
+        (folder / MODEL).symlink_to(get(MODEL, digest))
         yield Contender(name, folder, digest, found)

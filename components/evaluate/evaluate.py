@@ -7,14 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common import storage
 from graft.components.common.dataset import TRAIN, Dataset
 from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model, read_training
 from graft.components.common.records import new_artifact, write_record
+from graft.components.common.runs import Run
 from graft.components.evaluate.config import EvaluateConfig
-from graft.components.evaluate.contender import Contender, open_contender
+from graft.components.evaluate.contender import Contender
+from graft.components.evaluate.rivals import NONE, ROLES, open_rivals
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def evaluate(
     dataset: Path,
     output: Path,
     config: EvaluateConfig = EvaluateConfig(),  # noqa: B008 (frozen)
+    run: Run = Run(),  # noqa: B008
 ) -> EvaluateResult:
     """Runs a saved model on a split's images and writes figures, predictions and a report.
 
@@ -74,6 +76,7 @@ def evaluate(
         dataset: A Dataset's directory.
         output: Directory for the Evaluation; it must be empty or not exist.
         config: The step's settings.
+        run: The run; the registry in its store, if it has one, has the models to compare with unless others are named.
 
     Raises:
         GraftError: Model or dataset can't be used or don't belong together; nothing is left in `output`.
@@ -86,7 +89,7 @@ def evaluate(
     split = data.evaluation_split if config.split == "auto" else config.split
     index = _read_index(data, split, config)
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
-        others = {role: opened.enter_context(open_contender(uri, data.classes)) for role, uri in _rivals(config) if uri}
+        others = open_rivals(config, run, data.classes, opened)
         loaded = load_model(model)
         from graft.components.common.predictions import predict
         from graft.components.evaluate.metrics import compute_metrics
@@ -99,7 +102,7 @@ def evaluate(
         predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
         comparisons = {
             role: _compare(role, others.get(role), data, split, labels, predicted, training["model_digest"])
-            for role, _ in _rivals(config)
+            for role in ROLES
         }
         champion = predicted[others["champion"].digest] if "champion" in others else None
         table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
@@ -116,17 +119,14 @@ def evaluate(
             "dataset_digest": data.digest,
             "trained_on_digest": training["dataset_digest"],
             "model_digest": training["model_digest"],
-            "settings": dataclasses.asdict(config) | {role: storage.redact(uri) for role, uri in _rivals(config)},
+            "settings": dataclasses.asdict(config)
+            | {role: met.uri if (met := others.get(role)) else NONE for role in ROLES},
         }
         images = functools.partial(read_encoded, data, split)
         write_report(output / REPORT, content, training, data.record, table, images, loaded)
         write_record(output / RECORD, content)
     figures = (content["metrics"], comparisons, content["selected_on_split"])
     return EvaluateResult(str(output), split, len(labels), *figures, data.classes)
-
-
-def _rivals(config: EvaluateConfig) -> list[tuple[str, str]]:
-    return [("champion", config.champion), ("anchor", config.anchor)]
 
 
 def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, list[Any]]:

@@ -15,7 +15,7 @@ def export(
     run_id: str,
     exported: dsl.Output[dsl.Model],
 ) -> None:
-    """Exports a model that passed the gate and checks the result on real images.
+    """Exports a model that passed the gate, checks the result on real images, and publishes it.
 
     Args:
         model: The Model of train.
@@ -44,7 +44,10 @@ def export(
             decision=Path(decision.path),
             output=Path(exported.path),
             config=settings,
+            run=record.run,
         )
         record.outcome = result
     exported.framework = "tensorflow"
     exported.metadata.update({"version": result.version, "max_difference": result.max_difference})
+    if result.published.uri:
+        exported.metadata.update({"published": result.published.uri, "promoted": result.published.promoted})

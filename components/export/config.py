@@ -1,7 +1,7 @@
 """The settings of the export step."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,10 @@ class ExportConfig:
     """Settings of the export step.
 
     Attributes:
+        promote: Whether a model that passed the gate becomes the registry's latest version by itself (`auto`), or waits, published,
+            for a person (`manual`). Without a store nothing is published.
         parity_images: Real images on which every format must agree with the trained model before the export counts as done.
     """
 
+    promote: Literal["auto", "manual"] = "auto"
     parity_images: Annotated[int, Field(gt=0)] = 64

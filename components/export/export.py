@@ -1,7 +1,6 @@
 """The export step: a version of the model that explains itself and is checked before it counts."""
 
 import dataclasses
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -13,11 +12,13 @@ from graft.components.common.errors import GraftError
 from graft.components.common.images import read_images
 from graft.components.common.model import MODEL, as_function, load_model, read_training
 from graft.components.common.model import RECORD as TRAINING_RECORD
-from graft.components.common.records import new_artifact, read_record, sha256_file, write_record
+from graft.components.common.records import new_artifact, read_record, write_record
+from graft.components.common.runs import Run
+from graft.components.common.sums import SUMS, write_sums
 from graft.components.export.config import ExportConfig
+from graft.components.export.publishing import Published, publish
 
 RECORD = "export.json"
-SUMS = "SHA256SUMS"
 SAVED_MODEL = "saved_model"
 LINEAGE = "lineage"
 _EVALUATION_FILES = ("evaluation.json", "predictions.parquet", "report.html")
@@ -32,17 +33,23 @@ class ExportResult:
         version: Its name: the digest of its checksums.
         formats: The formats it holds.
         max_difference: Largest difference of a probability from the trained model's.
+        published: Where it was published.
     """
 
     path: str
     version: str
     formats: list[str]
     max_difference: float
+    published: Published
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of the trained model; version {self.version[:12]}"
+        made = f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of the trained model; version {self.version[:12]}"
+        if not self.published.uri:
+            return made
+        latest = "now the latest" if self.published.promoted else f"not promoted: {self.published.reason}"
+        return f"{made}, published, {latest}"
 
 
 def export(
@@ -52,8 +59,9 @@ def export(
     decision: Path,
     output: Path,
     config: ExportConfig = ExportConfig(),  # noqa: B008 (frozen)
+    run: Run = Run(),  # noqa: B008
 ) -> ExportResult:
-    """Exports a model that passed the gate and checks the result on real images.
+    """Exports a model that passed the gate, checks the result on real images, and publishes it.
 
     Args:
         model: A Model's directory.
@@ -62,10 +70,11 @@ def export(
         decision: The gate's Decision about it.
         output: Directory for the Export; it must be empty or not exist.
         config: The step's settings.
+        run: The run; in its store, if it has one, the Export is published as a version of the model.
 
     Raises:
-        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the trained model;
-            nothing is left in `output`.
+        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the trained model, and nothing
+            is left in `output`; or it can't be published.
     """
     data = Dataset.load(dataset)
     _check_inputs(model, data, evaluation, decision)
@@ -92,8 +101,9 @@ def export(
                 },
             },
         )
-        version = _write_sums(output)
-    return ExportResult(str(output), version, [SAVED_MODEL, MODEL], parity.max_difference)
+        version = write_sums(output)
+    published = publish(output, evaluation, run, promote=config.promote == "auto")
+    return ExportResult(str(output), version, [SAVED_MODEL, MODEL], parity.max_difference, published)
 
 
 def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) -> None:
@@ -122,13 +132,3 @@ def _copy_lineage(model: Path, dataset: Path, evaluation: Path, decision: Path, 
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _write_sums(folder: Path) -> str:
-    """Writes the checksums of all files, in the format of sha256sum, and returns the digest that names the version."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
-    text = "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
-    temporary = folder / f".{SUMS}.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / SUMS)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -39,6 +39,8 @@ def resolve(
     from graft.components.resolve.resolve import resolve as run_step
 
     with component_step("resolve", store, name, run_id) as record:
-        result = run_step(source, weights, recipe, config, optimizer, learning_rate, min_accuracy, store)
+        result = run_step(
+            source, weights, recipe, config, optimizer, learning_rate, min_accuracy, store, record.run.name
+        )
         record.outcome = result
     return result.digest

@@ -68,9 +68,11 @@ def check_rivals(settings: Mapping[str, Any]) -> None:
     Raises:
         GraftError: One is no finished Model or Export, or can't be read.
     """
+    from graft.components.evaluate.config import EvaluateConfig
     from graft.components.evaluate.contender import find_record
+    from graft.components.evaluate.rivals import named_rivals
 
-    for uri in filter(None, (settings["champion"], settings["anchor"])):
+    for uri in named_rivals(EvaluateConfig(**settings)).values():
         find_record(uri)
 
 

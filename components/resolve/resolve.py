@@ -8,6 +8,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.config import configure, section
+from graft.components.common.registry.registry import Registry
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.gate.config import gate_config
@@ -44,6 +45,7 @@ def resolve(
     learning_rate: float = 0.0,
     min_accuracy: float = 0.0,
     store: str = "",
+    name: str = "model",
 ) -> ResolveResult:
     """Checks that a run can begin, and returns the digest of what it would work on.
 
@@ -56,14 +58,17 @@ def resolve(
         learning_rate: The learning rate; 0 for the recipe's.
         min_accuracy: The gate's threshold; 0 for its default.
         store: Path or URI of the store; empty for none.
+        name: The model's name in the store.
 
     Raises:
-        GraftError: The source, the weights or a model to compare with can't be read, the store or the place of the
+        GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
             TensorBoard logs not written, or a setting is wrong.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
     for written in filter(None, (store, settings["train"]["tensorboard"])):
         check_store(written)
+    if store:
+        Registry(store, name).latest()
     check_weights_source(weights)
     check_rivals(settings["evaluate"])
     found = {

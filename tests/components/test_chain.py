@@ -9,10 +9,13 @@ import sys
 
 import numpy as np
 import pytest
+from exports import make_export
 
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model
+from graft.components.common.registry.registry import Registry
+from graft.components.common.runs import Run
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
@@ -157,6 +160,25 @@ assert direct.shape == (2, 1) and (direct == served.numpy()).all()
 assert not any(name.startswith("graft") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_path):
+    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
+    run, registry = Run(str(tmp_path / "store"), "pets", "1"), Registry(str(tmp_path / "store"), "pets")
+    quick, waits = ExportConfig(parity_images=2), ExportConfig(parity_images=2, promote="manual")
+    result = export(*inputs, tmp_path / "manual", waits, run)
+    assert registry.latest().version is None and "a person decides: graft registry promote pets" in result.summary
+    first = export(*inputs, tmp_path / "first", quick, run)
+    assert first.published.promoted and first.summary.endswith("published, now the latest")
+    assert registry.versions.uri(first.version) == first.published.uri
+    # A step that is tried again exports the same model under other records.
+    again = export(*inputs, tmp_path / "again", quick, run)
+    assert again.published.promoted and registry.latest().version == first.version
+    make_export(tmp_path / "other", 1)
+    registry.promote(registry.versions.publish(tmp_path / "other"))
+    late = export(*inputs, tmp_path / "late", quick, run)
+    assert not late.published.promoted and "not promoted: it was compared with no champion" in late.summary
+    assert len(registry.versions.whole()) == 5 and registry.verify() == []
 
 
 def test_a_model_that_did_not_pass_is_not_exported(chain, dataset, tmp_path):

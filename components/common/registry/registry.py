@@ -1,6 +1,7 @@
 """The registry of one model: publishing versions, and deciding which is the latest, one swap at a time."""
 
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -42,9 +43,18 @@ class Registry:
 
     def __init__(self, store: str, name: str) -> None:
         check_name("name", name)
-        self.name = name
-        self.folder = f"{storage.absolute(store)}/models/{name}"
+        self.name, self._store = name, storage.absolute(store)
+        self.folder = f"{self._store}/models/{name}"
         self.versions = Versions(self.folder)
+
+    def command(self, verb: str, *words: str) -> str:
+        """Returns the command of `graft registry` that does something with this model.
+
+        Args:
+            verb: The command's name.
+            *words: What follows the model's name.
+        """
+        return shlex.join(["graft", "registry", verb, self.name, *words, "--store", self._store])
 
     def latest(self) -> Latest:
         """Returns which version is the latest, and what else is known of that.
@@ -70,20 +80,18 @@ class Registry:
         def change(latest: Latest) -> Latest:
             if latest.withdraws(about):
                 raise NotPromotedError(
-                    f"its content was withdrawn: graft registry promote {self.name} {version[:12]} --withdrawn"
+                    f"its content was withdrawn: {self.command('promote', version[:12], '--withdrawn')}"
                 )
-            if latest.version == version:
+            if latest.model_digest == about.model_digest:  # a step that is tried again exports the same model anew
                 return latest
             if latest.hold:
-                raise NotPromotedError(
-                    f"{self.name} is on hold ({latest.hold.reason}): graft registry release {self.name}"
-                )
+                raise NotPromotedError(f"{self.name} is on hold ({latest.hold.reason}): {self.command('release')}")
             if latest.model_digest != met:
                 now = (latest.version or "none")[:12]
                 whom = f"the model {met[:12]}" if met else "no champion"
                 raise NotPromotedError(
-                    f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or graft registry promote "
-                    f"{self.name} {version[:12]}"
+                    f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or "
+                    + self.command("promote", version[:12])
                 )
             return _promoted(latest, about, "pipeline")
 

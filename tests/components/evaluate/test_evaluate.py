@@ -3,14 +3,19 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from exports import export_of
 from kfp import dsl
 
 from graft.components.common.errors import GraftError
+from graft.components.common.model import read_training
 from graft.components.common.records import write_record
+from graft.components.common.registry.registry import Registry
+from graft.components.common.runs import Run
 from graft.components.common.transfer import upload
 from graft.components.evaluate import evaluate as step
 from graft.components.evaluate.component import evaluate as component
@@ -24,6 +29,7 @@ from graft.pipelines.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
+EVALUATE = EvaluateConfig()
 QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
 
 
@@ -87,15 +93,15 @@ def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch)
 
 
 def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, bucket):
-    upload(models / "champion" / "model.keras", f"{bucket}/cats/model.keras")
-    upload(models / "champion" / "training.json", f"{bucket}/cats/lineage/training.json")
+    export_of(models / "champion", tmp_path / "export")
+    for path in ("model.keras", "lineage/training.json", "lineage/evaluation.json"):
+        upload(tmp_path / "export" / path, f"{bucket}/cats/{path}")
     unfinished = EvaluateConfig(champion=f"{bucket}/cats")
     with pytest.raises(
         GraftError, match="cats is no finished Model or Export: no training.json or SHA256SUMS can be read"
     ):
         evaluate(models / "challenger", dataset, tmp_path / "no", unfinished)
-    (tmp_path / "SHA256SUMS").touch()
-    upload(tmp_path / "SHA256SUMS", f"{bucket}/cats/SHA256SUMS")
+    upload(tmp_path / "export" / "SHA256SUMS", f"{bucket}/cats/SHA256SUMS")
     result = evaluate(
         models / "challenger", dataset, tmp_path / "evaluation", EvaluateConfig(champion=f"{bucket}/cats/")
     )
@@ -103,6 +109,56 @@ def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, buc
     local = record(tmp_path / "local")["comparisons"]["champion"]
     assert result.comparisons["champion"] == local | {"uri": f"{bucket}/cats/"}
     assert "points against the champion" in result.summary
+
+
+@pytest.fixture
+def registry(models, tmp_path):
+    """A registry whose latest version is the champion and whose best one is the challenger, once promoted."""
+    registry = Registry(str(tmp_path / "store"), "pets")
+    for role, accuracy in (("challenger", 0.9), ("champion", 0.8)):
+        export_of(models / role, tmp_path / f"export-{role}", accuracy)
+        registry.promote(registry.versions.publish(tmp_path / f"export-{role}"))
+    return registry
+
+
+def digests(model, dataset, output, run, config=EVALUATE):
+    evaluate(model, dataset, output, config, run)
+    met = record(output)["comparisons"]
+    return [met[role] and met[role]["model_digest"] for role in ("champion", "anchor")]
+
+
+def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(models, dataset, tmp_path, registry):
+    run = Run(str(tmp_path / "store"), "pets", "1")
+    champion, challenger = (read_training(models / role)["model_digest"] for role in ("champion", "challenger"))
+    assert digests(models / "challenger", dataset, tmp_path / "1", run) == [champion, challenger]
+    assert record(tmp_path / "1")["settings"]["champion"] == registry.versions.uri(registry.latest().version)
+    registry.rollback("sees cats everywhere")
+    assert digests(models / "challenger", dataset, tmp_path / "2", run) == [challenger, challenger]
+    none = EvaluateConfig(champion="none", anchor=str(models / "champion"))
+    assert digests(models / "challenger", dataset, tmp_path / "3", run, none) == [None, champion]
+
+
+def test_an_empty_registry_has_no_champion(models, dataset, tmp_path):
+    run = Run(str(tmp_path / "store"), "pets", "1")
+    assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
+
+
+def test_a_latest_version_of_other_classes_is_not_met(models, dataset, tmp_path, registry, caplog):
+    other = changed(models / "champion", "training.json", tmp_path / "other", classes=["birds", "cats"])
+    export_of(other, tmp_path / "export-other", 0.99)
+    registry.promote(registry.versions.publish(tmp_path / "export-other"))
+    run = Run(str(tmp_path / "store"), "pets", "1")
+    assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
+    assert "tells birds, cats apart and the dataset holds cats, dogs" in caplog.text
+
+
+def test_a_latest_version_that_was_changed_is_refused(models, dataset, tmp_path, registry):
+    file = Path(registry.versions.uri(registry.latest().version)) / "model.keras"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(GraftError, match="model.keras has the SHA-256"):
+        evaluate(models / "challenger", dataset, tmp_path / "1", EVALUATE, Run(str(tmp_path / "store"), "pets", "1"))
 
 
 def test_a_champion_that_can_t_be_compared_with(models, dataset, tmp_path):

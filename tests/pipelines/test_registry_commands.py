@@ -1,0 +1,80 @@
+"""`graft registry`: what a person sees and does."""
+
+import pytest
+from exports import make_export
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cli import app
+
+
+@pytest.fixture
+def registry(tmp_path, capsys):
+    """Runs a command on a store, and returns what it prints."""
+
+    def run(command, *arguments):
+        words = ["registry", command, "pets", *map(str, arguments), "--store", str(tmp_path / "store")]
+        app(words, result_action="return_value")
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def published(registry, tmp_path):
+    """Three published versions, of which two were promoted."""
+    versions = [make_export(tmp_path / f"export-{seed}", seed, 0.9 + seed / 100) for seed in (1, 2, 3)]
+    for seed, version in enumerate(versions, 1):
+        assert version in registry("publish", tmp_path / f"export-{seed}")
+    for version in versions[:2]:
+        assert registry("promote", version[:8]) == f"pets: the latest version is {version}\n"
+    return versions
+
+
+def states(listing):
+    return {line.split()[0]: line.split()[5:] for line in listing.splitlines()[1:]}
+
+
+def test_a_registry_without_versions(registry):
+    assert "has no versions yet" in registry("list").replace("\n", " ")
+    with pytest.raises(GraftError, match="has no latest version"):
+        registry("show")
+
+
+def test_what_became_of_the_versions(registry, published):
+    one, two, three = (version[:12] for version in published)
+    assert states(registry("list")) == {one: ["promoted", "earlier"], two: ["latest"], three: ["not", "promoted"]}
+    assert "92.00%" in registry("show") and "by a person" in registry("show", one)
+    assert registry("rollback", "--reason", "bad") == f"pets: the latest version is {published[0]}\n"
+    assert states(registry("list")) == {one: ["latest"], two: ["withdrawn"], three: ["not", "promoted"]}
+    assert "bad" in registry("show", two)
+
+
+def test_a_hold_is_seen(registry, published):
+    assert "on hold (audit)" in registry("hold", "--reason", "audit")
+    assert "on hold since" in registry("list")
+    with pytest.raises(GraftError, match=r"on hold \(audit\): release it first"):
+        registry("promote", published[2])
+    assert "hold" not in registry("release")
+
+
+def test_pruning_says_first_what_would_go(registry, published):
+    registry("promote", published[2])
+    dry = registry("prune", "--keep", "1", "--dry-run")
+    assert dry == f"{published[0]}\n1 versions would be removed.\n"
+    assert registry("prune", "--keep", "1") == f"{published[0]}\n1 versions removed.\n"
+    assert len(states(registry("list"))) == 2
+
+
+def test_verify_ends_with_an_error_if_a_file_was_changed(registry, published, tmp_path, capsys):
+    assert registry("verify") == "3 versions of pets: every file is as published.\n"
+    file = tmp_path / "store/models/pets/versions" / published[0] / "model.keras"
+    file.write_bytes(b"another")
+    with pytest.raises(SystemExit) as ended:
+        registry("verify")
+    assert ended.value.code == 1 and f"{file} was changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("beginning", ["zz", ""])
+def test_a_version_that_is_none_is_refused(registry, published, beginning):
+    with pytest.raises(GraftError, match="name begins with"):
+        registry("promote", beginning)

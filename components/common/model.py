@@ -35,19 +35,3 @@ def load_model(model: Path) -> Any:
     import keras
 
     return keras.models.load_model(model / MODEL, compile=False, safe_mode=True)
-
-
-def as_function(model: Any) -> Any:
-    """Returns a model as a compiled function, traced once for images of all sizes.
-
-    In eager mode and by `predict`, each size of image costs a trace of the whole network.
-
-    Args:
-        model: A model that the train step saved.
-
-    Returns:
-        A function from uint8 [N, H, W, 3] to a float32 tensor of probabilities.
-    """
-    tf = import_tensorflow()
-    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")]
-    return tf.function(lambda image: model(image, training=False), input_signature=signature)

@@ -13,8 +13,8 @@ class ExportConfig:
     Attributes:
         promote: Whether a model that passed the gate becomes the registry's latest version by itself (`auto`), or waits, published,
             for a person (`manual`). Without a store nothing is published.
-        parity_images: Real images on which every format must agree with the trained model before the export counts as done.
+        parity_images: On how many of the evaluated images every format must agree with the evaluation before the export counts as done.
     """
 
     promote: Literal["auto", "manual"] = "auto"
-    parity_images: Annotated[int, Field(gt=0)] = 64
+    parity_images: Annotated[int, Field(gt=0)] = 200

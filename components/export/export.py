@@ -3,23 +3,27 @@
 import dataclasses
 import shutil
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from graft.components.common.dataset import INDEX, Dataset
 from graft.components.common.dataset import RECORD as DATASET_RECORD
+from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
-from graft.components.common.images import read_images
-from graft.components.common.model import MODEL, as_function, load_model, read_training
+from graft.components.common.model import MODEL, load_model, read_training
 from graft.components.common.model import RECORD as TRAINING_RECORD
 from graft.components.common.records import new_artifact, read_record, write_record
 from graft.components.common.runs import Run
 from graft.components.common.sums import SUMS, write_sums
 from graft.components.export.config import ExportConfig
 from graft.components.export.publishing import Published, publish
+from graft.components.export.request import example_request
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RECORD = "export.json"
 SAVED_MODEL = "saved_model"
+REQUEST = "request.json"
 LINEAGE = "lineage"
 _EVALUATION_FILES = ("evaluation.json", "predictions.parquet", "report.html")
 
@@ -32,7 +36,7 @@ class ExportResult:
         path: The Export's directory.
         version: Its name: the digest of its checksums.
         formats: The formats it holds.
-        max_difference: Largest difference of a probability from the trained model's.
+        max_difference: Largest difference of a probability from what the evaluation got.
         published: Where it was published.
     """
 
@@ -45,7 +49,7 @@ class ExportResult:
     @property
     def summary(self) -> str:
         """One line for people."""
-        made = f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of the trained model; version {self.version[:12]}"
+        made = f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of what was evaluated; version {self.version[:12]}"
         if not self.published.uri:
             return made
         latest = "now the latest" if self.published.promoted else f"not promoted: {self.published.reason}"
@@ -84,12 +88,10 @@ def export(
         from graft.components.export.saved_model import write_saved_model
 
         shutil.copyfile(model / MODEL, output / MODEL)
-        function = as_function(keras_model)
-        write_saved_model(keras_model, function, output / SAVED_MODEL)
-        samples = read_images(data, data.evaluation_split).take(config.parity_images)
-        images = [image.numpy() for image, _ in samples]
-        expected = np.stack([function(image[None]).numpy()[0] for image in images])
-        parity = check_saved_model(output / SAVED_MODEL, images, expected)
+        write_saved_model(keras_model, data.classes, output / SAVED_MODEL)
+        encoded, expected = _samples(data, evaluation, config.parity_images)
+        parity = check_saved_model(output / SAVED_MODEL, encoded, expected)
+        (output / REQUEST).write_text(example_request(encoded[0]), encoding="utf-8")
         _copy_lineage(model, dataset, evaluation, decision, output / LINEAGE)
         write_record(
             output / RECORD,
@@ -104,6 +106,18 @@ def export(
         version = write_sums(output)
     published = publish(output, evaluation, run, promote=config.promote == "auto")
     return ExportResult(str(output), version, [SAVED_MODEL, MODEL], parity.max_difference, published)
+
+
+def _samples(data: Dataset, evaluation: Path, count: int) -> tuple[list[bytes], "np.ndarray[Any, Any]"]:
+    """Returns evaluated images from all over the split, encoded, and the probabilities that the evaluation got for them."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(evaluation / "predictions.parquet", columns=[f"probability_{name}" for name in data.classes])
+    rows = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
+    expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
+    split = read_record(evaluation, "evaluation.json")["split"]
+    return list(read_encoded(data, split, rows.tolist())), expected
 
 
 def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) -> None:

@@ -1,27 +1,59 @@
 """The SavedModel format: what TensorFlow Serving and plain TensorFlow load."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.model import NETWORK, PREPROCESSING
 from graft.components.common.tensorflow import import_tensorflow
 
-ENDPOINT = "serve_pixels"
+BYTES, PIXELS = "serve_bytes", "serve_pixels"
+# TensorFlow Serving's REST interface decodes {"b64": …} for inputs of such names.
+INPUT = "image_bytes"
 
 
-def write_saved_model(model: Any, function: Any, folder: Path) -> None:
+def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
     """Writes a Keras model as a SavedModel.
 
-    It has one endpoint, `serve_pixels`, which is also its `serving_default` signature: uint8 [N, H, W, 3] RGB images of
-    any size to float32 probabilities, as `model.keras` gives them. Keras' own export would trace every part of the model
-    as an endpoint of its own, which takes three times as long.
+    It has two endpoints, which are signatures as well, `serve_bytes` being the `serving_default`: it takes encoded images,
+    string [N], JPEG, PNG, GIF or BMP, each of a size of its own; `serve_pixels` takes uint8 [N, H, W, 3] RGB images, of one size
+    a batch. Both give `label`, string [N], `class`, int64 [N], and `probabilities`, float32 [N, classes]. Keras' own export
+    would trace every part of the model as an endpoint of its own, which takes three times as long.
 
     Args:
-        model: The Keras model.
-        function: The model as a function, as `as_function` returns it.
+        model: A model that the train step saved.
+        classes: The class names in label order.
         folder: The SavedModel's directory.
     """
     tf = import_tensorflow()
+    preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
+    names = tf.constant(list(classes))
+    prepared = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+
+    @tf.function(input_signature=[prepared])
+    def predict(images: Any) -> Any:
+        outputs = network(images, training=False)
+        probabilities = tf.concat([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+        predicted = tf.argmax(probabilities, axis=1)
+        return {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
+
+    def prepare(encoded: Any) -> Any:
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        image.set_shape([None, None, 3])
+        return preprocessing(image[None], training=False)[0]
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)])
+    def serve_bytes(image_bytes: Any) -> Any:
+        return predict(
+            tf.map_fn(prepare, image_bytes, fn_output_signature=tf.TensorSpec(prepared.shape[1:], tf.float32))
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")])
+    def serve_pixels(image: Any) -> Any:
+        return predict(preprocessing(image, training=False))
+
     module = tf.Module()
     module.model_variables = model.variables
-    setattr(module, ENDPOINT, function)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": function.get_concrete_function()})
+    module.serve_bytes, module.serve_pixels = serve_bytes, serve_pixels
+    signatures = {"serving_default": serve_bytes, BYTES: serve_bytes, PIXELS: serve_pixels}
+    tf.saved_model.save(module, str(folder), signatures=signatures)

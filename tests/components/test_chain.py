@@ -1,5 +1,6 @@
 """Train, evaluate, gate and export on a small real dataset, without KFP."""
 
+import base64
 import dataclasses
 import json
 import shutil
@@ -8,10 +9,16 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import requests
+import tensorflow as tf
 from exports import make_export
+from support import ROOT
 
 from graft.components.common.dataset import Dataset
+from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model
 from graft.components.common.registry.registry import Registry
@@ -124,8 +131,6 @@ train(pathlib.Path({str(dataset)!r}), pathlib.Path({str(tmp_path / "model")!r}),
 
 
 def test_evaluation_is_of_the_validation_images_one_row_each(chain, dataset):
-    import pyarrow.parquet as pq
-
     evaluation = record(chain / "evaluation", "evaluation.json")
     assert (evaluation["split"], evaluation["images"], evaluation["selected_on_split"]) == ("validation", 20, False)
     rows = pq.read_table(chain / "evaluation" / "predictions.parquet").to_pydict()
@@ -149,17 +154,66 @@ def test_export_is_whole_and_its_checksums_hold(chain):
     assert record(exported, "export.json")["formats"]["saved_model"]["parity"]["max_difference"] <= 1e-5
 
 
-def test_export_loads_with_tensorflow_and_numpy_alone(chain):
-    code = f"""
-import numpy, sys, tensorflow
-model = tensorflow.saved_model.load({str(chain / "export" / "saved_model")!r})
-images = numpy.zeros((2, 40, 60, 3), numpy.uint8)
-direct = model.serve_pixels(images).numpy()
-(served,) = model.signatures["serving_default"](image=tensorflow.constant(images)).values()
-assert direct.shape == (2, 1) and (direct == served.numpy()).all()
-assert not any(name.startswith("graft") for name in sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+@pytest.fixture(scope="module")
+def server(chain):
+    """Address of a process that serves the export, and has nothing of Graft's."""
+    command = [sys.executable, "-I", str(ROOT / "tests" / "serving.py"), str(chain / "export" / "saved_model")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1/models/graft:predict"
+        process.kill()
+
+
+def ask(server, *images):
+    instances = [{"image_bytes": {"b64": base64.b64encode(image).decode()}} for image in images]
+    return requests.post(server, json={"instances": instances}, timeout=60)
+
+
+def test_a_server_gives_what_evaluate_got(chain, dataset, server):
+    data, rows = Dataset.load(dataset), pq.read_table(chain / "evaluation" / "predictions.parquet").to_pylist()
+    images = list(read_encoded(data, "validation", range(20)))
+    answers = ask(server, *images).json()["predictions"]
+    for answer, row in zip(answers, rows, strict=True):
+        assert answer["label"] == row["predicted"] == data.classes[answer["class"]]
+        expected = [row[f"probability_{name}"] for name in data.classes]
+        assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_example_of_a_request_is_one(chain, server):
+    body = (chain / "export" / "request.json").read_bytes()
+    (answer,) = requests.post(server, data=body, timeout=60).json()["predictions"]
+    assert set(answer) == {"label", "class", "probabilities"} and sum(answer["probabilities"]) == pytest.approx(1)
+
+
+def test_a_bad_request_is_refused_and_the_server_lives(dataset, server):
+    (good,) = read_encoded(Dataset.load(dataset), "validation", [0])
+    for bad in (good[: len(good) // 2], b"", b"Hello, this is a text and no image."):
+        refused = ask(server, bad)
+        assert refused.status_code == 400 and refused.json()["error"]
+        assert ask(server, good).status_code == 200
+
+
+def test_pixels_give_what_bytes_give(chain, dataset):
+    data, model = Dataset.load(dataset), tf.saved_model.load(str(chain / "export" / "saved_model"))
+    for content in read_encoded(data, "validation", [0, 19]):
+        pixels = tf.io.decode_image(content, channels=3, expand_animations=False)[None]
+        both = [model.serve_bytes(tf.constant([content])), model.signatures["serve_pixels"](image=pixels)]
+        assert all((both[0][name].numpy() == both[1][name].numpy()).all() for name in ("label", "class"))
+        assert both[0]["probabilities"].numpy() == pytest.approx(both[1]["probabilities"].numpy(), abs=1e-6)
+
+
+def test_a_format_that_differs_is_not_exported(chain, dataset, tmp_path):
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(chain / "evaluation", evaluation)
+    table = pq.read_table(evaluation / "predictions.parquet")
+    for name in ("cats", "dogs"):
+        wrong = pa.array([1 - value for value in table[f"probability_{name}"].to_pylist()], pa.float32())
+        table = table.set_column(table.column_names.index(f"probability_{name}"), f"probability_{name}", wrong)
+    pq.write_table(table, evaluation / "predictions.parquet")
+    with pytest.raises(
+        GraftError, match=r"The SavedModel differs from the evaluated model by up to .* \(limit 0.001\)"
+    ):
+        export(chain / "model", dataset, evaluation, chain / "decision", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
 
 
 def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_path):

@@ -55,7 +55,10 @@ images = [tf.io.decode_jpeg(archive.read(name)).numpy()[None] for name in names]
 assert len(images) == 50
 """
     export = finished["export"]
-    served = f"model = tf.saved_model.load({export + '/saved_model'!r}); give = model.serve_pixels\n"
+    served = f"""
+model = tf.saved_model.load({export + "/saved_model"!r})
+give = lambda image: model.serve_pixels(image)["probabilities"][:, 1:]
+"""
     trained = f"""
 import keras
 model = keras.models.load_model({export + "/model.keras"!r}, safe_mode=True)

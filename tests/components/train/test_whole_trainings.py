@@ -13,7 +13,7 @@ from graft.components.common import devices
 from graft.components.common.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.images import read_images
-from graft.components.common.model import as_function, load_model
+from graft.components.common.model import load_model
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
 from graft.components.train import fit as fitting
@@ -58,10 +58,10 @@ def test_several_cuts_stand_side_by_side(trained, dataset):
 
 def test_mirrored_images_get_the_same_probability(trained, dataset):
     folder, _, _ = trained(mirror=True)
-    function = as_function(load_model(folder))
-    plain = as_function(load_model(trained("plain")[0]))
+    models = load_model(folder), load_model(trained("plain")[0])
     for image in some_images(dataset):
-        pairs = [(model(image[None]).numpy(), model(image[None, :, ::-1]).numpy()) for model in (function, plain)]
+        views = image[None], image[None, :, ::-1]
+        pairs = [[model(view, training=False).numpy() for view in views] for model in models]
         assert pairs[0][0] == pytest.approx(pairs[0][1], abs=1e-5)
         assert pairs[1][0] != pytest.approx(pairs[1][1], abs=1e-5)
     evaluate(folder, dataset, folder.parent / "evaluation")

@@ -51,7 +51,7 @@ def list_(name: str = "model", /, *, store: str) -> None:
         state = state or ("promoted earlier" if version in promoted else "not promoted")
         published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
         table.add_row(version[:12], published, f"{about.accuracy:.2%}", state)
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     console.print(table if whole else f"{opened.folder} has no versions yet.")
     if latest.hold:
         console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
@@ -86,7 +86,7 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
     rows["is the latest"] = "yes" if about.version == latest.version else "no"
     for field, value in rows.items():
         table.add_row(field, value)
-    Console().print(table)
+    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) -> None:

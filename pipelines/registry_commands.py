@@ -65,9 +65,6 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
         version: The version, or how its name begins; the latest if not given.
         store: Path or URI of the store.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from graft.components.common.errors import GraftError
 
     opened = _open(store, name)
@@ -75,7 +72,6 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
     if not version and not latest.version:
         raise GraftError(f"{opened.folder} has no latest version: name one of graft registry list.")
     about = opened.versions.about(opened.versions.find(version) if version else latest.version)
-    table = Table(box=None, show_header=False)
     rows = {"version": about.version, "at": opened.versions.uri(about.version), "model": about.model_digest}
     rows["accuracy"] = f"{about.accuracy:.2%}"
     for entry in latest.history:
@@ -85,8 +81,7 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
         rows[f"withdrawn {note.time}"] = note.reason
     rows["is the latest"] = "yes" if about.version == latest.version else "no"
     for field, value in rows.items():
-        table.add_row(field, value)
-    Console(soft_wrap=True, highlight=False).print(table)
+        print(f"{field:<36} {value}")
 
 
 def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) -> None:

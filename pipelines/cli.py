@@ -13,7 +13,14 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.pipelines import cluster_commands, registry_commands, schedule_commands, step_commands, store_commands
+from graft.pipelines import (
+    cluster_commands,
+    predict_commands,
+    registry_commands,
+    schedule_commands,
+    step_commands,
+    store_commands,
+)
 from graft.pipelines.docker_runner import DockerOptions
 from graft.pipelines.exits import EXIT_CODES, EXIT_ERROR, EXIT_GATE, EXIT_INTERRUPTED, EXIT_USAGE
 from graft.pipelines.options import flatten, usage_error
@@ -33,6 +40,7 @@ cluster_commands.register(app)
 schedule_commands.register(app)
 store_commands.register(app)
 registry_commands.register(app)
+predict_commands.register(app)
 
 
 @app.command

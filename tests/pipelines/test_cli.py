@@ -22,7 +22,7 @@ def graft(*arguments, **options):
 
 
 STEPS = ["resolve", "ingest", "train", "evaluate", "gate", "export"]
-COMMANDS = [*STEPS, "layers", "sample", "run", "compile", "submit", "status", "cancel"]
+COMMANDS = [*STEPS, "layers", "predict", "sample", "run", "compile", "submit", "status", "cancel"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,129 @@
+"""`graft predict`: the same answer as evaluate's, from a Model, an Export or a registry, for files wherever they are."""
+
+import csv
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from exports import export_of
+from PIL import Image
+
+from graft.components.common.errors import GraftError
+from graft.components.common.registry.registry import Registry
+from graft.components.common.transfer import upload
+from graft.components.evaluate.evaluate import evaluate
+from graft.components.train.config import TrainConfig
+from graft.components.train.train import train
+from graft.pipelines.cli import app
+
+pytestmark = pytest.mark.slow
+
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=2, batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    """A folder with a model, an export of it, and the pictures that it was evaluated on, with what evaluate got."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(dataset, folder / "model", "random", QUICK)
+    evaluate(folder / "model", dataset, folder / "evaluation")
+    export_of(folder / "model", folder / "export")
+    pictures = dataset.parent / "pictures" / "validation"
+    rows = pq.read_table(folder / "evaluation" / "predictions.parquet").to_pylist()
+    return folder, pictures, {row["path"].partition("validation/")[2]: row for row in rows}
+
+
+@pytest.fixture
+def predict(capsys):
+    """Runs the command, and returns what it prints."""
+
+    def run(*words):
+        app(["predict", *map(str, words)], result_action="return_value")
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.parametrize("model", ["model", "export", "export/model.keras"])
+def test_the_answer_is_evaluate_s(trained, predict, model):
+    folder, pictures, expected = trained
+    found = json.loads(predict(folder / model, pictures, "--format", "json"))
+    assert len(found) == len(expected) == 20
+    for answer in found:
+        row = expected[answer["image"].partition("validation/")[2]]
+        assert answer["label"] == row["predicted"] and not answer["error"]
+        wanted = {name: row[f"probability_{name}"] for name in ("cats", "dogs")}
+        assert answer["probabilities"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_version_of_the_registry(trained, predict, tmp_path):
+    folder, pictures, _ = trained
+    registry = Registry(str(tmp_path / "store"), "pets")
+    with pytest.raises(GraftError, match="has no latest version"):
+        predict("pets", pictures, "--store", tmp_path / "store")
+    version = registry.versions.publish(folder / "export")
+    expected = predict(folder / "model", pictures)
+    assert predict(f"pets@{version[:8]}", pictures, "--store", tmp_path / "store") == expected
+    registry.promote(version)
+    assert predict("pets", pictures, "--store", tmp_path / "store") == expected
+
+
+def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predict, tmp_path):
+    folder, pictures, _ = trained
+    registry = Registry(str(tmp_path / "store"), "pets")
+    train(dataset, tmp_path / "other", "random", TrainConfig(**{**vars(QUICK), "seed": 9}))
+    export_of(tmp_path / "other", tmp_path / "export")
+    answers = []
+    for export in (folder / "export", tmp_path / "export"):
+        registry.promote(registry.versions.publish(export))
+        answers.append(predict("pets", pictures, "--store", tmp_path / "store", "--format", "json"))
+    assert answers[0] != answers[1]
+    registry.rollback("worse")
+    assert predict("pets", pictures, "--store", tmp_path / "store", "--format", "json") == answers[0]
+
+
+def test_a_file_that_is_no_image_and_one_that_lies_on_its_side(trained, predict, tmp_path, capsys):
+    folder, pictures, _ = trained
+    picture = next(pictures.rglob("*.jpg"))
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / ".hidden").write_text("hello")
+    with Image.open(picture) as image:
+        image.save(tmp_path / "upright.png")
+        exif = image.getexif()
+        exif[0x0112] = 6  # to be turned right
+        image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "side.png", exif=exif)
+    with pytest.raises(SystemExit) as ended:
+        predict(folder / "model", tmp_path, "--format", "csv")
+    assert ended.value.code == 1
+    side, text, upright = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert text["error"] == "is not an image of a known format" and not text["label"]
+    assert float(side["cats"]) == pytest.approx(float(upright["cats"]), abs=1e-6)
+    assert side["label"] == upright["label"] and not side["error"]
+
+
+def test_images_and_model_in_a_bucket(trained, predict, bucket, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, pictures, _ = trained
+    for path in ("model.keras", "lineage/training.json", "lineage/evaluation.json", "SHA256SUMS"):
+        upload(folder / "export" / path, f"{bucket}/export/{path}")
+    files = sorted((pictures / "cats").iterdir())[:3]
+    for file in files:
+        upload(file, f"{bucket}/images/{file.name}")
+    here = json.loads(predict(folder / "model", *files, "--format", "json"))
+    there = json.loads(predict(f"{bucket}/export", f"{bucket}/images", "--format", "json"))
+    assert [answer["probabilities"] for answer in there] == [answer["probabilities"] for answer in here]
+    assert [answer["image"] for answer in there] == [f"{bucket}/images/{file.name}" for file in files]
+
+
+def test_what_can_t_be_predicted(trained, predict, tmp_path):
+    folder, pictures, _ = trained
+    (tmp_path / "empty").mkdir()
+    for words, sentence in (
+        ((folder / "model", tmp_path / "empty"), "There is no image to predict"),
+        ((folder / "model",), "There is no image to predict"),
+        ((folder / "model", tmp_path / "nowhere.jpg"), "nowhere.jpg doesn't exist"),
+        ((tmp_path / "empty", pictures), "is no finished Model or Export"),
+    ):
+        with pytest.raises(GraftError, match=sentence):
+            predict(*words)

@@ -133,14 +133,19 @@ class Registry:
             to: The version to go back to, or how its name begins; the one before for empty.
 
         Raises:
-            GraftError: There is none to go back to.
+            GraftError: There is none to go back to, or another version became the latest meanwhile: nobody meant to withdraw that.
         """
+        meant = self.latest().version
         there = set(self.versions.whole())
         chosen = self.versions.about(self.versions.find(to)) if to else None
 
         def change(latest: Latest) -> Latest:
             if latest.version is None:
                 raise GraftError(f"{self.name} has no latest version in {self.folder}: there is nothing to roll back.")
+            if latest.version != meant:
+                raise GraftError(
+                    f"{self.name} has another latest version by now, {latest.version}: look whether to roll that back."
+                )
             current = latest.history[-1].about
             note = Note(reason, utc_now(), current.model_digest)
             latest = dataclasses.replace(latest, withdrawn={**latest.withdrawn, current.version: note})

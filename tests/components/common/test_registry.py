@@ -106,6 +106,20 @@ def test_nothing_to_roll_back(registry):
         registry.rollback("why not")
 
 
+def test_of_two_rollbacks_at_once_one_withdraws_one_version(registry, three, monkeypatch):
+    listed = registry.versions.whole
+
+    def while_another_rolls_back():
+        monkeypatch.setattr(registry.versions, "whole", listed)
+        registry.rollback("bad")
+        return listed()
+
+    monkeypatch.setattr(registry.versions, "whole", while_another_rolls_back)
+    with pytest.raises(GraftError, match="another latest version by now"):
+        registry.rollback("bad")
+    assert set(registry.latest().withdrawn) == {three[2]} and registry.latest().version == three[1]
+
+
 def test_the_same_model_under_other_records_stays_withdrawn(registry, publish, three, tmp_path):
     registry.rollback("bad")
     folder = tmp_path / "again"

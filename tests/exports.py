@@ -1,6 +1,7 @@
 """Small Exports, most of no model, and processes that publish them."""
 
 import json
+import os
 import random
 import shutil
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.sums import write_sums
+
+# gcsfs reads it when it is imported, which the processes do before they know of a server.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 FILES = {"model.keras": 60_000, "saved_model/saved_model.pb": 40_000, "saved_model/variables/variables.index": 500}
 
@@ -36,8 +40,12 @@ def export_of(model, folder, accuracy=0.9):
     return write_sums(folder)
 
 
-def publish_and_challenge(store, export, met):
-    """Does what a pipeline does; ends with 1 if the version was not promoted."""
+def publish_and_challenge(environment, store, export, met):
+    """Does what a pipeline does; ends with 1 if the version was not promoted.
+
+    The environment is told, since processes have that of the test which was the first to start one.
+    """
+    os.environ.update(environment)
     registry = Registry(store, "pets")
     version = registry.versions.publish(Path(export))
     try:

@@ -1,6 +1,7 @@
 """Versions are immutable and whole, and the latest is one that was compared with the one before it."""
 
 import multiprocessing
+import os
 import random
 import time
 
@@ -215,30 +216,32 @@ def store(request, tmp_path):
 
 
 @pytest.fixture
-def processes():
-    """Starts processes that have imported all they need."""
+def publisher(store):
+    """Makes a process that publishes an Export and challenges a model; all that it needs is imported when it starts."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["exports", "gcsfs", "google.cloud.storage"])
-    return context.Process
+    return lambda export, met: context.Process(
+        target=publish_and_challenge, args=(dict(os.environ), store, export, met)
+    )
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_nothing_is_torn(store, processes, tmp_path):
+def test_killed_at_any_moment_nothing_is_torn(store, publisher, tmp_path):
     chance, registry = random.Random(0), Registry(store, "pets")
     exports = [tmp_path / f"export-{number}" for number in range(KILLS)]
     for number, export in enumerate(exports):
         make_export(export, number)
     seconds = []
-    for export in (*exports[:3],):  # how long it takes when nobody kills it
+    for export in exports[:3]:  # how long it takes when nobody kills it
         start = time.monotonic()
-        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process = publisher(export, registry.latest().model_digest)
         process.start()
         process.join()
         seconds.append(time.monotonic() - start)
         assert process.exitcode == 0
     killed = 0
     for export in exports:
-        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process = publisher(export, registry.latest().model_digest)
         process.start()
         process.join(chance.uniform(0, min(seconds)))
         process.kill()
@@ -248,21 +251,21 @@ def test_killed_at_any_moment_nothing_is_torn(store, processes, tmp_path):
     assert killed > KILLS // 2
     # Whatever was left half done is done when the step is tried again.
     for export in exports[-3:]:
-        process = processes(target=publish_and_challenge, args=(store, export, registry.latest().model_digest))
+        process = publisher(export, registry.latest().model_digest)
         process.start()
         process.join()
     assert registry.verify() == [] and registry.latest().model_digest == f"model-{KILLS - 1}"
 
 
 @pytest.mark.slow
-def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, processes, tmp_path):
+def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, publisher, tmp_path):
     registry, expected = Registry(store, "pets"), set()
     for turn in range(ROUNDS):
         before, running = registry.latest(), []
         for number in range(PUBLISHERS):
             export = tmp_path / f"export-{turn}-{number}"
             expected.add(make_export(export, 1000 * turn + number))
-            running.append(processes(target=publish_and_challenge, args=(store, export, before.model_digest)))
+            running.append(publisher(export, before.model_digest))
         for process in running:
             process.start()
         for process in running:

@@ -23,16 +23,19 @@ def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_visible,
+        finalize=visible,
     )
     templates.filters |= {"thousands": "{:,}".format, "percent": "{:.1%}".format}
     return templates.get_template(template).render(values)
 
 
-def _visible(value: Any) -> Any:
+def visible(value: Any) -> Any:
     """Shows line breaks, marks that turn the direction of text, and lone surrogates of a file name as escapes.
 
     So nothing a source holds can look like another name or make the page unwritable.
+
+    Args:
+        value: Text; anything else is returned as it is.
     """
     if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value

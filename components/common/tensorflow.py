@@ -26,6 +26,7 @@ def import_tensorflow() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _hidden(_NOT_FOR_KERAS), _without_collecting():
         import tensorflow
+    logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     # The interpreter's last collection would go through all that TensorFlow has made, for most of a second, to no end.

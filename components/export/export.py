@@ -5,27 +5,32 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.dataset import INDEX, Dataset
+from graft.components.common.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.dataset import RECORD as DATASET_RECORD
 from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import MODEL, load_model, read_training
 from graft.components.common.model import RECORD as TRAINING_RECORD
+from graft.components.common.page import visible
 from graft.components.common.records import new_artifact, read_record, write_record
 from graft.components.common.runs import Run
 from graft.components.common.sums import SUMS, write_sums
 from graft.components.export.config import ExportConfig
+from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
+from graft.components.export.model_card import model_card
 from graft.components.export.publishing import Published, publish
 from graft.components.export.request import example_request
 
 if TYPE_CHECKING:
-    import numpy as np
+    from graft.components.export.parity import Samples
 
 RECORD = "export.json"
-SAVED_MODEL = "saved_model"
 REQUEST = "request.json"
+LABELS = "labels.txt"
+CARD = "MODEL_CARD.md"
 LINEAGE = "lineage"
 _EVALUATION_FILES = ("evaluation.json", "predictions.parquet", "report.html")
+_CALIBRATION = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +41,7 @@ class ExportResult:
         path: The Export's directory.
         version: Its name: the digest of its checksums.
         formats: The formats it holds.
-        max_difference: Largest difference of a probability from what the evaluation got.
+        max_difference: Largest difference of a probability from what the evaluation got, in SavedModel and `.keras`.
         published: Where it was published.
     """
 
@@ -49,7 +54,7 @@ class ExportResult:
     @property
     def summary(self) -> str:
         """One line for people."""
-        made = f"{' and '.join(self.formats)}, within {self.max_difference:.1g} of what was evaluated; version {self.version[:12]}"
+        made = f"{', '.join(self.formats)}, within {self.max_difference:.1g} of what was evaluated; version {self.version[:12]}"
         if not self.published.uri:
             return made
         latest = "now the latest" if self.published.promoted else f"not promoted: {self.published.reason}"
@@ -80,44 +85,65 @@ def export(
         GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the trained model, and nothing
             is left in `output`; or it can't be published.
     """
+    check_packages(config.formats)
     data = Dataset.load(dataset)
     _check_inputs(model, data, evaluation, decision)
     with new_artifact(output, SUMS):
-        keras_model = load_model(model)
-        from graft.components.export.parity import check_saved_model
-        from graft.components.export.saved_model import write_saved_model
-
-        shutil.copyfile(model / MODEL, output / MODEL)
-        write_saved_model(keras_model, data.classes, output / SAVED_MODEL)
-        encoded, expected = _samples(data, evaluation, config.parity_images)
-        parity = check_saved_model(output / SAVED_MODEL, encoded, expected)
-        (output / REQUEST).write_text(example_request(encoded[0]), encoding="utf-8")
+        formats = _write_formats(model, data, _samples(data, evaluation, config.parity_images), output, config)
         _copy_lineage(model, dataset, evaluation, decision, output / LINEAGE)
-        write_record(
-            output / RECORD,
-            {
-                "classes": data.classes,
-                "formats": {
-                    MODEL: {"bytes": _size(output / MODEL)},
-                    SAVED_MODEL: {"bytes": _size(output / SAVED_MODEL), "parity": dataclasses.asdict(parity)},
-                },
-            },
-        )
+        (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
+        record = {"classes": data.classes, "formats": formats}
+        (output / CARD).write_text(model_card(output / LINEAGE, run.name, record), encoding="utf-8")
+        write_record(output / RECORD, record)
         version = write_sums(output)
     published = publish(output, evaluation, run, promote=config.promote == "auto")
-    return ExportResult(str(output), version, [SAVED_MODEL, MODEL], parity.max_difference, published)
+    difference = max(formats[form.path]["parity"]["max_difference"] for form in (TENSORFLOW, KERAS))
+    return ExportResult(str(output), version, list(formats), difference, published)
 
 
-def _samples(data: Dataset, evaluation: Path, count: int) -> tuple[list[bytes], "np.ndarray[Any, Any]"]:
-    """Returns evaluated images from all over the split, encoded, and the probabilities that the evaluation got for them."""
+def _write_formats(
+    model: Path, data: Dataset, samples: "Samples", output: Path, config: ExportConfig
+) -> dict[str, dict[str, Any]]:
+    """Writes all formats, holds each against the evaluation, and returns what `export.json` says of them, by path."""
+    from graft.components.export.parity import describe, serving
+    from graft.components.export.saved_model import write_saved_model
+
+    shutil.copyfile(model / MODEL, output / KERAS.path)
+    with serving(output, KERAS) as compare_keras:  # it loads the file while this process writes the other
+        keras_model = load_model(model)
+        write_saved_model(keras_model, data.classes, output / TENSORFLOW.path)
+        with serving(output, TENSORFLOW) as compare_saved_model:
+            parities = {KERAS: compare_keras(samples), TENSORFLOW: compare_saved_model(samples)}
+    (output / REQUEST).write_text(example_request(samples.encoded[0]), encoding="utf-8")
+    formats = {}
+    for form in (TENSORFLOW, KERAS):
+        parities[form].check(form)
+        formats[form.path] = describe(output, form, parities[form])
+    if config.formats:
+        from graft.components.export.further import export_further
+
+        calibration = list(read_encoded(data, TRAIN, _spread(data.count(TRAIN), _CALIBRATION)))
+        formats |= export_further(keras_model, config.formats, output, samples, calibration)
+    return formats
+
+
+def _samples(data: Dataset, evaluation: Path, count: int) -> "Samples":
+    """Returns evaluated images from all over the split and the probabilities that the evaluation got for them."""
     import numpy as np
     import pyarrow.parquet as pq
 
+    from graft.components.export.parity import Samples
+
     table = pq.read_table(evaluation / "predictions.parquet", columns=[f"probability_{name}" for name in data.classes])
-    rows = np.unique(np.linspace(0, len(table) - 1, count).round().astype(int))
+    rows = _spread(len(table), count)
     expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
     split = read_record(evaluation, "evaluation.json")["split"]
-    return list(read_encoded(data, split, rows.tolist())), expected
+    return Samples(list(read_encoded(data, split, rows)), expected)
+
+
+def _spread(total: int, count: int) -> list[int]:
+    """Returns `count` numbers from 0 up to `total`, evenly spread, or all of them if they are fewer."""
+    return sorted({round(number * (total - 1) / max(count - 1, 1)) for number in range(count)})
 
 
 def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) -> None:
@@ -141,8 +167,3 @@ def _copy_lineage(model: Path, dataset: Path, evaluation: Path, decision: Path, 
     files = [dataset / DATASET_RECORD, dataset / INDEX, model / TRAINING_RECORD, decision / "decision.json"]
     for file in [*files, *(evaluation / name for name in _EVALUATION_FILES)]:
         shutil.copyfile(file, folder / file.name)
-
-
-def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,0 +1,60 @@
+"""The formats that a model is exported to: where each lies in the Export, what it needs, and how close it must come."""
+
+import dataclasses
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Literal
+
+from graft.components.common.errors import GraftError
+from graft.components.common.model import MODEL
+
+SAVED_MODEL = "saved_model"
+
+Runtime = Literal["saved_model", "keras", "litert", "onnx"]
+Further = Literal["litert-float32", "litert-float16", "litert-int8", "onnx"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format.
+
+    Attributes:
+        path: Where it lies in the Export.
+        runtime: What runs it.
+        agreement: Least share of images that it must put into the same class as the evaluation did.
+        max_difference: Largest difference of a probability from what the evaluation got; None if labels alone count.
+        packages: Import names of what writing and checking it needs beyond TensorFlow.
+    """
+
+    path: str
+    runtime: Runtime
+    agreement: float = 0.995
+    # The evaluation may have run on other hardware, whose arithmetic differs a little.
+    max_difference: float | None = 1e-3
+    packages: tuple[str, ...] = ()
+
+
+TENSORFLOW, KERAS = Format(SAVED_MODEL, "saved_model"), Format(MODEL, "keras")
+_LITERT = ("ai_edge_litert",)
+FURTHER: dict[Further, Format] = {
+    "litert-float32": Format("model.tflite", "litert", packages=_LITERT),
+    "litert-float16": Format("model-float16.tflite", "litert", max_difference=1e-2, packages=_LITERT),
+    "litert-int8": Format("model-int8.tflite", "litert", 0.98, None, packages=_LITERT),
+    "onnx": Format("model.onnx", "onnx", packages=("tf2onnx", "onnx", "onnxruntime")),
+}
+
+
+def check_packages(formats: Iterable[Further]) -> None:
+    """Checks that what the formats need is installed.
+
+    Args:
+        formats: Formats to export to.
+
+    Raises:
+        GraftError: A package is missing.
+    """
+    for name in formats:
+        if missing := [package for package in FURTHER[name].packages if find_spec(package) is None]:
+            raise GraftError(
+                f"The format {name} needs {', '.join(missing)}: install graft[formats], or leave it out of --formats."
+            )

@@ -1,0 +1,72 @@
+"""Exporting to formats for phones and other runtimes, each checked like the SavedModel."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graft.components.export.formats import FURTHER, Format, Further
+from graft.components.export.parity import Parity, Samples, describe, serving
+from graft.components.export.writing import by_classes, write_litert, write_onnx
+
+log = logging.getLogger("graft")
+
+
+def export_further(
+    model: Any, formats: Sequence[Further], output: Path, samples: Samples, calibration: Sequence[bytes]
+) -> dict[str, Any]:
+    """Writes a model in further formats and holds each against the evaluation.
+
+    Args:
+        model: A model that the train step saved.
+        formats: The formats.
+        output: The Export's directory.
+        samples: What they must give the same for.
+        calibration: Encoded training images, by which int8 learns the range of every value.
+
+    Returns:
+        What `export.json` says of each, by its path.
+
+    Raises:
+        GraftError: One differs too much from what was evaluated, or can't be run.
+    """
+    convertible = by_classes(model)
+    return {FURTHER[name].path: _export(convertible, name, output, samples, calibration) for name in formats}
+
+
+def _export(model: Any, name: Further, output: Path, samples: Samples, calibration: Sequence[bytes]) -> dict[str, Any]:
+    form = FURTHER[name]
+    if name == "litert-int8":
+        return _export_int8(model, output, samples, calibration)
+    if name == "onnx":
+        write_onnx(model, output / form.path)
+    else:
+        write_litert(model, output / form.path, name.removeprefix("litert-"))
+    parity = _compare(output, form, samples)
+    parity.check(form)
+    return describe(output, form, parity)
+
+
+def _export_int8(model: Any, output: Path, samples: Samples, calibration: Sequence[bytes]) -> dict[str, Any]:
+    """Quantises in full, and only the weights where that loses too much: how much it loses depends on the cut."""
+    form = FURTHER["litert-int8"]
+    tried = {}
+    for kind in ("full-integer", "dynamic-range"):
+        write_litert(model, output / form.path, kind, calibration)
+        parity = _compare(output, form, samples)
+        tried[kind] = dataclasses.asdict(parity)
+        if parity.within(form):
+            break
+        log.warning(
+            "litert-int8: %s quantisation puts only %.1f%% of the images into the same class as the evaluation",
+            kind,
+            100 * parity.label_agreement,
+        )
+    parity.check(form)
+    return describe(output, form, parity) | {"quantization": kind, "tried": tried}
+
+
+def _compare(output: Path, form: Format, samples: Samples) -> Parity:
+    with serving(output, form) as compare:
+        return compare(samples)

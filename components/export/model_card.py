@@ -1,0 +1,55 @@
+"""The model card: what a version is, what it can do and what not, from its records.
+
+Its sections follow Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from graft.components.common.page import visible
+from graft.components.common.records import read_record
+
+_FEW = 100
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")
+
+
+def model_card(lineage: Path, name: str, export: Mapping[str, Any]) -> str:
+    """Returns a version's model card, in Markdown.
+
+    Args:
+        lineage: The folder of its records.
+        name: The model's name.
+        export: The content of `export.json`.
+    """
+    records = {what: read_record(lineage, f"{what}.json") for what in ("training", "dataset", "evaluation", "decision")}
+    by_class = records["evaluation"]["metrics"]["by_class"]
+    templates = Environment(
+        loader=PackageLoader("graft.components.export", "."),
+        autoescape=False,  # noqa: S701 (it is Markdown)
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_escape,
+    )
+    templates.filters |= {"figure": _figure, "interval": _interval}
+    thin = [label for label, found in by_class.items() if found["images"] < _FEW]
+    card = templates.get_template("model_card.md.j2").render(**records, name=name, export=export, thin=thin)
+    return re.sub(r"\n{3,}", "\n\n", card)
+
+
+def _escape(value: Any) -> Any:
+    """Keeps names and paths from being read as Markdown or HTML, and on their line."""
+    return _SPECIAL.sub(r"\\\1", visible(value)) if isinstance(value, str) else value
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def _interval(value: Sequence[float] | None) -> str:
+    return "unknown" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"

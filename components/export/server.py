@@ -1,0 +1,114 @@
+"""What a server does with an exported model, with numpy and one runtime and nothing of Graft, to hold the result against the evaluation.
+
+    python -I server.py RUNTIME MODEL RESULT < images
+
+It reads pickles of images from its standard input: uint8 [H, W, 3], or for a SavedModel their encoded bytes. RESULT becomes an
+.npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to, and `seconds`, for
+one image each.
+"""
+
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Outputs = tuple[Any, Any, list[float]]
+
+# Images of a SavedModel are of any size in a batch; so many of them are also run alone, encoded and decoded.
+BATCH, ALONE = 32, 10
+
+
+def read_images() -> Iterator[Any]:
+    """Yields the images."""
+    while True:
+        try:
+            yield pickle.load(sys.stdin.buffer)  # noqa: S301 (from the process that started this one)
+        except EOFError:
+            return
+
+
+def one_by_one(run: Callable[[Any], Any]) -> Outputs:
+    """Runs each image alone.
+
+    Args:
+        run: Function from uint8 [1, H, W, 3] to probabilities.
+    """
+    outputs, seconds = [], []
+    for image in read_images():
+        start = time.monotonic()
+        outputs.append(np.array(run(image[None])))
+        seconds.append(time.monotonic() - start)
+    return np.concatenate(outputs), np.arange(len(outputs)), seconds
+
+
+def run_saved_model(path: str) -> Outputs:
+    """Runs a SavedModel as TensorFlow Serving does, by its signatures."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    encoded = list(read_images())
+    by_bytes, by_pixels = loaded.signatures["serving_default"], loaded.signatures["serve_pixels"]
+    starts = range(0, len(encoded), BATCH)
+    outputs = [by_bytes(image_bytes=tf.constant(encoded[n : n + BATCH]))["probabilities"].numpy() for n in starts]
+    seconds: list[float] = []
+    rows = list(range(len(encoded)))
+    for row, content in enumerate(encoded[:ALONE]):
+        start = time.monotonic()
+        outputs.append(by_bytes(image_bytes=tf.constant([content]))["probabilities"].numpy())
+        seconds.append(time.monotonic() - start)
+        image = tf.io.decode_image(content, channels=3, expand_animations=False)
+        outputs.append(by_pixels(image=image[None])["probabilities"].numpy())
+        rows += [row, row]
+    return np.concatenate(outputs), rows, seconds
+
+
+def run_keras(path: str) -> Outputs:
+    """Runs a Keras file, compiled once for images of all sizes."""
+    import keras
+    import tensorflow as tf
+
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
+    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
+    compiled = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    return one_by_one(compiled)
+
+
+def run_litert(path: str) -> Outputs:
+    """Runs a LiteRT file, resized to each image."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=path)
+    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(image: Any) -> Any:
+        interpreter.resize_tensor_input(given["index"], image.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], image)
+        interpreter.invoke()
+        return interpreter.get_tensor(made["index"])
+
+    return one_by_one(run)
+
+
+def run_onnx(path: str) -> Outputs:
+    """Runs an ONNX file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    return one_by_one(lambda image: session.run(None, {given.name: image})[0])
+
+
+def main() -> None:
+    """Runs the model that the command line names."""
+    runtime, model, result = sys.argv[1:]
+    run = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert, "onnx": run_onnx}[runtime]
+    probabilities, rows, seconds = run(model)
+    np.savez(result, probabilities=probabilities, rows=rows, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,7 +13,9 @@ from typing import Any
 
 from graft.components.common.errors import GraftError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of all records. Readers take the one before as well; tests/fixtures holds what the Graft of that time wrote."""
+
 _UNFINISHED = ".unfinished"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graft.components.common.tensorflow import import_tensorflow
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -36,7 +38,7 @@ def write_onnx(model: Any, path: Path) -> None:
     tf = import_tensorflow()
     for layer in _layers(model):
         if type(layer).__name__ == "Normalization":  # its tensors, being no variables, would become inputs of the graph
-            layer.mean, layer.variance = layer.mean.numpy(), layer.variance.numpy()
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     with _quiet("tf2onnx"):
         model.export(path, format="onnx", verbose=False, input_signature=[_signature(tf)])
 

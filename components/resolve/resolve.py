@@ -11,6 +11,7 @@ from graft.components.common.config import configure, section
 from graft.components.common.registry.registry import Registry
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
+from graft.components.export.formats import check_packages
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.fingerprint import fingerprint
@@ -62,7 +63,7 @@ def resolve(
 
     Raises:
         GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
-            TensorBoard logs not written, or a setting is wrong.
+            TensorBoard logs not written, a setting is wrong, or a package for a format is missing.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
     for written in filter(None, (store, settings["train"]["tensorboard"])):
@@ -71,6 +72,7 @@ def resolve(
         Registry(store, name).latest()
     check_weights_source(weights)
     check_rivals(settings["evaluate"])
+    check_packages(settings["export"]["formats"])
     found = {
         "source": fingerprint(source),
         "weights": weights if weights in ("imagenet", "random") else fingerprint(weights),

@@ -26,6 +26,7 @@ from graft.components.common.runs import Run
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
+from graft.components.export.formats import FURTHER
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 from graft.components.ingest.ingest import ingest
@@ -140,8 +141,21 @@ def test_evaluation_is_of_the_validation_images_one_row_each(chain, dataset):
     assert np.add(rows["probability_cats"], rows["probability_dogs"]) == pytest.approx(1)
 
 
+def test_further_formats_give_what_was_evaluated(chain, tmp_path):
+    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
+    config = ExportConfig(formats=tuple(FURTHER), parity_images=20)
+    made = export(*inputs, tmp_path / "export", config)
+    assert made.formats == ["saved_model", "model.keras", *(form.path for form in FURTHER.values())]
+    formats = record(tmp_path / "export", "export.json")["formats"]
+    assert formats["model.onnx"]["parity"]["max_difference"] <= 1e-5
+    assert formats["model.tflite"]["parity"]["max_difference"] <= 1e-5
+    assert "model-int8.tflite (" in (tmp_path / "export" / "MODEL_CARD.md").read_text()
+
+
 def test_export_is_whole_and_its_checksums_hold(chain):
     exported = chain / "export"
+    assert (exported / "labels.txt").read_text() == "cats\ndogs\n"
+    assert (exported / "MODEL_CARD.md").read_text().startswith("# Model card: model\n")
     names = {path.name for path in (exported / "lineage").iterdir()}
     assert names == {
         *("dataset.json", "index.parquet", "training.json", "decision.json"),
@@ -210,7 +224,7 @@ def test_a_format_that_differs_is_not_exported(chain, dataset, tmp_path):
         table = table.set_column(table.column_names.index(f"probability_{name}"), f"probability_{name}", wrong)
     pq.write_table(table, evaluation / "predictions.parquet")
     with pytest.raises(
-        GraftError, match=r"The SavedModel differs from the evaluated model by up to .* \(limit 0.001\)"
+        GraftError, match=r"saved_model differs from the evaluated model by up to .* \(limit 0.001\)"
     ):
         export(chain / "model", dataset, evaluation, chain / "decision", tmp_path / "export")
     assert not (tmp_path / "export").exists()

@@ -12,6 +12,9 @@ import pytest
 
 from graft.components.common.dataset import Dataset
 from graft.components.evaluate.evaluate import evaluate
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export
+from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
 from graft.components.train import features
 from graft.components.train.feature_cache import FeatureCache
@@ -74,6 +77,16 @@ give = tf.function(lambda image: model(image, training=False), input_signature=s
 
     differences = [abs(a - b) for a, b in zip(probabilities(served), probabilities(trained), strict=True)]
     assert max(differences) < 1e-5
+
+
+def test_the_photographs_through_all_formats(finished, tmp_path):
+    inputs = [Path(finished["steps"][step]["output"]) for step in ("train", "ingest", "evaluate", "gate")]
+    export(*inputs, tmp_path / "export", ExportConfig(formats=tuple(FURTHER)))
+    formats = json.loads((tmp_path / "export" / "export.json").read_text())["formats"]
+    assert {path: found["parity"]["images"] for path, found in formats.items()} == dict.fromkeys(formats, 200)
+    assert len(formats) == 6
+    for found in formats.values():
+        assert found["parity"]["label_agreement"] >= found["limits"]["label_agreement"] >= 0.98
 
 
 def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path):

@@ -69,7 +69,7 @@ class Latest:
         history: All promotions, the newest last: that of `version`.
         withdrawn: Versions that a pipeline must not promote again, with the reason.
         hold: Why the latest must not change; None if it may.
-        schema_version: Of this record.
+        schema_version: Of the record, as it is written.
     """
 
     version: str | None = None
@@ -127,7 +127,7 @@ def parse_latest(content: bytes | None, where: str) -> Latest:
         raise GraftError(
             f"{where} has schema version {latest.schema_version}, and this Graft reads {SCHEMA_VERSION}: use that Graft."
         )
-    return latest
+    return dataclasses.replace(latest, schema_version=SCHEMA_VERSION)
 
 
 def format_latest(latest: Latest) -> bytes:

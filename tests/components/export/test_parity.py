@@ -1,4 +1,4 @@
-"""A SavedModel that doesn't give what was evaluated is refused, whichever way it differs."""
+"""A format that doesn't give what was evaluated is refused, whichever way it differs."""
 
 import io
 
@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from graft.components.common.errors import GraftError
-from graft.components.export.parity import check_saved_model
+from graft.components.export.formats import FURTHER, KERAS, TENSORFLOW
+from graft.components.export.parity import Parity, Samples, serving
 
 pytestmark = pytest.mark.slow
 
@@ -28,10 +29,14 @@ def saved(tmp_path):
                 input_signature=[spec],
             )
 
-        module.serve_bytes = give(from_bytes, tf.TensorSpec((None,), tf.string))
-        module.serve_pixels = give(from_pixels or from_bytes, tf.TensorSpec((None, None, None, 3), tf.uint8))
-        tf.saved_model.save(module, str(tmp_path / "saved"))
-        return tmp_path / "saved"
+        signatures = {
+            "serving_default": give(from_bytes, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+            "serve_pixels": give(
+                from_pixels or from_bytes, tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")
+            ),
+        }
+        tf.saved_model.save(module, str(tmp_path / TENSORFLOW.path), signatures=signatures)
+        return tmp_path
 
     return write
 
@@ -47,22 +52,60 @@ def expected(*rows):
     return np.resize(np.array(rows, np.float32), (IMAGES, 2))
 
 
+def check(folder, samples, form=TENSORFLOW):
+    with serving(folder, form) as compare:
+        parity = compare(samples)
+    parity.check(form)
+    return parity
+
+
 def test_the_same_is_the_same(saved, encoded):
-    parity = check_saved_model(saved([0.25, 0.75]), encoded, expected([0.25, 0.75]))
+    parity = check(saved([0.25, 0.75]), Samples(encoded, expected([0.25, 0.75])))
     assert (parity.images, parity.max_difference, parity.label_agreement) == (IMAGES, 0, 1)
 
 
 @pytest.mark.parametrize("pixels", [[0.26, 0.74], [float("nan"), 0.75]])
 def test_pixels_that_give_something_else(saved, encoded, pixels):
-    with pytest.raises(GraftError, match="The SavedModel differs from the evaluated model"):
-        check_saved_model(saved([0.25, 0.75], pixels), encoded, expected([0.25, 0.75]))
+    with pytest.raises(GraftError, match="saved_model differs from the evaluated model"):
+        check(saved([0.25, 0.75], pixels), Samples(encoded, expected([0.25, 0.75])))
 
 
 def test_bytes_that_give_something_else(saved, encoded):
     with pytest.raises(GraftError, match=r"by up to 0\.01 \(limit 0\.001\)"):
-        check_saved_model(saved([0.26, 0.74], [0.25, 0.75]), encoded, expected([0.25, 0.75]))
+        check(saved([0.26, 0.74], [0.25, 0.75]), Samples(encoded, expected([0.25, 0.75])))
 
 
 def test_another_class_by_a_hair(saved, encoded):
     with pytest.raises(GraftError, match=r"the same class on 50\.0% of the images \(limit 99\.5%\)"):
-        check_saved_model(saved([0.4999, 0.5001]), encoded, expected([0.4999, 0.5001], [0.5001, 0.4999]))
+        check(saved([0.4999, 0.5001]), Samples(encoded, expected([0.4999, 0.5001], [0.5001, 0.4999])))
+
+
+@pytest.mark.parametrize(
+    "form", [KERAS, TENSORFLOW, FURTHER["onnx"], FURTHER["litert-float32"]], ids=lambda form: form.path
+)
+def test_what_no_server_can_load(tmp_path, encoded, form):
+    (tmp_path / form.path).write_bytes(b"no model")
+    with pytest.raises(GraftError, match=f"{form.path} can't be run by what a server has \\(exit code 1\\): "):
+        check(tmp_path, Samples(encoded, expected([0.25, 0.75])), form)
+
+
+def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):
+    with serving(tmp_path, KERAS):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "difference", "agreement", "within"),
+    [
+        ("onnx", 1e-3, 0.995, True),
+        ("onnx", 1.1e-3, 1.0, False),
+        ("onnx", 0.0, 0.994, False),
+        ("litert-float16", 1e-2, 1.0, True),
+        ("litert-float16", 1.1e-2, 1.0, False),
+        ("litert-int8", 0.9, 0.98, True),
+        ("litert-int8", 0.0, 0.975, False),
+        ("litert-int8", float("nan"), 1.0, False),
+    ],
+)
+def test_limits_by_format(name, difference, agreement, within):
+    assert Parity(200, difference, agreement, 1.0).within(FURTHER[name]) is within

@@ -1,0 +1,81 @@
+"""The model card says what the records say, and nothing in them can change the page."""
+
+import json
+import shutil
+
+import pytest
+from support import ROOT
+
+from graft.components.export.model_card import model_card
+
+RECORDS = ROOT / "tests/fixtures/schema_1"
+PARITY = {"images": 200, "max_difference": 5.96e-08, "label_agreement": 1.0, "latency_ms": 16.7}
+EXPORT = {
+    "formats": {
+        "saved_model": {"bytes": 37382194, "parity": PARITY},
+        "model-int8.tflite": {"bytes": 9296368, "parity": PARITY, "quantization": "full-integer"},
+    }
+}
+
+
+@pytest.fixture
+def lineage(tmp_path):
+    shutil.copytree(RECORDS / "lineage", tmp_path / "lineage")
+    return tmp_path / "lineage"
+
+
+def change(lineage, name, changes):
+    path = lineage / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def card(lineage):
+    return model_card(lineage, "pets", EXPORT)
+
+
+def test_figures_are_those_of_the_records(lineage):
+    text = card(lineage)
+    for line in (
+        "# Model card: pets",
+        "| train | 1,000 | 1,000 |",
+        "1,800 images trained the head, 200 of train selected the epoch.",
+        "On 1,000 validation images, which had no part in training or selection.",
+        "| cats | 500 | 0.9474 | 0.936 | 0.911 to 0.954 | 0.9416 |",
+        "| brightness | 129–236 of 255 | 319 | 0.9279 | 0.894 to 0.951 |",
+        "- champion: there was none",
+        "- accuracy 0.9420 meets the required 0.9",
+        "| saved\\_model | 37,382,194 | 5.96e-08 | 1 | 16.7 |",
+        "| model-int8.tflite (full-integer) | 9,296,368 |",
+    ):
+        assert line in text
+
+
+def test_names_are_no_markup(lineage):
+    change(lineage, "dataset.json", {"source": "a|b\n# Title <script>[x](http://example.org)"})
+    text = card(lineage)
+    assert r"a\|b\\n# Title \<script\>\[x\](http://example.org)" in text
+    assert "\n# Title" not in text
+
+
+def test_a_model_selected_on_the_evaluated_images_is_called_that(lineage):
+    change(lineage, "evaluation.json", {"selected_on_split": True})
+    assert "which also selected the model: the figures flatter it" in card(lineage)
+
+
+def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):
+    evaluation = json.loads((lineage / "evaluation.json").read_text())
+    evaluation["metrics"]["auc"] = None
+    evaluation["metrics"]["by_class"]["cats"] |= {"images": 7, "recall": None, "recall_interval": None}
+    change(lineage, "evaluation.json", evaluation)
+    text = card(lineage)
+    assert "| AUC | unknown | |" in text
+    assert "Fewer than 100 evaluated images of cats:" in text
+
+
+def test_a_champion_is_told_of(lineage):
+    met = {"accuracy": 0.93, "difference": 0.012, "interval": [-0.001, 0.025]}
+    change(lineage, "evaluation.json", {"comparisons": {"champion": met, "anchor": None}})
+    assert (
+        "- champion: accuracy 0.93 on the same images, difference 0.012 (95% interval -0.001 to 0.025)\n- anchor"
+        in card(lineage)
+    )

@@ -50,7 +50,7 @@ def test_the_five_steps_locked_down_and_the_runner_give_what_a_run_without_docke
     step("evaluate", "--model", "model", "--dataset", "dataset", "--output", "evaluation")
     step("gate", "--evaluation", "evaluation", "--output", "decision")
     inputs = ["--model", "model", "--dataset", "dataset", "--evaluation", "evaluation", "--decision", "decision"]
-    step("export", *inputs, "--output", "export")
+    step("export", *inputs, "--formats", "onnx", "--formats", "litert-int8", "--output", "export")
     owners = {path.stat().st_uid for path in work.rglob("*")}
     assert owners == {UNPRIVILEGED if os.getuid() == 0 else os.getuid()}
     assert json.loads((work / "dataset" / "dataset.json").read_text())["digest"] == expected["dataset"]["digest"]

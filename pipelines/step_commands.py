@@ -70,24 +70,25 @@ def resolve(
     weights: str = "imagenet",
     recipe: RecipeOption = "",
     config: ConfigOption = "",
+    force: bool = False,
     record: RecordOptions = _NO_RECORD,
 ) -> None:
-    """Checks that a run can begin, and prints the digest of what it would work on.
+    """Checks that a run can begin, and prints the digest of what it would work on, or `unchanged`.
 
     Args:
         source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl).
         weights: imagenet, random, or path or URI of a Keras weights file.
         recipe: Name of the training's settings, or a .yaml file of them; the default ones if not given.
         config: JSON of settings, a section a step, or a .yaml file of them.
+        force: Go on although nothing changed since the last decided run of the name.
         record: Where the run record goes.
     """
     from graft.components.resolve.resolve import resolve as run_step
 
-    print(
-        _do(
-            "resolve", record, lambda run: run_step(source, weights, recipe, config, store=run.store, name=run.name)
-        ).digest
-    )
+    def work(run: Run) -> Any:
+        return run_step(source, weights, recipe, config, run=run, force=force)
+
+    print(_do("resolve", record, work).digest)
 
 
 def ingest(

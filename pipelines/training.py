@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from graft.components.common.outcome import UNCHANGED
+from graft.components.common.outcome import QUIET_RUNS, UNCHANGED
 from graft.components.evaluate.component import evaluate
 from graft.components.export.component import export
 from graft.components.gate.component import gate
@@ -41,6 +41,7 @@ class Surroundings:
         link: Address of a run's page, with `{run}` in place of its identifier; empty for none.
         webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
         webhook_format: What the webhook gets: `json` or `text`.
+        webhook_quiet: Of runs that found nothing new, only every so many in a row are told of.
     """
 
     run: str = dsl.PIPELINE_JOB_ID_PLACEHOLDER
@@ -49,6 +50,7 @@ class Surroundings:
     link: str = ""
     webhook_secret: str = ""
     webhook_format: str = "json"
+    webhook_quiet: int = QUIET_RUNS
 
 
 def build_pipeline(place: Place = on_image(IMAGE), around: Surroundings = Surroundings()) -> Any:  # noqa: B008 (frozen)
@@ -88,7 +90,12 @@ def build_pipeline(place: Place = on_image(IMAGE), around: Surroundings = Surrou
     ) -> None:
         context = {"store": store, "name": name, "run_id": around.run}
         training = {"weights": weights, "recipe": recipe, "optimizer": optimizer, "learning_rate": learning_rate}
-        told = {"link": around.link, "webhook_secret": around.webhook_secret, "webhook_format": around.webhook_format}
+        told = {
+            "link": around.link,
+            "webhook_secret": around.webhook_secret,
+            "webhook_format": around.webhook_format,
+            "webhook_quiet": around.webhook_quiet,
+        }
         exit_task = placed(notify(**told, **context), "notify")
         with dsl.ExitHandler(exit_task):
             resolved = placed(

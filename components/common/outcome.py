@@ -2,13 +2,15 @@
 
 import dataclasses
 from enum import StrEnum
-from typing import Any
 
 from graft.components.common.errors import GateFailedError
-from graft.components.common.runs import STEPS
+from graft.components.common.runs import STEPS, StepRecords
 
 UNCHANGED = "unchanged"
 """What resolve returns in place of a digest where there is nothing new to train on."""
+
+QUIET_RUNS = 4
+"""Of runs that found nothing new, only every so many in a row are told of, unless a profile says otherwise."""
 
 
 class Outcome(StrEnum):
@@ -41,7 +43,7 @@ class Verdict:
     accuracy: float | None = None
 
 
-def judge(records: dict[str, dict[str, Any]]) -> Verdict:
+def judge(records: StepRecords) -> Verdict:
     """Tells how a run that is over ended.
 
     Args:

@@ -19,6 +19,7 @@ log = logging.getLogger("graft")
 
 _CANCELLED = "cancelled"
 STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
+StepRecords = dict[str, dict[str, Any]]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -137,7 +138,7 @@ def _write(run: Run, step: str, content: dict[str, Any], *, must_succeed: bool) 
         log.error("the run record %s can't be written: %s", storage.redact(uri), error)
 
 
-def read_run(run: Run) -> dict[str, dict[str, Any]]:
+def read_run(run: Run) -> StepRecords:
     """Reads the records of all steps of a run that have ended.
 
     Returns:

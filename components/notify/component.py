@@ -8,6 +8,7 @@ def notify(
     link: str,
     webhook_secret: str,
     webhook_format: str,
+    webhook_quiet: int,
     store: str,
     name: str,
     run_id: str,
@@ -19,6 +20,7 @@ def notify(
         link: Address of a run's page, with `{run}` in place of its identifier; empty for none.
         webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
         webhook_format: What the webhook gets: `json` for all fields, `text` for `text` alone.
+        webhook_quiet: Of runs that found nothing new, only every so many in a row are told of.
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
@@ -31,5 +33,5 @@ def notify(
     from graft.components.notify.notify import notify as run_step
 
     with component_step("notify", store, name, run_id) as record:
-        webhook = Webhook(os.environ.get("GRAFT_WEBHOOK", ""), webhook_secret, webhook_format)
+        webhook = Webhook(os.environ.get("GRAFT_WEBHOOK", ""), webhook_secret, webhook_format, webhook_quiet)
         record.outcome = run_step(record.run, status.state, link, webhook)

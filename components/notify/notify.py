@@ -4,7 +4,8 @@ import dataclasses
 import logging
 
 from graft.components.common.errors import GraftError
-from graft.components.common.outcome import Outcome, Verdict, judge
+from graft.components.common.history import unchanged_in_a_row
+from graft.components.common.outcome import QUIET_RUNS, Outcome, Verdict, judge
 from graft.components.common.runs import Run, read_run, was_cancelled
 from graft.components.notify.webhook import secret_url, send
 
@@ -27,11 +28,13 @@ class Webhook:
         url: The webhook's URL, a secret; empty for none.
         secret: Secret Manager version that holds the URL instead; empty for none.
         format: `json` for all fields, `text` for `text` alone, as chats take it.
+        quiet: Of runs that found nothing new, only every so many in a row are told of: a source that has dried up is news.
     """
 
     url: str = dataclasses.field(default="", repr=False)
     secret: str = ""
     format: str = "json"
+    quiet: int = QUIET_RUNS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ class NotifyResult:
         reason: Why.
         accuracy: Accuracy on the evaluated split; None if the run did not get there.
         link: Address of the run's page; empty if unknown.
-        delivered: Whether a webhook took the message; None if there is none.
+        delivered: Whether a webhook took the message; None if there is none, or nothing to tell.
     """
 
     run: str
@@ -69,6 +72,8 @@ class NotifyResult:
 def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Webhook()) -> NotifyResult:
     """Says how a run ended. That the webhook fails is logged, and changes nothing.
 
+    Of runs that found nothing new, only every so many in a row are told of.
+
     Args:
         run: The run; without a store only the pipeline's own state is known.
         pipeline_state: The state that the pipeline's backend gives.
@@ -79,6 +84,15 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
     result = NotifyResult(
         run.run_id, run.name, verdict.outcome, verdict.reason, verdict.accuracy, link.replace("{run}", run.run_id)
     )
+    if verdict.outcome is Outcome.UNCHANGED:
+        try:
+            count = unchanged_in_a_row(run)
+            since = f"nothing new for {count} runs" if count % webhook.quiet == 0 else ""
+        except GraftError as error:  # the more reason to tell somebody
+            since = f"earlier runs can't be read: {error}"
+        if not since:
+            return result
+        result = dataclasses.replace(result, reason=f"{since}; {verdict.reason}")
     if not (webhook.url or webhook.secret):
         return result
     try:

@@ -27,20 +27,20 @@ def resolve(
         learning_rate: Learning rate; 0 for the recipe's.
         min_accuracy: The gate's threshold; 0 for its default.
         config: JSON of further settings, a section a step.
-        force: Whether to run although nothing changed. A run without it ends here once resolve knows the last decided run.
+        force: Whether to run although nothing changed since the last run that came to a decision.
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
 
     Returns:
-        The digest of source, weights, settings and version.
+        The digest of source, weights, settings and code, or `unchanged`.
     """
     from graft.components.common.runs import component_step
     from graft.components.resolve.resolve import resolve as run_step
 
     with component_step("resolve", store, name, run_id) as record:
         result = run_step(
-            source, weights, recipe, config, optimizer, learning_rate, min_accuracy, store, record.run.name
+            source, weights, recipe, config, optimizer, learning_rate, min_accuracy, record.run, force=force
         )
         record.outcome = result
     return result.digest

@@ -3,17 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from importlib.metadata import version
 from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.config import configure, section
+from graft.components.common.history import last_decided
+from graft.components.common.outcome import UNCHANGED
 from graft.components.common.registry.registry import Registry
+from graft.components.common.runs import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import check_packages
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
+from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_rivals, check_store, check_weights_source
 from graft.components.train.recipes import train_config
@@ -24,17 +27,25 @@ class ResolveResult:
     """What resolve found.
 
     Attributes:
-        digest: Digest of source, weights, settings and Graft's version; the same for the same.
+        digest: What the run is about: digest of source, weights, settings and code; `unchanged` if that is what the last decided run
+            was about.
         source: The source, without secrets.
+        found: The digest, also if it is unchanged.
+        same_as: The last decided run, if it was about the same.
     """
 
     digest: str
     source: str
+    found: str = ""
+    same_as: str = ""
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"source and weights can be read; digest {self.digest[:12]}"
+        if self.digest == UNCHANGED:
+            return f"nothing new since run {self.same_as}, which came to a decision about the same images, settings and code"
+        again = f"; the same as run {self.same_as}, and forced" if self.same_as else ""
+        return f"source and weights can be read; digest {self.digest[:12]}{again}"
 
 
 def resolve(
@@ -45,10 +56,14 @@ def resolve(
     optimizer: str = "",
     learning_rate: float = 0.0,
     min_accuracy: float = 0.0,
-    store: str = "",
-    name: str = "model",
+    run: Run = Run(),  # noqa: B008 (frozen)
+    *,
+    force: bool = False,
 ) -> ResolveResult:
-    """Checks that a run can begin, and returns the digest of what it would work on.
+    """Checks that a run can begin, and returns the digest of what it would work on, or that nothing changed.
+
+    What it works on is compared with the last run of the name that came to a decision, which a failed gate is as well. A run that was
+    killed, cancelled or failed otherwise decided nothing.
 
     Args:
         source: Path or URI of the images.
@@ -58,18 +73,18 @@ def resolve(
         optimizer: The optimizer; empty for the recipe's.
         learning_rate: The learning rate; 0 for the recipe's.
         min_accuracy: The gate's threshold; 0 for its default.
-        store: Path or URI of the store; empty for none.
-        name: The model's name in the store.
+        run: The run; its store, if it has one, knows the earlier ones.
+        force: Whether to go on although nothing changed.
 
     Raises:
         GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
             TensorBoard logs not written, a setting is wrong, or a package for a format is missing.
     """
     settings = check_settings(recipe, config, optimizer, learning_rate, min_accuracy)
-    for written in filter(None, (store, settings["train"]["tensorboard"])):
+    for written in filter(None, (run.store, settings["train"]["tensorboard"])):
         check_store(written)
-    if store:
-        Registry(store, name).latest()
+    if run.store:
+        Registry(run.store, run.name).latest()
     check_weights_source(weights)
     check_rivals(settings["evaluate"])
     check_packages(settings["export"]["formats"])
@@ -77,10 +92,20 @@ def resolve(
         "source": fingerprint(source),
         "weights": weights if weights in ("imagenet", "random") else fingerprint(weights),
         "settings": settings,
-        "graft": version("graft"),
+        "code": code_digest(),
     }
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-    return ResolveResult(digest, storage.redact(source))
+    same_as = _decided(digest, run)
+    return ResolveResult(UNCHANGED if same_as and not force else digest, storage.redact(source), digest, same_as)
+
+
+def _decided(digest: str, run: Run) -> str:
+    """Returns the last decided run if it was about the same, else nothing."""
+    decided = last_decided(run.store, run.name, run.run_id) if run.store else None
+    if decided is None:
+        return ""
+    past, records = decided
+    return past.run_id if records["resolve"]["outcome"].get("found") == digest else ""
 
 
 def check_settings(

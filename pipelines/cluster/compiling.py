@@ -9,6 +9,7 @@ from typing import Any
 
 from kfp import compiler, dsl
 
+from graft.components.common.outcome import QUIET_RUNS
 from graft.pipelines.cluster.placement import Placement
 from graft.pipelines.cluster.profile import Images, Profile
 from graft.pipelines.cluster.target import Target
@@ -39,6 +40,7 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         link=run_link(profile, target, "{run}"),
         webhook_secret=told.secret_manager if told else "",
         webhook_format=told.format if told else "json",
+        webhook_quiet=told.quiet if told else QUIET_RUNS,
     )
     _write(build_pipeline(place, around), output)
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from graft.components.common.errors import GraftError
+from graft.components.common.outcome import QUIET_RUNS
 from graft.components.common.storage import redact
 from graft.pipelines.cluster.durations import parse_duration
 from graft.pipelines.cluster.target import Target
@@ -135,6 +136,8 @@ class Notification(_Section):
     """The Secret Manager version that holds it: `projects/…/secrets/…/versions/latest`."""
     format: Literal["json", "text"] = "json"
     """What is sent: all fields, or `text` alone for chats that take nothing else."""
+    quiet: Annotated[int, Field(ge=1)] = QUIET_RUNS
+    """Of runs that found nothing new, only every so many in a row are told of."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "Notification":

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,13 @@ def sent_by(notified, *arguments):
 
 TOLD = {
     "success": ("SUCCEEDED", Outcome.SUCCEEDED, 0.87, ""),
-    "unchanged": ("SUCCEEDED", Outcome.UNCHANGED, None, "resolve: "),
     "gate": ("FAILED", Outcome.GATE_FAILED, 0.87, "gate: accuracy 0.87 is below 0.9"),
     "error": ("FAILED", Outcome.FAILED, None, "ingest: photos.zip is empty"),
     "killed": ("FAILED", Outcome.FAILED, None, "train: ended without a word"),
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("ending", TOLD)
 def test_every_ending_is_told_with_link_accuracy_and_reason(run, ending):
     state, outcome, accuracy, reason = TOLD[ending]
     leave_records(run, **ENDINGS[ending])
@@ -53,6 +53,30 @@ def test_every_ending_is_told_with_link_accuracy_and_reason(run, ending):
     assert sent["reason"].startswith(reason)
     assert sent["link"] in sent["text"] and sent["reason"] in sent["text"]
     assert SECRET not in json.dumps(sent)
+
+
+def test_nothing_new_is_told_of_every_so_many_runs(tmp_path):
+    told = []
+    with web_server() as web:
+        for number in range(8):
+            run = Run(str(tmp_path / "store"), "cats", f"run-{number}")
+            leave_records(run, **({} if number == 1 else ENDINGS["unchanged"]))
+            os.utime(Path(run.folder) / "resolve.json", (number + 1, number + 1))
+            result = notify(run, "SUCCEEDED", "", Webhook(web.url, quiet=3))
+            told.append(result.delivered)
+    assert told == [None, True, None, None, True, None, None, True]
+    reasons = [json.loads(request[3])["reason"].partition(";")[0] for request in web.asked[1:]]
+    assert reasons == ["nothing new for 3 runs", "nothing new for 6 runs"]
+
+
+def test_earlier_runs_that_can_t_be_read_are_told_of(run):
+    leave_records(run, **ENDINGS["unchanged"])
+    earlier = Path(run.folder).with_name("run-0")
+    earlier.mkdir()
+    (earlier / "resolve.json").write_text("{")
+    os.utime(earlier / "resolve.json", (1, 1))
+    _, sent = sent_by(lambda webhook: notify(run, "SUCCEEDED", "", webhook))
+    assert sent["reason"].startswith("earlier runs can't be read")
 
 
 def test_a_run_that_was_cancelled_is_no_failure(run):

@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.sums import write_sums
@@ -29,9 +31,11 @@ def make_export(folder, seed, accuracy=0.9):
     return write_sums(folder)
 
 
-def export_of(model, folder, accuracy=0.9):
+def export_of(model, folder, accuracy=0.9, index=None):
     """Makes a Model an Export, as far as evaluate and the registry need it, and returns its version."""
     (folder / "lineage").mkdir(parents=True)
+    if index is not None:
+        pq.write_table(index, folder / "lineage/index.parquet")
     shutil.copyfile(model / "model.keras", folder / "model.keras")
     shutil.copyfile(model / "training.json", folder / "lineage/training.json")
     digest = json.loads((model / "training.json").read_text())["model_digest"]

@@ -7,12 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
+from graft.components.common.dataset import INDEX
 from graft.components.common.errors import GraftError
 from graft.components.common.model import MODEL, RECORD, read_training
 from graft.components.common.sums import SUMS, fetch_checked, read_sums
 from graft.components.common.transfer import fetch
 
-_EXPORTED_RECORD = f"lineage/{RECORD}"
+_EXPORTED_RECORD, _EXPORTED_INDEX = f"lineage/{RECORD}", f"lineage/{INDEX}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +25,14 @@ class SavedModel:
         folder: A local Model of it, for `load_model`.
         digest: Digest of the model.
         classes: Its class names in label order.
+        index: The index of the dataset that it was trained on, of an Export that has it.
     """
 
     uri: str
     folder: Path
     digest: str
     classes: list[str]
+    index: Path | None = None
 
 
 def find_record(uri: str) -> str:
@@ -54,11 +57,12 @@ def find_record(uri: str) -> str:
 
 
 @contextmanager
-def open_model(uri: str) -> Iterator[SavedModel]:
+def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
     """Makes a model readable: what is remote is downloaded, once, and an Export's files are checked against its sums.
 
     Args:
         uri: Path or URI of a Model or an Export.
+        with_index: Whether the index of its dataset is wanted as well.
 
     Raises:
         GraftError: It is neither, is unfinished or damaged, or can't be read.
@@ -83,4 +87,5 @@ def open_model(uri: str) -> Iterator[SavedModel]:
         except (GraftError, KeyError, TypeError) as error:
             raise GraftError(f"The {RECORD} of {name} is damaged or another Graft's: name another model.") from error
         (folder / MODEL).symlink_to(get(MODEL, digest))
-        yield SavedModel(name, folder, digest, found)
+        has_index = with_index and sums is not None and _EXPORTED_INDEX in sums
+        yield SavedModel(name, folder, digest, found, get(_EXPORTED_INDEX) if has_index else None)

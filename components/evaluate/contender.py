@@ -48,10 +48,10 @@ def open_contender(uri: str, classes: Sequence[str]) -> Iterator[Contender]:
     Raises:
         GraftError: It is neither, is unfinished or damaged, can't be read, or tells other classes apart.
     """
-    with open_model(uri) as found:
+    with open_model(uri, with_index=True) as found:
         if set(found.classes) != set(classes):
             raise OtherClassesError(
                 f"{found.uri} tells {', '.join(found.classes)} apart and the dataset holds {', '.join(classes)}: compare with a "
                 "model of the same classes, or with none."
             )
-        yield Contender(found.uri, found.folder, found.digest, found.classes)
+        yield Contender(**vars(found))

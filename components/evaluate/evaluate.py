@@ -15,6 +15,7 @@ from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender
+from graft.components.evaluate.overlap import LOOKS, unseen
 from graft.components.evaluate.rivals import NONE, ROLES, open_rivals
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
@@ -101,7 +102,7 @@ def evaluate(
         _check_numbers(probabilities, str(model))
         predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
         comparisons = {
-            role: _compare(role, others.get(role), data, split, labels, predicted, training["model_digest"])
+            role: _compare(role, others.get(role), data, split, index, labels, predicted, training["model_digest"])
             for role in ROLES
         }
         champion = predicted[others["champion"].digest] if "champion" in others else None
@@ -145,7 +146,7 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
         raise GraftError(
             f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.record['counts'])}, or ingest with it."
         )
-    return data.index(split, ["sha256", *COLUMNS, *config.slices])
+    return data.index(split, list(dict.fromkeys([*LOOKS, *COLUMNS, *config.slices])))
 
 
 def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: str) -> None:
@@ -167,11 +168,18 @@ def _compare(
     rival: Contender | None,
     data: Dataset,
     split: str,
+    index: dict[str, list[Any]],
     labels: "np.ndarray[Any, Any]",
     predicted: dict[str, "np.ndarray[Any, Any]"],
     digest: str,
 ) -> dict[str, Any] | None:
-    """Runs a rival on the same images, unless its predictions are known, and compares."""
+    """Runs a rival on the same images, unless its predictions are known, and compares on those that it was not trained on.
+
+    Raises:
+        GraftError: There are none.
+    """
+    import numpy as np
+
     from graft.components.evaluate.comparison import compare
 
     if rival is None:
@@ -180,7 +188,14 @@ def _compare(
         probabilities = rival.predict(data, split, f"evaluating the {role}")
         _check_numbers(probabilities, rival.uri)
         predicted[rival.digest] = probabilities.argmax(axis=1)
-    compared = compare(predicted[digest] == labels, predicted[rival.digest] == labels)
+    fair = np.ones(len(labels), bool) if rival.index is None else unseen(index, rival.index, rival.uri)
+    if not fair.any():
+        raise GraftError(
+            f"The {role}, {rival.uri}, was trained on every {split} image of {data.path} or a near twin: ingest splits that hold, or "
+            f"compare with none (--{role} none)."
+        )
+    compared = compare(predicted[digest][fair] == labels[fair], predicted[rival.digest][fair] == labels[fair])
+    compared["left_out"] = int((~fair).sum())
     if rival.digest == digest:  # a model is not worse than itself, however few the images
         compared |= {"interval": [0.0, 0.0], "lower": 0.0}
     return {"uri": rival.uri, "model_digest": rival.digest, **compared}

@@ -109,4 +109,5 @@ def _figures(met: Mapping[str, Any]) -> dict[str, str]:
         "Lost: wrong now, right before": written("lost", ","),
         "Both right": written("both_right", ","),
         "Both wrong": written("both_wrong", ","),
+        "Left out: it was trained on them": written("left_out", ","),
     }

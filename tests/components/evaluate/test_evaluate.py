@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from exports import export_of
@@ -136,6 +137,34 @@ def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(models, d
     assert digests(models / "challenger", dataset, tmp_path / "2", run) == [challenger, challenger]
     none = EvaluateConfig(champion="none", anchor=str(models / "champion"))
     assert digests(models / "challenger", dataset, tmp_path / "3", run, none) == [None, champion]
+
+
+def seen(dataset, count, **changes):
+    """The index of a dataset of which a model was trained on so many of today's validation images as well."""
+    rows = pq.read_table(dataset / "index.parquet").to_pylist()
+    for row in [row for row in rows if row["split"] == "validation"][:count]:
+        row |= {"split": "train", **changes}
+    return pa.Table.from_pylist(rows)
+
+
+@pytest.mark.parametrize("changes", [{}, {"sha256": "0" * 64}], ids=["the same", "twins"])
+def test_images_that_the_champion_was_trained_on_don_t_count(models, dataset, tmp_path, changes):
+    export_of(models / "champion", tmp_path / "export", index=seen(dataset, 5, **changes))
+    config = EvaluateConfig(champion=str(tmp_path / "export"))
+    evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
+    compared, rows = record(tmp_path / "evaluation")["comparisons"]["champion"], table(tmp_path / "evaluation")
+    right = [label == champion for label, champion in zip(rows["label"], rows["champion"], strict=True)]
+    assert compared["left_out"] == 5
+    assert compared["accuracy"] == pytest.approx(np.mean(right[5:]))
+    assert sum(compared[name] for name in ("gained", "lost", "both_right", "both_wrong")) == 15
+
+
+def test_a_champion_that_was_trained_on_all_of_them_can_t_be_met(models, dataset, tmp_path):
+    export_of(models / "champion", tmp_path / "export", index=seen(dataset, 20))
+    config = EvaluateConfig(champion=str(tmp_path / "export"))
+    with pytest.raises(GraftError, match="was trained on every validation image of .*: ingest splits that hold"):
+        evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
+    assert not (tmp_path / "evaluation").exists()
 
 
 def test_an_empty_registry_has_no_champion(models, dataset, tmp_path):

@@ -12,7 +12,7 @@ def print_summary(result: RunResult) -> None:
     table = Table("step", "seconds", "what came out", box=None, pad_edge=False)
     for step, record in result.records.items():
         table.add_row(step, f"{record['seconds']:.1f}", record["summary"])
-    table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else "succeeded")
+    table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)
     console.print(table)
     content = result.content()
     report = content["steps"].get("evaluate", {}).get("output")

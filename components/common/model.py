@@ -11,6 +11,7 @@ RECORD = "training.json"
 MODEL = "model.keras"
 # Names of the two parts of every model: from images to the network's input, and from there to probabilities.
 PREPROCESSING, NETWORK = "preprocessing", "network"
+HEAD = "head"
 
 
 def read_training(model: Path) -> dict[str, Any]:

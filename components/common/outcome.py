@@ -36,11 +36,13 @@ class Verdict:
         outcome: How it ended.
         reason: Why, in one sentence that names the step.
         accuracy: Accuracy on the evaluated split; None if the run did not get there.
+        drift: In what the new images differ from those that the champion was made from.
     """
 
     outcome: Outcome
     reason: str
     accuracy: float | None = None
+    drift: tuple[str, ...] = ()
 
 
 def judge(records: StepRecords) -> Verdict:
@@ -51,14 +53,15 @@ def judge(records: StepRecords) -> Verdict:
     """
     outcomes = {step: record["outcome"] or {} for step, record in records.items()}
     accuracy = outcomes.get("evaluate", {}).get("metrics", {}).get("accuracy")
+    drift = tuple(outcomes.get("evaluate", {}).get("drift") or ())
     for step in STEPS:
         if step not in records:
             reason = f"{step}: ended without a word; it was killed, ran out of memory or never started: see its log"
-            return Verdict(Outcome.FAILED, reason, accuracy)
+            return Verdict(Outcome.FAILED, reason, accuracy, drift)
         reason = f"{step}: {records[step]['summary']}"
         if records[step]["status"] != "succeeded":
             at_the_gate = records[step]["error"] == GateFailedError.__name__
-            return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy)
+            return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy, drift)
         if step == "resolve" and outcomes[step].get("digest") == UNCHANGED:
             return Verdict(Outcome.UNCHANGED, reason)
-    return Verdict(Outcome.SUCCEEDED, reason, accuracy)
+    return Verdict(Outcome.SUCCEEDED, reason, accuracy, drift)

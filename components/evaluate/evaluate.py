@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.dataset import TRAIN, Dataset
+from graft.components.common.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.encoded import read_encoded
 from graft.components.common.errors import GraftError
 from graft.components.common.model import load_model, read_training
@@ -15,7 +15,7 @@ from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender
-from graft.components.evaluate.overlap import LOOKS, unseen
+from graft.components.evaluate.overlap import LOOKS, read_index, unseen
 from graft.components.evaluate.rivals import NONE, ROLES, open_rivals
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
@@ -40,6 +40,7 @@ class EvaluateResult:
         comparisons: With champion and anchor, as `compare` returns them; None for one that there is not.
         selected_on_split: Whether these images had a part in choosing the model.
         classes: The class names in label order.
+        drift: In what the images that are new since the champion differ from the old ones.
     """
 
     path: str
@@ -49,6 +50,7 @@ class EvaluateResult:
     comparisons: dict[str, Any]
     selected_on_split: bool
     classes: list[str]
+    drift: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -57,9 +59,10 @@ class EvaluateResult:
         auc = self.metrics["auc"]
         champion = self.comparisons["champion"]
         against = f"; {100 * champion['difference']:+.1f} points against the champion" if champion else ""
+        drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
         return (
             f"accuracy {self.metrics['accuracy']:.4f} (95% interval {low:.3f} to {high:.3f}), "
-            f"AUC {'unknown' if auc is None else format(auc, '.4f')} on {self.images:,} {self.split} images{against}"
+            f"AUC {'unknown' if auc is None else format(auc, '.4f')} on {self.images:,} {self.split} images{against}{drift}"
         )
 
 
@@ -92,12 +95,12 @@ def evaluate(
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
         others = open_rivals(config, run, data.classes, opened)
         loaded = load_model(model)
-        from graft.components.common.predictions import predict
+        from graft.components.common.predictions import predict_with_features
         from graft.components.evaluate.metrics import compute_metrics
         from graft.components.evaluate.report.page import write_report
 
         start = time.monotonic()
-        probabilities, labels = predict(loaded, data, split, "evaluating images")
+        probabilities, labels, features = predict_with_features(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
         _check_numbers(probabilities, str(model))
         predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
@@ -107,6 +110,7 @@ def evaluate(
         }
         champion = predicted[others["champion"].digest] if "champion" in others else None
         table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
+        drift = _drift(others.get("champion"), data, index, features)
         right = predicted[training["model_digest"]] == labels
         content = {
             "split": split,
@@ -115,6 +119,7 @@ def evaluate(
             "metrics": compute_metrics(probabilities, labels, data.classes),
             "slices": make_slices(index, right, config.slices),
             "comparisons": comparisons,
+            "drift": drift,
             "selected_on_split": split in (TRAIN, training["selection"]["split"]),
             "images_per_second": round(len(labels) / seconds, 1),
             "dataset_digest": data.digest,
@@ -127,7 +132,22 @@ def evaluate(
         write_report(output / REPORT, content, training, data.record, table, images, loaded)
         write_record(output / RECORD, content)
     figures = (content["metrics"], comparisons, content["selected_on_split"])
-    return EvaluateResult(str(output), split, len(labels), *figures, data.classes)
+    return EvaluateResult(str(output), split, len(labels), *figures, data.classes, drift["flagged"])
+
+
+def _drift(
+    champion: Contender | None, data: Dataset, index: dict[str, list[Any]], features: "np.ndarray[Any, Any]"
+) -> dict[str, Any]:
+    """Compares what is new since the champion with what it was made from."""
+    from graft.components.evaluate.drift import COLUMNS, measure_drift
+
+    if champion is None:
+        return {"reason": "there is no champion whose images they could be compared with", "flagged": []}
+    if champion.index is None:
+        return {"reason": f"{champion.uri} has no index of the images that it was made from", "flagged": []}
+    old = read_index(champion.index, COLUMNS, champion.uri)
+    today = read_index(data.path / INDEX, COLUMNS, str(data.path))
+    return measure_drift(old, today, index, features)
 
 
 def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, list[Any]]:

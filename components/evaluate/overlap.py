@@ -16,6 +16,26 @@ LOOKS = ("sha256", "phash", "brightness")
 Array = np.ndarray[Any, Any]
 
 
+def read_index(index: Path, columns: Sequence[str], whose: str) -> dict[str, list[Any]]:
+    """Reads columns of the index of the dataset that another model was trained on.
+
+    Args:
+        index: The index.
+        columns: Their names.
+        whose: The model's path or URI, for messages.
+
+    Raises:
+        GraftError: The index is damaged, or has no such column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return dict(pq.read_table(index, columns=list(columns)).to_pydict())
+    except (pa.ArrowException, OSError) as error:
+        raise GraftError(f"The index of {whose} is damaged ({type(error).__name__}): compare with another.") from error
+
+
 def unseen(evaluated: Mapping[str, Sequence[Any]], index: Path, whose: str) -> Array:
     """Returns which images a model was not trained on, nor on a near twin of: bool [N].
 
@@ -27,13 +47,9 @@ def unseen(evaluated: Mapping[str, Sequence[Any]], index: Path, whose: str) -> A
     Raises:
         GraftError: The index is damaged.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        trained = pq.read_table(index, columns=list(LOOKS), filters=[("split", "=", TRAIN)]).to_pydict()
-    except (pa.ArrowException, OSError) as error:
-        raise GraftError(f"The index of {whose} is damaged ({type(error).__name__}): compare with another.") from error
+    rows = read_index(index, [*LOOKS, "split"], whose)
+    trains = np.array(rows["split"]) == TRAIN
+    trained = {name: [value for value, train in zip(rows[name], trains, strict=True) if train] for name in LOOKS}
     count = len(trained["sha256"])
     digests, phashes, brightness = ([*trained[name], *evaluated[name]] for name in LOOKS)
     _, contents = np.unique(digests, return_inverse=True)

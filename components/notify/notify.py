@@ -48,6 +48,7 @@ class NotifyResult:
         reason: Why.
         accuracy: Accuracy on the evaluated split; None if the run did not get there.
         link: Address of the run's page; empty if unknown.
+        drift: In what the new images differ from those that the champion was made from.
         delivered: Whether a webhook took the message; None if there is none, or nothing to tell.
     """
 
@@ -57,6 +58,7 @@ class NotifyResult:
     reason: str
     accuracy: float | None
     link: str
+    drift: tuple[str, ...] = ()
     delivered: bool | None = None
 
     @property
@@ -65,6 +67,8 @@ class NotifyResult:
         parts = [f"{self.name}: {self.outcome}"]
         if self.accuracy is not None:
             parts.append(f"accuracy {self.accuracy:.4f}")
+        if self.drift:
+            parts.append(f"the new images differ in {', '.join(self.drift)}")
         parts += [text for text in (self.reason, self.link or f"run {self.run}") if text]
         return "; ".join(parts)
 
@@ -81,9 +85,8 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
         webhook: Where the message is sent.
     """
     verdict = _verdict(run, pipeline_state)
-    result = NotifyResult(
-        run.run_id, run.name, verdict.outcome, verdict.reason, verdict.accuracy, link.replace("{run}", run.run_id)
-    )
+    page = link.replace("{run}", run.run_id)
+    result = NotifyResult(run.run_id, run.name, verdict.outcome, verdict.reason, verdict.accuracy, page, verdict.drift)
     if verdict.outcome is Outcome.UNCHANGED:
         try:
             count = unchanged_in_a_row(run)
@@ -120,5 +123,5 @@ def _verdict(run: Run, pipeline_state: str) -> Verdict:
             stated if stated is Outcome.CANCELLED else Outcome.FAILED, f"the run record can't be read: {error}"
         )
     if cancelled and not verdict.outcome.good:
-        return Verdict(Outcome.CANCELLED, verdict.reason, verdict.accuracy)
+        return dataclasses.replace(verdict, outcome=Outcome.CANCELLED)
     return verdict

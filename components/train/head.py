@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.model import HEAD
 from graft.components.train.config import Head, TrainConfig
 
 DENSE_UNITS = 1024
@@ -55,7 +56,7 @@ def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
         layers.append(keras.layers.Dense(1, activation="sigmoid", name="probability"))
     else:
         layers.append(keras.layers.Dense(classes, activation="softmax", name="probability"))
-    return keras.Sequential(layers, name="head")
+    return keras.Sequential(layers, name=HEAD)
 
 
 def _standardize(features: Any) -> Any:

@@ -30,7 +30,7 @@ class Drawn:
     """Pictures as data URIs, by row of the predictions.
 
     Attributes:
-        small: Those behind the cells of the confusion matrix.
+        small: Those behind the cells of the confusion matrix, and drivers of drift.
         large: Those of mistakes.
         heat: Mistakes with what spoke for the predicted class laid over them; the first ones, as far as there is time.
     """
@@ -52,7 +52,7 @@ def draw(
         model: The loaded Keras model, for Grad-CAM; None for none.
     """
     explained = {row: labels[row] for row in chosen.mistakes[: _explainable(model)]}
-    rows, in_cells = chosen.rows, {row for cell in chosen.cells.values() for row in cell}
+    rows, shown_small = chosen.rows, chosen.small
     mistakes, lost = set(chosen.mistakes), set(chosen.lost or [])
     small: Pictures = {}
     large: Pictures = {}
@@ -63,7 +63,7 @@ def draw(
         enlarged = row in mistakes or row in lost
         image = decode(content, _EXPLAINED if row in explained else LARGE if enlarged else SMALL)
         picture = shrink(image, LARGE) if enlarged else None
-        tiny = data_uri(shrink(image, SMALL)) if row in in_cells else ""
+        tiny = data_uri(shrink(image, SMALL)) if row in shown_small else ""
         pixels = np.asarray(shrink(image, _EXPLAINED)) if row in explained else None
         return tiny, picture, pixels, data_uri(picture) if picture else ""
 

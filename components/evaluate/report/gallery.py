@@ -30,6 +30,7 @@ class Chosen:
         mistakes_in_all: How many mistakes there are.
         lost: Rows that the champion had right and this model wrong, with the highest confidence first; None without a champion.
         lost_in_all: How many of those there are.
+        drivers: By measure of drift, rows of new images that are most unlike the old ones.
         confidence: float64 [N], probability of the predicted class, by row.
     """
 
@@ -39,21 +40,28 @@ class Chosen:
     mistakes_in_all: int
     lost: list[int] | None
     lost_in_all: int
+    drivers: dict[str, list[int]]
     confidence: Array
 
     @property
     def rows(self) -> list[int]:
         """All rows to show, ascending."""
-        in_cells = [row for rows in self.cells.values() for row in rows]
-        return sorted({*in_cells, *self.mistakes, *(self.lost or [])})
+        return sorted({*self.small, *self.mistakes, *(self.lost or [])})
+
+    @property
+    def small(self) -> set[int]:
+        """Rows that are shown small."""
+        in_cells = {row for rows in self.cells.values() for row in rows}
+        return in_cells.union(*self.drivers.values())
 
 
-def choose(predictions: "pa.Table", classes: Sequence[str]) -> Chosen:
+def choose(predictions: "pa.Table", classes: Sequence[str], drift: Mapping[str, Any]) -> Chosen:
     """Chooses the images to show.
 
     Args:
         predictions: A row an image, as `write_report` takes it.
         classes: The class names in label order.
+        drift: `drift` of `evaluation.json`.
     """
     numbers = {name: number for number, name in enumerate(classes)}
     true, predicted = (np.array([numbers[name] for name in predictions[side].to_pylist()], int) for side in _SIDES)
@@ -79,6 +87,7 @@ def choose(predictions: "pa.Table", classes: Sequence[str]) -> Chosen:
         mistakes_in_all=len(mistakes),
         lost=lost if lost is None else lost[:MAX_LOST],
         lost_in_all=len(lost or []),
+        drivers={measure["name"]: measure["drivers"] for measure in drift.get("measures") or [] if measure["drivers"]},
         confidence=confidence,
     )
 

@@ -47,7 +47,7 @@ def write_report(
         model: The loaded Keras model, for Grad-CAM; None for none.
     """
     classes = evaluation["classes"]
-    chosen = choose(predictions, classes)
+    chosen = choose(predictions, classes, evaluation.get("drift") or {})
     shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
     about = {
         row: entry | {"confidence": chosen.confidence[row], "name": words.shorten(PurePosixPath(entry["path"]).name)}

@@ -167,6 +167,30 @@ def test_a_champion_that_was_trained_on_all_of_them_can_t_be_met(models, dataset
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_new_images_are_compared_with_those_of_the_champion(models, dataset, tmp_path):
+    rows = pq.read_table(dataset / "index.parquet").to_pylist()
+    old = [row | {"brightness": row["brightness"] / 10} for row in rows[::2]]
+    assert len(old) >= 30
+    export_of(models / "champion", tmp_path / "export", index=pa.Table.from_pylist(old))
+    config = EvaluateConfig(champion=str(tmp_path / "export"))
+    result = evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
+    drift = record(tmp_path / "evaluation")["drift"]
+    assert (drift["old"], drift["new"], drift["flagged"]) == (30, 30, ["brightness"])
+    assert result.drift == ["brightness"] and result.summary.endswith("; new images differ in brightness")
+    report = (tmp_path / "evaluation" / "report.html").read_text()
+    assert "30 images are new since the champion was made from 30 images" in report
+    assert "Most unlike in brightness" in report
+
+
+def test_without_a_champion_s_index_it_says_why_nothing_is_compared(models, dataset, tmp_path):
+    evaluate(models / "challenger", dataset, tmp_path / "none")
+    assert "there is no champion" in record(tmp_path / "none")["drift"]["reason"]
+    export_of(models / "champion", tmp_path / "export")
+    config = EvaluateConfig(champion=str(tmp_path / "export"))
+    evaluate(models / "challenger", dataset, tmp_path / "bare", config)
+    assert "has no index of the images" in record(tmp_path / "bare")["drift"]["reason"]
+
+
 def test_an_empty_registry_has_no_champion(models, dataset, tmp_path):
     run = Run(str(tmp_path / "store"), "pets", "1")
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]

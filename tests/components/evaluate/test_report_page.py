@@ -109,7 +109,7 @@ def test_images_are_asked_for_once_in_order(hostile):
 
 def test_mistakes_have_the_most_confident_first_and_cells_the_least():
     made = Made(images=400, wrong=200)
-    chosen = choose(made.predictions, TWO)
+    chosen = choose(made.predictions, TWO, {})
     assert len(chosen.mistakes) == gallery.MAX_MISTAKES and chosen.mistakes_in_all == 200
     assert (np.diff(chosen.confidence[chosen.mistakes]) <= 0).all()
     probabilities = np.stack([made.predictions[f"probability_{name}"] for name in TWO], axis=1).max(axis=1)
@@ -123,7 +123,7 @@ def test_mistakes_have_the_most_confident_first_and_cells_the_least():
 @pytest.mark.parametrize("size", [2, 20, 60])
 def test_there_is_room_for_mistakes_of_many_classes(size):
     classes = [f"class {number}" for number in range(size)]
-    chosen = choose(Made(classes, 5000, 2000).predictions, classes)
+    chosen = choose(Made(classes, 5000, 2000).predictions, classes, {})
     assert sum(map(len, chosen.cells.values())) <= gallery.MAX_IN_CELLS
     assert all(rows for (true, predicted), rows in chosen.cells.items() if true != predicted)
 
@@ -132,7 +132,7 @@ def test_what_the_champion_had_right(hostile, plain, tmp_path):
     made, page = hostile
     rows = made.predictions.to_pylist()
     lost = [row for row in rows if row["champion"] == row["label"] != row["predicted"]]
-    assert choose(made.predictions, FIVE).lost_in_all == len(lost) == 60
+    assert choose(made.predictions, FIVE, {}).lost_in_all == len(lost) == 60
     assert "Showing 48 of 60 images that the champion got right and this model wrong" in page.text
     assert plain[1].text.count("There was no champion to compare with.") == 2
     page = Made(wrong=0, champion=True).write(tmp_path / "report.html")

@@ -15,6 +15,7 @@ from rich.console import Console
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.pipelines import (
     cluster_commands,
+    history_commands,
     predict_commands,
     registry_commands,
     schedule_commands,
@@ -41,6 +42,7 @@ schedule_commands.register(app)
 store_commands.register(app)
 registry_commands.register(app)
 predict_commands.register(app)
+history_commands.register(app)
 
 
 @app.command

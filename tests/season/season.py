@@ -1,0 +1,263 @@
+"""A season of retrainings on growing photographs, with what goes wrong in a year.
+
+    python tests/season/season.py --source photos.zip --weights inception_v3_notop.h5 --output runs/season
+
+The store and the photographs lie on a real GCS server (fake-gcs-server) behind a proxy that counts what is moved.
+"""
+
+import dataclasses
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+from PIL import Image, ImageEnhance
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from proxy import Proxy
+from support import gcs_server
+
+# gcsfs reads it when it is imported: else it would first ask for the kind of a bucket over gRPC, which the server doesn't speak.
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+
+from graft.components.common.history import PastRun, read_history
+from graft.components.common.registry.registry import Registry
+from graft.pipelines.history_page import write_history
+
+GRAFT = Path(sys.executable).with_name("graft")
+NAME = "pets"
+FIRST, MORE = 600, 250
+CORRUPT = round(0.05 * MORE)
+OUTAGE = 20.0
+# A validation split of a hundred images can't tell 2 points, with 95% confidence, from nothing.
+CONFIG = {"gate": {"max_regression": 0.06, "min_accuracy": 0.85}, "train": {"epochs": 12}}
+EVENTS = {
+    1: "the first 600",
+    2: "250 more",
+    3: "unchanged",
+    4: "250 more",
+    5: "250 more; all training labels shuffled",
+    6: "labels restored; 250 more, 5% corrupt",
+    7: "250 more; killed in mid-training, started again",
+    8: "250 more; writes answered 503 for 20 s",
+    9: "250 more, darkened and rotated",
+    10: "250 more",
+}
+
+
+@dataclasses.dataclass
+class Season:
+    """What became of each run.
+
+    Attributes:
+        past: As `graft history` tells it.
+        latest: The latest version after it.
+        problems: What `graft registry verify` says after it.
+        moved: Bytes read and written while it ran, by kind.
+        new_bytes: Bytes of the images that are new in it.
+        passes: Passes of a model over the evaluated split.
+        records: Records of its steps.
+    """
+
+    past: PastRun
+    latest: str | None
+    problems: list[str]
+    moved: tuple[Counter, Counter]
+    new_bytes: int
+    passes: int
+    records: dict
+
+
+class Photographs:
+    """Photographs of an archive, uploaded as they are wanted, and a manifest of those that are in use."""
+
+    def __init__(self, archive, bucket):
+        self.fs, self.folder, self.manifest = fsspec.filesystem("gs"), f"{bucket}/photos", f"{bucket}/photos/manifest.csv"
+        self._archive = zipfile.ZipFile(archive)
+        names = sorted(name for name in self._archive.namelist() if name.endswith((".jpg", ".png")))
+        random.Random(0).shuffle(names)
+        self._names = iter(names)
+        self.labels = {}
+
+    def add(self, count, change=lambda content, number: content):
+        """Uploads more photographs and returns how many bytes they have."""
+        total = 0
+        contents = {}
+        for number in range(count):
+            name = next(self._names)
+            content = change(self._archive.read(name), number)
+            uri = f"{self.folder}/{len(self.labels):05}.jpg"
+            self.labels[uri] = name.split("/")[-2]
+            contents[uri], total = content, total + len(content)
+        self.fs.pipe(contents)
+        return total
+
+    def write(self, labels=None):
+        """Writes the manifest."""
+        rows = "".join(f"{uri},{label}\n" for uri, label in (labels or self.labels).items())
+        self.fs.pipe_file(self.manifest, f"uri,label\n{rows}".encode())
+
+
+def darkened_and_rotated(content, number):
+    image = ImageEnhance.Brightness(Image.open(io.BytesIO(content)).convert("RGB").rotate(90, expand=True)).enhance(0.35)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def cut_short(content, number):
+    return content[: len(content) // 3] if number < CORRUPT else content
+
+
+def play(archive, weights, bucket, proxy, folder, last=10):
+    """Plays the season, a run at a time.
+
+    Args:
+        archive: A zip of photographs, `<class>/<file>`.
+        weights: A Keras weights file.
+        bucket: URI of an empty bucket, which this process and those it starts reach through the proxy.
+        proxy: The proxy.
+        folder: Where the runs go.
+        last: The number of the last run.
+
+    Yields:
+        The run's number and what became of it.
+    """
+    photographs, store = Photographs(archive, bucket), f"{bucket}/store"
+    command = [GRAFT, "run", "--source", photographs.manifest, "--weights", weights, "--store", store, "--name", NAME]
+    command += ["--runs", folder, "--json", "--config", json.dumps(CONFIG)]
+    registry, truth = Registry(store, NAME), {}
+    for number in range(1, last + 1):
+        new_bytes, labels = 0, None
+        if number == 6:
+            new_bytes = photographs.add(MORE, cut_short)
+        elif number == 9:
+            new_bytes = photographs.add(MORE, darkened_and_rotated)
+        elif number != 3:
+            if number == 7:  # those that were found corrupt were removed
+                photographs.labels = {uri: photographs.labels[uri] for uri in photographs.labels if uri not in truth["corrupt"]}
+            new_bytes = photographs.add(FIRST if number == 1 else MORE)
+        if number == 5:
+            labels = shuffled(photographs.labels, store)
+        photographs.write(labels)
+        before = (Counter(proxy.read), Counter(proxy.written))
+        if number == 8:
+            proxy.refuse_writes(OUTAGE)
+        if number == 7:
+            kill_in_mid_training(command, bucket)
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        moved = (proxy.read - before[0], proxy.written - before[1])
+        past = read_history(store, NAME)[-1]
+        records = json.loads(finished.stdout) if finished.stdout else {"failure": finished.stderr}
+        if number == 6:
+            truth["corrupt"] = excluded(store, past.run)
+        passes = 0 if past.accuracy is None else 1 + len(rivals(store, past.run))
+        yield number, Season(past, registry.latest().version, registry.verify(), moved, new_bytes, passes, records)
+
+
+def shuffled(labels, store):
+    """Returns labels of which all training images' are shuffled; new images are training images unless content says otherwise."""
+    split = splits_of(labels, store)
+    train = [uri for uri in labels if split[uri] == "train"]
+    values = [labels[uri] for uri in train]
+    random.Random(5).shuffle(values)
+    return labels | dict(zip(train, values, strict=True))
+
+
+def splits_of(labels, store):
+    """Returns the split that each image will have, by ingesting what is there without keeping anything."""
+    import tempfile
+
+    from graft.components.common.runs import Run
+    from graft.components.ingest.ingest import ingest
+    from graft.components.ingest.previous import latest_dataset
+
+    with tempfile.TemporaryDirectory() as scratch:
+        manifest = Path(scratch) / "manifest.csv"
+        manifest.write_text("uri,label\n" + "".join(f"{uri},{label}\n" for uri, label in labels.items()))
+        ingest(str(manifest), Path(scratch) / "dataset", previous=latest_dataset(Run(store, NAME, "look")))
+        rows = pq.read_table(Path(scratch) / "dataset/index.parquet", columns=["path", "split"]).to_pydict()
+        found = dict(zip(rows["path"], rows["split"], strict=True))
+    return {uri: found.get(uri, found.get(uri.removeprefix("gs://"), "train")) for uri in labels}
+
+
+def kill_in_mid_training(command, bucket):
+    """Starts a run and kills all of it, once the training has kept a checkpoint."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    fs = fsspec.filesystem("gs")
+    while process.poll() is None:
+        fs.invalidate_cache()
+        if fs.find(f"{bucket}/store/checkpoints"):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return
+        time.sleep(0.05)
+    raise RuntimeError("the run ended before it could be killed")
+
+
+def excluded(store, run):
+    record = json.loads(fsspec.filesystem("gs").cat_file(f"{store}/models/{NAME}/runs/{run}/dataset.json"))
+    return {uri for entry in record["excluded"] for uri in (entry["path"], f"gs://{entry['path'].removeprefix('gs://')}")}
+
+
+def rivals(store, run):
+    """The digests of the models that a run met beside its own."""
+    record = json.loads(fsspec.filesystem("gs").cat_file(f"{store}/models/{NAME}/runs/{run}/evaluate.json"))
+    met = (record["outcome"] or {}).get("comparisons", {})
+    return {entry["model_digest"] for entry in met.values() if entry}
+
+
+def megabytes(count):
+    return f"{count / 1e6:,.1f}"
+
+
+HEADER = ("run", "what happens", "images", "new", "computed", "source MB", "new MB", "shards written MB", "features written MB",
+          "evaluate passes", "seconds", "accuracy", "drift", "outcome", "latest")
+
+
+def row(number, season):
+    past, (read, written) = season.past, season.moved
+    cells = [number, EVENTS[number], past.images, past.new, past.computed, megabytes(read["photos"]), megabytes(season.new_bytes)]
+    cells += [megabytes(written["shards"]), megabytes(written["features"]), season.passes, round(past.seconds)]
+    cells += [past.accuracy and f"{past.accuracy:.3f}", ", ".join(past.drift), past.outcome, (season.latest or "")[:12]]
+    return ["–" if cell is None else str(cell) for cell in cells]
+
+
+def main(*, source: Path, weights: Path, output: Path = Path("runs/season")):
+    """Plays a season and shows what became of it.
+
+    Args:
+        source: A zip of at least 2,600 photographs, `…/<class>/<file>`.
+        weights: A Keras weights file.
+        output: Folder for runs and the page; it must not exist.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    output.mkdir(parents=True)
+    table = Table(*HEADER, box=None)
+    with gcs_server() as address:
+        proxy = Proxy(address)
+        os.environ["STORAGE_EMULATOR_HOST"] = proxy.url
+        fsspec.filesystem("gs").mkdir("season")
+        for number, season in play(source, weights, "gs://season", proxy, output):
+            table.add_row(*row(number, season))
+            print(f"run {number}: {season.past.outcome}; {season.past.reason}", flush=True)
+        write_history(output / "history.html", NAME, read_history("gs://season/store", NAME))
+    Console(width=240).print(table)
+    print(output / "history.html")
+
+
+if __name__ == "__main__":
+    import cyclopts
+
+    cyclopts.run(main)

@@ -62,6 +62,11 @@ bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
 
+.PHONY: simulate
+simulate: $(DEV_READY) ## Play a season of ten retrainings with what goes wrong in a year: SOURCE= WEIGHTS=
+	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make simulate needs SOURCE=, a zip of photographs, and WEIGHTS=." >&2; exit 1; }
+	@$(BIN)/python tests/season/season.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
+
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE
 

@@ -78,7 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.count(f"{self.path}/{name[1].decode()}" if name else self.path, len(body), len(content))
         own = {name: value for name, value in response.getheaders() if name.lower() not in HOP}
         if "Location" in own:  # of an upload in parts, which the server would have go past the proxy
-            own["Location"] = own["Location"].replace(self.server.server_name_and_port, urlsplit(self.server.url).netloc)
+            own["Location"] = own["Location"].replace(
+                self.server.server_name_and_port, urlsplit(self.server.url).netloc
+            )
         self._answer(response.status, own, content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do  # noqa: N815

@@ -65,7 +65,7 @@ class Season:
         moved: Bytes read and written while it ran, by kind.
         new_bytes: Bytes of the images that are new in it.
         passes: Passes of a model over the evaluated split.
-        records: Records of its steps.
+        unusable: How many files were no usable images; None if it did not look.
     """
 
     past: PastRun
@@ -74,14 +74,18 @@ class Season:
     moved: tuple[Counter, Counter]
     new_bytes: int
     passes: int
-    records: dict
+    unusable: int | None
 
 
 class Photographs:
     """Photographs of an archive, uploaded as they are wanted, and a manifest of those that are in use."""
 
     def __init__(self, archive, bucket):
-        self.fs, self.folder, self.manifest = fsspec.filesystem("gs"), f"{bucket}/photos", f"{bucket}/photos/manifest.csv"
+        self.fs, self.folder, self.manifest = (
+            fsspec.filesystem("gs"),
+            f"{bucket}/photos",
+            f"{bucket}/photos/manifest.csv",
+        )
         self._archive = zipfile.ZipFile(archive)
         names = sorted(name for name in self._archive.namelist() if name.endswith((".jpg", ".png")))
         random.Random(0).shuffle(names)
@@ -108,7 +112,9 @@ class Photographs:
 
 
 def darkened_and_rotated(content, number):
-    image = ImageEnhance.Brightness(Image.open(io.BytesIO(content)).convert("RGB").rotate(90, expand=True)).enhance(0.35)
+    image = ImageEnhance.Brightness(Image.open(io.BytesIO(content)).convert("RGB").rotate(90, expand=True)).enhance(
+        0.35
+    )
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
@@ -135,7 +141,7 @@ def play(archive, weights, bucket, proxy, folder, last=10):
     photographs, store = Photographs(archive, bucket), f"{bucket}/store"
     command = [GRAFT, "run", "--source", photographs.manifest, "--weights", weights, "--store", store, "--name", NAME]
     command += ["--runs", folder, "--json", "--config", json.dumps(CONFIG)]
-    registry, truth = Registry(store, NAME), {}
+    registry, corrupt = Registry(store, NAME), set()
     for number in range(1, last + 1):
         new_bytes, labels = 0, None
         if number == 6:
@@ -144,7 +150,7 @@ def play(archive, weights, bucket, proxy, folder, last=10):
             new_bytes = photographs.add(MORE, darkened_and_rotated)
         elif number != 3:
             if number == 7:  # those that were found corrupt were removed
-                photographs.labels = {uri: photographs.labels[uri] for uri in photographs.labels if uri not in truth["corrupt"]}
+                photographs.labels = {uri: label for uri, label in photographs.labels.items() if uri not in corrupt}
             new_bytes = photographs.add(FIRST if number == 1 else MORE)
         if number == 5:
             labels = shuffled(photographs.labels, store)
@@ -154,14 +160,25 @@ def play(archive, weights, bucket, proxy, folder, last=10):
             proxy.refuse_writes(OUTAGE)
         if number == 7:
             kill_in_mid_training(command, bucket)
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        subprocess.run(command, capture_output=True, text=True, check=False)
         moved = (proxy.read - before[0], proxy.written - before[1])
         past = read_history(store, NAME)[-1]
-        records = json.loads(finished.stdout) if finished.stdout else {"failure": finished.stderr}
+        unusable = None if past.images is None else unusable_files(store, past.run)
         if number == 6:
-            truth["corrupt"] = excluded(store, past.run)
+            corrupt = unusable
         passes = 0 if past.accuracy is None else 1 + len(rivals(store, past.run))
-        yield number, Season(past, registry.latest().version, registry.verify(), moved, new_bytes, passes, records)
+        yield (
+            number,
+            Season(
+                past,
+                registry.latest().version,
+                registry.verify(),
+                moved,
+                new_bytes,
+                passes,
+                None if unusable is None else len(unusable),
+            ),
+        )
 
 
 def shuffled(labels, store):
@@ -191,12 +208,14 @@ def splits_of(labels, store):
 
 
 def kill_in_mid_training(command, bucket):
-    """Starts a run and kills all of it, once the training has kept a checkpoint."""
+    """Starts a run and kills all of it, once the training has kept the features of the new images and goes on with the head."""
+    fs, features = fsspec.filesystem("gs"), f"{bucket}/store/features"
+    fs.invalidate_cache()
+    before = len(fs.find(features))
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    fs = fsspec.filesystem("gs")
     while process.poll() is None:
         fs.invalidate_cache()
-        if fs.find(f"{bucket}/store/checkpoints"):
+        if len(fs.find(features)) > before:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return
@@ -204,9 +223,9 @@ def kill_in_mid_training(command, bucket):
     raise RuntimeError("the run ended before it could be killed")
 
 
-def excluded(store, run):
+def unusable_files(store, run):
     record = json.loads(fsspec.filesystem("gs").cat_file(f"{store}/models/{NAME}/runs/{run}/dataset.json"))
-    return {uri for entry in record["excluded"] for uri in (entry["path"], f"gs://{entry['path'].removeprefix('gs://')}")}
+    return {f"gs://{entry['path'].removeprefix('gs://')}" for entry in record["excluded"] if "twin" not in entry}
 
 
 def rivals(store, run):
@@ -220,13 +239,36 @@ def megabytes(count):
     return f"{count / 1e6:,.1f}"
 
 
-HEADER = ("run", "what happens", "images", "new", "computed", "source MB", "new MB", "shards written MB", "features written MB",
-          "evaluate passes", "seconds", "accuracy", "drift", "outcome", "latest")
+HEADER = (
+    "run",
+    "what happens",
+    "images",
+    "new",
+    "computed",
+    "source MB",
+    "new MB",
+    "shards written MB",
+    "features written MB",
+    "evaluate passes",
+    "seconds",
+    "accuracy",
+    "drift",
+    "outcome",
+    "latest",
+)
 
 
 def row(number, season):
     past, (read, written) = season.past, season.moved
-    cells = [number, EVENTS[number], past.images, past.new, past.computed, megabytes(read["photos"]), megabytes(season.new_bytes)]
+    cells = [
+        number,
+        EVENTS[number],
+        past.images,
+        past.new,
+        past.computed,
+        megabytes(read["photos"]),
+        megabytes(season.new_bytes),
+    ]
     cells += [megabytes(written["shards"]), megabytes(written["features"]), season.passes, round(past.seconds)]
     cells += [past.accuracy and f"{past.accuracy:.3f}", ", ".join(past.drift), past.outcome, (season.latest or "")[:12]]
     return ["–" if cell is None else str(cell) for cell in cells]

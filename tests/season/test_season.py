@@ -1,0 +1,113 @@
+"""A season of retrainings on a real GCS server, with what goes wrong in a year: nobody looks, and the latest is still the best one."""
+
+import fsspec
+import pytest
+import season
+from proxy import Proxy
+from support import gcs_server
+
+from graft.components.common.history import read_history
+from graft.components.common.outcome import Outcome
+from graft.components.common.registry.registry import Registry
+from graft.components.common.sums import fetch_checked, read_sums
+from graft.pipelines.history_page import write_history
+
+pytestmark = [pytest.mark.slow, pytest.mark.photographs]
+
+GOOD = [1, 2, 4, 6, 7, 8, 9, 10]
+
+
+@pytest.fixture(scope="module")
+def played(photographs, pretrained, tmp_path_factory):
+    """The season, by the number of the run; the server is gone when it is over."""
+    folder = tmp_path_factory.mktemp("season")
+    with gcs_server() as address, pytest.MonkeyPatch.context() as patch:
+        proxy = Proxy(address)
+        patch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        fsspec.filesystem("gs").clear_instance_cache()
+        fsspec.filesystem("gs").mkdir("season")
+        found = {}
+        for number, result in season.play(photographs, pretrained, "gs://season", proxy, folder):
+            print(*season.row(number, result), sep=" | ")
+            found[number] = result
+            serves(result.latest, folder / f"served-{number}")
+        write_history(folder / "history.html", season.NAME, read_history("gs://season/store", season.NAME))
+        assert proxy.refused > 0
+        yield found
+        fsspec.filesystem("gs").clear_instance_cache()
+
+
+def serves(version, folder):
+    """Fetches the latest version's model, which its sums must agree with."""
+    folder.mkdir()
+    uri = Registry("gs://season/store", season.NAME).versions.uri(version)
+    sums = read_sums(uri, folder)
+    assert fetch_checked(uri, "model.keras", sums, folder).stat().st_size > 1_000_000
+
+
+def test_every_run_ends_as_it_should(played):
+    outcomes = {number: result.past.outcome for number, result in played.items()}
+    expected = dict.fromkeys(GOOD, Outcome.SUCCEEDED) | {3: Outcome.UNCHANGED, 5: Outcome.GATE_FAILED}
+    assert outcomes == dict(sorted(expected.items()))
+
+
+def test_after_every_run_the_registry_is_clean_and_its_latest_serves(played):
+    assert [result.problems for result in played.values()] == [[]] * 10
+    assert all(result.latest for result in played.values())
+
+
+def test_the_latest_moves_only_when_the_gate_passes(played):
+    for number, result in played.items():
+        if number not in GOOD:
+            assert result.latest == played[number - 1].latest
+        else:
+            assert result.latest == result.past.version and result.past.promoted
+
+
+def test_shuffled_labels_are_found_by_the_gate_alone(played):
+    past = played[5].past
+    assert past.accuracy < 0.7 and past.new == season.MORE
+    assert past.difference < -0.2
+
+
+def test_cost_follows_the_new_images(played):
+    for number in GOOD:
+        past, (read, written) = played[number].past, played[number].moved
+        new, size = season.FIRST if number == 1 else season.MORE, played[number].new_bytes
+        assert past.new == new
+        # The head is trained on four fifths of the images; the others are there to judge it.
+        assert past.computed <= new if number != 7 else past.computed == 0
+        assert size <= read["photos"] <= 1.1 * size + 400_000, "the new photographs and the manifest"
+        assert written["shards"] <= 1.1 * size + 100_000
+        assert written["features"] <= 2 * 768 * new + 200_000
+
+
+def test_a_run_that_finds_nothing_new_moves_next_to_nothing(played):
+    read, written = played[3].moved
+    assert sum(read.values()) < 3_000_000 and sum(written.values()) < 100_000
+    assert played[3].past.seconds < played[2].past.seconds / 4
+
+
+def test_corrupt_files_are_left_out_and_gone_when_they_are_removed(played):
+    assert {number: result.unusable for number, result in played.items() if number != 3} == {
+        number: season.CORRUPT if number == 6 else 0 for number in played if number != 3
+    }
+
+
+def test_a_killed_training_goes_on_where_it_stopped(played):
+    assert played[7].past.computed == 0
+
+
+def test_an_outage_is_ridden_out(played):
+    assert played[8].past.outcome == Outcome.SUCCEEDED
+
+
+def test_another_distribution_is_flagged_and_the_usual_one_is_not(played):
+    assert "brightness" in played[9].past.drift
+    for number in (2, 4, 6, 7, 8):
+        assert played[number].past.drift == ()
+
+
+def test_evaluate_runs_each_model_once(played):
+    assert played[1].passes == 1
+    assert all(played[number].passes in (2, 3) for number in (2, 4, 5, 6, 7, 8, 9, 10))

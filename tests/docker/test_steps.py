@@ -38,7 +38,7 @@ def test_the_five_steps_locked_down_and_the_runner_give_what_a_run_without_docke
     inputs = ["--source", photographs, "--weights", pretrained]
     without = run(plain, *inputs, command=(GRAFT, "run", "--json"))
     assert without.returncode == 0, without.stderr
-    contained = run(plain, *inputs)
+    contained = run(plain, *inputs, "--force")
     assert contained.returncode == 0, contained.stderr
     expected, got = json.loads(without.stdout), json.loads(contained.stdout)
     assert got["accuracy"] == expected["accuracy"]

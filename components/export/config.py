@@ -13,7 +13,7 @@ class ExportConfig:
     """Settings of the export step.
 
     Attributes:
-        formats: Formats to export to besides SavedModel and .keras: litert-float32, litert-float16, litert-int8, onnx.
+        formats: Formats to export to besides SavedModel and .keras.
         promote: Whether a model that passed the gate becomes the registry's latest version by itself (`auto`), or waits, published,
             for a person (`manual`). Without a store nothing is published.
         parity_images: On how many of the evaluated images every format must agree with the evaluation before the export counts as done.

@@ -7,7 +7,7 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.outcome import UNCHANGED, Outcome, judge
-from graft.components.common.runs import Run, StepRecords, read_run
+from graft.components.common.runs import Run, StepRecords, read_run, read_step
 
 _FIRST = "resolve.json"
 _READERS = 16
@@ -87,6 +87,8 @@ def last_decided(store: str, name: str, before: str = "") -> tuple[Run, StepReco
         GraftError: The store can't be read, or a record is damaged.
     """
     for run in past_runs(store, name, before):
+        if _found_nothing_new(run):
+            continue
         records = read_run(run)
         if judge(records).outcome in (Outcome.SUCCEEDED, Outcome.GATE_FAILED):
             return run, records
@@ -104,10 +106,16 @@ def unchanged_in_a_row(run: Run) -> int:
     """
     count = 0
     for past in past_runs(run.store, run.name):
-        if (read_run(past).get("resolve", {}).get("outcome") or {}).get("digest") != UNCHANGED:
+        if not _found_nothing_new(past):
             break
         count += 1
     return count
+
+
+def _found_nothing_new(run: Run) -> bool:
+    """Whether that was all; of a year of such runs only this one record is read."""
+    resolved = read_step(run, "resolve") or {}
+    return (resolved.get("outcome") or {}).get("digest") == UNCHANGED
 
 
 def read_history(store: str, name: str) -> list[PastRun]:

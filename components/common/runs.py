@@ -147,20 +147,31 @@ def read_run(run: Run) -> StepRecords:
     Raises:
         GraftError: The store can't be read, or a record is damaged.
     """
-    fs, folder = storage.filesystem(run.folder)
-    records = {}
-    for step in STEPS:
-        uri = f"{run.folder}/{step}.json"
-        with storage.access(uri):
-            try:  # not exists(), which takes any failure for absence
-                content = fs.cat_file(f"{folder}/{step}.json")
-            except FileNotFoundError:
-                continue
-        try:
-            records[step] = json.loads(content)
-        except ValueError as error:
-            raise GraftError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
-    return records
+    records = {step: read_step(run, step) for step in STEPS}
+    return {step: record for step, record in records.items() if record is not None}
+
+
+def read_step(run: Run, step: str) -> dict[str, Any] | None:
+    """Reads the record of a step; None if it has not ended.
+
+    Args:
+        run: The run.
+        step: The step's name.
+
+    Raises:
+        GraftError: The store can't be read, or the record is damaged.
+    """
+    uri = f"{run.folder}/{step}.json"
+    fs, path = storage.filesystem(uri)
+    with storage.access(uri):
+        try:  # not exists(), which takes any failure for absence
+            content = fs.cat_file(path)
+        except FileNotFoundError:
+            return None
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise GraftError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
 
 
 def mark_cancelled(run: Run) -> None:

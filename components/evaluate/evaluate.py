@@ -15,7 +15,7 @@ from graft.components.common.records import new_artifact, write_record
 from graft.components.common.runs import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender
-from graft.components.evaluate.overlap import LOOKS, read_index, unseen
+from graft.components.evaluate.overlap import LOOKS, read_index
 from graft.components.evaluate.rivals import NONE, ROLES, open_rivals
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
@@ -96,22 +96,20 @@ def evaluate(
         others = open_rivals(config, run, data.classes, opened)
         loaded = load_model(model)
         from graft.components.common.predictions import predict_with_features
+        from graft.components.evaluate.meeting import Meeting, check_numbers
         from graft.components.evaluate.metrics import compute_metrics
         from graft.components.evaluate.report.page import write_report
 
         start = time.monotonic()
         probabilities, labels, features = predict_with_features(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
-        _check_numbers(probabilities, str(model))
-        predicted = {training["model_digest"]: probabilities.argmax(axis=1)}
-        comparisons = {
-            role: _compare(role, others.get(role), data, split, index, labels, predicted, training["model_digest"])
-            for role in ROLES
-        }
-        champion = predicted[others["champion"].digest] if "champion" in others else None
+        check_numbers(probabilities, str(model))
+        meeting = Meeting(data, split, index, labels, training["model_digest"], probabilities.argmax(axis=1))
+        comparisons = {role: meeting.compare(role, others[role]) if role in others else None for role in ROLES}
+        champion = meeting.predicted[others["champion"].digest] if "champion" in others else None
         table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
         drift = _drift(others.get("champion"), data, index, features)
-        right = predicted[training["model_digest"]] == labels
+        right = probabilities.argmax(axis=1) == labels
         content = {
             "split": split,
             "images": len(labels),
@@ -167,58 +165,6 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
             f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.record['counts'])}, or ingest with it."
         )
     return data.index(split, list(dict.fromkeys([*LOOKS, *COLUMNS, *config.slices])))
-
-
-def _check_numbers(probabilities: "np.ndarray[Any, Any]", model: str) -> None:
-    """Refuses a model whose answers are no numbers: no figure of it would mean anything.
-
-    Raises:
-        GraftError: It is one.
-    """
-    import numpy as np
-
-    if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
-        raise GraftError(
-            f"{model} answers {bad:,} of {len(probabilities):,} images with no number: train or name another."
-        )
-
-
-def _compare(
-    role: str,
-    rival: Contender | None,
-    data: Dataset,
-    split: str,
-    index: dict[str, list[Any]],
-    labels: "np.ndarray[Any, Any]",
-    predicted: dict[str, "np.ndarray[Any, Any]"],
-    digest: str,
-) -> dict[str, Any] | None:
-    """Runs a rival on the same images, unless its predictions are known, and compares on those that it was not trained on.
-
-    Raises:
-        GraftError: There are none.
-    """
-    import numpy as np
-
-    from graft.components.evaluate.comparison import compare
-
-    if rival is None:
-        return None
-    if rival.digest not in predicted:
-        probabilities = rival.predict(data, split, f"evaluating the {role}")
-        _check_numbers(probabilities, rival.uri)
-        predicted[rival.digest] = probabilities.argmax(axis=1)
-    fair = np.ones(len(labels), bool) if rival.index is None else unseen(index, rival.index, rival.uri)
-    if not fair.any():
-        raise GraftError(
-            f"The {role}, {rival.uri}, was trained on every {split} image of {data.path} or a near twin: ingest splits that hold, or "
-            f"compare with none (--{role} none)."
-        )
-    compared = compare(predicted[digest][fair] == labels[fair], predicted[rival.digest][fair] == labels[fair])
-    compared["left_out"] = int((~fair).sum())
-    if rival.digest == digest:  # a model is not worse than itself, however few the images
-        compared |= {"interval": [0.0, 0.0], "lower": 0.0}
-    return {"uri": rival.uri, "model_digest": rival.digest, **compared}
 
 
 def _write_predictions(

@@ -17,26 +17,7 @@ _TOLERANCE = 1e-4  # a batch and a single image may be computed by other algorit
 Array = np.ndarray[Any, Any]
 
 
-def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array]:
-    """Computes a model's probabilities for every image of a split.
-
-    Args:
-        model: A model that the train step saved.
-        dataset: The dataset.
-        split: Its split.
-        what: What this is for, for the progress.
-
-    Returns:
-        As `predict_with_features`, without the features.
-
-    Raises:
-        GraftError: As there.
-    """
-    probabilities, labels, _ = _pass(model, dataset, split, what, model.get_layer(NETWORK))
-    return probabilities, labels
-
-
-def predict_with_features(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
+def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
     """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
 
     Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
@@ -54,11 +35,7 @@ def predict_with_features(model: Any, dataset: Dataset, split: str, what: str) -
     Raises:
         GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
     """
-    return _pass(model, dataset, split, what, _with_features(model.get_layer(NETWORK)))
-
-
-def _pass(model: Any, dataset: Dataset, split: str, what: str, network: Any) -> tuple[Array, Array, Array]:
-    preprocessing = model.get_layer(PREPROCESSING)
+    preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
     columns = model.output.shape[1]
 
     def prepare(image: Any, number: Any) -> Any:

@@ -33,7 +33,7 @@ class Contender(SavedModel):
         Raises:
             GraftError: The dataset is damaged.
         """
-        probabilities, _ = predict(load_model(self.folder), dataset, split, what)
+        probabilities, _, _ = predict(load_model(self.folder), dataset, split, what)
         return probabilities[:, [self.classes.index(name) for name in dataset.classes]]
 
 

@@ -95,13 +95,13 @@ def evaluate(
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
         others = open_rivals(config, run, data.classes, opened)
         loaded = load_model(model)
-        from graft.components.common.predictions import predict_with_features
+        from graft.components.common.predictions import predict
         from graft.components.evaluate.meeting import Meeting, check_numbers
         from graft.components.evaluate.metrics import compute_metrics
         from graft.components.evaluate.report.page import write_report
 
         start = time.monotonic()
-        probabilities, labels, features = predict_with_features(loaded, data, split, "evaluating images")
+        probabilities, labels, features = predict(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
         check_numbers(probabilities, str(model))
         meeting = Meeting(data, split, index, labels, training["model_digest"], probabilities.argmax(axis=1))

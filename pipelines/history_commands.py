@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from graft.components.common.history import PastRun
+from graft.components.common.past_run import PastRun
 
 _WIDE = 200  # characters, for files and pipes, where nothing folds lines
 
@@ -41,7 +41,7 @@ def history(
     if html:
         write_history(html, name, runs)
     if json_output:
-        print(json.dumps([dataclasses.asdict(run) for run in runs], indent=2, ensure_ascii=False))
+        print(json.dumps([dataclasses.asdict(run) for run in runs], indent=2))
         return
     if not runs:
         print(f"There is no run of {name!r} in {store} yet.")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from graft.components.common.charts import Chart, Points, Scale, round_ticks
 from graft.components.common.errors import GraftError
-from graft.components.common.history import PastRun
 from graft.components.common.outcome import Outcome
 from graft.components.common.page import render_page, visible
+from graft.components.common.past_run import PastRun
 
 HEADER = ("date", "images", "new", "accuracy", "95% interval", "to champion", "verdict", "seconds")
 _NONE = "–"
@@ -21,8 +21,8 @@ def cells(run: PastRun) -> list[str]:
         run: The run.
     """
     low_high = run.accuracy_interval
-    return [
-        run.started[:16].replace("T", " ") or visible(run.run),
+    texts = [
+        run.started[:16].replace("T", " ") or run.run,
         _count(run.images),
         _count(run.new),
         _NONE if run.accuracy is None else f"{run.accuracy:.2%}",
@@ -31,6 +31,7 @@ def cells(run: PastRun) -> list[str]:
         verdict(run),
         f"{run.seconds:,.0f}",
     ]
+    return [visible(text) for text in texts]
 
 
 def verdict(run: PastRun) -> str:

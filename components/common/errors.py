@@ -10,6 +10,10 @@ class GraftError(Exception):
     """
 
 
+class DamagedRecordError(GraftError):
+    """A record of a run is there and can be read, but is not what a step writes, or not what this Graft knows."""
+
+
 class GateFailedError(GraftError):
     """The model is sound but not good enough to publish.
 

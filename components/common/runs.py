@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from graft.components.common import storage
-from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.records import SCHEMA_VERSION, utc_now
 
 log = logging.getLogger("graft")
@@ -21,6 +23,30 @@ _CANCELLED = "cancelled"
 STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
 StepRecords = dict[str, dict[str, Any]]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class _KeptRecord(BaseModel):
+    """What every step's record holds."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    schema_version: int
+    step: str
+    status: str
+    error: str | None
+    summary: str
+    started: str
+    seconds: float
+    outcome: dict[str, Any] | None
+
+
+def is_safe_name(value: str) -> bool:
+    """Tells whether a name can become part of a path: letters, digits, dot, dash and underscore, starting with a letter or digit.
+
+    Args:
+        value: The name.
+    """
+    return _SAFE_NAME.fullmatch(value) is not None
 
 
 def check_name(what: str, value: str) -> None:
@@ -33,7 +59,7 @@ def check_name(what: str, value: str) -> None:
     Raises:
         GraftError: It has a character other than letters, digits, dot, dash and underscore.
     """
-    if not _SAFE_NAME.fullmatch(value):
+    if not is_safe_name(value):
         raise GraftError(
             f"{value!r} can't be a {what}: use letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
@@ -145,7 +171,8 @@ def read_run(run: Run) -> StepRecords:
         The records by step, in the order of the pipeline.
 
     Raises:
-        GraftError: The store can't be read, or a record is damaged.
+        DamagedRecordError: A record is damaged or of an unknown schema version.
+        GraftError: The store can't be read.
     """
     records = {step: read_step(run, step) for step in STEPS}
     return {step: record for step, record in records.items() if record is not None}
@@ -159,7 +186,8 @@ def read_step(run: Run, step: str) -> dict[str, Any] | None:
         step: The step's name.
 
     Raises:
-        GraftError: The store can't be read, or the record is damaged.
+        DamagedRecordError: The record is damaged or of an unknown schema version.
+        GraftError: The store can't be read.
     """
     uri = f"{run.folder}/{step}.json"
     fs, path = storage.filesystem(uri)
@@ -169,9 +197,17 @@ def read_step(run: Run, step: str) -> dict[str, Any] | None:
         except FileNotFoundError:
             return None
     try:
-        return dict(json.loads(content))
-    except (ValueError, TypeError) as error:
-        raise GraftError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
+        record = _KeptRecord.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        raise DamagedRecordError(f"{storage.redact(uri)} is damaged ({field}{first['msg']}): remove it.") from error
+    if record.schema_version not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
+        raise DamagedRecordError(
+            f"{storage.redact(uri)} has schema version {record.schema_version}, and this Graft reads {SCHEMA_VERSION}: use the Graft "
+            "that wrote it."
+        )
+    return record.model_dump()
 
 
 def mark_cancelled(run: Run) -> None:

@@ -16,7 +16,7 @@ from graft.components.gate.gate import gate
 
 BEFORE = ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION - 1}"
 PARITY = {"images": 200, "max_difference": 0.0, "label_agreement": 1.0, "latency_ms": 16.7}
-RUN = "20261125-163806-faf4"
+RUN = "20261125-212738-62eb"
 
 
 @pytest.mark.parametrize("name", ["dataset", "training", "evaluation", "decision"])
@@ -34,7 +34,7 @@ def test_the_registry_s_latest_stays_and_is_written_anew_in_today_s_form(tmp_pat
     shutil.copytree(BEFORE / "store", tmp_path / "store")
     registry = Registry(str(tmp_path / "store"), "pets")
     before = registry.latest()
-    assert before.version.startswith("5b0c3f8c2d3e")
+    assert before.version.startswith("47fec5000098")
     registry.hold("an audit")
     written = json.loads((tmp_path / "store/models/pets/latest.json").read_text())
     assert (written["schema_version"], written["version"]) == (SCHEMA_VERSION, before.version)

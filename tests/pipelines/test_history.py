@@ -10,13 +10,15 @@ import pytest
 from run_records import ENDINGS, leave_records
 from support import ROOT
 
-from graft.components.common.history import UNFINISHED, PastRun, read_history
+from graft.components.common.errors import GraftError
+from graft.components.common.history import last_decided, read_history
 from graft.components.common.outcome import Outcome
-from graft.components.common.runs import Run, recorded
+from graft.components.common.past_run import UNFINISHED, PastRun
+from graft.components.common.runs import Run, mark_cancelled, recorded
 from graft.components.export.export import ExportResult
 from graft.components.export.publishing import Published
 from graft.components.ingest.ingest import IngestResult
-from graft.pipelines.history_page import charts, write_history
+from graft.pipelines.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")
 COUNTS = {"train": {"cats": 1500, "dogs": 1500}, "validation": {"cats": 500, "dogs": 500}}
@@ -34,8 +36,15 @@ def store(tmp_path):
                 record.outcome = IngestResult("", "d" * 64, COUNTS, 2, 250, 3750, 10_000_000)
             with recorded("export", run) as record:
                 record.outcome = ExportResult("", "e" * 64, [], 0.0, Published("/models/e", True))
-        os.utime(Path(run.folder) / "resolve.json", (number, number))
+        began(run, number)
     return store
+
+
+def began(run, day):
+    """Makes it a run of that day."""
+    path = Path(run.folder) / "resolve.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"started": f"2026-01-{day:02}T03:00:00+00:00"}))
+    os.utime(path, (day, day))
 
 
 def test_every_run_in_the_order_of_time_with_what_is_known_of_it(store):
@@ -52,10 +61,65 @@ def test_every_run_in_the_order_of_time_with_what_is_known_of_it(store):
 
 def test_a_damaged_record_hides_no_other_run(store):
     (Path(store) / "models/pets/runs/run-7/resolve.json").write_text("{")
-    os.utime(Path(store) / "models/pets/runs/run-7/resolve.json", (2, 2))
-    runs = read_history(store, "pets")
+    runs = {run.run: run for run in read_history(store, "pets")}
     assert len(runs) == 5
-    assert runs[1].outcome == Outcome.FAILED and "resolve.json is damaged" in runs[1].reason
+    assert runs["run-7"].outcome == Outcome.FAILED and "resolve.json is damaged" in runs["run-7"].reason
+
+
+@pytest.mark.parametrize(
+    ("step", "field", "value", "said"),
+    [
+        ("resolve", "seconds", "soon", "resolve.json is damaged (seconds: "),
+        ("resolve", "schema_version", 99, "resolve.json has schema version 99"),
+        ("evaluate", "outcome", [], "evaluate.json is damaged (outcome: "),
+        ("evaluate", "outcome", {"metrics": "0.9"}, "are damaged"),
+        ("evaluate", "outcome", {"metrics": {"accuracy": "0.9"}}, "are damaged"),
+        ("evaluate", "outcome", {"metrics": {"accuracy": float("nan")}}, "are damaged"),
+        ("evaluate", "outcome", {"metrics": {"accuracy": 0.9, "accuracy_interval": [0.9]}}, "are damaged"),
+        ("ingest", "outcome", {"counts": {"train": {"cats": "many"}}}, "are damaged"),
+    ],
+)
+def test_damage_of_any_kind_is_named(store, step, field, value, said):
+    path = Path(store) / f"models/pets/runs/run-8/{step}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    (damaged,) = [run for run in read_history(store, "pets") if run.run == "run-8"]
+    assert damaged.outcome == Outcome.FAILED and said in damaged.reason and "run-8" in damaged.reason
+    write_history(Path(store) / "page.html", "pets", read_history(store, "pets"))
+
+
+def test_what_a_damaged_run_decided_is_unknown(store, caplog):
+    assert last_decided(store, "pets")[0].run_id == "run-6"
+    (Path(store) / "models/pets/runs/run-6/gate.json").write_text("{")
+    assert last_decided(store, "pets") is None
+    assert "run-6" in caplog.text and "gate.json is damaged" in caplog.text
+
+
+def test_a_run_that_was_cancelled(store):
+    mark_cancelled(Run(store, "pets", "run-4"))
+    mark_cancelled(Run(store, "pets", "run-8"))
+    outcomes = {run.run: run.outcome for run in read_history(store, "pets")}
+    assert outcomes["run-4"] == Outcome.CANCELLED
+    assert outcomes["run-8"] == Outcome.SUCCEEDED, "it was over before"
+
+
+def test_a_run_without_its_first_record_and_folders_that_are_none(store):
+    Path(store, "models/pets/runs/run-6/resolve.json").unlink()
+    foreign = Path(store, "models/pets/runs/.odd/resolve.json")
+    foreign.parent.mkdir()
+    foreign.write_text("{}")
+    runs = {run.run: run for run in read_history(store, "pets")}
+    assert len(runs) == 5
+    assert runs["run-6"].outcome == Outcome.FAILED and runs["run-6"].reason.startswith("resolve: ended without")
+
+
+def test_a_name_that_leads_elsewhere(store):
+    with pytest.raises(GraftError, match="can't be a name"):
+        read_history(store, "../pets")
+
+
+def test_what_a_terminal_would_obey_is_shown():
+    hostile = PastRun("run-1", "\x1b[2J\u202e", "failed", "", drift=("\x9b31m",), seconds=1.0)
+    assert all(text.isprintable() for text in cells(hostile))
 
 
 def test_records_of_the_graft_before_this_one():

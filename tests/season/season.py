@@ -29,7 +29,8 @@ from support import gcs_server
 # gcsfs reads it when it is imported: else it would first ask for the kind of a bucket over gRPC, which the server doesn't speak.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
-from graft.components.common.history import PastRun, read_history
+from graft.components.common.history import read_history
+from graft.components.common.past_run import PastRun
 from graft.components.common.registry.registry import Registry
 from graft.pipelines.history_page import write_history
 

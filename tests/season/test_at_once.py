@@ -15,13 +15,16 @@ from graft.pipelines.sample import draw_sample
 pytestmark = pytest.mark.slow
 
 GRAFT = Path(sys.executable).with_name("graft")
-CONFIG = {"gate": {"max_regression": None, "min_accuracy": 0.1}}
+CONFIG = {
+    "train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20},
+    "gate": {"max_regression": None, "min_accuracy": 0.1},
+}
 
 
 def test_both_come_to_an_end_and_one_of_them_is_the_latest(tmp_path):
     draw_sample(tmp_path / "pictures", images=60)
     store = str(tmp_path / "store")
-    command = [GRAFT, "run", "--source", tmp_path / "pictures", "--weights", "random", "--recipe", "sample", "--json"]
+    command = [GRAFT, "run", "--source", tmp_path / "pictures", "--weights", "random", "--json"]
     command += ["--runs", tmp_path / "runs", "--store", store, "--name", "pets", "--config", json.dumps(CONFIG)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate() for process in both]

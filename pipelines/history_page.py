@@ -74,7 +74,7 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
     Args:
         runs: The runs, the oldest first.
     """
-    accuracy, difference = _series(runs, lambda run: run.accuracy), _series(runs, lambda run: run.difference)
+    accuracy, difference = _series(runs, lambda run: run.accuracy), _in_points(runs, lambda run: run.difference)
     drawn = [
         _chart(
             "Accuracy",
@@ -88,19 +88,19 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
             _said(accuracy, "{:.2%}"),
         ),
         _chart(
-            "Better than the champion",
-            "{:+.1%}",
+            "Better than the champion, in points",
+            "{:+g}",
             runs,
             [
                 ("first", "difference on the same images", difference),
                 (
                     "even",
                     "95% interval",
-                    _series(runs, lambda run: run.difference_interval and run.difference_interval[0]),
+                    _in_points(runs, lambda run: run.difference_interval and run.difference_interval[0]),
                 ),
-                ("even", "", _series(runs, lambda run: run.difference_interval and run.difference_interval[1])),
+                ("even", "", _in_points(runs, lambda run: run.difference_interval and run.difference_interval[1])),
             ],
-            _said(difference, "{:+.2%}"),
+            _said(difference, "{:+.2f}"),
         ),
         _chart(
             "Images",
@@ -128,6 +128,10 @@ def _series(runs: Sequence[PastRun], value: Callable[[PastRun], float | None]) -
     return [(float(number), float(found)) for number, found in pairs if found is not None]
 
 
+def _in_points(runs: Sequence[PastRun], value: Callable[[PastRun], float | None]) -> Points:
+    return [(number, 100 * found) for number, found in _series(runs, value)]
+
+
 def _said(points: Points, form: str) -> str:
     if not points:
         return ""
@@ -145,7 +149,7 @@ def _chart(
     scale = Scale((0.5, len(runs) + 0.5), (ticks[0], ticks[-1]))
     every = max(1, -(-len(runs) // _TICKS))
     places = scale.ticks(range(1, len(runs) + 1, every), ticks, form)
-    return Chart(title, ("Run", title), places, [scale.line(*line) for line in lines if line[2]], said)
+    return Chart(title, ("Run", ""), places, [scale.line(*line) for line in lines if line[2]], said)
 
 
 def _count(value: int | None) -> str:

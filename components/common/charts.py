@@ -36,7 +36,7 @@ class Chart:
 
     Attributes:
         title: What it shows.
-        axes: Titles of the two axes, across and up.
+        axes: Titles of the two axes, across and up; empty where the chart's title says it.
         ticks: Places and texts along each.
         lines: Its lines.
         bars: Left, top, width and height of bars.

@@ -189,6 +189,7 @@ def test_new_images_are_compared_with_those_of_the_champion(models, dataset, tmp
     report = (tmp_path / "evaluation" / "report.html").read_text()
     assert "30 images are new since the champion was made from 30 images" in report
     assert "Most unlike in brightness" in report
+    assert "Features are not compared: fewer than 30 of the evaluated images are new." in report
 
 
 def test_without_a_champion_s_index_it_says_why_nothing_is_compared(models, dataset, tmp_path):

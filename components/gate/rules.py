@@ -89,8 +89,8 @@ def _regression(role: str, margin: float, comparisons: Mapping[str, Any]) -> Rul
     least = math.ceil(_LEAST / margin - 2) if margin else 0
     if found.passed or not images or images >= least:
         return found
-    few = f", of {images:,} images, and it takes {least:,} to be so sure: add some to the evaluated split"
-    return dataclasses.replace(found, sentence=f"{found.sentence}{few}")
+    few = f"{images:,} images were compared, and being so sure takes {least:,}: add some to the evaluated split"
+    return dataclasses.replace(found, sentence=f"{found.sentence} ({few})")
 
 
 def _worst(figures: Sequence[tuple[Any, str]], missing: str) -> tuple[float | None, str]:

@@ -128,7 +128,7 @@ def test_a_comparison_of_too_few_images_says_so(margin, least):
         told = EVALUATION | {"comparisons": {"champion": alike, "anchor": None}}
         ((_, passed, sentence),) = rule("max_regression_champion", told, max_regression=margin)
         assert passed == (images == least)
-        few = f", of {images} images, and it takes {least} to be so sure: add some to the evaluated split"
+        few = f"({images} images were compared, and being so sure takes {least}: add some to the evaluated split)"
         assert sentence.endswith(few) != passed
     ((_, passed, _),) = rule("max_regression_champion", told, max_regression=0)
     assert not passed

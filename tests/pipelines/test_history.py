@@ -1,5 +1,6 @@
 """The history of a name: every run, whatever became of it, as a table, as JSON and as a page."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -203,6 +204,17 @@ def test_a_page_of_any_number_of_runs(tmp_path, count):
     assert len(charts(runs)) == (0 if not count else 3 if count == 1 else 4)
     write_history(tmp_path / "page.html", "pets", runs)
     assert (tmp_path / "page.html").read_text().count("<dt>") == count
+
+
+def test_what_the_axes_say_fits_and_differs(tmp_path):
+    runs = [dataclasses.replace(run, images=run.images * 200) for run in season(12)]
+    for chart in charts(runs):
+        texts = [text for _, text in chart.ticks[1]]
+        assert len(set(texts)) == len(texts) and max(map(len, texts)) <= len("100,000") and not chart.axes[1]
+    write_history(tmp_path / "page.html", "pets", runs)
+    keys = [item.partition("</li>")[0] for item in (tmp_path / "page.html").read_text().split("<li>")]
+    intervals = [key for key in keys if key.endswith("95% interval")]
+    assert len(intervals) == 2 and not any("mark" in key for key in intervals)
 
 
 def test_names_and_reasons_are_no_markup(tmp_path):

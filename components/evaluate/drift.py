@@ -27,7 +27,7 @@ DRIVERS = 12
 # distributions half a standard deviation apart have a Kolmogorov-Smirnov distance of 0.2 and an area under the ROC curve of 0.64.
 BALANCE, DISTANCE, AREA = 0.3, 0.2, 0.64
 _P = 0.001
-_DRAWS = 9_999
+_DRAWS = 2_999
 _FOLDS = 5
 _REGULARIZATION = 0.01
 

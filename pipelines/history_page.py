@@ -78,7 +78,7 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
     drawn = [
         _chart(
             "Accuracy",
-            "{:.0%}",
+            "{:.1%}",
             runs,
             [
                 ("first", "accuracy", accuracy),
@@ -149,6 +149,7 @@ def _chart(
     scale = Scale((0.5, len(runs) + 0.5), (ticks[0], ticks[-1]))
     every = max(1, -(-len(runs) // _TICKS))
     places = scale.ticks(range(1, len(runs) + 1, every), ticks, form)
+    # The title says what goes up: an axis of its own would run into numbers such as 100,000.
     return Chart(title, ("Run", ""), places, [scale.line(*line) for line in lines if line[2]], said)
 
 

@@ -86,10 +86,12 @@ class Dataset:
     Attributes:
         path: Its directory.
         record: The content of `dataset.json`.
+        opened: Bytes of the shards that were looked for in it so far, by name: each is downloaded or opened once.
     """
 
     path: Path
     record: dict[str, Any]
+    opened: dict[str, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def load(cls, path: Path) -> "Dataset":
@@ -142,6 +144,7 @@ class Dataset:
         rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
         named = [index["shard"][row] for row in rows]
         used = [name for name in shards if name in set(named)]
+        self.opened.update((name, shards[name]["bytes"]) for name in used)
         starts, total = {}, 0
         for name in used:
             starts[name] = total

@@ -33,6 +33,8 @@ class PastRun:
         version: The version that it exported.
         promoted: Whether that became the latest.
         seconds: Seconds of all steps together.
+        bytes_read: Bytes of images, shards and features that ingest and train read.
+        bytes_written: Bytes of shards and features that they wrote.
     """
 
     run: str
@@ -50,6 +52,8 @@ class PastRun:
     version: str | None = None
     promoted: bool | None = None
     seconds: float = 0.0
+    bytes_read: int | None = None
+    bytes_written: int | None = None
 
 
 def read_past_run(run: Run, written: str) -> PastRun:
@@ -109,7 +113,14 @@ def describe(run_id: str, records: StepRecords, written: str = "", *, cancelled:
         version=exported.get("version"),
         promoted=published.get("promoted") if published.get("uri") else None,
         seconds=round(sum(record["seconds"] for record in records.values()), 3),
+        bytes_read=_moved(outcomes, "bytes_read"),
+        bytes_written=_moved(outcomes, "bytes_written"),
     )
+
+
+def _moved(outcomes: dict[str, dict[str, Any]], field: str) -> int | None:
+    amounts: list[Any] = [outcomes[step].get(field) for step in ("ingest", "train") if outcomes.get(step)]
+    return sum(amounts) if amounts and None not in amounts else None
 
 
 def _outcome(records: StepRecords, outcome: Outcome, *, cancelled: bool) -> Outcome | str:

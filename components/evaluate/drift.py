@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2_contingency, ks_2samp, mannwhitneyu
+from scipy.stats import ks_2samp, mannwhitneyu
 
 Array = np.ndarray[Any, Any]
 
@@ -27,6 +27,7 @@ DRIVERS = 12
 # distributions half a standard deviation apart have a Kolmogorov-Smirnov distance of 0.2 and an area under the ROC curve of 0.64.
 BALANCE, DISTANCE, AREA = 0.3, 0.2, 0.64
 _P = 0.001
+_DRAWS = 2_999
 _FOLDS = 5
 _REGULARIZATION = 0.01
 
@@ -48,7 +49,8 @@ def measure_drift(
     Returns:
         `old` and `new`, images counted; `flagged`, names of the measures beyond their threshold; and `measures`, a dict each:
         `name`, `effect`, the `kind` of effect, `threshold`, `p_value`, `flagged`, what was `before` and is `now` in words, and
-        `drivers`, numbers of evaluated images. Or `reason`, why nothing was compared.
+        `drivers`, numbers of evaluated images; and `features_reason`, why features were not compared, else empty. Or `reason`, why
+        nothing was compared.
     """
     known = set(old["sha256"])
     is_new, shown_new = (np.array([digest not in known for digest in index["sha256"]]) for index in (today, shown))
@@ -61,9 +63,14 @@ def measure_drift(
     for name, unit in (("size", "pixels"), ("brightness", "of 255")):
         before, now, seen = (_values(index, name) for index in (old, fresh, shown))
         measures.append(_distribution(name, unit, before, now, seen, shown_new))
+    features_reason = ""
     if min(shown_new.sum(), (~shown_new).sum()) >= LEAST:
         measures.append(_features(features, shown_new))
-    return counts | {"measures": measures, "flagged": [measure["name"] for measure in measures if measure["flagged"]]}
+    else:
+        what = "new" if shown_new.sum() < LEAST else "old"
+        features_reason = f"fewer than {LEAST} of the evaluated images are {what}"
+    flagged = [measure["name"] for measure in measures if measure["flagged"]]
+    return counts | {"measures": measures, "flagged": flagged, "features_reason": features_reason}
 
 
 def _balance(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
@@ -72,10 +79,25 @@ def _balance(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
     counts = np.array([[labels[name] for name in classes] for labels in (Counter(old), Counter(new))])
     before, now = ((row + 0.5) / (row + 0.5).sum() for row in counts)
     effect = math.sqrt(float(((now - before) ** 2 / before).sum()))
-    p_value = float(chi2_contingency(counts).pvalue) if len(classes) > 1 else 1.0
+    p_value = _p_of_shares(counts)
     largest = int(np.abs(now - before).argmax())
     words = [f"{share[largest]:.1%} {classes[largest]}" for share in counts / counts.sum(axis=1, keepdims=True)]
     return _measure("class balance", effect, "Cohen's w", BALANCE, p_value, words, [])
+
+
+def _p_of_shares(counts: Array) -> float:
+    """Returns how often as many new images, drawn by chance from all, differ as much in Pearson's chi-squared statistic.
+
+    The statistic's usual distribution is of no use where classes are rare: one image of such a class would raise an alarm.
+
+    Args:
+        counts: int [2, C], images by class, old and new.
+    """
+    both, new = counts.sum(axis=0), counts[1]
+    expected = both * (new.sum() / both.sum())
+    draws = np.random.default_rng(0).multivariate_hypergeometric(both, new.sum(), _DRAWS, method="marginals")
+    found, drawn = (((sample - expected) ** 2 / both).sum(axis=-1) for sample in (new, draws))
+    return float((1 + (drawn >= found * (1 - 1e-9)).sum()) / (1 + _DRAWS))
 
 
 def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, shown_new: Array) -> dict[str, Any]:

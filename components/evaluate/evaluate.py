@@ -106,9 +106,10 @@ def evaluate(
         check_numbers(probabilities, str(model))
         meeting = Meeting(data, split, index, labels, training["model_digest"], probabilities.argmax(axis=1))
         comparisons = {role: meeting.compare(role, others[role]) if role in others else None for role in ROLES}
-        champion = meeting.predicted[others["champion"].digest] if "champion" in others else None
+        met = others.get("champion")
+        champion = None if met is None else (meeting.predicted[met.digest], meeting.fair(met))
         table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
-        drift = _drift(others.get("champion"), data, index, features)
+        drift = _drift(met, data, index, features)
         right = probabilities.argmax(axis=1) == labels
         content = {
             "split": split,
@@ -124,7 +125,7 @@ def evaluate(
             "trained_on_digest": training["dataset_digest"],
             "model_digest": training["model_digest"],
             "settings": dataclasses.asdict(config)
-            | {role: met.uri if (met := others.get(role)) else NONE for role in ROLES},
+            | {role: others[role].uri if role in others else NONE for role in ROLES},
         }
         images = functools.partial(read_encoded, data, split)
         write_report(output / REPORT, content, training, data.record, table, images, loaded)
@@ -172,21 +173,25 @@ def _write_predictions(
     index: dict[str, list[Any]],
     probabilities: "np.ndarray[Any, Any]",
     labels: "np.ndarray[Any, Any]",
-    champion: "np.ndarray[Any, Any] | None",
+    champion: "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None",
     path: Path,
 ) -> "pa.Table":
-    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer."""
+    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
+
+    The champion's answers come with bool [N], false for the images that it was trained on: there it has none.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def names(numbers: Any) -> pa.Array:
-        return pa.array([data.classes[number] for number in numbers], pa.string())
+    def names(numbers: Any, mask: Any = None) -> pa.Array:
+        return pa.array([data.classes[number] for number in numbers], pa.string(), mask=mask)
 
     columns: dict[str, Any] = {name: index[name] for name in ("sha256", "path", "label")}
     columns["predicted"] = names(probabilities.argmax(axis=1))
     columns |= {f"probability_{name}": probabilities[:, label] for label, name in enumerate(data.classes)}
     if champion is not None:
-        columns["champion"] = names(champion)
+        answers, fair = champion
+        columns["champion"] = names(answers, ~fair)
     table = pa.table(columns)
     pq.write_table(table, path)
     return table

@@ -57,6 +57,7 @@ class Meeting:
         self._dataset, self._split, self._index = dataset, split, index
         self._labels, self._digest = labels, digest
         self.predicted = {digest: predicted}
+        self._fair: dict[str, Array] = {}
 
     def compare(self, role: str, rival: Contender) -> dict[str, Any]:
         """Compares the new model with another on the images that the other was not trained on, each model running once.
@@ -75,9 +76,7 @@ class Meeting:
             probabilities = rival.predict(self._dataset, self._split, f"evaluating the {role}")
             check_numbers(probabilities, rival.uri)
             self.predicted[rival.digest] = probabilities.argmax(axis=1)
-        fair = np.ones(len(self._labels), bool)
-        if rival.index is not None:
-            fair = unseen(self._index, rival.index, rival.uri)
+        fair = self.fair(rival)
         if not fair.any():
             raise GraftError(
                 f"The {role}, {rival.uri}, was trained on every {self._split} image of {self._dataset.path} or a near twin: ingest "
@@ -89,3 +88,17 @@ class Meeting:
             compared |= {"interval": [0.0, 0.0], "lower": 0.0}
         left_out = int((~fair).sum())
         return {"uri": rival.uri, "model_digest": rival.digest, **compared, "left_out": left_out}
+
+    def fair(self, rival: Contender) -> Array:
+        """Returns which images another model was not trained on, nor on near twins of: bool [N].
+
+        Args:
+            rival: The other one. Of one without an index all are taken for such.
+
+        Raises:
+            GraftError: Its index is damaged.
+        """
+        if rival.uri not in self._fair:
+            everything = np.ones(len(self._labels), bool)
+            self._fair[rival.uri] = unseen(self._index, rival.index, rival.uri) if rival.index else everything
+        return self._fair[rival.uri]

@@ -56,5 +56,5 @@ def unseen(evaluated: Mapping[str, Sequence[Any]], index: Path, whose: str) -> A
     groups = np.full(len(digests), -1)
     groups[:count] = 0
     looks = np.array([int(phash, 16) for phash in phashes], np.uint64)
-    twins = find_twins(contents, looks, np.array(brightness, float), groups, 1)
+    twins = find_twins(contents, looks, np.array(brightness, float), groups, 1, groups < 0)
     return np.asarray(twins.twin[count:, 0] < 0)

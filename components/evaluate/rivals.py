@@ -42,11 +42,14 @@ def open_rivals(
         GraftError: One is no finished Model or Export, is damaged, or can't be read; a named one tells other classes apart.
     """
     rivals = {role: opened.enter_context(open_contender(uri, classes)) for role, uri in named_rivals(config).items()}
-    for role, uri in _registered(config, run).items():
+    registered = _registered(config, run)
+    for uri in dict.fromkeys(registered.values()):  # champion and anchor are often the same: it is downloaded once
         try:
-            rivals[role] = opened.enter_context(open_contender(uri, classes))
+            found = opened.enter_context(open_contender(uri, classes))
         except OtherClassesError as error:
             log.warning("%s", error)
+        else:
+            rivals |= {role: found for role, version in registered.items() if version == uri}
     return rivals
 
 

@@ -1,15 +1,20 @@
 """The gate's rules: each holds a figure of the evaluation against a threshold; a figure that is missing never passes."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 from graft.components.common.dataset import TRAIN
 from graft.components.gate.config import GateConfig
 
+# Of so many images, less two, two models that answer all alike are surely (95%, one-sided) as good as each other but for a margin of 1:
+# Bonett and Price's interval, as in evaluate/comparison.py, with nothing gained and nothing lost.
+_LEAST = math.sqrt(2) * NormalDist().inv_cdf(0.95)
 
-@dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True)
 class Rule:
     """A rule of the gate and how it went.
 
@@ -75,10 +80,17 @@ def _regression(role: str, margin: float, comparisons: Mapping[str, Any]) -> Rul
     name = f"max_regression_{role}"
     if role in comparisons and comparisons[role] is None:
         return Rule(name, margin, None, True, f"there is no {role} to compare with")
-    lower = _number(_mapping(comparisons.get(role)).get("lower"))
+    compared = _mapping(comparisons.get(role))
+    lower = _number(compared.get("lower"))
     # How much worse the model may be than the other one, with 95% confidence.
     loss = None if lower is None else -lower
-    return _rule(name, margin, loss, f"how much worse than the {role} it may be", at_most=True)
+    found = _rule(name, margin, loss, f"how much worse than the {role} it may be", at_most=True)
+    images = sum(_number(compared.get(name)) or 0 for name in ("gained", "lost", "both_right", "both_wrong"))
+    least = math.ceil(_LEAST / margin - 2) if margin else 0
+    if found.passed or not images or images >= least:
+        return found
+    few = f"{images:,} images were compared, and being so sure takes {least:,}: add some to the evaluated split"
+    return dataclasses.replace(found, sentence=f"{found.sentence} ({few})")
 
 
 def _worst(figures: Sequence[tuple[Any, str]], missing: str) -> tuple[float | None, str]:

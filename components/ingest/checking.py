@@ -29,7 +29,7 @@ class Checked:
 
     Attributes:
         item: The file.
-        version: What changes when the file does.
+        version: What changes when the file does; nothing if that is unknown, or it could not be read.
         found: The image; or the row of an earlier dataset that has the same one; or why it can't be used.
         bytes: How many bytes were read of it.
     """
@@ -104,8 +104,10 @@ def _read(files: Source, item: Item, previous: Previous | None) -> tuple[str, by
         version = files.version(item.path)
         if previous and (row := previous.unchanged(path, version)):
             return version, row, 0
+        if previous and (reason := previous.unusable(path, version)):
+            return version, Unusable(reason, None), 0
         content = files.read(item.path)
-    except UnreadableFileError as error:
-        return version, Unusable(str(error), None), 0
+    except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
+        return "", Unusable(str(error), None), 0
     known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
     return version, known or content, len(content)

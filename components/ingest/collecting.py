@@ -24,7 +24,7 @@ class Collected:
     Attributes:
         rows: A row an image, with the number of its shard.
         by_content: A byte an image, 1 where the source doesn't say which split it is in.
-        unusable: Files that are no usable images: path, label and reason.
+        unusable: Files that are no usable images: path, label, reason and, if known, version.
         thumbnails: What could be decoded of them, JPEG by path.
         checked: How many images were read and decoded.
         reused: How many were not, being in the earlier dataset.
@@ -79,7 +79,8 @@ def collect(
             item, found, path = done.item, done.found, printable(done.item.path)
             bytes_read += done.bytes
             if isinstance(found, Unusable):
-                unusable.append({"path": path, "label": item.label, "reason": found.reason})
+                known = {"version": done.version} if done.version else {}
+                unusable.append({"path": path, "label": item.label, "reason": found.reason, **known})
                 if found.thumbnail and len(thumbnails) < MAX_PICTURED:
                     thumbnails[path] = found.thumbnail
                 continue

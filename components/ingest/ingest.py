@@ -64,6 +64,7 @@ class IngestResult:
         checked: How many images were read, decoded and checked.
         reused: How many were not, an earlier dataset having the same ones.
         bytes_read: How many bytes of images were read.
+        bytes_written: How many bytes of shards were written.
     """
 
     path: str
@@ -73,6 +74,7 @@ class IngestResult:
     checked: int
     reused: int
     bytes_read: int
+    bytes_written: int
 
     @property
     def summary(self) -> str:
@@ -155,7 +157,8 @@ def ingest(
         write_record(output / RECORD, content)
     if run.store:
         keep_for_next(output, run)
-    amounts = (len(excluded), collected.checked, collected.reused, collected.bytes_read)
+    written = sum(entry["bytes"] for entry in entries[len(known) :])
+    amounts = (len(excluded), collected.checked, collected.reused, collected.bytes_read, written)
     return IngestResult(str(output), content["digest"], content["counts"], *amounts)
 
 

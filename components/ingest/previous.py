@@ -48,7 +48,9 @@ class Previous:
                 self._table = pa.concat_tables([index, left_out])
                 self._by_path, self._by_content = _Numbers(self._table["path"]), _Numbers(self._table["sha256"])
                 self._twins = {entry["sha256"]: entry for entry in record["excluded"] if "twin" in entry}
-                stored = _stored_shards(store) if store and record["graft_version"] == version("graft") else {}
+                binds = store and record["graft_version"] == version("graft")
+                stored = _stored_shards(store) if binds else {}
+                self._unusable = {entry["path"]: entry for entry in record["excluded"] if binds and "version" in entry}
                 self.shards = [entry for entry in record["shards"] if stored.get(entry["uri"]) == entry["bytes"]]
             except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
                 raise GraftError(
@@ -68,6 +70,16 @@ class Previous:
         number = self._by_path.find(path) if version else None
         row = None if number is None else self._row(number)
         return row if row and row.version == version else None
+
+    def unusable(self, path: str, version: str) -> str | None:
+        """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be.
+
+        Args:
+            path: The file's path in the source.
+            version: As in `unchanged`.
+        """
+        entry = self._unusable.get(path, {})
+        return str(entry["reason"]) if entry.get("version") == version else None
 
     def same_content(self, path: str, sha256: str) -> Row | None:
         """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.

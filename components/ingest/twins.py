@@ -36,7 +36,9 @@ class Twins:
     distance: Array
 
 
-def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array, count: int) -> Twins:
+def find_twins(
+    contents: Array, phashes: Array, brightness: Array, groups: Array, count: int, seeking: Array | None = None
+) -> Twins:
     """Finds every image's nearest twin in every group of images, such as the splits.
 
     Looks are compared by perceptual hashes at most `MAX_DISTANCE` bits apart and a like mean
@@ -50,6 +52,7 @@ def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array
         brightness: float [N] mean luma, 0 to 255.
         groups: int [N] group of each image, 0 to count - 1; -1 for images that are nobody's twin, but may have twins.
         count: How many groups there are.
+        seeking: bool [N], true for the images whose twins are wanted, and may be missing of others; None for all.
     """
     steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.uint8)
     # Many images may share a hash, as blank ones do: each look is searched for once.
@@ -57,7 +60,8 @@ def find_twins(contents: Array, phashes: Array, brightness: Array, groups: Array
     hashes, steps = looks["f0"], looks["f1"].astype(np.int8)
     representatives = np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1)
     nearest = np.full((len(hashes), count), _NONE)
-    for one, other, distance in _close_pairs(hashes, steps):
+    seekers = np.unique(look_of if seeking is None else look_of[seeking]).astype(np.int32)
+    for one, other, distance in _close_pairs(hashes, steps, seekers):
         for group in range(count):
             there = representatives[other, group] >= 0
             key = distance[there] << _PLACE_BITS | representatives[other[there], group]
@@ -93,18 +97,18 @@ def _another(kinds: Array, among: Array) -> Array:
     return np.where(first[kinds] == np.arange(len(kinds)), second[kinds], first[kinds])
 
 
-def _close_pairs(hashes: Array, steps: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Yields the numbers of two looks and the distance of their hashes, for all that are close; some more than once."""
+def _close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[tuple[Array, Array, Array]]:
+    """Yields a seeker, another look that is close to it, and the distance of their hashes, for all such; some more than once."""
     flips = [0, *(sum(1 << bit for bit in bits) for n in (1, 2) for bits in combinations(range(_BAND_BITS), n))]
-    everyone = np.arange(len(hashes), dtype=np.int32)
     for band in range(_BANDS):
         keys = (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int32)
         order = np.argsort(keys, kind="stable").astype(np.int32)
         starts = np.searchsorted(keys[order], np.arange(2**_BAND_BITS + 1))
         for flip in flips:
-            sizes = starts[(keys ^ flip) + 1] - starts[keys ^ flip]
+            wanted = keys[seekers] ^ flip
+            sizes = starts[wanted + 1] - starts[wanted]
             for part in _parts(sizes):
-                one = np.repeat(everyone[part], sizes[part])
+                one = np.repeat(seekers[part], sizes[part])
                 within = np.arange(len(one)) - np.repeat(np.cumsum(sizes[part]) - sizes[part], sizes[part])
                 other = order[starts[keys[one] ^ flip] + within]
                 distance = np.bitwise_count(hashes[one] ^ hashes[other]).astype(np.int64)

@@ -14,11 +14,14 @@ from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.records import sha256_file
 from graft.components.ingest.manifest import is_manifest, open_manifest
+from graft.components.ingest.manifest_images import ManifestImages
+from graft.components.ingest.reading import UnreadableFileError
 
 _REQUESTS = 16
 
-# What the backends of fsspec call the checksum or version of an object's content (gcsfs, s3fs, http).
-_VERSION_FIELDS = ("ETag", "etag", "md5Hash", "crc32c", "generation", "Content-MD5", "Digest")
+# What the backends of fsspec call the checksum or version of an object's content (gcsfs, s3fs, http); checksums come first, since
+# the same content uploaded again has another version.
+_VERSION_FIELDS = ("md5Hash", "Content-MD5", "Digest", "crc32c", "ETag", "etag", "generation")
 
 
 def fingerprint(source: str) -> str:
@@ -41,8 +44,7 @@ def fingerprint(source: str) -> str:
         if isinstance(fs, LocalFileSystem):
             found = {str(file): {"name": str(file)} for file in storage.walk(Path(path)) if file.is_file()}
         else:
-            with storage.access(source):
-                found = fs.find(prefix, detail=True)
+            found = storage.list_tree(source)
         entries = {name[len(prefix) :].lstrip("/"): entry for name, entry in found.items()}
     if not entries:
         raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
@@ -57,15 +59,25 @@ def _manifest_fingerprint(manifest: str) -> str:
     images, layout = open_manifest(manifest)
     items = [dataclasses.astuple(item) for item in layout.items]
     with ThreadPoolExecutor(_REQUESTS) as threads:
-        versions = threads.map(images.version, images.paths())
+        versions = threads.map(lambda path: _image_version(images, path), images.paths())
         lines = sorted(json.dumps([*item, version]) for item, version in zip(items, versions, strict=True))
     return hashlib.sha256("\n".join([*layout.columns, *lines]).encode()).hexdigest()
 
 
+def _image_version(images: ManifestImages, path: str) -> str:
+    """Returns what changes when an image does: its digest, where its server tells nothing; nothing if it can't be read."""
+    if version := images.version(path):
+        return version
+    try:
+        return hashlib.sha256(images.read(path)).hexdigest()
+    except UnreadableFileError:
+        return ""
+
+
 def _version(fs: Any, entry: dict[str, Any]) -> tuple[str, ...]:
-    known = {field: str(entry[field]) for field in _VERSION_FIELDS if entry.get(field)}
+    known = next((str(entry[field]) for field in _VERSION_FIELDS if entry.get(field)), "")
     if known:
-        return (str(entry.get("size")), json.dumps(known, sort_keys=True))
+        return (str(entry.get("size")), known)
     with storage.access(entry["name"]):
         if isinstance(fs, LocalFileSystem):
             return (sha256_file(Path(entry["name"])),)

@@ -47,6 +47,10 @@ class FeatureCache:
     Args:
         store: The store's path or URI; empty for none: then nothing is found, and nothing kept.
         kind: All that the features depend on but the image itself: weights, cut, image size, preprocessing, view.
+
+    Attributes:
+        bytes_read: How many bytes of packs were read.
+        bytes_written: How many were written.
     """
 
     def __init__(self, store: str, kind: Mapping[str, Any]) -> None:
@@ -57,6 +61,7 @@ class FeatureCache:
         self._rows: list[Array] = []
         self._bytes, self._since = 0, time.monotonic()
         self._written: set[str] = set()
+        self.bytes_read = self.bytes_written = 0
 
     def find(self, sha256s: Sequence[str], width: int) -> tuple[Array, Array]:
         """Looks up images.
@@ -156,6 +161,7 @@ class FeatureCache:
                 content = reading.result()
                 if content is None:
                     continue
+                self.bytes_read += len(content)
                 pack = _unpack(path, content, width)
                 if pack is None:
                     log.warning("a pack of cached features is damaged and computed again: %s", storage.redact(path))
@@ -179,6 +185,7 @@ class FeatureCache:
         name = f"{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
         storage.write_file(f"{self._uri}/{name}", content)
         self._written.add(name)
+        self.bytes_written += len(content)
 
 
 def _schema(width: int) -> pa.Schema:

@@ -29,10 +29,14 @@ class Features:
     Attributes:
         vectors: float16 [V, n, F], by view and in the order of the index.
         computed: How many images went through the backbone; the others' features were in the store.
+        bytes_read: How many bytes of features were read from the store.
+        bytes_written: How many were written there.
     """
 
     vectors: Array
     computed: int
+    bytes_read: int
+    bytes_written: int
 
 
 def views_of(config: TrainConfig) -> list[str]:
@@ -141,7 +145,8 @@ def compute_features(
         for view in chosen:
             caches[view].flush()
             caches[view].tidy(width)
-    return Features(np.stack(vectors), len(rows))
+    read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
+    return Features(np.stack(vectors), len(rows), read, written)
 
 
 def read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:

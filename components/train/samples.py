@@ -35,6 +35,8 @@ class Samples:
         selection_labels: int64 [m].
         computed: How many images went through the backbone.
         cached: How many did not, their features being in the store.
+        bytes_read: How many bytes of features were read from the store.
+        bytes_written: How many were written there.
     """
 
     trains: Array
@@ -46,6 +48,8 @@ class Samples:
     selection_labels: Array
     computed: int
     cached: int
+    bytes_read: int
+    bytes_written: int
 
 
 def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, store: str) -> Samples:
@@ -87,7 +91,7 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
         needed = aside
     made = compute_features(dataset, TRAIN, sha256s, needed, network, config, store, views_of(config))
     chosen = aside[needed]
-    computed, wanted = made.computed, int(needed.sum())
+    passes, wanted = [made], int(needed.sum())
     averaged = prediction_views(config)
     if config.selection_split == TRAIN:
         selects, selection_labels, vectors = aside, labels[aside], made.vectors[: len(averaged), chosen]
@@ -95,7 +99,8 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
         sha256s, selection_labels = read_labels(dataset, VALIDATION)
         selects = np.ones(len(sha256s), bool)
         other = compute_features(dataset, VALIDATION, sha256s, selects, network, config, store, averaged)
-        vectors, computed, wanted = other.vectors, computed + other.computed, wanted + len(selects)
+        passes, vectors, wanted = [made, other], other.vectors, wanted + len(selects)
+    computed = sum(one.computed for one in passes)
     return Samples(
         ~aside,
         labels,
@@ -106,4 +111,6 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
         selection_labels,
         computed,
         wanted - computed,
+        sum(one.bytes_read for one in passes),
+        sum(one.bytes_written for one in passes),
     )

@@ -30,6 +30,8 @@ class TrainResult:
         epochs: Epochs trained.
         stopped: Why training ended.
         computed: How many images went through the backbone to have their features computed; the others' were in the store.
+        bytes_read: Bytes of the shards and features that were read.
+        bytes_written: Bytes of the features that were written to the store.
     """
 
     path: str
@@ -38,6 +40,8 @@ class TrainResult:
     epochs: int
     stopped: str
     computed: int
+    bytes_read: int
+    bytes_written: int
 
     @property
     def summary(self) -> str:
@@ -107,6 +111,8 @@ def train(
         len(record["history"]),
         record["stopped"],
         samples.computed,
+        sum(data.opened.values()) + samples.bytes_read,
+        samples.bytes_written,
     )
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +31,7 @@ from graft.components.export.formats import FURTHER
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.previous import latest_dataset
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 from graft.pipelines.sample import draw_sample
@@ -109,6 +111,47 @@ def test_a_grown_dataset_computes_its_new_images_alone(dataset, tmp_path):
     assert train(tmp_path / "grown", tmp_path / "warm", "random", QUICK, store).computed == 6
     train(tmp_path / "grown", tmp_path / "cold", "random", QUICK)
     assert_same_model(tmp_path / "cold", tmp_path / "warm")
+
+
+@pytest.mark.parametrize("kind", ["local", "gcs"])
+def test_bytes_are_counted_and_follow_the_new_images(dataset, tmp_path, kind, request):
+    store = str(tmp_path / "store") if kind == "local" else f"{request.getfixturevalue('bucket')}/store"
+    fs, folder = fsspec.core.url_to_fs(store)
+
+    def run(number):
+        """Runs ingest and train, and returns what they say and how many bytes the store had and has of each kind."""
+        before, this = kept(), Run(store, "pets", f"run-{number}")
+        made = ingest(str(pictures), tmp_path / f"data-{number}", run=this, previous=latest_dataset(this))
+        return made, train(tmp_path / f"data-{number}", tmp_path / f"model-{number}", "random", QUICK, store), before
+
+    def kept():
+        fs.invalidate_cache()
+        return {name: sum(fs.du(f"{folder}/{name}", total=False).values()) for name in ("shards", "features")}
+
+    pictures = tmp_path / "pictures"
+    shutil.copytree(dataset.parent / "pictures", pictures)
+    first, trained, _ = run(1)
+    assert first.bytes_written == kept()["shards"]
+    assert trained.bytes_written == kept()["features"]
+    on_train = {shard["uri"]: shard["bytes"] for shard in shards_of(tmp_path / "data-1", "train")}
+    assert trained.bytes_read == sum(on_train.values())
+    draw_sample(tmp_path / "more", images=60, seed=1)
+    for name in ("cats", "dogs"):
+        new = sorted((tmp_path / "more" / "train" / name).iterdir())[0]
+        shutil.copy(new, pictures / "train" / name / f"0-new{new.suffix}")
+    second, again, before = run(2)
+    grown = kept()
+    assert second.bytes_written == grown["shards"] - before["shards"] < first.bytes_written / 10
+    assert again.bytes_written == grown["features"] - before["features"] < trained.bytes_written / 5
+    new_shards = [shard["bytes"] for shard in shards_of(tmp_path / "data-2", "train") if shard["uri"] not in on_train]
+    assert again.bytes_read == sum(new_shards) + before["features"]
+
+
+def shards_of(folder, split):
+    """The entries of the shards that hold a split's images."""
+    data = Dataset.load(folder)
+    used = set(data.index(split, ["shard"])["shard"])
+    return [shard for shard in data.record["shards"] if shard["uri"].rpartition("/")[2] in used]
 
 
 def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):

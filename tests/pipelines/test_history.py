@@ -1,5 +1,6 @@
 """The history of a name: every run, whatever became of it, as a table, as JSON and as a page."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from graft.components.common.runs import Run, mark_cancelled, recorded
 from graft.components.export.export import ExportResult
 from graft.components.export.publishing import Published
 from graft.components.ingest.ingest import IngestResult
+from graft.components.train.train import TrainResult
 from graft.pipelines.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")
@@ -33,7 +35,9 @@ def store(tmp_path):
         leave_records(run, **ENDINGS[ending])
         if ending == "success":
             with recorded("ingest", run) as record:
-                record.outcome = IngestResult("", "d" * 64, COUNTS, 2, 250, 3750, 10_000_000)
+                record.outcome = IngestResult("", "d" * 64, COUNTS, 2, 250, 3750, 10_000_000, 9_000_000)
+            with recorded("train", run) as record:
+                record.outcome = TrainResult("", 0.9, "train", 30, "all asked for", 200, 5_000_000, 300_000)
             with recorded("export", run) as record:
                 record.outcome = ExportResult("", "e" * 64, [], 0.0, Published("/models/e", True))
         began(run, number)
@@ -56,6 +60,8 @@ def test_every_run_in_the_order_of_time_with_what_is_known_of_it(store):
     assert (first.run, first.images, first.new, first.accuracy) == ("run-8", 4000, 250, 0.87)
     assert (first.accuracy_interval, first.difference) == ((0.85, 0.89), None)
     assert (first.version, first.promoted) == ("e" * 64, True)
+    assert (first.computed, first.bytes_read, first.bytes_written) == (200, 15_000_000, 9_300_000)
+    assert (runs[1].bytes_read, runs[1].bytes_written) == (None, None)
     assert runs[1].accuracy is None and runs[1].reason.startswith("resolve: ")
 
 
@@ -125,6 +131,7 @@ def test_what_a_terminal_would_obey_is_shown():
 def test_records_of_the_graft_before_this_one():
     (run,) = read_history(str(ROOT / "tests/fixtures/schema_1/store"), "pets")
     assert (run.outcome, run.images, run.new, run.accuracy) == (Outcome.SUCCEEDED, 3000, 3000, 0.942)
+    assert run.bytes_read is None, "what the training read was not noted"
     assert run.promoted is True
 
 
@@ -197,6 +204,17 @@ def test_a_page_of_any_number_of_runs(tmp_path, count):
     assert len(charts(runs)) == (0 if not count else 3 if count == 1 else 4)
     write_history(tmp_path / "page.html", "pets", runs)
     assert (tmp_path / "page.html").read_text().count("<dt>") == count
+
+
+def test_what_the_axes_say_fits_and_differs(tmp_path):
+    runs = [dataclasses.replace(run, images=run.images * 200) for run in season(12)]
+    for chart in charts(runs):
+        texts = [text for _, text in chart.ticks[1]]
+        assert len(set(texts)) == len(texts) and max(map(len, texts)) <= len("100,000") and not chart.axes[1]
+    write_history(tmp_path / "page.html", "pets", runs)
+    keys = [item.partition("</li>")[0] for item in (tmp_path / "page.html").read_text().split("<li>")]
+    intervals = [key for key in keys if key.endswith("95% interval")]
+    assert len(intervals) == 2 and not any("mark" in key for key in intervals)
 
 
 def test_names_and_reasons_are_no_markup(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graft.components.evaluate.drift import LEAST, measure_drift
+from graft.components.evaluate.drift import LEAST, _balance, measure_drift
 
 FEATURES = 64
 
@@ -74,6 +74,24 @@ def test_of_few_images_nothing_is_said():
     drift, _ = compare(new=LEAST - 1, darker=100)
     assert drift == {"old": 800, "new": LEAST - 1, "reason": "fewer than 30 images are new", "flagged": []}
     assert compare(old=LEAST - 1, new=100)[0]["reason"] == "fewer than 30 images are old"
+
+
+def test_features_of_few_evaluated_images_are_not_compared_and_it_says_so():
+    drift, _ = compare(new=145)
+    assert [measure["name"] for measure in drift["measures"]] == ["class balance", "size", "brightness"]
+    assert drift["features_reason"] == "fewer than 30 of the evaluated images are new"
+    assert compare(new=155)[0]["features_reason"] == ""
+
+
+def test_an_image_of_a_rare_class_is_no_alarm():
+    chance = np.random.default_rng(0)
+    shares = np.arange(1, 101) ** -1.5
+    flagged = 0
+    for _ in range(100):
+        old, new = (chance.choice(100, count, p=shares / shares.sum()).astype(str) for count in (3000, 60))
+        flagged += _balance(old.tolist(), new.tolist())["flagged"]
+    assert flagged <= 1
+    assert _balance(old.tolist(), new[::2].tolist() + ["90"] * 10)["flagged"]
 
 
 def test_a_changed_label_is_no_new_image():

@@ -19,6 +19,7 @@ from graft.components.common.registry.registry import Registry
 from graft.components.common.runs import Run
 from graft.components.common.transfer import upload
 from graft.components.evaluate import evaluate as step
+from graft.components.evaluate import rivals
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
@@ -128,13 +129,18 @@ def digests(model, dataset, output, run, config=EVALUATE):
     return [met[role] and met[role]["model_digest"] for role in ("champion", "anchor")]
 
 
-def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(models, dataset, tmp_path, registry):
+def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(
+    models, dataset, tmp_path, registry, monkeypatch
+):
     run = Run(str(tmp_path / "store"), "pets", "1")
     champion, challenger = (read_training(models / role)["model_digest"] for role in ("champion", "challenger"))
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [champion, challenger]
     assert record(tmp_path / "1")["settings"]["champion"] == registry.versions.uri(registry.latest().version)
     registry.rollback("sees cats everywhere")
+    opened, open_contender = [], rivals.open_contender
+    monkeypatch.setattr(rivals, "open_contender", lambda uri, *rest: opened.append(uri) or open_contender(uri, *rest))
     assert digests(models / "challenger", dataset, tmp_path / "2", run) == [challenger, challenger]
+    assert len(opened) == 1, "champion and anchor are one version"
     none = EvaluateConfig(champion="none", anchor=str(models / "champion"))
     assert digests(models / "challenger", dataset, tmp_path / "3", run, none) == [None, champion]
 
@@ -153,9 +159,12 @@ def test_images_that_the_champion_was_trained_on_don_t_count(models, dataset, tm
     config = EvaluateConfig(champion=str(tmp_path / "export"))
     evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
     compared, rows = record(tmp_path / "evaluation")["comparisons"]["champion"], table(tmp_path / "evaluation")
+    assert rows["champion"][:5] == [None] * 5
     right = [label == champion for label, champion in zip(rows["label"], rows["champion"], strict=True)]
     assert compared["left_out"] == 5
     assert compared["accuracy"] == pytest.approx(np.mean(right[5:]))
+    lost = [was and label != now for was, label, now in zip(right, rows["label"], rows["predicted"], strict=True)]
+    assert sum(lost) == compared["lost"], "what the report shows as lost is what the gate counts"
     assert sum(compared[name] for name in ("gained", "lost", "both_right", "both_wrong")) == 15
 
 
@@ -180,6 +189,7 @@ def test_new_images_are_compared_with_those_of_the_champion(models, dataset, tmp
     report = (tmp_path / "evaluation" / "report.html").read_text()
     assert "30 images are new since the champion was made from 30 images" in report
     assert "Most unlike in brightness" in report
+    assert "Features are not compared: fewer than 30 of the evaluated images are new." in report
 
 
 def test_without_a_champion_s_index_it_says_why_nothing_is_compared(models, dataset, tmp_path):

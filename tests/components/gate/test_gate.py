@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.records import write_record
+from graft.components.evaluate.comparison import compare
 from graft.components.gate.config import GateConfig, gate_config, rules_config
 from graft.components.gate.gate import gate
 from graft.components.gate.rules import judge
@@ -117,6 +119,19 @@ def test_regression_is_judged_against_champion_and_anchor():
     assert champion == (0.019, False, "how much worse than the champion it may be 0.0190 is above the allowed 0.015")
     ((value, passed, _),) = rule("max_regression_anchor", max_regression=0.015)
     assert (value, passed) == (0.012, True)
+
+
+@pytest.mark.parametrize(("margin", "least"), [(0.02, 115), (0.05, 45)])
+def test_a_comparison_of_too_few_images_says_so(margin, least):
+    for images in (least - 1, least):
+        alike = compare(np.ones(images, bool), np.ones(images, bool))
+        told = EVALUATION | {"comparisons": {"champion": alike, "anchor": None}}
+        ((_, passed, sentence),) = rule("max_regression_champion", told, max_regression=margin)
+        assert passed == (images == least)
+        few = f"({images} images were compared, and being so sure takes {least}: add some to the evaluated split)"
+        assert sentence.endswith(few) != passed
+    ((_, passed, _),) = rule("max_regression_champion", told, max_regression=0)
+    assert not passed
 
 
 def test_that_there_is_no_champion_must_have_been_written_down():

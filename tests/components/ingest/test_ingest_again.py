@@ -1,5 +1,6 @@
 """With a store, only new and changed images are read, decoded and written; all readers find the others."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -82,6 +83,23 @@ def test_only_what_is_new_or_changed(tmp_path, store, decoded):
     assert sorted([row[name] for name in looks] for row in rows(tmp_path / "second")) == sorted(
         [row[name] for name in looks] for row in rows(tmp_path / "anew")
     )
+
+
+def test_what_was_no_usable_image_is_not_read_again_until_it_changes(tmp_path, store):
+    files = image_files("cats", "dogs", images=20)
+    whole, cut = files["cats/1.jpg"], files["cats/1.jpg"][:500]
+    source = write_folder(tmp_path / "source", files | {"cats/1.jpg": cut, "dogs/2.jpg": b"no image"})
+    reasons = []
+    for number, read in enumerate((None, 0, len(whole))):
+        if number == 2:
+            write_folder(source, {"cats/1.jpg": whole})
+        this = run(store, number)
+        config = dataclasses.replace(HALVES, max_bad_fraction=0.5)
+        result = ingest(str(source), tmp_path / f"{number}", config, run=this, previous=latest_dataset(this))
+        assert read is None or result.bytes_read == read
+        reasons.append({entry["path"]: entry["reason"] for entry in record(tmp_path / f"{number}")["excluded"]})
+    assert reasons[0] == reasons[1] and set(reasons[0]) >= {"cats/1.jpg", "dogs/2.jpg"}
+    assert set(reasons[2]) == set(reasons[0]) - {"cats/1.jpg"} and result.checked == 1
 
 
 @pytest.mark.parametrize("container", ["folder", "tar"])

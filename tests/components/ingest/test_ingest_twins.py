@@ -55,6 +55,9 @@ def test_all_and_only_close_images_are_found(seed):
             if twin >= 0:
                 assert groups[twin] == group and twin != number
                 assert twins.distance[number, group] == expected[number][group]
+    some = find_twins(contents, phashes, brightness, groups, 3, groups < 0)
+    assert (some.twin[groups < 0] == twins.twin[groups < 0]).all()
+    assert (some.distance[groups < 0] == twins.distance[groups < 0]).all()
 
 
 def test_many_images_that_look_the_same_are_no_many_pairs():

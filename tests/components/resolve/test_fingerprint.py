@@ -6,6 +6,7 @@ import uuid
 
 import fsspec
 import pytest
+from file_server import file_server
 
 from graft.components.common import retries
 from graft.components.common.errors import GraftError
@@ -61,6 +62,19 @@ def test_dates_and_places_do_not_matter(source, tmp_path):
     assert fingerprint(str(tmp_path / "copy")) == fingerprint((tmp_path / "copy").as_uri()) == fingerprint(uri)
 
 
+def test_the_same_content_uploaded_again_is_no_change(bucket):
+    fs = fsspec.filesystem("gs")
+    for path, content in {"cats/a.jpg": b"cat", "dogs/b.jpg": b"dog"}.items():
+        fs.pipe_file(f"{bucket}/photos/{path}", content)
+    before, generation = fingerprint(f"{bucket}/photos"), fs.info(f"{bucket}/photos/cats/a.jpg")["generation"]
+    fs.pipe_file(f"{bucket}/photos/cats/a.jpg", b"cat")
+    fs.invalidate_cache()
+    assert fs.info(f"{bucket}/photos/cats/a.jpg")["generation"] != generation
+    assert fingerprint(f"{bucket}/photos") == before
+    fs.pipe_file(f"{bucket}/photos/cats/a.jpg", b"CAT")
+    assert fingerprint(f"{bucket}/photos") != before
+
+
 def test_an_archive(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"content")
     shutil.copy(tmp_path / "a.zip", tmp_path / "b.zip")
@@ -98,3 +112,14 @@ def test_a_manifest_changes_with_the_images_that_it_names(tmp_path):
     assert fingerprint(str(tmp_path / "m.csv")) == before
     (tmp_path / "b.jpg").write_bytes(b"B")
     assert fingerprint(str(tmp_path / "m.csv")) != before
+
+
+@pytest.mark.parametrize("etag", ["strong", "none"])
+def test_a_manifest_changes_with_images_of_which_the_server_tells_no_version(tmp_path, etag):
+    with file_server(b"cat", etag=etag) as server:
+        (tmp_path / "dog.jpg").write_bytes(b"dog")
+        (tmp_path / "m.csv").write_text(f"uri,label\n{server.url},cats\ndog.jpg,dogs\n")
+        before = fingerprint(str(tmp_path / "m.csv"))
+        assert fingerprint(str(tmp_path / "m.csv")) == before
+        server.content = b"CAT"
+        assert fingerprint(str(tmp_path / "m.csv")) != before

@@ -49,7 +49,17 @@ def fitted_head():
         vectors = (random.normal(size=(len(labels), 8)) + 0.6 * labels[:, None]).astype(np.float32)
         aside = random.random(len(labels)) < 0.2
         samples = Samples(
-            ~aside, labels, vectors[None, ~aside], "train", aside, vectors[None, aside], labels[aside], len(labels), 0
+            ~aside,
+            labels,
+            vectors[None, ~aside],
+            "train",
+            aside,
+            vectors[None, aside],
+            labels[aside],
+            len(labels),
+            0,
+            0,
+            0,
         )
         head = build_head(config, vectors[~aside], classes)
         phase = head_phase(SimpleNamespace(classes=list(range(classes))), None, head, samples, config)

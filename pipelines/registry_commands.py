@@ -1,5 +1,6 @@
 """The commands about a model's published versions."""
 
+import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from graft.pipelines.exits import EXIT_ERROR
+
+log = logging.getLogger("graft")
 
 
 def register(app: App) -> None:
@@ -41,18 +44,26 @@ def list_(name: str = "model", /, *, store: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from graft.components.common.errors import GraftError
+
     opened = _open(store, name)
     whole, latest = opened.versions.whole(), opened.latest()
     promoted = {entry.about.version: entry for entry in latest.history}
     table = Table("version", "published", "accuracy", "state", box=None)
     for version in sorted(whole, key=lambda version: whole[version], reverse=True):
-        about = opened.versions.about(version)
-        state = "latest" if version == latest.version else "withdrawn" if latest.withdraws(about) else ""
-        state = state or ("promoted earlier" if version in promoted else "not promoted")
         published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        table.add_row(version[:12], published, f"{about.accuracy:.2%}", state)
+        state = "latest" if version == latest.version else "promoted earlier" if version in promoted else "not promoted"
+        try:
+            about = opened.versions.about(version)
+        except GraftError as error:  # the others are to be seen all the same
+            log.warning("%s", error)
+            table.add_row(version[:12], published, "unknown", state)
+            continue
+        table.add_row(
+            version[:12], published, f"{about.accuracy:.2%}", "withdrawn" if latest.withdraws(about) else state
+        )
     console = Console(soft_wrap=True, highlight=False)
-    console.print(table if whole else f"{opened.folder} has no versions yet.")
+    console.print(table if whole else f"{opened.folder} has no versions yet.", markup=False)
     if latest.hold:
         console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
 
@@ -79,6 +90,8 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
             rows[f"promoted {entry.time}"] = f"by a {entry.by}"
     if note := latest.withdrawn.get(about.version):
         rows[f"withdrawn {note.time}"] = note.reason
+    elif latest.withdraws(about):
+        rows["withdrawn"] = "as another version with the same model"
     rows["is the latest"] = "yes" if about.version == latest.version else "no"
     for field, value in rows.items():
         print(f"{field:<36} {value}")
@@ -169,10 +182,14 @@ def verify(name: str = "model", /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
+    from graft.components.common.errors import GraftError
+
     opened = _open(store, name)
     problems = opened.verify()
     for problem in problems:
         print(problem)
     if problems:
         sys.exit(EXIT_ERROR)
-    print(f"{len(opened.versions.whole()):,} versions of {name}: every file is as published.")
+    if not (whole := opened.versions.whole()):
+        raise GraftError(f"{opened.folder} has no versions: check the name and the store.")
+    print(f"{len(whole):,} versions of {name}: every file is as published.")

@@ -82,8 +82,9 @@ class Registry:
                 raise NotPromotedError(
                     f"its content was withdrawn: {self.command('promote', version[:12], '--withdrawn')}"
                 )
-            if latest.model_digest == about.model_digest:  # a step that is tried again exports the same model anew
-                return latest
+            same = latest.model_digest == about.model_digest
+            if latest.version == about.version or (same and met != about.model_digest):
+                return latest  # a step that is tried again exports the same model anew
             if latest.hold:
                 raise NotPromotedError(f"{self.name} is on hold ({latest.hold.reason}): {self.command('release')}")
             if latest.model_digest != met:
@@ -202,10 +203,13 @@ class Registry:
         promoted = [about.version for about in latest.candidates if about.version in whole]
         stay = {*sorted(whole, key=lambda version: whole[version], reverse=True)[:keep], *promoted[:2]}
         go = sorted(set(whole) - stay - {latest.version}, key=lambda version: whole[version])
-        go += self.versions.unfinished(older_than=time.time() - _A_DAY)
-        for version in () if dry_run else go:
-            if self.latest().version != version:
-                self.versions.remove(version)
+        yesterday = time.time() - _A_DAY
+        go += self.versions.unfinished(older_than=yesterday)
+        if not dry_run:
+            for version in go:
+                if self.latest().version != version:
+                    self.versions.remove(version)
+            self.versions.remove_parts(older_than=yesterday)
         return go
 
     def verify(self) -> list[str]:

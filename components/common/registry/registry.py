@@ -203,13 +203,10 @@ class Registry:
         promoted = [about.version for about in latest.candidates if about.version in whole]
         stay = {*sorted(whole, key=lambda version: whole[version], reverse=True)[:keep], *promoted[:2]}
         go = sorted(set(whole) - stay - {latest.version}, key=lambda version: whole[version])
-        yesterday = time.time() - _A_DAY
-        go += self.versions.unfinished(older_than=yesterday)
-        if not dry_run:
-            for version in go:
-                if self.latest().version != version:
-                    self.versions.remove(version)
-            self.versions.remove_parts(older_than=yesterday)
+        go += self.versions.unfinished(older_than=time.time() - _A_DAY)
+        for version in () if dry_run else go:
+            if self.latest().version != version:
+                self.versions.remove(version)
         return go
 
     def verify(self) -> list[str]:

@@ -99,21 +99,6 @@ class Versions:
             if SUMS not in files and max(map(storage.written_at, files.values())) < older_than
         )
 
-    def remove_parts(self, older_than: float) -> None:
-        """Removes what killed uploads left beside the files of versions.
-
-        Args:
-            older_than: In seconds since 1970: what was written later may be under way.
-
-        Raises:
-            GraftError: The store can't be read or written.
-        """
-        _, root = storage.filesystem(self._folder)
-        for version, files in self._files().items():
-            for path, entry in files.items():
-                if _is_part(path) and storage.written_at(entry) < older_than:
-                    storage.remove_file(self._folder, f"{root.rstrip('/')}/{version}/{path}")
-
     def find(self, beginning: str) -> str:
         """Returns the version whose name begins so.
 

@@ -230,6 +230,22 @@ def test_a_format_that_differs_is_not_exported(chain, dataset, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.parametrize("damage", ["cut off", "missing", "of other classes"])
+def test_damaged_predictions_are_refused(chain, dataset, tmp_path, damage):
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(chain / "evaluation", evaluation)
+    file = evaluation / "predictions.parquet"
+    if damage == "cut off":
+        file.write_bytes(file.read_bytes()[:500])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        pq.write_table(pq.read_table(file).drop_columns(["probability_dogs"]), file)
+    with pytest.raises(GraftError, match=r"predictions\.parquet is damaged .*: evaluate the model again"):
+        export(chain / "model", dataset, evaluation, chain / "decision", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
 def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_path):
     inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
     run, registry = Run(str(tmp_path / "store"), "pets", "1"), Registry(str(tmp_path / "store"), "pets")

@@ -158,12 +158,12 @@ def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) 
         read_record(evaluation, "evaluation.json"),
         read_training(model),
     )
-    if decided["passed"] is not True:
+    if decided.get("passed") is not True:
         raise GraftError(f"{decision} says that the model did not pass the gate: only a model that passed is exported.")
     for name, record in (("evaluation", evaluated), ("decision", decided)):
-        if record["model_digest"] != training["model_digest"]:
+        if record.get("model_digest") != training["model_digest"]:
             raise GraftError(f"The {name} is about another model than {model}: evaluate and judge this model first.")
-        if record["dataset_digest"] != data.digest:
+        if record.get("dataset_digest") != data.digest:
             raise GraftError(f"The {name} is about another dataset than {data.path}: name the one that was evaluated.")
 
 

@@ -257,7 +257,7 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_pat
     assert registry.versions.uri(first.version) == first.published.uri
     # A step that is tried again exports the same model under other records.
     again = export(*inputs, tmp_path / "again", quick, run)
-    assert again.published.promoted and registry.latest().version == first.version
+    assert again.published.promoted and registry.latest().version == again.version
     make_export(tmp_path / "other", 1)
     registry.promote(registry.versions.publish(tmp_path / "other"))
     late = export(*inputs, tmp_path / "late", quick, run)
@@ -274,6 +274,9 @@ def test_a_model_that_did_not_pass_is_not_exported(chain, dataset, tmp_path):
         export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
     (decision / "decision.json").write_text(json.dumps({**content, "model_digest": "another"}))
     with pytest.raises(GraftError, match="about another model"):
+        export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
+    (decision / "decision.json").write_text(json.dumps({"schema_version": content["schema_version"]}))
+    with pytest.raises(GraftError, match="did not pass the gate"):
         export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

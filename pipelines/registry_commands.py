@@ -44,28 +44,38 @@ def list_(name: str = "model", /, *, store: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from graft.components.common.errors import GraftError
+    from graft.components.common.progress import progress
 
     opened = _open(store, name)
     whole, latest = opened.versions.whole(), opened.latest()
-    promoted = {entry.about.version: entry for entry in latest.history}
     table = Table("version", "published", "accuracy", "state", box=None)
-    for version in sorted(whole, key=lambda version: whole[version], reverse=True):
-        published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        state = "latest" if version == latest.version else "promoted earlier" if version in promoted else "not promoted"
-        try:
-            about = opened.versions.about(version)
-        except GraftError as error:  # the others are to be seen all the same
-            log.warning("%s", error)
-            table.add_row(version[:12], published, "unknown", state)
-            continue
-        table.add_row(
-            version[:12], published, f"{about.accuracy:.2%}", "withdrawn" if latest.withdraws(about) else state
-        )
+    with progress("reading versions", len(whole)) as advance:
+        for version in sorted(whole, key=lambda version: whole[version], reverse=True):
+            published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
+            table.add_row(version[:12], published, *_became(opened.versions, version, latest))
+            advance(1)
     console = Console(soft_wrap=True, highlight=False)
     console.print(table if whole else f"{opened.folder} has no versions yet.", markup=False)
     if latest.hold:
         console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
+
+
+def _became(versions: Any, version: str, latest: Any) -> tuple[str, str]:
+    """Returns a version's accuracy and state; where its records are damaged, the accuracy alone is unknown."""
+    from graft.components.common.errors import GraftError
+
+    accuracy, withdrawn = "unknown", version in latest.withdrawn
+    try:
+        about = versions.about(version)
+        accuracy, withdrawn = f"{about.accuracy:.2%}", latest.withdraws(about)
+    except GraftError as error:  # the others are to be seen all the same
+        log.warning("%s", error)
+    if version == latest.version:
+        return accuracy, "latest"
+    if withdrawn:
+        return accuracy, "withdrawn"
+    promoted = any(entry.about.version == version for entry in latest.history)
+    return accuracy, "promoted earlier" if promoted else "not promoted"
 
 
 def show(name: str = "model", version: str = "", /, *, store: str) -> None:

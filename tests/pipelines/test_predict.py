@@ -83,6 +83,19 @@ def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predic
     assert predict("pets", pictures, "--store", tmp_path / "store", "--format", "json") == answers[0]
 
 
+@pytest.mark.parametrize("path", ["model.keras", "lineage/training.json", "SHA256SUMS"])
+def test_a_flipped_byte_is_found_before_use(trained, predict, tmp_path, path):
+    folder, pictures, _ = trained
+    registry = Registry(str(tmp_path / "store"), "pets")
+    registry.promote(registry.versions.publish(folder / "export"))
+    file = tmp_path / "store/models/pets/versions" / registry.latest().version / path
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(GraftError, match="not the one that names this version|has the SHA-256"):
+        predict("pets", pictures, "--store", tmp_path / "store")
+
+
 def test_a_file_that_is_no_image_and_one_that_lies_on_its_side(trained, predict, tmp_path, capsys):
     folder, pictures, _ = trained
     picture = next(pictures.rglob("*.jpg"))

@@ -8,12 +8,13 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.model import NETWORK, PREPROCESSING, load_model
+from graft.components.common.model import MODEL, NETWORK, PREPROCESSING, load_model
 from graft.components.common.model_source import open_model
 from graft.components.common.predictions import by_class
 from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.retries import persist
+from graft.components.common.runs import is_safe_name
 from graft.components.common.tensorflow import import_tensorflow
 from graft.components.ingest.images import BadImageError, check_image
 
@@ -47,11 +48,22 @@ def find_model(model: str, store: str) -> str:
         store: Path or URI of the store; empty for none.
 
     Raises:
-        GraftError: The registry has no such version.
+        GraftError: It is neither, or the registry has no such version.
     """
     if not store:
-        return model.rpartition("/")[0] or "." if model.endswith(".keras") else model
+        file = model.rpartition("/")[2]
+        if file.endswith(".keras") and file != MODEL:
+            raise GraftError(
+                f"{storage.redact(model)} can't be used without the record beside it: name the Model, the Export, or the {MODEL} in it."
+            )
+        if is_safe_name(model.partition("@")[0]) and not storage.exists(model):
+            raise GraftError(
+                f"There is no {model} here: name a Model or an Export, and with --store for a model of a registry."
+            )
+        return model.removesuffix(MODEL) or "." if file == MODEL else model
     name, _, version = model.partition("@")
+    if not is_safe_name(name):
+        raise GraftError(f"{storage.redact(name)} is no name of a model: leave --store out for a path or URI.")
     registry = Registry(store, name)
     chosen = registry.versions.find(version) if version else registry.latest().version
     if not chosen:

@@ -1,5 +1,6 @@
 """The commands about a model's published versions."""
 
+import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from graft.pipelines.exits import EXIT_ERROR
+
+log = logging.getLogger("graft")
 
 
 def register(app: App) -> None:
@@ -41,20 +44,38 @@ def list_(name: str = "model", /, *, store: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from graft.components.common.progress import progress
+
     opened = _open(store, name)
     whole, latest = opened.versions.whole(), opened.latest()
-    promoted = {entry.about.version: entry for entry in latest.history}
     table = Table("version", "published", "accuracy", "state", box=None)
-    for version in sorted(whole, key=lambda version: whole[version], reverse=True):
-        about = opened.versions.about(version)
-        state = "latest" if version == latest.version else "withdrawn" if latest.withdraws(about) else ""
-        state = state or ("promoted earlier" if version in promoted else "not promoted")
-        published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
-        table.add_row(version[:12], published, f"{about.accuracy:.2%}", state)
+    with progress("reading versions", len(whole)) as advance:
+        for version in sorted(whole, key=lambda version: whole[version], reverse=True):
+            published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
+            table.add_row(version[:12], published, *_became(opened.versions, version, latest))
+            advance(1)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(table if whole else f"{opened.folder} has no versions yet.")
+    console.print(table if whole else f"{opened.folder} has no versions yet.", markup=False)
     if latest.hold:
         console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
+
+
+def _became(versions: Any, version: str, latest: Any) -> tuple[str, str]:
+    """Returns a version's accuracy and state; where its records are damaged, the accuracy alone is unknown."""
+    from graft.components.common.errors import GraftError
+
+    accuracy, withdrawn = "unknown", version in latest.withdrawn
+    try:
+        about = versions.about(version)
+        accuracy, withdrawn = f"{about.accuracy:.2%}", latest.withdraws(about)
+    except GraftError as error:  # the others are to be seen all the same
+        log.warning("%s", error)
+    if version == latest.version:
+        return accuracy, "latest"
+    if withdrawn:
+        return accuracy, "withdrawn"
+    promoted = any(entry.about.version == version for entry in latest.history)
+    return accuracy, "promoted earlier" if promoted else "not promoted"
 
 
 def show(name: str = "model", version: str = "", /, *, store: str) -> None:
@@ -79,6 +100,8 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
             rows[f"promoted {entry.time}"] = f"by a {entry.by}"
     if note := latest.withdrawn.get(about.version):
         rows[f"withdrawn {note.time}"] = note.reason
+    elif latest.withdraws(about):
+        rows["withdrawn"] = "as another version with the same model"
     rows["is the latest"] = "yes" if about.version == latest.version else "no"
     for field, value in rows.items():
         print(f"{field:<36} {value}")
@@ -169,10 +192,14 @@ def verify(name: str = "model", /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
+    from graft.components.common.errors import GraftError
+
     opened = _open(store, name)
     problems = opened.verify()
     for problem in problems:
         print(problem)
     if problems:
         sys.exit(EXIT_ERROR)
-    print(f"{len(opened.versions.whole()):,} versions of {name}: every file is as published.")
+    if not (whole := opened.versions.whole()):
+        raise GraftError(f"{opened.folder} has no versions: check the name and the store.")
+    print(f"{len(whole):,} versions of {name}: every file is as published.")

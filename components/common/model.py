@@ -1,5 +1,7 @@
 """The Model artifact as its readers see it: `model.keras` and `training.json`."""
 
+import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,37 @@ def read_training(model: Path) -> dict[str, Any]:
         GraftError: It is missing, unfinished, damaged, or of an unknown schema version.
     """
     return read_record(model, RECORD)
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Writes a Keras model. The same model gives the same bytes, so that a registry knows it again.
+
+    Keras writes the time into the file, and addresses in memory by which it tells shared objects.
+
+    Args:
+        model: The model.
+        path: The `.keras` file.
+    """
+    made = path.with_name(f"made-{path.name}")
+    model.save(made)
+    with zipfile.ZipFile(made) as archive, zipfile.ZipFile(path, "w") as same:
+        for name in archive.namelist():
+            content = archive.read(name)
+            same.writestr(zipfile.ZipInfo(name), _numbered(content) if name.endswith(".json") else content)
+    made.unlink()
+
+
+def _numbered(content: bytes) -> str:
+    """Returns JSON of Keras without the time, and with numbers from 1 for addresses."""
+    numbers: dict[int, int] = {}
+
+    def number(found: dict[str, Any]) -> dict[str, Any]:
+        found.pop("date_saved", None)
+        if address := found.get("shared_object_id"):
+            found["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+        return found
+
+    return json.dumps(json.loads(content, object_hook=number))
 
 
 def load_model(model: Path) -> Any:

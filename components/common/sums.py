@@ -1,6 +1,7 @@
 """SHA256SUMS: the checksums of an Export's files, written last; their own digest names the version."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,7 @@ from graft.components.common.transfer import fetch
 SUMS = "SHA256SUMS"
 VERSIONS = "versions"
 _DIGITS = 64
+VERSION_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def write_sums(folder: Path) -> str:
@@ -83,8 +85,10 @@ def read_sums(uri: str, downloads: Path) -> dict[str, str]:
     """
     content = fetch(f"{uri.rstrip('/')}/{SUMS}", downloads, keep=False).read_bytes()
     *_, parent, name = ("", "", *uri.rstrip("/").split("/"))
-    if parent == VERSIONS and digest_of(content) != name:
-        raise GraftError(f"The {SUMS} of {storage.redact(uri)} is not the one that names this version: it was changed.")
+    if parent == VERSIONS and VERSION_NAME.fullmatch(name) and digest_of(content) != name:
+        raise GraftError(
+            f"The {SUMS} of {storage.redact(uri)} is not the one that names this version, it was changed: publish that version again."
+        )
     return parse_sums(content, uri)
 
 

@@ -15,6 +15,7 @@ from graft.components.common.page import visible
 from graft.components.common.records import new_artifact, read_record, write_record
 from graft.components.common.runs import Run
 from graft.components.common.sums import SUMS, write_sums
+from graft.components.common.uris import brief
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
 from graft.components.export.model_card import model_card
@@ -130,11 +131,16 @@ def _write_formats(
 def _samples(data: Dataset, evaluation: Path, count: int) -> "Samples":
     """Returns evaluated images from all over the split and the probabilities that the evaluation got for them."""
     import numpy as np
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from graft.components.export.parity import Samples
 
-    table = pq.read_table(evaluation / "predictions.parquet", columns=[f"probability_{name}" for name in data.classes])
+    file = evaluation / "predictions.parquet"
+    try:
+        table = pq.read_table(file).select([f"probability_{name}" for name in data.classes])
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise GraftError(f"{file} is damaged ({brief(error)}): evaluate the model again.") from error
     rows = _spread(len(table), count)
     expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
     split = read_record(evaluation, "evaluation.json")["split"]
@@ -152,12 +158,12 @@ def _check_inputs(model: Path, data: Dataset, evaluation: Path, decision: Path) 
         read_record(evaluation, "evaluation.json"),
         read_training(model),
     )
-    if decided["passed"] is not True:
+    if decided.get("passed") is not True:
         raise GraftError(f"{decision} says that the model did not pass the gate: only a model that passed is exported.")
     for name, record in (("evaluation", evaluated), ("decision", decided)):
-        if record["model_digest"] != training["model_digest"]:
+        if record.get("model_digest") != training["model_digest"]:
             raise GraftError(f"The {name} is about another model than {model}: evaluate and judge this model first.")
-        if record["dataset_digest"] != data.digest:
+        if record.get("dataset_digest") != data.digest:
             raise GraftError(f"The {name} is about another dataset than {data.path}: name the one that was evaluated.")
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def _export_int8(model: Any, output: Path, samples: Samples, calibration: Sequen
         write_litert(model, output / form.path, kind, calibration)
         parity = _compare(output, form, samples)
         tried[kind] = dataclasses.asdict(parity)
+        if not math.isfinite(parity.max_difference):  # JSON knows no NaN
+            tried[kind]["max_difference"] = None
         if parity.within(form):
             break
         log.warning(

@@ -18,7 +18,7 @@ class Published:
 
     Attributes:
         uri: Path or URI of the version; empty where there is no store.
-        promoted: Whether its model is the latest.
+        promoted: Whether it is the latest version.
         reason: Why it is not; empty if it is, or nothing was published.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.dataset import Dataset
 from graft.components.common.devices import Devices, find_devices
-from graft.components.common.model import MODEL, RECORD
+from graft.components.common.model import MODEL, RECORD, save_model
 from graft.components.common.records import new_artifact, sha256_file, write_record
 from graft.components.common.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
@@ -93,7 +93,7 @@ def train(
             checkpoints = Checkpoints(store, _key(data, config, devices, network))
             trained = train_head(data, network, samples, config, checkpoints, events)
             clock.lap("head")
-        networks.whole_model(network, trained.head, config).save(output / MODEL)
+        save_model(networks.whole_model(network, trained.head, config), output / MODEL)
         clock.lap("save")
         record = describe(data, config, devices, network, samples, trained) | {
             "weights": weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,

@@ -75,6 +75,8 @@ def weights(folder):
 
 
 def assert_same_model(one, other):
+    # Its digest is what a withdrawn model is known by.
+    assert record(one, "training.json")["model_digest"] == record(other, "training.json")["model_digest"]
     assert record(one, "training.json")["history"] == record(other, "training.json")["history"]
     assert all((a == b).all() for a, b in zip(weights(one), weights(other), strict=True))
 
@@ -271,6 +273,22 @@ def test_a_format_that_differs_is_not_exported(chain, dataset, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.parametrize("damage", ["cut off", "missing", "of other classes"])
+def test_damaged_predictions_are_refused(chain, dataset, tmp_path, damage):
+    evaluation = tmp_path / "evaluation"
+    shutil.copytree(chain / "evaluation", evaluation)
+    file = evaluation / "predictions.parquet"
+    if damage == "cut off":
+        file.write_bytes(file.read_bytes()[:500])
+    elif damage == "missing":
+        file.unlink()
+    else:
+        pq.write_table(pq.read_table(file).drop_columns(["probability_dogs"]), file)
+    with pytest.raises(GraftError, match=r"predictions\.parquet is damaged .*: evaluate the model again"):
+        export(chain / "model", dataset, evaluation, chain / "decision", tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+
+
 def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_path):
     inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
     run, registry = Run(str(tmp_path / "store"), "pets", "1"), Registry(str(tmp_path / "store"), "pets")
@@ -282,7 +300,7 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_pat
     assert registry.versions.uri(first.version) == first.published.uri
     # A step that is tried again exports the same model under other records.
     again = export(*inputs, tmp_path / "again", quick, run)
-    assert again.published.promoted and registry.latest().version == first.version
+    assert again.published.promoted and registry.latest().version == again.version
     make_export(tmp_path / "other", 1)
     registry.promote(registry.versions.publish(tmp_path / "other"))
     late = export(*inputs, tmp_path / "late", quick, run)
@@ -299,6 +317,9 @@ def test_a_model_that_did_not_pass_is_not_exported(chain, dataset, tmp_path):
         export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
     (decision / "decision.json").write_text(json.dumps({**content, "model_digest": "another"}))
     with pytest.raises(GraftError, match="about another model"):
+        export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
+    (decision / "decision.json").write_text(json.dumps({"schema_version": content["schema_version"]}))
+    with pytest.raises(GraftError, match="did not pass the gate"):
         export(chain / "model", dataset, chain / "evaluation", decision, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

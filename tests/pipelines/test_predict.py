@@ -83,6 +83,19 @@ def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predic
     assert predict("pets", pictures, "--store", tmp_path / "store", "--format", "json") == answers[0]
 
 
+@pytest.mark.parametrize("path", ["model.keras", "lineage/training.json", "SHA256SUMS"])
+def test_a_flipped_byte_is_found_before_use(trained, predict, tmp_path, path):
+    folder, pictures, _ = trained
+    registry = Registry(str(tmp_path / "store"), "pets")
+    registry.promote(registry.versions.publish(folder / "export"))
+    file = tmp_path / "store/models/pets/versions" / registry.latest().version / path
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(GraftError, match="not the one that names this version|has the SHA-256"):
+        predict("pets", pictures, "--store", tmp_path / "store")
+
+
 def test_a_file_that_is_no_image_and_one_that_lies_on_its_side(trained, predict, tmp_path, capsys):
     folder, pictures, _ = trained
     picture = next(pictures.rglob("*.jpg"))
@@ -124,6 +137,9 @@ def test_what_can_t_be_predicted(trained, predict, tmp_path):
         ((folder / "model",), "There is no image to predict"),
         ((folder / "model", tmp_path / "nowhere.jpg"), "nowhere.jpg doesn't exist"),
         ((tmp_path / "empty", pictures), "is no finished Model or Export"),
+        ((folder / "export/another.keras", pictures), "another.keras can't be used without the record beside it"),
+        (("pets@3f", pictures), "There is no pets@3f here: name a Model or an Export, and with --store"),
+        ((folder / "export", pictures, "--store", tmp_path), "leave --store out for a path or URI"),
     ):
         with pytest.raises(GraftError, match=sentence):
             predict(*words)

@@ -49,6 +49,27 @@ def test_what_became_of_the_versions(registry, published):
     assert "bad" in registry("show", two)
 
 
+def test_a_damaged_version_hides_no_other(registry, published, tmp_path):
+    (tmp_path / "store/models/pets/versions" / published[0] / "lineage/evaluation.json").write_text("{}")
+    one, two, three = (version[:12] for version in published)
+    listing = registry("list")
+    assert states(listing) == {one: ["promoted", "earlier"], two: ["latest"], three: ["not", "promoted"]}
+    assert "unknown" in listing
+
+
+def test_the_same_model_in_another_version_is_withdrawn_with_it(registry, published, tmp_path):
+    again = make_export(tmp_path / "again", 2, 0.5)
+    registry("publish", tmp_path / "again")
+    registry("rollback", "--reason", "bad")
+    assert states(registry("list"))[again[:12]] == ["withdrawn"]
+    assert "another version with the same model" in registry("show", again)
+
+
+def test_verifying_nothing_is_an_error(registry):
+    with pytest.raises(GraftError, match="has no versions: check the name and the store"):
+        registry("verify")
+
+
 def test_a_hold_is_seen(registry, published):
     assert "on hold (audit)" in registry("hold", "--reason", "audit")
     assert "on hold since" in registry("list")

@@ -1,6 +1,7 @@
 """`latest.json`: which version counts, and all else about a model's versions that ever changes."""
 
 import dataclasses
+import json
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -116,18 +117,24 @@ def parse_latest(content: bytes | None, where: str) -> Latest:
     if content is None:
         return Latest()
     try:
+        schema = json.loads(content)["schema_version"]
+        if schema not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
+            raise GraftError(
+                f"{where} has schema version {schema}, and this Graft reads {SCHEMA_VERSION}: use the Graft that wrote it."
+            )
         latest = _ADAPTER.validate_json(content)
+        if latest.version != (latest.history[-1].about.version if latest.history else None):
+            raise ValueError("version is not the last one of history")
     except ValidationError as error:
         problem = error.errors()[0]
-        field = ".".join(map(str, problem["loc"])) or "content"
-        raise GraftError(
-            f"{where} is damaged ({field}: {problem['msg']}): restore an earlier generation of it."
-        ) from error
-    if latest.schema_version not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
-        raise GraftError(
-            f"{where} has schema version {latest.schema_version}, and this Graft reads {SCHEMA_VERSION}: use that Graft."
-        )
+        raise _damaged(where, f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(where, f"no {error}" if isinstance(error, KeyError) else str(error)) from error
     return dataclasses.replace(latest, schema_version=SCHEMA_VERSION)
+
+
+def _damaged(where: str, why: str) -> GraftError:
+    return GraftError(f"{where} is damaged ({why}): restore an earlier generation of it.")
 
 
 def format_latest(latest: Latest) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
 from graft.components.common.records import utc_now
 from graft.components.common.registry.latest import (
     FILE,
@@ -65,7 +66,7 @@ class Registry:
         return parse_latest(look(self._file).content, self._file)
 
     def challenge(self, version: str, met: str | None) -> Latest:
-        """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with.
+        """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with, or has its model.
 
         Args:
             version: The version's name.
@@ -82,11 +83,12 @@ class Registry:
                 raise NotPromotedError(
                     f"its content was withdrawn: {self.command('promote', version[:12], '--withdrawn')}"
                 )
-            if latest.model_digest == about.model_digest:  # a step that is tried again exports the same model anew
+            if latest.version == about.version:
                 return latest
             if latest.hold:
                 raise NotPromotedError(f"{self.name} is on hold ({latest.hold.reason}): {self.command('release')}")
-            if latest.model_digest != met:
+            # A step that is tried again, or another run at the same time, may have published the same model before.
+            if latest.model_digest not in (met, about.model_digest):
                 now = (latest.version or "none")[:12]
                 whom = f"the model {met[:12]}" if met else "no champion"
                 raise NotPromotedError(
@@ -203,9 +205,11 @@ class Registry:
         stay = {*sorted(whole, key=lambda version: whole[version], reverse=True)[:keep], *promoted[:2]}
         go = sorted(set(whole) - stay - {latest.version}, key=lambda version: whole[version])
         go += self.versions.unfinished(older_than=time.time() - _A_DAY)
-        for version in () if dry_run else go:
-            if self.latest().version != version:
-                self.versions.remove(version)
+        with progress("removing versions", 0 if dry_run else len(go)) as advance:
+            for version in () if dry_run else go:
+                if self.latest().version != version:
+                    self.versions.remove(version)
+                advance(1)
         return go
 
     def verify(self) -> list[str]:

@@ -1,20 +1,27 @@
 """The versions of a model in a store: immutable Exports, each named by the digest of its checksums."""
 
-import json
-import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.records import sha256_file
+from graft.components.common.progress import progress
+from graft.components.common.records import read_record, sha256_file
 from graft.components.common.registry.latest import About
-from graft.components.common.sums import SUMS, VERSIONS, digest_of, fetch_checked, parse_sums, read_sums
+from graft.components.common.sums import (
+    SUMS,
+    VERSION_NAME,
+    VERSIONS,
+    digest_of,
+    fetch_checked,
+    parse_sums,
+    read_sums,
+)
 from graft.components.common.transfer import fetch, upload
 
-_NAME = re.compile(r"[0-9a-f]{64}")
 _EVALUATION = "lineage/evaluation.json"
 
 
@@ -39,6 +46,8 @@ class Versions:
     def publish(self, export: Path) -> str:
         """Publishes an Export: its files first, its checksums last. The same content twice is one version.
 
+        Where that version was damaged in the store, it is mended.
+
         Args:
             export: The Export's directory.
 
@@ -55,9 +64,16 @@ class Versions:
         for path, digest in sums.items():
             if not (export / path).is_file() or sha256_file(export / path) != digest:
                 raise GraftError(f"{export / path} is not what {SUMS} says: export the model again.")
-        if not storage.exists(f"{self.uri(version)}/{SUMS}"):
-            for path in (*sums, SUMS):
-                upload(export / path, f"{self.uri(version)}/{path}")
+        _about(version, export / _EVALUATION, str(export))
+        there = storage.exists(f"{self.uri(version)}/{SUMS}")
+        with (
+            TemporaryDirectory(prefix="graft-publish-") as scratch,
+            progress("publishing files", len(sums) + 1) as advance,
+        ):
+            for path, digest in {**sums, SUMS: version}.items():
+                if not there or self._problem(version, path, digest, Path(scratch)):
+                    upload(export / path, f"{self.uri(version)}/{path}")
+                advance(1)
         return version
 
     def whole(self) -> dict[str, float]:
@@ -112,13 +128,7 @@ class Versions:
         with TemporaryDirectory(prefix="graft-version-") as scratch:
             uri = self.uri(version)
             file = fetch_checked(uri, _EVALUATION, read_sums(uri, Path(scratch)), Path(scratch))
-            try:
-                record = json.loads(file.read_bytes())
-                return About(version, str(record["model_digest"]), float(record["metrics"]["accuracy"]))
-            except (ValueError, KeyError, TypeError) as error:
-                raise GraftError(
-                    f"{uri}/{_EVALUATION} is another Graft's ({error!r}): publish a version of this one."
-                ) from error
+            return _about(version, file, uri)
 
     def remove(self, version: str) -> None:
         """Removes a version: its checksums first, so that what is half removed counts as unfinished.
@@ -146,22 +156,24 @@ class Versions:
         Raises:
             GraftError: The store can't be read.
         """
-        problems = []
-        for version, files in sorted(self._files().items()):
-            if SUMS not in files:
-                continue  # under way, or left by a killed publisher: nothing uses it
-            with TemporaryDirectory(prefix="graft-verify-") as scratch:
-                try:
-                    sums = read_sums(self.uri(version), Path(scratch))
-                except GraftError as error:
-                    problems.append(str(error))
-                    continue
-                for path, digest in sums.items():
-                    if problem := self._problem(version, path, digest, Path(scratch)):
-                        problems.append(problem)
-                strange = sorted(set(files) - {*sums, SUMS})
-                problems += [f"{self.uri(version)}/{path} is not in {SUMS}." for path in strange]
+        problems: list[str] = []
+        # Others are under way, or left by a killed publisher: nothing uses them.
+        whole = {version: files for version, files in sorted(self._files().items()) if SUMS in files}
+        with progress("verifying versions", len(whole)) as advance:
+            for version, files in whole.items():
+                problems += self._problems(version, files)
+                advance(1)
         return problems
+
+    def _problems(self, version: str, files: Iterable[str]) -> list[str]:
+        with TemporaryDirectory(prefix="graft-verify-") as scratch:
+            try:
+                sums = read_sums(self.uri(version), Path(scratch))
+            except GraftError as error:
+                return [str(error)]
+            found = [self._problem(version, path, digest, Path(scratch)) for path, digest in sums.items()]
+        strange = sorted(path for path in {*files} - {*sums, SUMS} if not _is_part(path))
+        return [*filter(None, found), *(f"{self.uri(version)}/{path} is not in {SUMS}." for path in strange)]
 
     def _problem(self, version: str, path: str, digest: str, scratch: Path) -> str:
         uri = f"{self.uri(version)}/{path}"
@@ -180,7 +192,22 @@ class Versions:
         found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         for path, entry in storage.list_tree(self._folder).items():
             version, _, rest = path.removeprefix(f"{root.rstrip('/')}/").partition("/")
-            # A leftover of a killed upload is no file of the version.
-            if _NAME.fullmatch(version) and not (rest.rpartition("/")[2].startswith(".") and rest.endswith(".part")):
+            if VERSION_NAME.fullmatch(version):
                 found[version][rest] = entry
         return found
+
+
+def _is_part(path: str) -> bool:
+    """Whether a file is a leftover of a killed upload, and no file of its version."""
+    return path.rpartition("/")[2].startswith(".") and path.endswith(".part")
+
+
+def _about(version: str, evaluation: Path, where: str) -> About:
+    """Reads what a version's evaluation says of it."""
+    try:
+        record = read_record(evaluation.parent, evaluation.name)
+        return About(version, str(record["model_digest"]), float(record["metrics"]["accuracy"]))
+    except (GraftError, ValueError, KeyError, TypeError) as error:
+        raise GraftError(
+            f"{where} has no {_EVALUATION} that this Graft reads: name a version or an Export that it made."
+        ) from error

@@ -1,5 +1,6 @@
 """Versions are immutable and whole, and the latest is one that was compared with the one before it."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -12,7 +13,7 @@ from exports import FILES, make_export, publish_and_challenge
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.sums import SUMS, fetch_checked, parse_sums, read_sums
+from graft.components.common.sums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 
 KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
 
@@ -55,6 +56,33 @@ def test_the_same_content_twice_is_one_version(registry, publish, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
 
 
+@pytest.mark.parametrize("path", [*FILES, SUMS])
+def test_what_was_damaged_in_the_store_is_mended_by_publishing_it_again(registry, publish, tmp_path, path):
+    version = publish(1)
+    file = tmp_path / "store/models/pets/versions" / version / path
+    file.write_bytes(b"damaged")
+    assert len(registry.verify()) == 1
+    assert registry.versions.publish(tmp_path / "export-1") == version
+    assert registry.verify() == []
+
+
+@pytest.mark.parametrize("change", [{"schema_version": 99}, {"metrics": {}}])
+def test_an_export_of_another_graft_is_not_published(registry, tmp_path, change):
+    make_export(tmp_path / "export", 1)
+    record = tmp_path / "export/lineage/evaluation.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | change))
+    (tmp_path / "export" / SUMS).unlink()
+    write_sums(tmp_path / "export")
+    with pytest.raises(GraftError, match=r"export has no lineage/evaluation.json that this Graft reads"):
+        registry.versions.publish(tmp_path / "export")
+    assert registry.versions.whole() == {}
+
+
+def test_a_folder_named_like_the_registry_s_is_no_registry(tmp_path):
+    make_export(tmp_path / "versions/mine", 1)
+    assert "model.keras" in read_sums(str(tmp_path / "versions/mine"), tmp_path)
+
+
 def test_an_export_that_was_changed_or_is_unfinished_is_not_published(registry, tmp_path):
     make_export(tmp_path / "changed", 1)
     (tmp_path / "changed/model.keras").write_bytes(b"another")
@@ -78,6 +106,18 @@ def test_a_challenger_is_promoted_if_it_met_the_latest(registry, publish, three)
     # Asked again, as a retry does, it is done already.
     assert registry.challenge(late, "model-3").version == late
     assert [entry.by for entry in registry.latest().history] == ["pipeline"] * 4
+
+
+@pytest.mark.parametrize("met", ["model-2", "model-3"])  # of a retry of what made the latest, of a later run
+def test_the_same_model_under_other_records_is_promoted_in_its_turn(registry, three, tmp_path, met):
+    make_export(tmp_path / "again", 3, accuracy=0.94)
+    again = registry.versions.publish(tmp_path / "again")
+    registry.hold("audit")
+    with pytest.raises(NotPromotedError, match="on hold"):
+        registry.challenge(again, met)
+    registry.release()
+    assert registry.challenge(again, met).version == again
+    assert registry.rollback("bad").version == three[1]  # not to the same model
 
 
 def test_a_rollback_withdraws_for_good(registry, publish, three):
@@ -161,10 +201,11 @@ def test_pruning_leaves_the_newest_the_latest_and_the_one_before(registry, publi
     assert set(registry.versions.whole()) == {*three[1:], late[1]} and registry.verify() == []
 
 
-def test_what_a_killed_publisher_left_is_cleared_a_day_later(registry, publish, three, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["model.keras", ".model.keras.0a.part"])
+def test_what_a_killed_publisher_left_is_cleared_a_day_later(registry, three, monkeypatch, tmp_path, name):
     left = tmp_path / "store/models/pets/versions" / ("a" * 64)
     left.mkdir()
-    (left / "model.keras").write_bytes(b"half")
+    (left / name).write_bytes(b"half")
     assert registry.verify() == [] and registry.prune(10) == []
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 2 * 24 * 60 * 60)
@@ -196,11 +237,24 @@ def test_what_is_missing_or_strange_is_found(registry, publish, three, tmp_path)
     assert f"latest.json names {three[2]}, which is not there as a whole" in problem
 
 
-def test_a_damaged_latest_is_named(registry, publish, three, tmp_path):
-    (tmp_path / "store/models/pets/latest.json").write_text('{"version": 3}')
-    with pytest.raises(GraftError, match=r"latest.json is damaged \(version: .*restore an earlier generation"):
-        registry.latest()
-    assert "damaged" in registry.verify()[0]
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda latest: latest | {"version": 3}, r"is damaged \(version: .*restore an earlier generation"),
+        (lambda latest: latest | {"version": "a" * 64}, r"is damaged \(version is not the last one of history"),
+        (lambda latest: {}, r"is damaged \(no 'schema_version'"),
+        (lambda latest: [], "is damaged"),
+        (lambda latest: {"schema_version": 99, "champion": 1}, r"schema version 99, .* use the Graft that wrote it"),
+    ],
+)
+def test_a_damaged_latest_is_named_and_stays(registry, three, tmp_path, change, told):
+    file = tmp_path / "store/models/pets/latest.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    before = file.read_bytes()
+    for use in (registry.latest, registry.release, lambda: registry.challenge(three[0], None)):
+        with pytest.raises(GraftError, match=rf"latest\.json .*{told}"):
+            use()
+    assert "latest.json" in registry.verify()[0] and file.read_bytes() == before
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b"])

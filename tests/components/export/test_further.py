@@ -1,6 +1,7 @@
 """Formats for other runtimes, of a small model with three classes; tests/components/test_chain.py has one of two."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -67,9 +68,10 @@ def test_every_format_gives_what_the_model_gives(model, samples, tmp_path):
 
 
 def test_int8_falls_back_to_the_weights_alone_and_says_so(model, samples, tmp_path, monkeypatch, caplog):
-    found = [Parity(30, 0.5, 0.6, 1.0), Parity(30, 0.01, 1.0, 2.0)]
+    found = [Parity(30, float("nan"), 0.6, 1.0), Parity(30, 0.01, 1.0, 2.0)]
     monkeypatch.setattr(further, "_compare", lambda *arguments: found.pop(0))
     (entry,) = export_further(model, ["litert-int8"], tmp_path, samples, samples.encoded).values()
+    json.dumps(entry, allow_nan=False)
     assert entry["quantization"] == "dynamic-range"
     assert {kind: parity["label_agreement"] for kind, parity in entry["tried"].items()} == {
         "full-integer": 0.6,

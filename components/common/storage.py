@@ -62,7 +62,9 @@ def filesystem(uri: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:
-        raise GraftError(f"{redact(uri)} can't be opened: {brief(error)}.") from error
+        raise GraftError(
+            f"{redact(uri)} can't be opened ({brief(error)}): use a path, gs://, https://, or s3:// with the package s3fs."
+        ) from error
 
 
 def absolute(uri: str) -> str:

@@ -92,3 +92,8 @@ def test_walk_refuses_a_folder_that_it_can_not_list(tmp_path):
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(GraftError, match="closed can't be read"):
         list(storage.walk(tmp_path))
+
+
+def test_a_scheme_that_nobody_knows():
+    with pytest.raises(GraftError, match=r"^gs2://bucket/photos can't be opened \(.*gs2.*\): use a path, gs://"):
+        storage.filesystem("gs2://bucket/photos?key=secret")

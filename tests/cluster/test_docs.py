@@ -140,8 +140,13 @@ def commands(path):
         yield ["graft", "--help", *words.split()[1:2]]
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/gke.md", "docs/vertex.md", "docs/profile.md", "images/README.md"])
-def test_every_command_is_one(name):
+PAGES = ["README.md", "images/README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_is_one(name, tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("epochs: 3\n")
+    monkeypatch.chdir(tmp_path)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     found = list(commands(ROOT / name))
     for words in found:
@@ -150,4 +155,4 @@ def test_every_command_is_one(name):
         elif "STEP" not in words:
             words = words[1 : words.index(">")] if ">" in words else words[1:]
             app.parse_args(words, exit_on_error=False, print_error=False)
-    assert found or name == "docs/profile.md"
+    assert found or name not in ("README.md", "docs/tour.md", "docs/gke.md", "docs/vertex.md", "images/README.md")

@@ -12,7 +12,7 @@ from pictures import encoded, noise, record, rows, shard_records, split_files, s
 from graft.components.common.dataset import Dataset, content_digest
 from graft.components.common.errors import GraftError
 from graft.components.common.images import read_images
-from graft.components.common.records import sha256_file
+from graft.components.common.records import SCHEMA_VERSION, sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images import check_image
 from graft.components.ingest.ingest import ingest
@@ -39,7 +39,7 @@ def test_record(dataset):
         *("excluded", "duplicates", "fractions", "warnings", "converted", "ignored", "columns", "settings", "shards"),
         *("checked", "reused"),
     }
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == SCHEMA_VERSION
     assert found["counts"] == {"train": {"cats": 4, "dogs": 3}, "validation": {"cats": 3, "dogs": 3}}
     assert (found["source"], found["source_digest"]) == (str(dataset.parent / "source"), "abc")
     assert found["converted"] == {"alpha": 1} and found["ignored"] == ["notes.txt"]

@@ -91,7 +91,7 @@ class Photographs:
         names = sorted(name for name in self._archive.namelist() if name.endswith((".jpg", ".png")))
         random.Random(0).shuffle(names)
         self._names = iter(names)
-        self.labels = {}
+        self.labels, self._uploaded = {}, 0
 
     def add(self, count, change=lambda content, number: content):
         """Uploads more photographs and returns how many bytes they have."""
@@ -100,10 +100,11 @@ class Photographs:
         for number in range(count):
             name = next(self._names)
             content = change(self._archive.read(name), number)
-            uri = f"{self.folder}/{len(self.labels):05}.jpg"
+            uri = f"{self.folder}/{self._uploaded + number:05}.jpg"
             self.labels[uri] = name.split("/")[-2]
             contents[uri], total = content, total + len(content)
         self.fs.pipe(contents)
+        self._uploaded += count
         return total
 
     def write(self, labels=None):

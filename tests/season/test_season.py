@@ -14,6 +14,9 @@ from graft.pipelines.predicting import find_model, predict_images
 pytestmark = [pytest.mark.slow, pytest.mark.photographs]
 
 GOOD = [1, 2, 4, 6, 7, 8, 9, 10]
+# Of run 7, which was killed after ingest and started again, the second start finds its images checked.
+NEW = {1: season.FIRST, 6: season.MORE - season.CORRUPT, 7: 0}
+TOLD = 3_500  # bytes
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +75,15 @@ def test_shuffled_labels_are_found_by_the_gate_alone(played):
 def test_cost_follows_the_new_images(played):
     for number in GOOD:
         past, (read, written) = played[number].past, played[number].moved
-        new, size = season.FIRST if number == 1 else season.MORE, played[number].new_bytes
-        assert past.new == new
+        added, size = season.FIRST if number == 1 else season.MORE, played[number].new_bytes
+        assert past.new == NEW.get(number, season.MORE), number
         # The head is trained on four fifths of the images; the others are there to judge it.
-        assert past.computed <= new if number != 7 else past.computed == 0
-        assert size <= read["photos"] <= 1.1 * size + 400_000, "the new photographs and the manifest"
-        assert written["shards"] <= 1.1 * size + 100_000
-        assert written["features"] <= 2 * 768 * new + 200_000
+        assert past.computed <= past.new, number
+        # Beside the new photographs, what the storage tells of each one that is looked at, a run that was killed included.
+        told = TOLD * past.images * (2 if number == 7 else 1)
+        assert size <= read["photos"] <= size + told, number
+        assert written["shards"] <= 1.1 * size + 100_000, number
+        assert written["features"] <= 2 * 768 * added + 200_000, number
 
 
 def test_a_run_that_finds_nothing_new_moves_next_to_nothing(played):

@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import os
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -11,6 +12,9 @@ from support import ROOT, free_port, gcs_server, skip, start
 
 from graft.components.ingest.ingest import ingest
 from graft.pipelines.sample import draw_sample
+
+# A shell that starts the tests in the background makes them, and all commands that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

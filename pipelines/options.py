@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from cyclopts import CycloptsError, Parameter, Token
-from pydantic import ValidationError
+from pydantic import ValidationError, WrapValidator
 
 from graft.components.common.config import read_yaml
+
+# None is a value: it switches a rule of the gate off.
+_NOT_GIVEN: Any = object()
 
 
 def flatten(*configs: type) -> None:
@@ -19,7 +22,7 @@ def flatten(*configs: type) -> None:
 
 
 def options_over(config: type, source: str) -> Any:
-    """Returns a dataclass like a configuration in which a field that is not given is None, for something else to fill.
+    """Returns a dataclass like a configuration in which a field that is not given is left for something else to fill.
 
     Args:
         config: The configuration.
@@ -29,8 +32,8 @@ def options_over(config: type, source: str) -> Any:
     fields = [
         (
             field.name,
-            Annotated[hints[field.name] | None, _shown(field.default, source)],
-            dataclasses.field(default=None),
+            Annotated[hints[field.name], WrapValidator(_validate_given), _shown(field.default, source)],
+            dataclasses.field(default=_NOT_GIVEN),
         )
         for field in dataclasses.fields(config)
     ]
@@ -39,6 +42,20 @@ def options_over(config: type, source: str) -> Any:
     options.__module__, options.__doc__ = __name__, config.__doc__
     flatten(options)
     return options
+
+
+def given(options: Any) -> dict[str, Any]:
+    """Returns the fields that are given.
+
+    Args:
+        options: Of a dataclass that `options_over` made.
+    """
+    fields = ((field.name, getattr(options, field.name)) for field in dataclasses.fields(options))
+    return {name: value for name, value in fields if value is not _NOT_GIVEN}
+
+
+def _validate_given(value: Any, validate: Callable[[Any], Any]) -> Any:
+    return value if value is _NOT_GIVEN else validate(value)
 
 
 def _recipe(kind: type, tokens: Sequence[Token]) -> str:

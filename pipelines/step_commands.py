@@ -13,7 +13,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.gate.config import GateConfig, rules_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import ImageSize, TrainConfig
-from graft.pipelines.options import ConfigOption, RecipeOption, flatten, options_over
+from graft.pipelines.options import ConfigOption, RecipeOption, flatten, given, options_over
 
 flatten(IngestConfig, EvaluateConfig, ExportConfig)
 TrainOptions = options_over(TrainConfig, "the recipe")
@@ -57,11 +57,6 @@ def _do(step: str, record: RecordOptions, work: Callable[[Run], Any]) -> Any:
     if path := getattr(kept.outcome, "path", None):
         print(path)
     return kept.outcome
-
-
-def _given(options: Any) -> dict[str, Any]:
-    """Returns the options that are given, of those that `options_over` made."""
-    return {name: value for name, value in dataclasses.asdict(options).items() if value is not None}
 
 
 def resolve(
@@ -135,7 +130,7 @@ def train(
     from graft.components.train.recipes import train_config
     from graft.components.train.train import train as run_step
 
-    settings = train_config(recipe, "", _given(config))
+    settings = train_config(recipe, "", given(config))
     _do("train", record, lambda run: run_step(dataset, output, weights, settings, run.store))
 
 
@@ -180,7 +175,7 @@ def gate(
     """
     from graft.components.gate.gate import gate as run_step
 
-    _do("gate", record, lambda _: run_step(evaluation, output, rules_config(rules, _given(config))))
+    _do("gate", record, lambda _: run_step(evaluation, output, rules_config(rules, given(config))))
 
 
 def export(

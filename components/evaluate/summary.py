@@ -53,7 +53,7 @@ def markdown(result: EvaluateResult) -> str:
 
 def _versus(role: str, entry: Mapping[str, Any] | None) -> str:
     if not entry:
-        return f"- There is no {role} to compare with."
+        return f"- Compared with no {role}."
     low, high = entry["interval"]
     return (
         f"- {100 * entry['difference']:+.1f} points against the {role} (95% interval {100 * low:+.1f} to {100 * high:+.1f}): "

@@ -79,7 +79,7 @@ def _regression(role: str, margin: float, comparisons: Mapping[str, Any]) -> Rul
     """Judges the difference from a model; that there is none must have been written down by the evaluation."""
     name = f"max_regression_{role}"
     if role in comparisons and comparisons[role] is None:
-        return Rule(name, margin, None, True, f"there is no {role} to compare with")
+        return Rule(name, margin, None, True, f"compared with no {role}")
     compared = _mapping(comparisons.get(role))
     lower = _number(compared.get("lower"))
     # How much worse the model may be than the other one, with 95% confidence.

@@ -48,6 +48,28 @@ def test_options_come_from_the_dataclasses():
     assert f"[default: {TrainConfig.learning_rate}, unless the recipe says otherwise]" in shown
 
 
+def test_none_is_a_value_of_an_option_that_may_be_none(tmp_path):
+    evaluated = {
+        "schema_version": 1,
+        "model_digest": "m",
+        "dataset_digest": "d",
+        "split": "test",
+        "metrics": {"accuracy": 0.8},
+    }
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(evaluated))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("min_accuracy: 0.7\nmax_ece: 0.05\nmin_images: 200\n")
+    asked = ["gate", "--evaluation", "evaluation", "--output", "decision", "--rules", rules]
+    off = ["--max-regression", "none", "--max-ece", "none", "--min-images", "none"]
+    passed = graft(*asked, *off, cwd=tmp_path)
+    assert (passed.returncode, passed.stderr) == (0, "")
+    decided = json.loads((tmp_path / "decision" / "decision.json").read_text())
+    assert [(rule["rule"], rule["threshold"]) for rule in decided["rules"]] == [("min_accuracy", 0.7)]
+    refused = graft(*asked, "--min-accuracy", "none", cwd=tmp_path)
+    assert (refused.returncode, "--min-accuracy" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["train", "run", "submit", "schedules"])
 def test_help_imports_neither_tensorflow_nor_kfp(command):
     code = (

@@ -45,7 +45,7 @@ def verdict(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _against_champion(met: Mapping[str, Any] | None) -> str:
     if met is None:
-        return "There was no champion to compare with."
+        return "It was compared with no champion."
     if met.get("difference") is None or met.get("interval") is None:
         return "How it compares with the champion is not known."
     low, high = met["interval"]

@@ -37,7 +37,7 @@ def test_the_verdict_comes_first(plain):
     assert "80.0% of 60 images right The validation images of 2 classes: cats , dogs ." in page.text
     order = [
         "On images like these, it gets between 68.2% and 88.2% right (95% confidence",
-        "There was no champion to compare with.",
+        "It was compared with no champion.",
         "had no part in training or in choosing the model",
         "best threshold for “dogs” on these images is a probability of 0.470",
         "Confusion matrix",
@@ -134,7 +134,7 @@ def test_what_the_champion_had_right(hostile, plain, tmp_path):
     lost = [row for row in rows if row["champion"] == row["label"] != row["predicted"]]
     assert choose(made.predictions, FIVE, {}).lost_in_all == len(lost) == 60
     assert "Showing 48 of 60 images that the champion got right and this model wrong" in page.text
-    assert plain[1].text.count("There was no champion to compare with.") == 2
+    assert plain[1].text.count("It was compared with no champion.") == 2
     page = Made(wrong=0, champion=True).write(tmp_path / "report.html")
     assert "No image that the champion got right is wrong now." in page.text
 

@@ -59,6 +59,7 @@ def filesystem(uri: str) -> tuple[Any, str]:
         return local, local._strip_protocol(uri)
     # It logs whatever it raises, traceback and all, also what is tried again.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    logging.getLogger("fsspec.caching").setLevel(logging.WARNING)  # it tells of every file that is opened
     try:
         return fsspec.core.url_to_fs(uri)  # type: ignore[no-any-return]
     except (ImportError, ValueError) as error:

@@ -12,6 +12,7 @@ from graft.components.common import storage
 from graft.components.common.retries import is_transient, persist, request
 from graft.components.ingest.folders import file_version
 from graft.components.ingest.layout import Layout
+from graft.components.ingest.listed_versions import ListedVersions
 from graft.components.ingest.reading import MAX_FILE_BYTES, UnreadableFileError, bounded
 
 # A manifest may name these, what is of its own kind, and, if it is a local file itself, local files. Others of fsspec's many
@@ -104,6 +105,7 @@ class ManifestImages:
 
     def __init__(self, places: ImagePlaces, layout: Layout) -> None:
         self._places, self._layout = places, layout
+        self._versions = ListedVersions(places.find(item.path) for item in layout.items)
 
     def paths(self) -> list[str]:
         """Returns the paths of all images."""
@@ -128,11 +130,13 @@ class ManifestImages:
         return bounded(content)
 
     def version(self, path: str) -> str:
-        """Returns what changes when an image does, by a request where it is remote; nothing where nothing such is known."""
+        """Returns what changes when an image does, by a listing or a request where it is remote; nothing where nothing is known."""
         uri = self._places.find(path)
         if "://" not in uri:
             return file_version(Path(uri))
         fs, place = storage.filesystem(uri)
+        if listed := self._versions.find(uri, place):
+            return listed
         try:
             return storage.content_version(persist(lambda: request(fs, "info", place)))
         except Exception as error:  # Each backend raises its own kind.

@@ -1,0 +1,50 @@
+"""Listing buckets page by page, on real servers."""
+
+import fsspec
+import pytest
+from file_server import file_server
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.listing import PAGE, list_pages
+
+pytestmark = pytest.mark.slow
+
+
+def put(uri, names):
+    fs, path = storage.filesystem(uri)
+    fs.pipe({f"{path}/{name}": name.encode() for name in names})
+    return fs, path
+
+
+def test_pages_tell_what_asking_for_each_would(any_bucket):
+    names = [f"{number:04} #ü.jpg" for number in range(PAGE + 200)]
+    fs, path = put(f"{any_bucket}/photos", [*names, "deeper/x.jpg"])
+    put(f"{any_bucket}/photos-of-others", ["x.jpg"])
+    pages = list(list_pages(f"{any_bucket}/photos"))
+    assert [len(page) for page in pages] == [PAGE, 200]
+    found = {name: version for page in pages for name, version in page.items()}
+    assert sorted(found) == [f"{path}/{name}" for name in names]
+    assert len(set(found.values())) == len(names)
+    for name in (names[0], names[-1]):
+        assert found[f"{path}/{name}"] == storage.content_version(fs.info(f"{path}/{name}"))
+
+
+def test_a_listing_is_of_now(any_bucket):
+    fs, path = put(any_bucket, ["a.jpg", "b.jpg"])
+    (before,) = list_pages(any_bucket)
+    fs.ls(path)
+    other = type(fs)(skip_instance_cache=True)
+    other.pipe_file(f"{path}/b.jpg", b"another")
+    (after,) = list_pages(any_bucket)
+    assert after[f"{path}/a.jpg"] == before[f"{path}/a.jpg"] and after[f"{path}/b.jpg"] != before[f"{path}/b.jpg"]
+
+
+def test_where_nothing_is_and_where_nothing_can_be_listed(any_bucket, tmp_path):
+    assert list(list_pages(f"{any_bucket}/nothing")) == [{}]
+    with pytest.raises(GraftError, match=r"-nowhere/photos doesn't exist|-nowhere/photos can't be reached"):
+        list(list_pages(f"{any_bucket}-nowhere/photos"))
+    fsspec.filesystem("memory").pipe("/photos/a.jpg", b"a")
+    with file_server(b"cat") as server:
+        for uri in ("memory://photos", server.url.rpartition("/")[0], str(tmp_path)):
+            assert list(list_pages(uri)) == []

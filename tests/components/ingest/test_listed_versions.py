@@ -2,16 +2,13 @@
 
 import logging
 import sys
-from pathlib import Path
 
 import pytest
+from proxy import Handler, Proxy
 
 from graft.components.common import storage
 from graft.components.common.listing import PAGE
 from graft.components.ingest.manifest import open_manifest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "season"))
-from proxy import Handler, Proxy
 
 pytestmark = pytest.mark.slow
 
@@ -83,13 +80,13 @@ class NoListing(Handler):
 def test_a_folder_that_can_not_be_listed(bucket, gcs_address, monkeypatch, asked, caplog):
     names = [f"{number:03}.jpg" for number in range(40)]
     fs, _ = put(bucket, names)
-    proxy = Proxy(gcs_address)
-    proxy.RequestHandlerClass = NoListing
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
-    fs.clear_instance_cache()
-    images = manifest(bucket, names)
-    with caplog.at_level(logging.INFO, "graft"):
-        assert all(images.version(name) for name in names) and len(asked) == 40
+    with Proxy(gcs_address) as proxy:
+        proxy.RequestHandlerClass = NoListing
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        fs.clear_instance_cache()
+        images = manifest(bucket, names)
+        with caplog.at_level(logging.INFO, "graft"):
+            assert all(images.version(name) for name in names) and len(asked) == 40
+        proxy.shutdown()
     assert caplog.text.count(f"{bucket} can't be read by this account") == 1
     assert f"Every image in {bucket} is asked for by itself" in caplog.text
-    proxy.shutdown()

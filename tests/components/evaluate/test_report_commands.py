@@ -12,6 +12,7 @@ from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import train_config
 from graft.pipelines.cli import app
+from graft.pipelines.options import given
 
 
 def parsed(command):
@@ -36,8 +37,7 @@ def test_they_set_what_was_set(recipe):
     assert (name, arguments["source"], arguments["config"]) == ("ingest", "gs://bucket/photos of 'mine'.zip", settings)
     name, arguments = parsed(train)
     assert (name, arguments["weights"]) == ("train", "my weights.h5")
-    given = {field: value for field, value in dataclasses.asdict(arguments["config"]).items() if value is not None}
-    assert train_config("", "", given) == config
+    assert train_config("", "", given(arguments["config"])) == config
     name, arguments = parsed(evaluate)
     assert (name, arguments["config"]) == ("evaluate", dataclasses.replace(judged, split="test"))
 

@@ -1,7 +1,9 @@
 """The versions of many images, by listings of the folders that they lie in: a request a thousand images, not one each."""
 
 import functools
+import itertools
 import logging
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -51,10 +53,9 @@ class ListedVersions:
         if wanted < _LEAST:
             return found
         try:
-            for page in list_pages(folder):
+            # Pages, not objects, are counted: one may hold nothing but folders.
+            for page in itertools.islice(list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
                 found |= page
-                if len(found) >= max(PAGE, _TIMES * wanted):
-                    break
         except GraftError as error:  # who may read an image may not always list its folder
             log.info("%s Every image in %s is asked for by itself.", error, storage.redact(folder))
         return found

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from graft.components.common.runs import STEPS
+from graft.components.common.runs.step_record import STEPS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline

@@ -6,7 +6,7 @@ from typing import Any
 
 from kfp import dsl
 
-from graft.components.common.outcome import QUIET_RUNS, UNCHANGED
+from graft.components.common.runs.verdict import QUIET_RUNS, UNCHANGED
 from graft.components.evaluate.component import evaluate
 from graft.components.export.component import export
 from graft.components.gate.component import gate

@@ -11,7 +11,7 @@ import pytest
 from support import ROOT, free_port, gcs_server, skip, start
 
 from graft.components.ingest.ingest import ingest
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 # A shell that starts the tests in the background makes them, and all commands that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

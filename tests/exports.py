@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from graft.components.common.artifacts.sums import write_sums
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.sums import write_sums
 
 # gcsfs reads it when it is imported, which the processes do before they know of a server.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")

@@ -1,8 +1,8 @@
 """Records of runs that got so far, for tests of what reads them."""
 
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.outcome import UNCHANGED
-from graft.components.common.runs import STEPS, recorded
+from graft.components.common.runs.step_record import STEPS, recorded
+from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.evaluate.evaluate import EvaluateResult
 from graft.components.gate.gate import Decision
 from graft.components.resolve.resolve import ResolveResult

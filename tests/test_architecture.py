@@ -22,7 +22,7 @@ def imports(path, *, top_level_only=False):
 
 def layer(module):
     """Higher layers may import lower ones: common < steps < components < pipelines < cli."""
-    if module == "graft.pipelines.cli":
+    if module == "graft.pipelines.cli.app":
         return 4
     if module.startswith("graft.pipelines"):
         return 3

@@ -36,7 +36,7 @@ def evaluate(
     from pathlib import Path
 
     from graft.components.common.config import configure, section
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.evaluate.config import EvaluateConfig
     from graft.components.evaluate.evaluate import REPORT
     from graft.components.evaluate.evaluate import evaluate as run_step

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import load_model
+from graft.components.common.artifacts.model_source import SavedModel, open_model
+from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
-from graft.components.common.model import load_model
-from graft.components.common.model_source import SavedModel, open_model
-from graft.components.common.predictions import predict
 
 Array = np.ndarray[Any, Any]
 

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.dataset import INDEX, TRAIN, Dataset
-from graft.components.common.encoded import read_encoded
+from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
+from graft.components.common.artifacts.encoded import read_encoded
+from graft.components.common.artifacts.model import load_model, read_training
+from graft.components.common.artifacts.records import new_artifact, write_record
 from graft.components.common.errors import GraftError
-from graft.components.common.model import load_model, read_training
-from graft.components.common.records import new_artifact, write_record
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender
 from graft.components.evaluate.overlap import LOOKS, read_index
@@ -95,7 +95,7 @@ def evaluate(
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
         others = open_rivals(config, run, data.classes, opened)
         loaded = load_model(model)
-        from graft.components.common.predictions import predict
+        from graft.components.common.compute.predictions import predict
         from graft.components.evaluate.meeting import Meeting, check_numbers
         from graft.components.evaluate.metrics import compute_metrics
         from graft.components.evaluate.report.page import write_report

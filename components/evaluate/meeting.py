@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.evaluate.comparison import compare
 from graft.components.evaluate.contender import Contender

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.dataset import TRAIN
+from graft.components.common.artifacts.dataset import TRAIN
+from graft.components.common.compute.twins import find_twins
 from graft.components.common.errors import GraftError
-from graft.components.ingest.twins import find_twins
 
 LOOKS = ("sha256", "phash", "brightness")
 """The columns of an index by which images and their near twins are known."""

@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contender import Contender, OtherClassesError, open_contender
 

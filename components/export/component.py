@@ -31,7 +31,7 @@ def export(
     from pathlib import Path
 
     from graft.components.common.config import configure, section
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.export.config import ExportConfig
     from graft.components.export.export import export as run_step
 

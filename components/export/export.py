@@ -5,17 +5,17 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.dataset import INDEX, TRAIN, Dataset
-from graft.components.common.dataset import RECORD as DATASET_RECORD
-from graft.components.common.encoded import read_encoded
+from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
+from graft.components.common.artifacts.dataset import RECORD as DATASET_RECORD
+from graft.components.common.artifacts.encoded import read_encoded
+from graft.components.common.artifacts.model import MODEL, load_model, read_training
+from graft.components.common.artifacts.model import RECORD as TRAINING_RECORD
+from graft.components.common.artifacts.records import new_artifact, read_record, write_record
+from graft.components.common.artifacts.sums import SUMS, write_sums
 from graft.components.common.errors import GraftError
-from graft.components.common.model import MODEL, load_model, read_training
-from graft.components.common.model import RECORD as TRAINING_RECORD
-from graft.components.common.page import visible
-from graft.components.common.records import new_artifact, read_record, write_record
-from graft.components.common.runs import Run
-from graft.components.common.sums import SUMS, write_sums
-from graft.components.common.uris import brief
+from graft.components.common.pages.page import visible
+from graft.components.common.runs.step_record import Run
+from graft.components.common.storage.uris import brief
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
 from graft.components.export.model_card import model_card

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Literal
 
+from graft.components.common.artifacts.model import MODEL
 from graft.components.common.errors import GraftError
-from graft.components.common.model import MODEL
 
 SAVED_MODEL = "saved_model"
 

@@ -13,9 +13,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from graft.components.common.compute.predictions import by_class
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
-from graft.components.common.predictions import by_class
-from graft.components.common.tensorflow import import_tensorflow
 from graft.components.export.formats import Format
 
 _SERVER = Path(__file__).with_name("server.py")

@@ -4,10 +4,10 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from graft.components.common.records import read_record
+from graft.components.common.artifacts.records import read_record
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 
 log = logging.getLogger("graft")
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.model import NETWORK, PREPROCESSING
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.artifacts.model import NETWORK, PREPROCESSING
+from graft.components.common.compute.tensorflow import import_tensorflow
 
 BYTES, PIXELS = "serve_bytes", "serve_pixels"
 # TensorFlow Serving's REST interface decodes {"b64": …} for inputs of such names.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.compute.tensorflow import import_tensorflow
 
 INPUT, OUTPUT = "image", "probabilities"
 

@@ -26,7 +26,7 @@ def gate(
     """
     from pathlib import Path
 
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.gate.config import gate_config
     from graft.components.gate.gate import gate as run_step
 

@@ -3,8 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+from graft.components.common.artifacts.records import new_artifact, read_record, write_record
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.records import new_artifact, read_record, write_record
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import Rule, judge
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
-from graft.components.common.dataset import TRAIN
+from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.gate.config import GateConfig
 
 # Of so many images, less two, two models that answer all alike are surely (95%, one-sided) as good as each other but for a margin of 1:

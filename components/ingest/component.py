@@ -31,11 +31,11 @@ def ingest(
     from pathlib import Path
 
     from graft.components.common.config import configure, section
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.ingest.config import IngestConfig
+    from graft.components.ingest.dataset.previous import latest_dataset
     from graft.components.ingest.ingest import REPORT
     from graft.components.ingest.ingest import ingest as run_step
-    from graft.components.ingest.previous import latest_dataset
 
     with component_step("ingest", store, name, run_id) as record:
         settings = configure("ingest", IngestConfig, section(config, "ingest"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.dataset import (
+from graft.components.common.artifacts.dataset import (
     INDEX,
     LEFT_OUT,
     RECORD,
@@ -23,19 +23,19 @@ from graft.components.common.dataset import (
     content_digest,
     shard_name,
 )
+from graft.components.common.artifacts.records import new_artifact, write_record
 from graft.components.common.errors import GraftError
-from graft.components.common.records import new_artifact, write_record
-from graft.components.common.runs import Run
-from graft.components.ingest.collecting import Collected, collect
+from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.index import Rows, count_rows, write_index
-from graft.components.ingest.inputs import open_input
-from graft.components.ingest.layout import Layout, listed, printable
-from graft.components.ingest.pictures import Pictures
-from graft.components.ingest.previous import Previous, keep_for_next
-from graft.components.ingest.report import sample_order, write_report
-from graft.components.ingest.shards import Shards
-from graft.components.ingest.splits import Settled, settle
+from graft.components.ingest.dataset.collecting import Collected, collect
+from graft.components.ingest.dataset.index import Rows, count_rows, write_index
+from graft.components.ingest.dataset.previous import Previous, keep_for_next
+from graft.components.ingest.dataset.shards import Shards
+from graft.components.ingest.dataset.splits import Settled, settle
+from graft.components.ingest.report.data_report import sample_order, write_report
+from graft.components.ingest.report.pictures import Pictures
+from graft.components.ingest.source.inputs import open_input
+from graft.components.ingest.source.layout import Layout, listed, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa

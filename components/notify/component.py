@@ -28,7 +28,7 @@ def notify(
     """
     import os
 
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.notify.notify import Webhook
     from graft.components.notify.notify import notify as run_step
 

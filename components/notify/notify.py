@@ -4,9 +4,9 @@ import dataclasses
 import logging
 
 from graft.components.common.errors import GraftError
-from graft.components.common.history import unchanged_in_a_row
-from graft.components.common.outcome import QUIET_RUNS, Outcome, Verdict, judge
-from graft.components.common.runs import Run, read_run, was_cancelled
+from graft.components.common.runs.history import unchanged_in_a_row
+from graft.components.common.runs.step_record import Run, read_run, was_cancelled
+from graft.components.common.runs.verdict import QUIET_RUNS, Outcome, Verdict, judge
 from graft.components.notify.webhook import secret_url, send
 
 log = logging.getLogger("graft")

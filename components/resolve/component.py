@@ -35,7 +35,7 @@ def resolve(
     Returns:
         The digest of source, weights, settings and code, or `unchanged`.
     """
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.resolve.resolve import resolve as run_step
 
     with component_step("resolve", store, name, run_id) as record:

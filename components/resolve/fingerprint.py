@@ -11,11 +11,11 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
+from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
-from graft.components.common.records import sha256_file
-from graft.components.ingest.manifest import is_manifest, open_manifest
-from graft.components.ingest.manifest_images import ManifestImages
-from graft.components.ingest.reading import UnreadableFileError
+from graft.components.ingest.source.manifest import is_manifest, open_manifest
+from graft.components.ingest.source.manifest_images import ManifestImages
+from graft.components.ingest.source.reading import UnreadableFileError
 
 _REQUESTS = 16
 

@@ -10,7 +10,7 @@ import requests
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.train.weights import IMAGENET, IMAGENET_URL, check_weights
+from graft.components.train.network.weights import IMAGENET, IMAGENET_URL, check_weights
 
 _SECONDS = 10
 
@@ -68,7 +68,7 @@ def check_rivals(settings: Mapping[str, Any]) -> None:
     Raises:
         GraftError: One is no finished Model or Export, or can't be read.
     """
-    from graft.components.common.model_source import find_record
+    from graft.components.common.artifacts.model_source import find_record
     from graft.components.evaluate.config import EvaluateConfig
     from graft.components.evaluate.rivals import named_rivals
 

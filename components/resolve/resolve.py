@@ -7,10 +7,10 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.config import configure, section
-from graft.components.common.history import last_decided
-from graft.components.common.outcome import UNCHANGED
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run
+from graft.components.common.runs.history import last_decided
+from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import check_packages

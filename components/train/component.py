@@ -35,7 +35,7 @@ def train(
     import shutil
     from pathlib import Path
 
-    from graft.components.common.runs import component_step
+    from graft.components.common.runs.step_record import component_step
     from graft.components.train.recipes import train_config
     from graft.components.train.train import PAGE
     from graft.components.train.train import train as run_step

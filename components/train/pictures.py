@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from graft.components.common.dataset import TRAIN, Dataset
-from graft.components.common.images import read_images
-from graft.components.common.page import render_page
-from graft.components.train.augmentation import Augment, live_augmentation
+from graft.components.common.artifacts.dataset import TRAIN, Dataset
+from graft.components.common.compute.passes import read_images
+from graft.components.common.pages.page import render_page
 from graft.components.train.config import TrainConfig
-from graft.components.train.network import Network
-from graft.components.train.preprocessing import pixels
+from graft.components.train.network.augmentation import Augment, live_augmentation
+from graft.components.train.network.network import Network
+from graft.components.train.network.preprocessing import pixels
 
 CURVES, SHEET = "learning_curves", "augmented_samples.png"
 _SHEET_IMAGES, _SHEET_VIEWS = 4, 6

@@ -4,12 +4,12 @@ import dataclasses
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.dataset import Dataset
-from graft.components.common.devices import Devices
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.devices import Devices
 from graft.components.train.config import TrainConfig
-from graft.components.train.network import Network, layer_table
-from graft.components.train.samples import Samples
-from graft.components.train.training import Trained
+from graft.components.train.features.samples import Samples
+from graft.components.train.fit.training import Trained
+from graft.components.train.network.network import Network, layer_table
 
 
 def describe(

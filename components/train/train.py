@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.dataset import Dataset
-from graft.components.common.devices import Devices, find_devices
-from graft.components.common.model import MODEL, RECORD, save_model
-from graft.components.common.records import new_artifact, sha256_file, write_record
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import MODEL, RECORD, save_model
+from graft.components.common.artifacts.records import new_artifact, sha256_file, write_record
+from graft.components.common.compute.devices import Devices, find_devices
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.weights import IMAGENET, RANDOM, check_weights, local_weights
+from graft.components.train.network.weights import IMAGENET, RANDOM, check_weights, local_weights
 
 TENSORBOARD, PAGE = "tensorboard", "training.html"
 
@@ -74,13 +74,14 @@ def train(
     with new_artifact(output, RECORD), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
-        from graft.components.train import backbone, pictures
-        from graft.components.train import network as networks
-        from graft.components.train.checkpoints import Checkpoints
-        from graft.components.train.event_logs import EventLogs
+        from graft.components.train import pictures
+        from graft.components.train.features.samples import collect_samples
+        from graft.components.train.fit.checkpoints import Checkpoints
+        from graft.components.train.fit.event_logs import EventLogs
+        from graft.components.train.fit.training import train_head
+        from graft.components.train.network import backbone
+        from graft.components.train.network import network as networks
         from graft.components.train.record import describe
-        from graft.components.train.samples import collect_samples
-        from graft.components.train.training import train_head
 
         clock.lap("import")
         file = local_weights(weights, Path(scratch))
@@ -121,7 +122,7 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
 
     Other versions may have other variables or another arithmetic, and so may other devices.
     """
-    from graft.components.train import augmentation, preprocessing
+    from graft.components.train.network import augmentation, preprocessing
 
     settings = dataclasses.asdict(config)
     for field in ("tensorboard", "require_gpu"):  # where it is watched and may run makes no difference

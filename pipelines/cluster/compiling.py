@@ -9,7 +9,7 @@ from typing import Any
 
 from kfp import compiler, dsl
 
-from graft.components.common.outcome import QUIET_RUNS
+from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.pipelines.cluster.placement import Placement
 from graft.pipelines.cluster.profile import Images, Profile
 from graft.pipelines.cluster.target import Target

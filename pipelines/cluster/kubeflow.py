@@ -4,7 +4,7 @@ from typing import Any
 
 import kfp_server_api as api
 
-from graft.components.common.runs import STEPS
+from graft.components.common.runs.step_record import STEPS
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import ClusterRun, Package, Schedule, State, described
 from graft.pipelines.cluster.kubeflow_client import KubeflowClient, named

@@ -13,16 +13,16 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.train.weights import IMAGENET, RANDOM, check_weights
+from graft.components.train.network.weights import IMAGENET, RANDOM, check_weights
+from graft.pipelines.cli.settings import RunSettings
 from graft.pipelines.cluster.backend import Package
 from graft.pipelines.cluster.compiling import compile_pipeline, content_name
 from graft.pipelines.cluster.digests import pinned_images
 from graft.pipelines.cluster.profile import Profile
 from graft.pipelines.cluster.target import TargetOptions
-from graft.pipelines.defaults import PUBLIC_ARCHIVE
-from graft.pipelines.settings import RunSettings
+from graft.pipelines.local.defaults import PUBLIC_ARCHIVE
 
 log = logging.getLogger("graft")
 

@@ -12,7 +12,7 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs import STEPS
+from graft.components.common.runs.step_record import STEPS
 from graft.pipelines.cluster import backend
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import (

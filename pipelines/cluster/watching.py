@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 
 from graft.components.common.errors import GraftError
-from graft.components.common.outcome import Outcome, Verdict, judge
-from graft.components.common.runs import STEPS, Run, read_run, was_cancelled
+from graft.components.common.runs.step_record import STEPS, Run, read_run, was_cancelled
+from graft.components.common.runs.verdict import Outcome, Verdict, judge
 from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
 
 log = logging.getLogger("graft")

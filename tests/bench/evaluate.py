@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.dataset import VALIDATION, Dataset
-from graft.components.common.images import read_images
-from graft.components.common.model import NETWORK, PREPROCESSING, load_model
-from graft.components.common.predictions import predict
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.artifacts.dataset import VALIDATION, Dataset
+from graft.components.common.artifacts.model import NETWORK, PREPROCESSING, load_model
+from graft.components.common.compute.passes import read_images
+from graft.components.common.compute.predictions import predict
+from graft.components.common.compute.tensorflow import import_tensorflow
 
 GRAFT = Path(sys.executable).with_name("graft")
 TIMES = 3
@@ -26,7 +26,7 @@ TIMES = 3
 WITHOUT_REPORT = """
 from graft.components.evaluate.report import page
 page.write_report = lambda path, *_: path.touch()
-from graft.pipelines.cli import main
+from graft.pipelines.cli.app import main
 main()
 """
 

@@ -17,12 +17,12 @@ from typing import Any
 
 from pictures import multiply
 
-from graft.components.common.dataset import Dataset
-from graft.components.common.images import read_images
-from graft.components.common.tensorflow import import_tensorflow
-from graft.components.train.backbone import build_backbone
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.passes import read_images
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.preprocessing import build_preprocessing
+from graft.components.train.network.backbone import build_backbone
+from graft.components.train.network.preprocessing import build_preprocessing
 
 EPOCHS, LEAST_EPOCHS, TIMES, NEW = 20, 10, 4, 100
 GRAFT = Path(sys.executable).with_name("graft")

@@ -12,7 +12,7 @@ from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.browser
 

@@ -3,8 +3,8 @@
 import pytest
 from accessibility import violations
 
-from graft.components.common.history import PastRun
-from graft.pipelines.history_page import write_history
+from graft.components.common.runs.history import PastRun
+from graft.pipelines.local.history_page import write_history
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ import pytest
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 
-from graft.pipelines import cli
+from graft.pipelines.cli import app as cli
 from graft.pipelines.cluster import backend, watching
 
 IMAGES = {"cpu": "registry.example/graft@sha256:" + "0" * 64, "gpu": "registry.example/graft@sha256:" + "1" * 64}

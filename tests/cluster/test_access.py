@@ -12,7 +12,7 @@ from fake_vertex import FakeVertex
 from run_records import ENDINGS, leave_records
 from web import web_server
 
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.pipelines.cluster import kubeflow_client
 
 pytestmark = pytest.mark.slow

@@ -21,8 +21,8 @@ from fake_vertex import FakeVertex
 from run_records import ENDINGS, leave_records
 from support import ROOT
 
-from graft.components.common.runs import Run
-from graft.pipelines.cli import app
+from graft.components.common.runs.step_record import Run
+from graft.pipelines.cli.app import app
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ import fsspec
 import pytest
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.pipelines.cluster import submitting, watching
-from graft.pipelines.defaults import PUBLIC_ARCHIVE
+from graft.pipelines.local.defaults import PUBLIC_ARCHIVE
 
 pytestmark = pytest.mark.slow
 

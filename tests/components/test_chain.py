@@ -18,23 +18,23 @@ import tensorflow as tf
 from exports import make_export
 from support import ROOT
 
-from graft.components.common.dataset import Dataset
-from graft.components.common.encoded import read_encoded
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.encoded import read_encoded
+from graft.components.common.artifacts.model import load_model
 from graft.components.common.errors import GraftError
-from graft.components.common.model import load_model
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
+from graft.components.ingest.dataset.previous import latest_dataset
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.previous import latest_dataset
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,7 @@ def shards_of(folder, split):
 def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):
     killed = f"""
 import os, pathlib, signal
-from graft.components.train import feature_cache
+from graft.components.train.features import feature_cache
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 feature_cache.PACK_SECONDS = 0

@@ -6,10 +6,10 @@ import shutil
 import pytest
 from support import ROOT
 
-from graft.components.common.outcome import Outcome, judge
-from graft.components.common.records import SCHEMA_VERSION, read_record
+from graft.components.common.artifacts.records import SCHEMA_VERSION, read_record
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run, read_run
+from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.verdict import Outcome, judge
 from graft.components.export.model_card import model_card
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate

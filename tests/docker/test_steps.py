@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from docker_tools import GRAFT, UNPRIVILEGED, docker
 
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.docker
 QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20}}'

@@ -76,7 +76,7 @@ def test_help_imports_neither_tensorflow_nor_kfp(command):
         f"COMMAND = {command!r}"
         + """
 import sys
-from graft.pipelines import cli
+from graft.pipelines.cli import app as cli
 try:
     cli.app([COMMAND, "--help"])
 except SystemExit:

@@ -13,16 +13,16 @@ sys.path.append(str(Path(__file__).parents[1] / "components" / "ingest"))
 from pictures import encoded, image_files, noise, record, write_folder
 
 from graft.components.common import storage
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
-from graft.components.common.runs import Run
+from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.previous import latest_dataset
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.previous import latest_dataset
-from graft.components.train.checkpoints import Checkpoint, Checkpoints
-from graft.components.train.feature_cache import FeatureCache
-from graft.pipelines.cli import app
-from graft.pipelines.garbage import Store
+from graft.components.train.features.feature_cache import FeatureCache
+from graft.components.train.fit.checkpoints import Checkpoint, Checkpoints
+from graft.pipelines.cli.app import app
+from graft.pipelines.local.garbage import Store
 
 NAMES = ("dataset.json", "index.parquet", "left_out.parquet")
 CONFIG = IngestConfig(validation_fraction=0.4)

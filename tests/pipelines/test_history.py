@@ -12,15 +12,15 @@ from run_records import ENDINGS, leave_records
 from support import ROOT
 
 from graft.components.common.errors import GraftError
-from graft.components.common.history import last_decided, read_history
-from graft.components.common.outcome import Outcome
-from graft.components.common.past_run import UNFINISHED, PastRun
-from graft.components.common.runs import Run, mark_cancelled, recorded
+from graft.components.common.runs.history import last_decided, read_history
+from graft.components.common.runs.past_run import UNFINISHED, PastRun
+from graft.components.common.runs.step_record import Run, mark_cancelled, recorded
+from graft.components.common.runs.verdict import Outcome
 from graft.components.export.export import ExportResult
 from graft.components.export.publishing import Published
 from graft.components.ingest.ingest import IngestResult
 from graft.components.train.train import TrainResult
-from graft.pipelines.history_page import cells, charts, write_history
+from graft.pipelines.local.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")
 COUNTS = {"train": {"cats": 1500, "dogs": 1500}, "validation": {"cats": 500, "dogs": 500}}

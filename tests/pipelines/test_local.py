@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from graft.components.common.errors import GraftError
-from graft.pipelines import defaults
-from graft.pipelines.local import _refuse_python3
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local import defaults
+from graft.pipelines.local.running import _refuse_python3
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 

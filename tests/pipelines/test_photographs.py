@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
-from graft.components.train import features
-from graft.components.train.feature_cache import FeatureCache
+from graft.components.train.features import features
+from graft.components.train.features.feature_cache import FeatureCache
 from graft.components.train.train import train
 
 pytestmark = [pytest.mark.photographs, pytest.mark.slow]

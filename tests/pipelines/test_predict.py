@@ -11,11 +11,11 @@ from PIL import Image
 
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.transfer import upload
+from graft.components.common.storage.transfer import upload
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
-from graft.pipelines.cli import app
+from graft.pipelines.cli.app import app
 
 pytestmark = pytest.mark.slow
 

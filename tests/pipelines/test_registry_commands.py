@@ -4,7 +4,7 @@ import pytest
 from exports import make_export
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cli import app
+from graft.pipelines.cli.app import app
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from graft.components.common.errors import GraftError
-from graft.pipelines import sample
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local import sample
+from graft.pipelines.local.sample import draw_sample
 
 LABELS = ("cats", "dogs")
 IMAGES = 300

@@ -1,8 +1,8 @@
 """What a run prints is what it was told, whatever characters names have."""
 
-from graft.components.common.outcome import Outcome
-from graft.pipelines.local import RunResult
-from graft.pipelines.summary import print_summary
+from graft.components.common.runs.verdict import Outcome
+from graft.pipelines.local.running import RunResult
+from graft.pipelines.local.summary import print_summary
 
 
 def test_names_are_no_markup(tmp_path, capsys):

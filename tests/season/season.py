@@ -29,10 +29,10 @@ from support import gcs_server
 # gcsfs reads it when it is imported: else it would first ask for the kind of a bucket over gRPC, which the server doesn't speak.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
-from graft.components.common.history import read_history
-from graft.components.common.past_run import PastRun
 from graft.components.common.registry.registry import Registry
-from graft.pipelines.history_page import write_history
+from graft.components.common.runs.history import read_history
+from graft.components.common.runs.past_run import PastRun
+from graft.pipelines.local.history_page import write_history
 
 GRAFT = Path(sys.executable).with_name("graft")
 NAME = "pets"
@@ -196,9 +196,9 @@ def splits_of(labels, store):
     """Returns the split that each image will have, by ingesting what is there without keeping anything."""
     import tempfile
 
-    from graft.components.common.runs import Run
+    from graft.components.common.runs.step_record import Run
+    from graft.components.ingest.dataset.previous import latest_dataset
     from graft.components.ingest.ingest import ingest
-    from graft.components.ingest.previous import latest_dataset
 
     with tempfile.TemporaryDirectory() as scratch:
         manifest = Path(scratch) / "manifest.csv"

@@ -6,10 +6,10 @@ import season
 from proxy import Proxy
 from support import gcs_server
 
-from graft.components.common.history import read_history
-from graft.components.common.outcome import Outcome
-from graft.pipelines.history_page import write_history
-from graft.pipelines.predicting import find_model, predict_images
+from graft.components.common.runs.history import read_history
+from graft.components.common.runs.verdict import Outcome
+from graft.pipelines.local.history_page import write_history
+from graft.pipelines.local.predicting import find_model, predict_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.photographs]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from graft.components.common.artifacts.records import SCHEMA_VERSION
 from graft.components.common.errors import GraftError
-from graft.components.common.records import SCHEMA_VERSION
 
 FILE = "latest.json"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.records import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.records import utc_now
 from graft.components.common.registry.latest import (
     FILE,
     About,
@@ -21,8 +21,8 @@ from graft.components.common.registry.latest import (
     parse_latest,
 )
 from graft.components.common.registry.versions import Versions
-from graft.components.common.runs import check_name
-from graft.components.common.swap import look, swap
+from graft.components.common.runs.step_record import check_name
+from graft.components.common.storage.swap import look, swap
 
 _A_DAY = 24 * 60 * 60
 

@@ -7,11 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.errors import GraftError
-from graft.components.common.progress import progress
-from graft.components.common.records import read_record, sha256_file
-from graft.components.common.registry.latest import About
-from graft.components.common.sums import (
+from graft.components.common.artifacts.records import read_record, sha256_file
+from graft.components.common.artifacts.sums import (
     SUMS,
     VERSION_NAME,
     VERSIONS,
@@ -20,7 +17,10 @@ from graft.components.common.sums import (
     parse_sums,
     read_sums,
 )
-from graft.components.common.transfer import fetch, upload
+from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
+from graft.components.common.registry.latest import About
+from graft.components.common.storage.transfer import fetch, upload
 
 _EVALUATION = "lineage/evaluation.json"
 

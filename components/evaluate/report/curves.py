@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graft.components.common.charts import BOTTOM, QUARTERS, UNIT, Chart, Points, Scale, round_ticks
+from graft.components.common.pages.charts import BOTTOM, QUARTERS, UNIT, Chart, Points, Scale, round_ticks
 from graft.components.evaluate.report.words import shorten
 
 _BAR_SHARE = 0.3

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.model import NETWORK
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.artifacts.model import NETWORK
+from graft.components.common.compute.tensorflow import import_tensorflow
 
 Array = np.ndarray[Any, Any]
 
@@ -89,7 +89,7 @@ def log_odds(logits: Sequence[Any], classes: Any) -> Any:
 
 
 class _Parts:
-    """The parts of a network as `graft.components.train.network` puts it together.
+    """The parts of a network as `graft.components.train.network.network` puts it together.
 
     Attributes:
         backbone: Keras model from prepared images to maps, one a cut.

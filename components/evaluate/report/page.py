@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.page import render_page
+from graft.components.common.pages.page import render_page
 from graft.components.evaluate.report import words
 from graft.components.evaluate.report.bars import lay_out
 from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts

@@ -6,7 +6,7 @@ from file_server import file_server
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.listing import PAGE, list_pages
+from graft.components.common.storage.listing import PAGE, list_pages
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,7 @@
 """How a run ended is told from its records alone."""
 
-from graft.components.common.outcome import UNCHANGED, Outcome, judge
-from graft.components.common.runs import STEPS
+from graft.components.common.runs.step_record import STEPS
+from graft.components.common.runs.verdict import UNCHANGED, Outcome, judge
 
 
 def record(summary="done", status="succeeded", error=None, **outcome):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from graft.components.common.artifacts.records import new_artifact, read_record, write_record
 from graft.components.common.errors import GraftError
-from graft.components.common.records import new_artifact, read_record, write_record
 
 
 def test_what_was_written_is_read(tmp_path):

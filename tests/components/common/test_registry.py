@@ -10,10 +10,10 @@ import fsspec
 import pytest
 from exports import FILES, make_export, publish_and_challenge
 
+from graft.components.common.artifacts.sums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.latest import NotPromotedError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.sums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 
 KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
 

@@ -13,10 +13,11 @@ import urllib3.exceptions
 from fsspec.implementations.memory import MemoryFileSystem
 from google.api_core.exceptions import Forbidden, NotFound, ServiceUnavailable
 
-from graft.components.common import retries, storage
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.retries import is_transient, persist
-from graft.components.ingest.folders import RemoteFolder
+from graft.components.common.storage import retries
+from graft.components.common.storage.retries import is_transient, persist
+from graft.components.ingest.source.folders import RemoteFolder
 
 
 def caused(error, cause):

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
-from graft.components.common import retries, storage
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import retries
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from graft.components.common.errors import GraftError
-from graft.components.common.swap import Seen, look, swap
+from graft.components.common.storage.swap import Seen, look, swap
 
 
 @pytest.fixture(

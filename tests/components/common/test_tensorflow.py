@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import gc, sys
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.compute.tensorflow import import_tensorflow
 import_tensorflow()
 import keras
 assert gc.isenabled()

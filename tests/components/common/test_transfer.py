@@ -9,9 +9,9 @@ import fsspec
 import pytest
 from file_server import change, cut, file_server, reset
 
-from graft.components.common import retries
 from graft.components.common.errors import GraftError
-from graft.components.common.transfer import fetch, upload
+from graft.components.common.storage import retries
+from graft.components.common.storage.transfer import fetch, upload
 
 CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 
@@ -20,7 +20,7 @@ CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 def quick(monkeypatch):
     monkeypatch.setattr(retries, "PATIENCE", 0.8)
     monkeypatch.setattr(retries, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr("graft.components.common.download._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("graft.components.common.storage.download._PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

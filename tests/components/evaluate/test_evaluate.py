@@ -12,12 +12,12 @@ import pytest
 from exports import export_of
 from kfp import dsl
 
+from graft.components.common.artifacts.model import read_training
+from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GraftError
-from graft.components.common.model import read_training
-from graft.components.common.records import write_record
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs import Run
-from graft.components.common.transfer import upload
+from graft.components.common.runs.step_record import Run
+from graft.components.common.storage.transfer import upload
 from graft.components.evaluate import evaluate as step
 from graft.components.evaluate import rivals
 from graft.components.evaluate.component import evaluate as component
@@ -27,7 +27,7 @@ from graft.components.evaluate.summary import figures, markdown
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
@@ -253,7 +253,7 @@ def test_a_champion_with_its_classes_in_another_order(models, dataset, tmp_path)
 
 
 def test_a_model_whose_answers_are_no_numbers(models, dataset, tmp_path, monkeypatch):
-    from graft.components.common import predictions
+    from graft.components.common.compute import predictions
 
     monkeypatch.setattr(predictions, "by_class", lambda found: np.full((len(found), 2), np.nan, np.float32))
     with pytest.raises(GraftError, match="answers 20 of 20 images with no number: train or name another"):

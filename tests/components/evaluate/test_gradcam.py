@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from evaluation_reports import Made
 
-from graft.components.common.model import NETWORK
-from graft.components.common.tensorflow import import_tensorflow
+from graft.components.common.artifacts.model import NETWORK
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.evaluate.report import gradcam
 from graft.components.evaluate.report.gradcam import affordable, heat_maps, log_odds
-from graft.components.train.backbone import number_layers_afresh
 from graft.components.train.config import TrainConfig
-from graft.components.train.head import build_head
-from graft.components.train.network import build_network, whole_model
+from graft.components.train.network.backbone import number_layers_afresh
+from graft.components.train.network.head import build_head
+from graft.components.train.network.network import build_network, whole_model
 
 CONFIG = TrainConfig(cut="mixed0", image_size=75)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 75, 75, 3)).astype(np.float32)

@@ -11,8 +11,8 @@ from graft.components.evaluate.report.reproduce import commands
 from graft.components.ingest.config import IngestConfig
 from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import train_config
-from graft.pipelines.cli import app
-from graft.pipelines.options import given
+from graft.pipelines.cli.app import app
+from graft.pipelines.cli.options import given
 
 
 def parsed(command):

@@ -10,7 +10,7 @@ from data_reports import HOSTILE
 from evaluation_reports import BOTH, FIVE, TRAINING, TWO, Made
 from PIL import Image
 
-from graft.components.common.charts import BOTTOM, TOP, round_ticks
+from graft.components.common.pages.charts import BOTTOM, TOP, round_ticks
 from graft.components.evaluate.report import drawing, gallery
 from graft.components.evaluate.report.bars import lay_out
 from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
-from graft.components.common.tensorflow import import_tensorflow
 from graft.components.export import formats, further
 from graft.components.export.further import export_further
 from graft.components.export.parity import Parity, Samples

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.records import write_record
 from graft.components.evaluate.comparison import compare
 from graft.components.gate.config import GateConfig, gate_config, rules_config
 from graft.components.gate.gate import gate

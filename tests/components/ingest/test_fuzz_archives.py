@@ -17,8 +17,8 @@ from pictures import image_files, pack
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.layout import read_layout
-from graft.components.ingest.source import UnreadableFileError, open_source
+from graft.components.ingest.source.layout import read_layout
+from graft.components.ingest.source.source import UnreadableFileError, open_source
 
 
 def test_the_watch_sees_what_is_written_elsewhere(tmp_path):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.components.common.errors import GraftError
-from graft.components.ingest.manifest import open_manifest
-from graft.components.ingest.source import UnreadableFileError
+from graft.components.ingest.source.manifest import open_manifest
+from graft.components.ingest.source.source import UnreadableFileError
 
 NUMBERS = itertools.count()
 URIS = st.one_of(

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from graft.components.common.dataset import SPLITS, TRAIN, VALIDATION
+from graft.components.common.artifacts.dataset import SPLITS, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
-from graft.components.ingest.index import COLUMNS, Index, Row, Rows, write_index
-from graft.components.ingest.items import Item, Items
+from graft.components.ingest.dataset.index import COLUMNS, Index, Row, Rows, write_index
+from graft.components.ingest.source.items import Item, Items
 
 A_GROUP = 4096
 

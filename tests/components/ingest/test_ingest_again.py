@@ -8,12 +8,12 @@ import pytest
 from pictures import encoded, image_files, noise, pack, record, rows, shard_records, write_folder
 from test_ingest_twins import FILES, PLANTED
 
-from graft.components.common.dataset import Dataset
-from graft.components.common.runs import Run
-from graft.components.ingest import decoding
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset import decoding
+from graft.components.ingest.dataset.previous import latest_dataset
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.previous import latest_dataset
 
 HALVES = IngestConfig(validation_fraction=0.4)
 
@@ -156,7 +156,7 @@ def test_another_version_of_graft_checks_all_images_anew_but_keeps_their_splits(
     store = str(tmp_path / "store")
     source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
     ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
-    monkeypatch.setattr("graft.components.ingest.previous.version", lambda name: "99")
+    monkeypatch.setattr("graft.components.ingest.dataset.previous.version", lambda name: "99")
     other = IngestConfig(validation_fraction=0.1)
     again = ingest(str(source), tmp_path / "again", other, run=run(store, 2), previous=str(tmp_path / "first"))
     assert again.checked == 40 and again.counts == record(tmp_path / "first")["counts"]
@@ -243,7 +243,7 @@ def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store):
 
 @pytest.mark.slow
 def test_readers_see_the_images_in_the_order_of_the_index(tmp_path, store):
-    from graft.components.common.images import read_images
+    from graft.components.common.compute.passes import read_images
 
     store_run = run(store, 1)
     files = {

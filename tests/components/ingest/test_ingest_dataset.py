@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pictures import encoded, noise, record, rows, shard_records, split_files, stored, write_folder
 
-from graft.components.common.dataset import Dataset, content_digest
+from graft.components.common.artifacts.dataset import Dataset, content_digest
+from graft.components.common.artifacts.records import SCHEMA_VERSION, sha256_file
+from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
-from graft.components.common.images import read_images
-from graft.components.common.records import SCHEMA_VERSION, sha256_file
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.images import check_image
+from graft.components.ingest.dataset.images import check_image
+from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.shards import Shards
 
 COLUMNS = [
     *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "conversions", "version"],

@@ -5,7 +5,7 @@ from pictures import HALF, encoded, image_files, noise, record, refusal, rows, s
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.layout import read_layout
+from graft.components.ingest.source.layout import read_layout
 
 
 @pytest.mark.parametrize(

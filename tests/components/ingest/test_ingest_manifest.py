@@ -11,11 +11,11 @@ import pytest
 from pictures import encoded, noise, write_folder
 
 from graft.components.common.errors import GraftError
-from graft.components.ingest.folders import file_version
-from graft.components.ingest.items import Item
-from graft.components.ingest.layout import by_hash, limited, read_layout
-from graft.components.ingest.manifest import is_manifest, open_manifest
-from graft.components.ingest.source import UnreadableFileError
+from graft.components.ingest.source.folders import file_version
+from graft.components.ingest.source.items import Item
+from graft.components.ingest.source.layout import by_hash, limited, read_layout
+from graft.components.ingest.source.manifest import is_manifest, open_manifest
+from graft.components.ingest.source.source import UnreadableFileError
 
 VERTEX = "aiplatform.googleapis.com/ml_use"
 
@@ -269,7 +269,7 @@ def test_local_files_that_can_not_be_read_are_left_out_with_their_reasons(tmp_pa
     (tmp_path / "big").write_bytes(bytes(100))
     names = ["missing", "pipe", ".", "big", "x" * 1000, "m.csv/x"]
     images, _ = open_manifest(manifest(tmp_path, "uri,label\nother,b\n" + "".join(f"{name},a\n" for name in names)))
-    monkeypatch.setattr("graft.components.ingest.reading.MAX_FILE_BYTES", 99)
+    monkeypatch.setattr("graft.components.ingest.source.reading.MAX_FILE_BYTES", 99)
     for name in names:
         with pytest.raises(UnreadableFileError, match="is larger" if name == "big" else "doesn't exist, or is no file"):
             images.read(name)
@@ -341,7 +341,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web(monkeypatch):
-    monkeypatch.setattr("graft.components.common.retries.PATIENCE", 2.0)
+    monkeypatch.setattr("graft.components.common.storage.retries.PATIENCE", 2.0)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.files, server.asked, server.place = {}, [], f"127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever).start()

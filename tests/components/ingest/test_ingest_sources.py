@@ -5,12 +5,12 @@ import os
 import pytest
 from pictures import encoded, noise, pack, refusal, split_files, write_folder
 
+from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
-from graft.components.common.records import sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source import open_source
+from graft.components.ingest.source.source import open_source
 
 PATH = "train/cats/0.jpg"
 

@@ -7,7 +7,7 @@ from test_ingest_twins import copies, photograph
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.images import check_image
+from graft.components.ingest.dataset.images import check_image
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4, test_fraction=0.2, max_bad_fraction=0.5)

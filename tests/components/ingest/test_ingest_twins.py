@@ -7,9 +7,9 @@ import pytest
 from pictures import encoded, noise, record, refusal, rows, write_folder
 from PIL import Image
 
+from graft.components.common.compute.twins import IDENTICAL, MAX_DISTANCE, find_twins
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.twins import IDENTICAL, MAX_DISTANCE, find_twins
 
 
 def brute_force(contents, phashes, brightness, groups, count):

@@ -7,8 +7,8 @@ import pytest
 from proxy import Handler, Proxy
 
 from graft.components.common import storage
-from graft.components.common.listing import PAGE
-from graft.components.ingest.manifest import open_manifest
+from graft.components.common.storage.listing import PAGE
+from graft.components.ingest.source.manifest import open_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def manifest(uri, names):
 def asked(monkeypatch):
     """What is asked for by itself."""
     asked = []
-    module = "graft.components.ingest.manifest_images"
+    module = "graft.components.ingest.source.manifest_images"
     real = sys.modules[module].request
     monkeypatch.setattr(f"{module}.request", lambda fs, method, path: asked.append(path) or real(fs, method, path))
     return asked

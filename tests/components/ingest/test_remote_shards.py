@@ -5,12 +5,12 @@ import io
 import numpy as np
 from PIL import Image
 
-from graft.components.common import dataset as dataset_module
-from graft.components.common.dataset import Dataset
-from graft.components.common.encoded import read_encoded
-from graft.components.common.runs import Run
+from graft.components.common.artifacts import dataset as dataset_module
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.encoded import read_encoded
+from graft.components.common.runs.step_record import Run
 from graft.components.ingest.ingest import ingest
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 
 def test_they_are_read_by_number_and_downloaded_once(tmp_path, any_bucket, monkeypatch):

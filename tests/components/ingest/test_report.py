@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from data_reports import DUPLICATE, HOSTILE, eventful, make_index, make_record, write_page
 
-from graft.components.ingest import report
-from graft.components.ingest.histograms import histograms
+from graft.components.ingest.report import data_report as report
+from graft.components.ingest.report.histograms import histograms
 
 VISIBLE = HOSTILE.replace("\n", r"\n").replace("\r", r"\r").replace("\u202e", r"\u202e")
 

@@ -20,13 +20,14 @@ from file_server import file_server
 from pictures import encoded, noise, pack, split_files, write_folder
 from support import ROOT, free_port, start
 
-from graft.components.common import retries, storage
+from graft.components.common import storage
+from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
-from graft.components.common.records import sha256_file
-from graft.components.common.transfer import fetch, upload
+from graft.components.common.storage import retries
+from graft.components.common.storage.transfer import fetch, upload
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source import open_source
+from graft.components.ingest.source.source import open_source
 
 pytestmark = pytest.mark.slow
 

@@ -7,12 +7,12 @@ import pytest
 from web import web_server
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs import Run, read_run, recorded
+from graft.components.common.runs.step_record import Run, read_run, recorded
 from graft.components.resolve import preflight
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store, check_weights_source
 from graft.components.resolve.resolve import resolve
-from graft.components.train.weights import check_weights
+from graft.components.train.network.weights import check_weights
 
 
 def test_a_store_that_works_keeps_nothing_of_the_probe(tmp_path):

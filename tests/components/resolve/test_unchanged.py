@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.outcome import UNCHANGED
-from graft.components.common.runs import Run, mark_cancelled
+from graft.components.common.runs.step_record import Run, mark_cancelled
+from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.resolve import resolve as resolve_module
 from graft.components.resolve.resolve import resolve
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from graft.components.common.tensorflow import import_tensorflow
-from graft.components.train.augmentation import build_augmentation
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
+from graft.components.train.network.augmentation import build_augmentation
 
 NONE = TrainConfig(flip=False, rotation=0, shift=0, shear=0, zoom=0)
 ALL = TrainConfig(rotation=40, shift=0.2, shear=20, zoom=0.2)

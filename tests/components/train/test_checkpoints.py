@@ -4,7 +4,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from graft.components.train.checkpoints import Checkpoint, Checkpoints
+from graft.components.train.fit.checkpoints import Checkpoint, Checkpoints
 
 KEY = {"dataset": "d", "weights": "w"}
 

@@ -11,8 +11,8 @@ from fsspec.implementations.local import LocalFileSystem
 from web import web_server
 
 from graft.components.common.errors import GraftError
-from graft.components.train import feature_cache
-from graft.components.train.feature_cache import FeatureCache, half
+from graft.components.train.features import feature_cache
+from graft.components.train.features.feature_cache import FeatureCache, half
 
 KIND = {"weights": "w", "cut": "mixed7"}
 

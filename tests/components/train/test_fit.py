@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
-from graft.components.common.tensorflow import import_tensorflow
-from graft.components.train.checkpoints import Checkpoints
 from graft.components.train.config import TrainConfig
-from graft.components.train.fit import fit
-from graft.components.train.head import build_head
-from graft.components.train.phases import head_phase
-from graft.components.train.samples import Samples
+from graft.components.train.features.samples import Samples
+from graft.components.train.fit.checkpoints import Checkpoints
+from graft.components.train.fit.fit import fit
+from graft.components.train.fit.phases import head_phase
+from graft.components.train.network.head import build_head
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ import time
 
 import pytest
 
-from graft.components.common.model import load_model
-from graft.components.train import callbacks
-from graft.components.train.checkpoints import Checkpoints
+from graft.components.common.artifacts.model import load_model
+from graft.components.train.fit import callbacks
+from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.train import train
 
 pytestmark = pytest.mark.slow
@@ -141,9 +141,9 @@ def test_two_devices_do_what_one_does(dataset, tmp_path, quick, changes):
 
 UNEVEN = """
 import numpy as np
-from graft.components.common.devices import find_devices
+from graft.components.common.compute.devices import find_devices
 from graft.components.train.config import TrainConfig
-from graft.components.train.streams import fetch_vectors, stream_of
+from graft.components.train.features.streams import fetch_vectors, stream_of
 {before}
 with find_devices().strategy.scope():
     rows = np.arange(33, dtype=np.float32)[:, None]
@@ -161,8 +161,8 @@ def test_devices_share_every_batch_evenly(before, sizes):
 
 OVERFLOW = """
 import keras, numpy as np
-from graft.components.common.devices import find_devices
-from graft.components.train.loss_scale import LossScale
+from graft.components.common.compute.devices import find_devices
+from graft.components.train.network.loss_scale import LossScale
 {before}
 strategy = find_devices().strategy
 with strategy.scope():

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
-from graft.components.common.tensorflow import import_tensorflow
-from graft.components.train import streams
 from graft.components.train.config import TrainConfig
-from graft.components.train.preprocessing import build_preprocessing
-from graft.components.train.streams import fetch_images, fetch_vectors, stream_of
+from graft.components.train.features import streams
+from graft.components.train.features.streams import fetch_images, fetch_vectors, stream_of
+from graft.components.train.network.preprocessing import build_preprocessing
 
 CONFIG = TrainConfig(batch_size=20)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.errors import GraftError
-from graft.components.train.weights import check_weights, local_weights
+from graft.components.train.network.weights import check_weights, local_weights
 
 pytestmark = pytest.mark.slow
 

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graft.components.common import devices
-from graft.components.common.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import load_model
+from graft.components.common.compute import devices
+from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
-from graft.components.common.images import read_images
-from graft.components.common.model import load_model
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
-from graft.components.train import fit as fitting
 from graft.components.train import train as train_step
-from graft.components.train.backbone import build_backbone, number_layers_afresh
-from graft.components.train.head import build_head
-from graft.components.train.network import build_network
-from graft.components.train.phases import unfrozen_phase
-from graft.components.train.samples import collect_samples
+from graft.components.train.features.samples import collect_samples
+from graft.components.train.fit import fit as fitting
+from graft.components.train.fit.phases import unfrozen_phase
+from graft.components.train.network.backbone import build_backbone, number_layers_afresh
+from graft.components.train.network.head import build_head
+from graft.components.train.network.network import build_network
 from graft.components.train.train import train
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 

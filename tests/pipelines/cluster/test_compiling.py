@@ -232,7 +232,7 @@ def test_a_gpu_needs_a_gpu_image():
 def test_compiling_imports_no_tensorflow(tmp_path):
     code = """
 import sys
-from graft.pipelines import cli
+from graft.pipelines.cli import app as cli
 sys.argv = ["graft", "compile", "--target", "kubeflow", "--allow-tag", "--output", "pipeline.yaml"]
 try:
     cli.main()

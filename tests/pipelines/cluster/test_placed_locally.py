@@ -6,11 +6,11 @@ import pytest
 from kfp import local
 from web import web_server
 
-from graft.components.common.outcome import Outcome, judge
-from graft.components.common.runs import Run, read_run
+from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.verdict import Outcome, judge
 from graft.pipelines.cluster.placement import Placement
 from graft.pipelines.cluster.profile import Images, read_profile
-from graft.pipelines.sample import draw_sample
+from graft.pipelines.local.sample import draw_sample
 from graft.pipelines.training import Surroundings, build_pipeline
 
 IMAGES = Images(cpu="registry.example/graft@sha256:" + "0" * 64, gpu="registry.example/graft@sha256:" + "1" * 64)

@@ -1,0 +1,1 @@
+"""Artifacts: what the steps hand to each other."""

@@ -1,0 +1,91 @@
+"""A saved model wherever it is: a Model or an Export, here or in a bucket, made readable."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from graft.components.common import storage
+from graft.components.common.artifacts.dataset import INDEX
+from graft.components.common.artifacts.model import MODEL, RECORD, read_training
+from graft.components.common.artifacts.sums import SUMS, fetch_checked, read_sums
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import fetch
+
+_EXPORTED_RECORD, _EXPORTED_INDEX = f"lineage/{RECORD}", f"lineage/{INDEX}"
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedModel:
+    """A model that can be loaded.
+
+    Attributes:
+        uri: Its path or URI, without secrets.
+        folder: A local Model of it, for `load_model`.
+        digest: Digest of the model.
+        classes: Its class names in label order.
+        index: The index of the dataset that it was trained on, of an Export that has it.
+    """
+
+    uri: str
+    folder: Path
+    digest: str
+    classes: list[str]
+    index: Path | None = None
+
+
+def find_record(uri: str) -> str:
+    """Returns where in a Model or an Export the training's record is.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It is neither, or can't be read.
+    """
+    if "?" in uri and "://" in uri:
+        raise GraftError(
+            f"{storage.redact(uri)} is named with a query string: name a folder that can be read without one."
+        )
+    base = uri.rstrip("/")
+    if storage.exists(f"{base}/{RECORD}"):
+        return RECORD
+    if storage.exists(f"{base}/{SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
+        return _EXPORTED_RECORD
+    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: no {RECORD} or {SUMS} can be read there.")
+
+
+@contextmanager
+def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
+    """Makes a model readable: what is remote is downloaded, once, and an Export's files are checked against its sums.
+
+    Args:
+        uri: Path or URI of a Model or an Export.
+        with_index: Whether the index of its dataset is wanted as well.
+
+    Raises:
+        GraftError: It is neither, is unfinished or damaged, or can't be read.
+    """
+    name = storage.redact(uri)
+    with TemporaryDirectory(prefix="graft-model-") as scratch:
+        folder, downloads = Path(scratch) / "model", Path(scratch) / "downloads"
+        folder.mkdir()
+        downloads.mkdir()
+        record = find_record(uri)
+        sums = None if record == RECORD else read_sums(uri, downloads)
+
+        def get(path: str, digest: str = "") -> Path:
+            if sums is None:
+                return fetch(f"{uri.rstrip('/')}/{path}", downloads, digest).absolute()
+            return fetch_checked(uri, path, sums, downloads).absolute()
+
+        (folder / RECORD).symlink_to(get(record))
+        try:
+            training = read_training(folder)
+            digest, found = training["model_digest"], list(training["classes"])
+        except (GraftError, KeyError, TypeError) as error:
+            raise GraftError(f"The {RECORD} of {name} is damaged or another Graft's: name another model.") from error
+        (folder / MODEL).symlink_to(get(MODEL, digest))
+        has_index = with_index and sums is not None and _EXPORTED_INDEX in sums
+        yield SavedModel(name, folder, digest, found, get(_EXPORTED_INDEX) if has_index else None)

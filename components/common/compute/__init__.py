@@ -1,0 +1,1 @@
+"""Compute: TensorFlow, devices and passes over images."""

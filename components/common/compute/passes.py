@@ -1,0 +1,124 @@
+"""Reading a split's images as a `tf.data.Dataset`."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.devices import images_at_once, on_all_devices
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
+
+
+def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
+    """Returns a split's images, decoded, in the order of the index.
+
+    Args:
+        dataset: The dataset.
+        split: `train`, `validation` or `test`.
+        wanted: bool [N], true for the images to return, the others not being decoded; None for all.
+
+    Returns:
+        A `tf.data.Dataset` of (uint8 [H, W, 3] RGB image, int64 label), sizes varying.
+    """
+    tf = import_tensorflow()
+    import numpy as np
+
+    located = dataset.locate(split, wanted)
+    is_wanted = np.zeros(located.records, bool)
+    is_wanted[located.numbers] = True
+    rows = tf.data.Dataset.from_tensor_slices(is_wanted)
+    records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
+    chosen = records.filter(lambda _, wanted: wanted).map(lambda record, _: record)
+    images = chosen.map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(located.labels))
+
+
+def decode_record(record: Any) -> Any:
+    """Decodes a shard's record, within a `tf.data` pipeline.
+
+    Its label is in the index: a label that was mended makes no new shard.
+
+    Args:
+        record: String tensor of a `tf.train.Example`.
+
+    Returns:
+        uint8 [H, W, 3] RGB image.
+    """
+    tf = import_tensorflow()
+    example = tf.io.parse_single_example(record, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
+    image = tf.io.decode_image(example["image/encoded"], channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return image
+
+
+@contextlib.contextmanager
+def naming_damage(dataset: Dataset) -> Iterator[None]:
+    """Turns TensorFlow's errors about a dataset's shards into one that names the dataset and the remedy.
+
+    Raises:
+        GraftError: A shard is missing or damaged.
+    """
+    tf = import_tensorflow()
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+        raise GraftError(f"{dataset.path} is damaged ({error.message}): ingest it again.") from error
+
+
+def pass_over(
+    what: str,
+    dataset: Dataset,
+    split: str,
+    prepare: Callable[[Any, Any], Any],
+    network: Any,
+    wanted: Any = None,
+    views: int = 1,
+    *,
+    full: bool = False,
+) -> Iterator[tuple[Any, Any]]:
+    """Runs a network over a split, each image once, prepared one by one since sizes vary.
+
+    Args:
+        what: What the pass is for, for the progress.
+        dataset: The dataset.
+        split: Its split.
+        prepare: Turns an image, uint8 [1, H, W, 3], and its number among the wanted ones into what the network takes, of one
+            shape whatever H and W.
+        network: Keras model or function from a batch of that to a tensor whose first axis is the batch.
+        wanted: bool [N], true for the images to run, in the order of the index; None for all.
+        views: How many images the network sees for one of the split, by which batches are smaller.
+        full: Fill the last batch up with what is then left out: an image's output must not depend on how many others there
+            are, as its last bit may on a batch's size.
+
+    Yields:
+        The network's output and the int64 labels of a batch, as numpy arrays.
+
+    Raises:
+        GraftError: A shard is missing or damaged, or is not what the dataset's record says.
+    """
+    tf = import_tensorflow()
+    total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
+    images = read_images(dataset, split, wanted).enumerate()
+    prepared = images.map(
+        lambda number, image: (prepare(image[0][None], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    size = max(1, images_at_once() // views // devices) * devices
+    batches = prepared.batch(size)
+    compiled = on_all_devices(network, batches.element_spec[0])
+
+    def outputs_of(inputs: Any) -> Any:
+        missing = size - len(inputs)
+        if not full or not missing:
+            return compiled(inputs)
+        return compiled(tf.concat([inputs, tf.repeat(inputs[:1], missing, axis=0)], axis=0))[:-missing]
+
+    with naming_damage(dataset), progress(what, total) as advance:
+        for inputs, labels in batches.prefetch(2):
+            seen += len(labels)
+            yield outputs_of(inputs), labels.numpy()
+            advance(len(labels))
+    if seen != total:
+        raise GraftError(f"{dataset.path} holds {seen} {split} images and its record says {total}: ingest it again.")

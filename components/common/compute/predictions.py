@@ -1,0 +1,83 @@
+"""Running a saved model over a split, by the model's own layers."""
+
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import HEAD, NETWORK, PREPROCESSING
+from graft.components.common.compute.passes import pass_over, read_images
+from graft.components.common.errors import GraftError
+
+# What the head's last layer sees is mapped to so many numbers at random, which keeps distances nearly as they are (Johnson and
+# Lindenstrauss, 1984) and memory small.
+FEATURES = 64
+_TOLERANCE = 1e-4  # a batch and a single image may be computed by other algorithms, on a GPU above all
+
+Array = np.ndarray[Any, Any]
+
+
+def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
+    """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
+
+    Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
+    its network on batches. On the first image the result is held against the whole model's.
+
+    Args:
+        model: A model that the train step saved.
+        dataset: The dataset.
+        split: Its split.
+        what: What this is for, for the progress.
+
+    Returns:
+        float32 [N, classes] probabilities, int64 [N] labels, and float32 [N, FEATURES], in the order of the index.
+
+    Raises:
+        GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
+    """
+    preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
+    columns = model.output.shape[1]
+
+    def prepare(image: Any, number: Any) -> Any:
+        return preprocessing(image, training=False)[0]
+
+    outputs, labels = zip(*pass_over(what, dataset, split, prepare, network), strict=True)
+    found = np.concatenate(outputs)
+    probabilities, features = found[:, :columns], found[:, columns:]
+    image, _ = next(iter(read_images(dataset, split)))
+    # Called as it is, since to compile it for one image would take longer.
+    whole = model(image[None], training=False).numpy()[0]
+    if np.abs(whole - probabilities[0]).max() > _TOLERANCE:
+        raise GraftError(
+            "The model's parts disagree with the whole model on the same image: train it again with this Graft."
+        )
+    if (wide := by_class(probabilities)).shape[1] != len(dataset.classes):
+        raise GraftError(
+            f"The model tells {wide.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
+        )
+    return wide, np.concatenate(labels), features
+
+
+def _with_features(network: Any) -> Any:
+    """Returns a network whose output goes on, after the probabilities, with `FEATURES` numbers of what its last layer sees."""
+    import keras
+
+    seen: list[Any] = []
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if layer.name == HEAD and not seen:  # of a mirrored model, the image as it is
+            hidden = args[0]
+            for part in layer.layers[:-1]:
+                hidden = part(hidden, training=False)
+            seen.append(hidden)
+        return layer(*args, **kwargs)
+
+    same = keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
+    chance = np.random.default_rng(0).standard_normal((seen[0].shape[1], FEATURES)) / np.sqrt(FEATURES)
+    mapped = keras.ops.matmul(seen[0], chance.astype("float32"))
+    return keras.Model(same.input, keras.ops.concatenate([same.output, mapped], axis=1))
+
+
+def by_class(probabilities: Array) -> Array:
+    """Turns a sigmoid's probability of class 1, float32 [N, 1], into one column a class; others stay as they are."""
+    return np.hstack([1 - probabilities, probabilities]) if probabilities.shape[1] == 1 else probabilities

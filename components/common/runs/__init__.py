@@ -1,0 +1,1 @@
+"""Runs: what each step noted when it ended, and what became of a run."""

@@ -1,0 +1,185 @@
+"""Remote files as a download sees them: what is known of them, and their bytes from any position on."""
+
+import base64
+import contextlib
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+import requests
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage import files as storage
+from graft.components.common.storage.retries import TruncatedError, request
+
+_PIECE = 256 * 2**10
+# Small enough that a slow line brings one within the seconds that a request may take.
+_RANGE = 4 * 2**20
+_CONNECT_SECONDS, _READ_SECONDS = 10, 30
+_AS_STORED = {"Accept-Encoding": "identity"}
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+class ChangedError(Exception):
+    """The file is no longer the one that was described; its text says what was seen."""
+
+
+class Description(NamedTuple):
+    """What a server tells of a file without sending it.
+
+    Attributes:
+        size: Its length in bytes, if told.
+        version: What changes whenever its content does; empty if nothing such is told.
+        checksums: Digests of its content by algorithm, `md5` or `crc32c`.
+    """
+
+    size: int | None
+    version: str
+    checksums: dict[str, bytes]
+
+
+class Remote(Protocol):
+    """A file elsewhere. Its methods make one attempt each, and raise what their client raises."""
+
+    def describe(self) -> Description:
+        """Returns what the server tells of the file as it is now."""
+
+    def read(self, found: Description, start: int) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
+        """Opens the file for reading.
+
+        Args:
+            found: The description of the file that is wanted.
+            start: The position to read from.
+
+        Returns:
+            A context manager of the position that the bytes are really from, and the bytes to the end in pieces.
+
+        Raises:
+            ChangedError: The file isn't the described one any more.
+        """
+
+
+@contextlib.contextmanager
+def open_remote(uri: str) -> Iterator[Remote]:
+    """Finds the way to a file by its URI's scheme."""
+    if uri.startswith(("http://", "https://")) and "::" not in uri:
+        with requests.Session() as session:
+            yield _Web(session, uri)
+    else:
+        yield _Object(*storage.filesystem(uri))
+
+
+class _Web:
+    """A file on a web server: fsspec's client doesn't tell whether a server heeded a range, so requests does this."""
+
+    def __init__(self, session: requests.Session, url: str) -> None:
+        self._session, self._url = session, url
+
+    def describe(self) -> Description:
+        # Not HEAD, which a presigned URL refuses.
+        with self._get({"Range": "bytes=0-0"}) as response:
+            if response.status_code != requests.codes.requested_range_not_satisfiable:
+                return _description(response)
+        with self._get({}) as response:  # an empty file has no first byte
+            return _description(response)
+
+    @contextlib.contextmanager
+    def read(self, found: Description, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+        ranged = {"Range": f"bytes={start}-", "If-Range": f'"{found.version}"'} if start else {}
+        with self._get(ranged) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable:
+                raise ChangedError("became shorter")
+            if found.version and _etag(response) not in ("", found.version):
+                raise ChangedError("changed")
+            partial = response.status_code == requests.codes.partial_content
+            if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                raise ChangedError("came in other parts than were asked for")
+            if not partial and _description(response).size != found.size:
+                raise ChangedError("changed its length")
+            # As it was sent: what a server calls an encoding may be the file's own compression.
+            yield start if partial else 0, response.raw.stream(_PIECE, decode_content=False)
+
+    def _get(self, headers: dict[str, str]) -> requests.Response:
+        response = self._session.get(
+            self._url, headers=_AS_STORED | headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
+        )
+        if response.status_code in (requests.codes.not_found, requests.codes.gone):
+            response.close()
+            raise FileNotFoundError(storage.redact(self._url))
+        if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+            response.close()
+            raise PermissionError(storage.redact(self._url))
+        if response.status_code != requests.codes.requested_range_not_satisfiable:
+            try:
+                response.raise_for_status()
+            except requests.HTTPError:
+                response.close()
+                raise
+        return response
+
+
+def _description(response: requests.Response) -> Description:
+    total = response.headers.get("Content-Length", "")
+    if response.status_code == requests.codes.partial_content:
+        total = response.headers.get("Content-Range", "").rpartition("/")[2]
+    return Description(int(total) if total.isdecimal() else None, _etag(response), {})
+
+
+def _etag(response: requests.Response) -> str:
+    """Returns the entity tag, without its quotes; none if it is a weak one, which promises less than the same bytes."""
+    tag: str = response.headers.get("ETag", "")
+    return "" if tag.startswith("W/") else tag.strip('"')
+
+
+class _Object:
+    """A file in object storage or wherever else fsspec reads, in ranges."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        self._fs, self._path = fs, path
+
+    def describe(self) -> Description:
+        self._fs.invalidate_cache(self._path)
+        entry = request(self._fs, "info", self._path)
+        if entry["type"] == "directory":
+            raise GraftError(f"{storage.redact(self._path)} is a folder: name a file.")
+        if entry.get("contentEncoding") == "gzip":  # GCS would unpack it on its way, to another length
+            raise GraftError(
+                f"{storage.redact(self._path)} is stored with the content encoding gzip: upload it again without (no -z or -Z)."
+            )
+        return Description(entry.get("size"), storage.content_version(entry), self._checksums(entry))
+
+    def _checksums(self, entry: dict[str, Any]) -> dict[str, bytes]:
+        known = {
+            "md5": entry.get("md5Hash"),
+            "crc32c": entry.get("crc32c"),
+        }  # GCS; a composite object has the second alone
+        found = {algorithm: base64.b64decode(digest) for algorithm, digest in known.items() if digest}
+        tag = str(entry.get("ETag") or "").strip('"')
+        if not found and _MD5.fullmatch(tag) and self._tag_is_md5():
+            found["md5"] = bytes.fromhex(tag)
+        return found
+
+    def _tag_is_md5(self) -> bool:
+        """Whether an object's S3 entity tag, which looks like an MD5, is one: those of objects encrypted by a key are not."""
+        if "s3" not in self._fs.protocol:
+            return False
+        bucket, key, _ = self._fs.split_path(self._path)
+        head = self._fs.call_s3("head_object", Bucket=bucket, Key=key)
+        return head.get("ServerSideEncryption", "AES256") == "AES256" and "SSECustomerAlgorithm" not in head
+
+    @contextlib.contextmanager
+    def read(self, found: Description, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+        if found.size is None:
+            with self._fs.open(self._path, "rb") as file:
+                yield 0, iter(lambda: file.read(_PIECE), b"")
+        else:
+            yield start, self._ranges(start, found.size)
+
+    def _ranges(self, start: int, size: int) -> Iterator[bytes]:
+        for begin in range(start, size, _RANGE):
+            end = min(begin + _RANGE, size)
+            content: bytes = request(self._fs, "cat_file", self._path, start=begin, end=end)
+            if len(content) != end - begin:
+                raise TruncatedError(f"{len(content)} of {end - begin} bytes came")
+            yield content

@@ -1,0 +1,141 @@
+"""Which troubles with storage pass by themselves, and trying again until they have."""
+
+import errno
+import http.client
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential_jitter
+
+from graft.components.common.storage.uris import brief
+
+log = logging.getLogger("graft")
+
+Result = TypeVar("Result")
+
+# No new attempt begins later than this many seconds after the first.
+PATIENCE = 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
+# A single request: gcsfs and s3fs try again on their own, each in its way, and must end in time.
+REQUEST_SECONDS = 20.0
+
+_TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+_TRANSIENT = (ConnectionError, TimeoutError, http.client.IncompleteRead)
+# The clients' own errors, by module: one that isn't imported raises none, and importing them all takes half a second.
+_CLIENTS_ERRORS = {
+    "aiohttp": ("ClientConnectionError", "ClientPayloadError"),
+    "requests.exceptions": ("ConnectionError", "Timeout", "ChunkedEncodingError"),
+    "urllib3.exceptions": ("ProtocolError", "TimeoutError"),
+    "botocore.exceptions": ("ConnectionError", "HTTPClientError"),
+}
+# s3fs turns "slow down" and "internal error" into these.
+_TRANSIENT_NUMBERS = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EIO))
+
+
+class TruncatedError(ConnectionError):
+    """Fewer bytes came than were announced."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether what failed may succeed a little later: a busy or restarting server, a broken connection, a timeout.
+
+    Missing files and rights, refused requests, unknown hosts and bad certificates don't mend themselves.
+    """
+    if isinstance(error, FileNotFoundError):  # fsspec says so over HTTP whatever happened, and keeps what did
+        return error.__cause__ is not None and is_transient(error.__cause__)
+    if isinstance(error, PermissionError) or any(_is_final(link) for link in _chain(error)):
+        return False
+    status = http_status(error)
+    if status is not None:
+        return status in _TRANSIENT_STATUSES
+    if isinstance(error, OSError) and error.errno in _TRANSIENT_NUMBERS:
+        return True
+    return isinstance(error, _TRANSIENT + _clients_errors()) or getattr(error, "retryable", None) is True
+
+
+def persist(work: Callable[[], Result]) -> Result:
+    """Does a piece of work, again and again with growing pauses for up to a minute while its trouble is transient.
+
+    Args:
+        work: It must be harmless to repeat.
+
+    Raises:
+        Exception: What the last attempt raised.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(is_transient),
+        wait=wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT),
+        stop=stop_before_delay(PATIENCE),
+        before_sleep=_say,
+        reraise=True,
+    )
+    return retrying(work)
+
+
+def request(fs: Any, method: str, *arguments: Any, **options: Any) -> Any:
+    """Calls a method of an fsspec file system for one small request, which ends within `REQUEST_SECONDS`.
+
+    Args:
+        fs: The file system.
+        method: The method's name, such as `info`.
+        *arguments: Its arguments.
+        **options: Its keyword arguments.
+
+    Raises:
+        Exception: What the method raises, or TimeoutError.
+    """
+    if getattr(fs, "async_impl", False):
+        options["timeout"] = REQUEST_SECONDS
+    return getattr(fs, method)(*arguments, **options)
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    wait = state.next_action.sleep if state.next_action else 0.0
+    log.warning("%s: trying again in %.1f s", brief(error) if error else "failed", wait)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yields an error and what led to it."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _is_final(error: BaseException) -> bool:
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    return isinstance(error, ssl.SSLCertVerificationError)
+
+
+def http_status(error: BaseException) -> int | None:
+    """Finds the HTTP status that an error stands for, wherever its client keeps it; None if it stands for none.
+
+    Args:
+        error: What a storage's client raised.
+    """
+    response = getattr(error, "response", None)
+    if response is None:  # not `or`: a refusing response of requests counts as false
+        response = getattr(error.__cause__, "response", None)
+    if isinstance(response, dict):  # botocore's
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(response, "status_code", None) or getattr(error, "status", None) or getattr(error, "code", None)
+    return int(found) if str(found).isdecimal() else None
+
+
+def _clients_errors() -> tuple[type[Exception], ...]:
+    """Returns the passing errors of those clients that are in use."""
+    return tuple(
+        getattr(sys.modules[module], name)
+        for module, names in _CLIENTS_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    )

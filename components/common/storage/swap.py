@@ -1,0 +1,183 @@
+"""Compare-and-swap of a small file: it is replaced only if nobody else has replaced it since it was read."""
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fsspec.asyn import sync
+from fsspec.implementations.local import LocalFileSystem
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage import files as storage
+from graft.components.common.storage import retries
+from graft.components.common.storage.gcs import is_gcs
+from graft.components.common.storage.retries import persist
+
+_LOST = (409, 412)  # S3 says 409 where two conditional writes meet
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A file as it was when it was read.
+
+    Attributes:
+        content: Its bytes; None if there is none.
+        version: What its storage tells it apart by: a generation, an ETag; None if there is none.
+    """
+
+    content: bytes | None
+    version: Any = None
+
+
+def look(uri: str) -> Seen:
+    """Reads a file for a swap.
+
+    Args:
+        uri: Its path or URI: local, gs:// or s3://.
+
+    Raises:
+        GraftError: It can't be read, or its storage knows no conditional writes.
+    """
+    with storage.access(uri):
+        return persist(lambda: _storage(uri).look())
+
+
+def swap(uri: str, seen: Seen, content: bytes) -> bool:
+    """Replaces a file, or makes it, if it still is as it was seen.
+
+    Args:
+        uri: Its path or URI: local, gs:// or s3://.
+        seen: What `look` returned.
+        content: What it is to hold: no two swaps may ever write the same bytes.
+
+    Returns:
+        Whether it was replaced; if not, somebody else was faster.
+
+    Raises:
+        GraftError: It can't be written, or its storage knows no conditional writes.
+    """
+    with storage.access(uri, "write"):
+        file = _storage(uri)
+        # After a lost answer, the second attempt fails because the first one succeeded.
+        return persist(lambda: file.swap(seen, content) or file.look().content == content)
+
+
+def _storage(uri: str) -> "_Local | _Gcs | _S3":
+    fs, path = storage.filesystem(uri)
+    if isinstance(fs, LocalFileSystem):
+        return _Local(Path(path))
+    if is_gcs(uri):
+        return _Gcs(path)
+    if uri.startswith(("s3://", "s3a://")):
+        return _S3(fs, path)
+    raise GraftError(f"{storage.redact(uri)} can't be replaced safely: use a local folder, gs:// or s3://.")
+
+
+class _Local:
+    """Under a lock, which a killed process lets go."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def look(self) -> Seen:
+        try:
+            return Seen(self._path.read_bytes())
+        except FileNotFoundError:
+            return Seen(None)
+
+    def swap(self, seen: Seen, content: bytes) -> bool:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self.look().content != seen.content:
+                return False
+            temporary = self._path.with_name(f".{self._path.name}.{uuid4().hex}.part")
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self._path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._path.with_name(f".{self._path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class _Gcs:
+    """By generation preconditions: https://cloud.google.com/storage/docs/request-preconditions."""
+
+    def __init__(self, path: str) -> None:
+        self._bucket, _, self._name = path.partition("/")
+
+    def look(self) -> Seen:
+        from google.api_core.exceptions import NotFound
+
+        with self._blob() as blob:
+            try:
+                content = blob.download_as_bytes(timeout=retries.REQUEST_SECONDS, retry=None)
+            except NotFound:
+                return Seen(None)
+            return Seen(content, blob.generation)  # that of the download
+
+    def swap(self, seen: Seen, content: bytes) -> bool:
+        from google.api_core.exceptions import PreconditionFailed
+
+        with self._blob() as blob:
+            try:
+                blob.upload_from_string(
+                    content,
+                    content_type="application/json",
+                    if_generation_match=seen.version or 0,
+                    checksum="crc32c",
+                    timeout=retries.REQUEST_SECONDS,
+                    retry=None,
+                )
+            except PreconditionFailed:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def _blob(self) -> Iterator[Any]:
+        from google.cloud.storage import Client
+
+        with Client() as client:
+            yield client.bucket(self._bucket).blob(self._name)
+
+
+class _S3:
+    """By conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html."""
+
+    def __init__(self, fs: Any, path: str) -> None:
+        bucket, _, key = path.partition("/")
+        self._fs, self._where = fs, {"Bucket": bucket, "Key": key}
+
+    def look(self) -> Seen:
+        try:
+            return Seen(*sync(self._fs.loop, self._read, timeout=retries.REQUEST_SECONDS))
+        except FileNotFoundError:
+            return Seen(None)
+
+    async def _read(self) -> tuple[bytes, str]:
+        answer = await self._fs._call_s3("get_object", **self._where)
+        async with answer["Body"] as body:
+            return await body.read(), answer["ETag"]
+
+    def swap(self, seen: Seen, content: bytes) -> bool:
+        condition = {"IfNoneMatch": "*"} if seen.content is None else {"IfMatch": seen.version}
+        try:
+            self._fs.call_s3("put_object", **self._where, **condition, Body=content, timeout=retries.REQUEST_SECONDS)
+        except OSError as error:
+            if retries.http_status(error) in _LOST:
+                return False
+            raise
+        return True

@@ -1,0 +1,1 @@
+"""Dataset: checking, splits, twins, index and shards."""

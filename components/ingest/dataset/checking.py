@@ -1,0 +1,113 @@
+"""Checking all images of a source on all cores, reading only those that may have changed."""
+
+import dataclasses
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import islice
+
+from graft.components.common.progress import progress
+from graft.components.ingest.dataset.decoding import Unusable, check_contents, decoders
+from graft.components.ingest.dataset.images import CheckedImage
+from graft.components.ingest.dataset.index import Row
+from graft.components.ingest.dataset.previous import Previous
+from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.source.layout import printable
+from graft.components.ingest.source.reading import UnreadableFileError
+from graft.components.ingest.source.source import Source
+
+_BATCH = 8
+# So many batches are read at once, and a few more while others are decoded: remote files take their time to come.
+_READERS = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of a file.
+
+    Attributes:
+        item: The file.
+        version: What changes when the file does; nothing if that is unknown, or it could not be read.
+        found: The image; or the row of an earlier dataset that has the same one; or why it can't be used.
+        bytes: How many bytes were read of it.
+    """
+
+    item: Item
+    version: str
+    found: CheckedImage | Row | Unusable
+    bytes: int
+
+
+def check_all(files: Source, items: Items, previous: Previous | None) -> Iterator[Checked]:
+    """Yields what came of every file, in order.
+
+    Args:
+        files: The source.
+        items: Its files that ought to be images; a sequence of any length.
+        previous: An earlier dataset, whose images are not checked again; None for none.
+    """
+    waiting: deque[Future[list[Checked]]] = deque()
+    ahead = _READERS + 2 * (os.cpu_count() or 1)
+    batches = (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+    with (
+        progress("checking images", len(items)) as advance,
+        decoders(len(items)) as pool,
+        ThreadPoolExecutor(ahead) as readers,
+    ):
+        try:
+            while True:
+                for batch in islice(batches, ahead - len(waiting)):
+                    waiting.append(readers.submit(_check_batch, files, batch, previous, pool))
+                if not waiting:
+                    break
+                done = waiting.popleft().result()
+                yield from done
+                advance(len(done))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def check_anew(files: Source, item: Item) -> Checked:
+    """Reads and checks one file, whatever an earlier dataset knows.
+
+    Args:
+        files: The source.
+        item: The file.
+    """
+    return _check_batch(files, [item], None, None)[0]
+
+
+def _check_batch(files: Source, batch: list[Item], previous: Previous | None, pool: Executor | None) -> list[Checked]:
+    """Reads files and has them checked where the cores are."""
+    read = [_read(files, item, previous) for item in batch]
+    contents = [found for _, found, _ in read if isinstance(found, bytes)]
+    found_here = pool.submit(check_contents, contents).result() if pool and contents else check_contents(contents)
+    checked, done = iter(found_here), []
+    for item, (version, found, size) in zip(batch, read, strict=True):
+        if isinstance(found, bytes):
+            image = next(checked)
+            if isinstance(image, CheckedImage) and not image.encoded:
+                image = dataclasses.replace(image, encoded=found)
+            done.append(Checked(item, version, image, size))
+        else:
+            done.append(Checked(item, version, found, size))
+    return done
+
+
+def _read(files: Source, item: Item, previous: Previous | None) -> tuple[str, bytes | Row | Unusable, int]:
+    """Returns a file's version, its content or what makes reading needless or impossible, and how much was read."""
+    version, path = "", printable(item.path)
+    try:
+        version = files.version(item.path)
+        if previous and (row := previous.unchanged(path, version)):
+            return version, row, 0
+        if previous and (reason := previous.unusable(path, version)):
+            return version, Unusable(reason, None), 0
+        content = files.read(item.path)
+    except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
+        return "", Unusable(str(error), None), 0
+    known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
+    return version, known or content, len(content)

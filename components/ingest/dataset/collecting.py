@@ -1,0 +1,96 @@
+"""Collecting a source's images: the new ones checked and written to shards, those of an earlier dataset taken over."""
+
+import dataclasses
+from collections import defaultdict
+from typing import IO, Any
+
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.checking import Checked, check_all, check_anew
+from graft.components.ingest.dataset.decoding import Unusable
+from graft.components.ingest.dataset.images import CheckedImage
+from graft.components.ingest.dataset.index import Index, Row, Rows
+from graft.components.ingest.dataset.previous import Previous
+from graft.components.ingest.dataset.shards import Shards
+from graft.components.ingest.dataset.splits import split_by_content
+from graft.components.ingest.report.data_report import MAX_PICTURED
+from graft.components.ingest.source.layout import Layout, printable
+from graft.components.ingest.source.source import Source
+
+
+@dataclasses.dataclass
+class Collected:
+    """What the images of a source came to.
+
+    Attributes:
+        rows: A row an image, with the number of its shard.
+        by_content: A byte an image, 1 where the source doesn't say which split it is in.
+        unusable: Files that are no usable images: path, label, reason and, if known, version.
+        thumbnails: What could be decoded of them, JPEG by path.
+        checked: How many images were read and decoded.
+        reused: How many were not, being in the earlier dataset.
+        bytes_read: How many bytes of images were read.
+    """
+
+    rows: Rows
+    by_content: bytearray
+    unusable: list[dict[str, Any]]
+    thumbnails: dict[str, bytes]
+    checked: int
+    reused: int
+    bytes_read: int
+
+
+def collect(
+    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig, scratch: IO[bytes]
+) -> Collected:
+    """Checks all images on all cores and writes the good ones in the order of their paths.
+
+    Args:
+        files: The source.
+        layout: Splits and classes of its files.
+        shards: Takes the images.
+        previous: An earlier dataset, whose images are in shards already; None for none.
+        config: The step's settings.
+        scratch: An open temporary file, which keeps the rows.
+    """
+    by_content, unusable = bytearray(), list[dict[str, Any]]()
+    thumbnails: dict[str, bytes] = {}
+    checked = reused = bytes_read = 0
+    labels = {name: number for number, name in enumerate(layout.classes)}
+
+    def written(done: Checked, image: CheckedImage) -> Row:
+        item, path = done.item, printable(done.item.path)
+        split = item.split or split_by_content(image.sha256, config)
+        place = shards.write(split, labels[item.label], item.label, path, image)
+        looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
+        return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
+
+    taken = defaultdict[int, bytearray](bytearray)  # by shard, a byte a record
+    with Index(scratch, layout.columns) as index:
+        for done in check_all(files, layout.items, previous):
+            if isinstance(done.found, Row):
+                # A record is one image's: of two with the same bytes, the second one has a record of its own.
+                records, record = taken[done.found.shard], done.found.record
+                records.extend(bytes(max(0, record + 1 - len(records))))
+                if records[record]:
+                    bytes_read += done.bytes
+                    done = check_anew(files, done.item)
+                records[record] = 1
+            item, found, path = done.item, done.found, printable(done.item.path)
+            bytes_read += done.bytes
+            if isinstance(found, Unusable):
+                known = {"version": done.version} if done.version else {}
+                unusable.append({"path": path, "label": item.label, "reason": found.reason, **known})
+                if found.thumbnail and len(thumbnails) < MAX_PICTURED:
+                    thumbnails[path] = found.thumbnail
+                continue
+            if isinstance(found, Row):
+                split = item.split or split_by_content(found.sha256, config)
+                row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
+                reused += 1
+            else:
+                row = written(done, found)
+                checked += 1
+            index.add(row, item.columns)
+            by_content.append(item.split is None)
+    return Collected(Rows(scratch), by_content, unusable, thumbnails, checked, reused, bytes_read)

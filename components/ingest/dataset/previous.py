@@ -1,0 +1,188 @@
+"""The Dataset that an earlier run made of the same source: what it knows is not worked out again, and its splits bind."""
+
+import dataclasses
+import hashlib
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graft.components.common import storage
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, RECORD, shard_name
+from graft.components.common.artifacts.records import read_record
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run
+from graft.components.common.storage.transfer import fetch
+from graft.components.ingest.dataset.index import COLUMNS, Row
+from graft.components.ingest.dataset.shards import shards_folder
+
+
+class Previous:
+    """An earlier Dataset.
+
+    Args:
+        uri: Path or URI of its folder.
+        store: Path or URI of the store that this run keeps its shards in; empty for none.
+
+    Attributes:
+        shards: Entries of its shards that lie in that store, to be used again.
+
+    Raises:
+        GraftError: It is no finished Dataset, or is damaged.
+    """
+
+    def __init__(self, uri: str, store: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        folder = uri.rstrip("/")
+        with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
+            files = {name: fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (RECORD, INDEX, LEFT_OUT)}
+            record = read_record(files[RECORD].parent, RECORD)
+            try:
+                index, left_out = (
+                    pq.read_table(files[name], columns=list(COLUMNS), pre_buffer=False) for name in (INDEX, LEFT_OUT)
+                )
+                self._table = pa.concat_tables([index, left_out])
+                self._by_path, self._by_content = _Numbers(self._table["path"]), _Numbers(self._table["sha256"])
+                self._twins = {entry["sha256"]: entry for entry in record["excluded"] if "twin" in entry}
+                binds = store and record["graft_version"] == version("graft")
+                stored = _stored_shards(store) if binds else {}
+                self._unusable = {entry["path"]: entry for entry in record["excluded"] if binds and "version" in entry}
+                self.shards = [entry for entry in record["shards"] if stored.get(entry["uri"]) == entry["bytes"]]
+            except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
+                raise GraftError(
+                    f"The earlier dataset {storage.redact(uri)} is damaged, or was made by an older Graft ({error!r}): remove "
+                    f"its {RECORD}, or ingest without it."
+                ) from error
+        self._images = len(index)
+        self._numbers = {shard_name(entry["uri"]): number for number, entry in enumerate(self.shards)}
+
+    def unchanged(self, path: str, version: str) -> Row | None:
+        """Returns the row of a file that is as it was, without its having been read; None if it has to be.
+
+        Args:
+            path: The file's path in the source.
+            version: What changes when the file does; empty if nothing is known to.
+        """
+        number = self._by_path.find(path) if version else None
+        row = None if number is None else self._row(number)
+        return row if row and row.version == version else None
+
+    def unusable(self, path: str, version: str) -> str | None:
+        """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be.
+
+        Args:
+            path: The file's path in the source.
+            version: As in `unchanged`.
+        """
+        entry = self._unusable.get(path, {})
+        return str(entry["reason"]) if entry.get("version") == version else None
+
+    def same_content(self, path: str, sha256: str) -> Row | None:
+        """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.
+
+        Args:
+            path: The file's path in the source.
+            sha256: Digest of the bytes.
+        """
+        number = self._by_path.find(path)
+        row = None if number is None else self._row(number)
+        if row and row.sha256 == sha256:
+            return row
+        number = self._by_content.find(sha256)
+        return None if number is None else self._row(number)
+
+    def split(self, sha256: str) -> str | None:
+        """Returns the split that an image was in; None for one that is new or was left out.
+
+        Args:
+            sha256: Digest of its bytes.
+        """
+        # Of images with the same bytes the first is found, one in a split if there is one.
+        number = self._by_content.find(sha256)
+        return None if number is None or number >= self._images else str(self._table["split"][number].as_py())
+
+    def left_out(self, sha256: str) -> dict[str, Any] | None:
+        """Returns why an image was left out for being another one's twin; None if it was not.
+
+        Args:
+            sha256: Digest of its bytes.
+        """
+        return self._twins.get(sha256)
+
+    def _row(self, number: int) -> Row | None:
+        values = self._table.slice(number, 1).to_pylist()[0]
+        shard = self._numbers.get(values["shard"])
+        return None if shard is None else dataclasses.replace(Row(**values), shard=shard)
+
+
+class _Numbers:
+    """Finds the first row of a column with some value, in little more memory than 16 bytes a row.
+
+    Args:
+        column: Strings.
+    """
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+        keys = np.fromiter((_key(value.as_py()) for value in column), np.uint64, len(column))
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+
+    def find(self, value: str) -> int | None:
+        start, end = (int(np.searchsorted(self._keys, _key(value), side)) for side in ("left", "right"))
+        numbers = self._order[start:end].tolist()
+        return next((number for number in numbers if self._column[number].as_py() == value), None)
+
+
+def _key(value: str) -> np.uint64:
+    return np.uint64(int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest()))
+
+
+def _stored_shards(store: str) -> dict[str, int]:
+    """Returns the sizes of a store's shards by URI."""
+    folder = shards_folder(store)
+    return {f"{folder}/{shard_name(path)}": size for path, size in storage.list_files(folder, ".tfrecord")}
+
+
+def keep_for_next(output: Path, run: Run) -> None:
+    """Copies what the next run needs of a Dataset to its run's folder in the store, the record last.
+
+    Args:
+        output: The Dataset.
+        run: The run.
+
+    Raises:
+        GraftError: The store can't be written.
+    """
+    for name in (LEFT_OUT, INDEX, RECORD):
+        storage.write_file(f"{run.folder}/{name}", (output / name).read_bytes())
+
+
+def latest_dataset(run: Run) -> str:
+    """Returns the folder of the newest Dataset of a name that its store knows, of all images: trials with a limit don't bind.
+
+    Args:
+        run: A run of that name.
+
+    Returns:
+        Its path or URI; empty if there is none.
+
+    Raises:
+        GraftError: The store can't be read, or a Dataset is damaged.
+    """
+    if not run.store:
+        return ""
+    runs = run.folder.rpartition("/")[0]
+    _, root = storage.filesystem(runs)
+    found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{RECORD}")}
+    for path in sorted(found, key=lambda path: (storage.written_at(found[path]), path), reverse=True):
+        uri = f"{runs}{path.removeprefix(root.rstrip('/'))}".rpartition("/")[0]
+        with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
+            record = read_record(fetch(f"{uri}/{RECORD}", Path(scratch), keep=False).parent, RECORD)
+        if not record.get("settings", {}).get("limit"):
+            return uri
+    return ""

@@ -1,0 +1,125 @@
+"""Writing a dataset's shards: one open file a split, a new one when it is full."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import upload
+from graft.components.ingest.dataset.images import CheckedImage
+
+_READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
+
+
+def shards_folder(store: str) -> str:
+    """Returns the folder of a store that keeps shards by content.
+
+    Args:
+        store: Path or URI of the store.
+    """
+    return f"{storage.absolute(store)}/shards"
+
+
+class Shards:
+    """Writes images to shards, by the split that they seem to belong to: the index decides, and may leave images out.
+
+    Args:
+        folder: Where the shards go, or are until they are whole.
+        full_bytes: Size at which a shard is closed.
+        files: Closes the files when the caller is done or fails.
+        store: Path or URI of the store that keeps them, by content; empty for the folder.
+        known: Entries of shards that are in the store already; they have the first numbers.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        full_bytes: int,
+        files: contextlib.ExitStack,
+        store: str = "",
+        known: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        self._folder, self._full_bytes, self._files, self._store = folder, full_bytes, files, store
+        self._entries = list(known)
+        self._open: dict[str, tuple[int, ShardWriter]] = {}
+        self._count: Counter[str] = Counter()
+
+    def write(self, split: str, label: int, class_name: str, path: str, image: CheckedImage) -> tuple[int, int, int]:
+        """Appends an image.
+
+        Args:
+            split: The image's split.
+            label: Its class index.
+            class_name: Its class.
+            path: Its path in the source.
+            image: The image.
+
+        Returns:
+            The number of its shard, of its record therein, and where that begins, in bytes.
+        """
+        if split in self._open and self._open[split][1].bytes >= self._full_bytes:
+            self._close(split)
+        if split not in self._open:
+            name = f"{split}-{self._count[split]:05}.tfrecord"
+            self._count[split] += 1
+            self._open[split] = (len(self._entries), self._files.enter_context(ShardWriter(self._folder / name)))
+            self._entries.append({})  # filled in when the shard is whole
+        number, writer = self._open[split]
+        offset = writer.bytes
+        writer.write(
+            example(
+                {
+                    "image/encoded": image.encoded,
+                    "image/class/label": label,
+                    "image/class/text": class_name.encode(),
+                    "image/filename": path.encode(),
+                    "image/height": image.height,
+                    "image/width": image.width,
+                    "image/key/sha256": image.sha256.encode(),
+                }
+            )
+        )
+        return number, writer.records - 1, offset
+
+    def close(self) -> list[dict[str, Any]]:
+        """Finishes all shards and returns their entries for `dataset.json`, by their numbers."""
+        for split in list(self._open):
+            self._close(split)
+        return self._entries
+
+    def read(self, number: int, offset: int) -> bytes:
+        """Returns an encoded image.
+
+        Args:
+            number: The number of its shard, which is finished.
+            offset: Where its record begins, in bytes.
+
+        Raises:
+            GraftError: The shard can't be read.
+        """
+        name = self._entries[number]["uri"]
+        fs, path = storage.filesystem(name if self._store else str(self._folder / name))
+        with storage.access(name), fs.open(path, "rb", block_size=_READ_AHEAD) as file:
+            try:
+                return image_at(file, offset)
+            except ValueError as error:
+                raise GraftError(f"The shard {name} is damaged ({error}): remove it, and ingest again.") from error
+
+    def _close(self, split: str) -> None:
+        number, writer = self._open.pop(split)
+        writer.close()
+        uri = writer.path.name
+        if self._store:
+            uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
+            upload(writer.path, uri)
+            writer.path.unlink()
+        self._entries[number] = {
+            "uri": uri,
+            "images": writer.records,
+            "bytes": writer.bytes,
+            "sha256": writer.sha256,
+        }

@@ -1,0 +1,1 @@
+"""Report: what the dataset's page shows."""

@@ -1,0 +1,169 @@
+"""The data report: one self-contained HTML page that shows what a dataset holds and what was left out."""
+
+import base64
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from graft.components.common.pages.page import render_page
+from graft.components.common.progress import progress
+from graft.components.ingest.report.histograms import histograms
+from graft.components.ingest.report.thumbnails import thumbnail
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What a page can show and still open on a phone.
+MAX_CLASSES = 20
+SAMPLES = 12
+MAX_PAIRS = 200
+MAX_PICTURED = 500
+# Longer lists are folded.
+MAX_OPEN = 24
+_PICTURES_IN_FLIGHT = 64
+_LIBRARIES = ("graft", "pillow", "imagehash", "numpy", "pyarrow")
+_NAME_LENGTH = 32
+_ORDER_DIGITS = 16
+
+
+def write_report(
+    path: Path,
+    record: Mapping[str, Any],
+    index: Any,
+    image: Callable[[str], bytes | None],
+    broken: Mapping[str, bytes],
+) -> None:
+    """Writes the data report.
+
+    Args:
+        path: The page's file.
+        record: The content of `dataset.json`.
+        index: The dataset's index, a `pyarrow.Table`, with the column `order` of `sample_order`.
+        image: Returns the encoded bytes of an image of the dataset or of one left out for its twin, by path; None if there
+            are none. It is called from one thread.
+        broken: Thumbnails of files that can't be decoded in full, by path.
+    """
+    samples = _samples(index, record["classes"][:MAX_CLASSES])
+    pairs = sorted(record.get("duplicates", []), key=_gravity)
+    excluded = record["excluded"]
+    wanted = dict.fromkeys(
+        [
+            *(sample["path"] for chosen in samples.values() for sample in chosen),
+            *(pair[side] for pair in pairs[:MAX_PAIRS] for side in ("path", "twin")),
+            *(entry["path"] for entry in excluded[:MAX_PICTURED]),
+        ]
+    )
+    pictures = {name: _data_uri(content) for name, content in broken.items() if name in wanted}
+    pictures |= _draw([name for name in wanted if name not in pictures], image)
+    values = {
+        "record": record,
+        "rows": _rows(record),
+        "histograms": histograms(index, list(record["counts"])),
+        "samples": samples,
+        "pairs": pairs,
+        "two_labels": sum(pair["label"] != pair["twin_label"] for pair in pairs),
+        "two_splits": sum(pair["split"] != pair["twin_split"] for pair in pairs),
+        "pictures": pictures,
+        "at_most": {
+            "classes": MAX_CLASSES,
+            "samples": SAMPLES,
+            "pairs": MAX_PAIRS,
+            "pictured": MAX_PICTURED,
+            "open": MAX_OPEN,
+        },
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    }
+    path.write_text(render_page("graft.components.ingest.report", "report.html.j2", values), encoding="utf-8")
+
+
+def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns a row of the table of counts for every class."""
+    counts = record["counts"]
+    totals = {name: sum(classes[name] for classes in counts.values()) for name in record["classes"]}
+    images, largest = max(1, sum(totals.values())), max(1, *totals.values())
+    return [
+        {
+            "name": name,
+            "counts": {split: classes[name] for split, classes in counts.items()},
+            "total": total,
+            "share": total / images,
+            "lengths": {split: classes[name] / largest for split, classes in counts.items()},
+        }
+        for name, total in totals.items()
+    ]
+
+
+def sample_order(digests: "pa.Array") -> "pa.Array":
+    """Returns numbers that say which images come first in samples, the same ones for the same content: uint64 [N].
+
+    They are the end of the digest: its beginning may have decided about the split.
+
+    Args:
+        digests: SHA-256 digests in hexadecimal.
+    """
+    import pyarrow as pa
+
+    return pa.array((int(digest[-_ORDER_DIGITS:], 16) for digest in digests.to_pylist()), pa.uint64())
+
+
+def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = index.select(["path", "split"])
+    chosen = {}
+    for name in classes:
+        rows = pc.indices_nonzero(pc.equal(index["label"], name))
+        keys = pa.table({"order": index["order"].take(rows), "row": rows})
+        first = pc.select_k_unstable(keys, SAMPLES, [("order", "ascending"), ("row", "ascending")])
+        chosen[name] = [
+            {"path": row["path"], "split": row["split"], "name": _shorten(PurePosixPath(row["path"]).name)}
+            for row in columns.take(rows.take(first)).to_pylist()
+        ]
+    return chosen
+
+
+def _shorten(name: str) -> str:
+    half = _NAME_LENGTH // 2
+    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half + 1 :]}"
+
+
+def _gravity(pair: Mapping[str, Any]) -> tuple[bool, bool, int, str, str]:
+    """Orders pairs by how much they matter: two labels for one picture are an error, two splits make results look better."""
+    return (
+        pair["label"] == pair["twin_label"],
+        pair["split"] == pair["twin_split"],
+        pair["distance"],
+        pair["path"],
+        pair["twin"],
+    )
+
+
+def _draw(names: Sequence[str], image: Callable[[str], bytes | None]) -> dict[str, str]:
+    """Returns thumbnails as data URIs by path, of those images that there are."""
+
+    def drawn(content: bytes | None) -> bytes | None:
+        return thumbnail(content) if content else None
+
+    def batches() -> Iterator[list[str]]:
+        remaining = iter(names)
+        while batch := list(islice(remaining, _PICTURES_IN_FLIGHT)):
+            yield batch
+
+    pictures = {}
+    with ThreadPoolExecutor(os.cpu_count()) as threads, progress("drawing the data report", len(names)) as advance:
+        for batch in batches():
+            for name, content in zip(batch, threads.map(drawn, [image(name) for name in batch]), strict=True):
+                if content:
+                    pictures[name] = _data_uri(content)
+            advance(len(batch))
+    return pictures
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -1,0 +1,83 @@
+"""Thumbnails of images, also of damaged ones as far as they can be decoded."""
+
+import contextlib
+import io
+from typing import cast
+
+from PIL import Image, ImageFile, ImageOps
+
+from graft.components.ingest.dataset.images import FORMATS, JPEG_END, JPEG_SCAN, MAX_PIXELS, MAX_SCANS, MAX_SIDE
+
+SIDE = 128
+_QUALITY = 70
+_JPEG_START = b"\xff\xd8"
+
+
+def thumbnail(content: bytes) -> bytes | None:
+    """Returns an image as a JPEG of at most 128 pixels a side, upright, on white; None if it can't be decoded.
+
+    Args:
+        content: The encoded image.
+    """
+    try:
+        image = _open(content)
+        return _encode(_shrink(image)) if image else None
+    except Exception:  # Pillow's decoders raise whatever a damaged file drives them to.
+        return None
+
+
+def partial_thumbnail(content: bytes) -> bytes | None:
+    """Returns what can be seen of a damaged image as a thumbnail; None if that is nothing.
+
+    It never raises, may be called from several threads, and decodes no more than the check of a whole image would.
+
+    Args:
+        content: The encoded image, cut off or damaged.
+    """
+    try:
+        # With an end put to it, libjpeg takes what is missing for grey, also where a progressive JPEG was cut.
+        image = _open(content + JPEG_END if content.startswith(_JPEG_START) else content)
+        if not image:
+            return None
+        with contextlib.suppress(Exception):
+            image.load()
+        image.tile = []  # What failed to load is kept as far as it came, rather than tried again.
+        shown = _shrink(image)
+        seen = any(low != high for low, high in cast("tuple[tuple[int, int], ...]", shown.getextrema()))
+        return _encode(shown) if seen else None
+    except Exception:
+        return None
+
+
+def _open(content: bytes) -> ImageFile.ImageFile | None:
+    """Reads an image's header, set to decode no more than needed; None if the image is too large to decode."""
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+        return None
+    if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
+        return None
+    image.draft(None, (2 * SIDE, 2 * SIDE))
+    return image
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """Returns the image as a small RGB picture, upright, on white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        _, high = cast("tuple[float, float]", image.getextrema())
+        scale = 255 / 65535 if high > 255 else 1.0
+        image = image.convert("F").point(lambda value: value * scale).convert("L")
+    elif image.mode in ("P", "PA", "1") or "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow shrinks palettes by leaving pixels out.
+    image.thumbnail((SIDE, SIDE))
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("RGBA", "LA", "RGBa", "La"):
+        with_alpha = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
+    return image.convert("RGB")
+
+
+def _encode(image: Image.Image) -> bytes:
+    image.info = {}  # A colour profile may weigh more than the picture.
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()

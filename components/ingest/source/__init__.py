@@ -1,0 +1,1 @@
+"""Source: what images there are, in folders, archives and manifests."""

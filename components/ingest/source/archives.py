@@ -1,0 +1,189 @@
+"""Zips and tars, read without unpacking them to disk; hostile ones are refused before anything is read."""
+
+import contextlib
+import gzip
+import stat
+import struct
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from graft.components.common.errors import GraftError
+from graft.components.ingest.source.reading import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
+
+_MAX_UNPACK_RATIO = 50
+_UNPACK_FLOOR = 16 * 2**20
+_MAX_TAR_HEADER = 2**20  # of a long name or further attributes
+# Python decompresses these in bounded steps; a few bytes of the others can unpack to gigabytes at once.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What the standard library raises on damaged or hostile archives.
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    ValueError,
+)
+
+
+def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> "Zip | Tar":
+    """Opens a zip, tar or tar.gz.
+
+    Args:
+        archive: The file.
+        scratch: Where the tar of a tar.gz goes.
+        opened: Closes what is opened here.
+
+    Raises:
+        GraftError: The archive is hostile.
+        Exception: One of `DAMAGE`, if it is no archive, or a damaged one.
+    """
+    file = opened.enter_context(archive.open("rb"))
+    magic = file.read(2)
+    if magic == b"PK":
+        return Zip(opened.enter_context(zipfile.ZipFile(file)), archive.stat().st_size)
+    if magic == b"\x1f\x8b":
+        file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
+    file.seek(0)
+    headers = cast("IO[bytes]", _TarHeaders(file))
+    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:")), file)
+
+
+class Zip:
+    """A zip; versions are sizes and checksums out of its directory."""
+
+    def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
+        self._archive = archive
+        self._members = {}
+        unpacked = 0
+        for member in archive.infolist():
+            mode = member.external_attr >> 16
+            _check_member(member.filename, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
+            if member.header_offset < 0:
+                raise zipfile.BadZipFile("a member before the file's beginning")
+            unpacked += member.file_size
+            if not member.is_dir():
+                self._members[member.filename] = member
+        _check_ratio(unpacked, packed)
+
+    def paths(self) -> list[str]:
+        """Returns the paths of all files in it."""
+        return list(self._members)
+
+    def version(self, path: str) -> str:
+        """Returns the file's size and CRC-32, as the archive's directory tells them."""
+        member = self._members[path]
+        return f"{member.file_size}-{member.CRC:08x}"
+
+    def read(self, path: str) -> bytes:
+        """Returns a file's bytes.
+
+        Raises:
+            UnreadableFileError: It can't be read.
+        """
+        member = self._members[path]
+        if member.flag_bits & 0x1:
+            raise UnreadableFileError("is encrypted")
+        if member.compress_type not in _ZIP_METHODS:
+            raise UnreadableFileError("is compressed by another method than deflate")
+        if member.file_size > MAX_FILE_BYTES:
+            raise UnreadableFileError(TOO_LARGE)
+        try:
+            with self._archive.open(member) as file:
+                return file.read(member.file_size + 1)  # read() without a limit would unpack more than the header says
+        except DAMAGE as error:
+            raise UnreadableFileError(f"is damaged in the archive ({error})") from error
+
+
+class _TarHeaders:
+    """A tar's file as tarfile sees it, which reads headers only: none can make it set gigabytes aside."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MAX_TAR_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+
+class Tar:
+    """A tar, which holds no checksums of its files, so no versions."""
+
+    def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
+        """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
+        self._file, self._lock, self._members = file, threading.Lock(), {}
+        for member in archive:
+            if member.size < 0:
+                raise tarfile.ReadError("a member of negative size")
+            _check_member(member.name, is_plain=member.isreg() or member.isdir())
+            if member.isreg():
+                self._members[member.name.removeprefix("./")] = member
+        # tarfile takes a damaged header for the end.
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("no end mark after its last readable member")
+
+    def paths(self) -> list[str]:
+        """Returns the paths of all files in it."""
+        return list(self._members)
+
+    def version(self, path: str) -> str:
+        """Returns nothing: a tar tells no checksums, and its times are whatever who packed it set."""
+        return ""
+
+    def read(self, path: str) -> bytes:
+        """Returns a file's bytes.
+
+        Raises:
+            UnreadableFileError: It can't be read.
+        """
+        member = self._members[path]
+        if member.sparse is not None:
+            raise UnreadableFileError("is stored as a sparse file")
+        with self._lock:
+            self._file.seek(member.offset_data)
+            content = self._file.read(min(member.size, MAX_FILE_BYTES + 1))
+        if len(content) < min(member.size, MAX_FILE_BYTES + 1):
+            raise UnreadableFileError("is cut off in the archive")
+        return bounded(content)
+
+
+def _check_member(name: str, *, is_plain: bool) -> None:
+    """Refuses archive members that would be dangerous to anyone who unpacks the archive."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
+        raise GraftError(
+            f"The archive has a member {name!r} that would land outside of its folder: don't trust this archive."
+        )
+    if not is_plain:
+        raise GraftError(f"The archive has a member {name!r} that is a link or a device: pack plain files only.")
+
+
+def _check_ratio(unpacked: int, packed: int) -> None:
+    if unpacked > max(_UNPACK_FLOOR, _MAX_UNPACK_RATIO * packed):
+        raise GraftError(
+            f"The archive of {packed:,} bytes unpacks to {unpacked:,} bytes or more, over {_MAX_UNPACK_RATIO} times its "
+            "weight, as a decompression bomb does: if you trust it, unpack it yourself and name the folder."
+        )
+
+
+def _gunzip(archive: Path, scratch: Path) -> Path:
+    """Decompresses a tar.gz once, so that its members can be read in any order, by any thread."""
+    packed, unpacked = archive.stat().st_size, 0
+    target = Path(tempfile.mkdtemp(dir=scratch)) / "unpacked.tar"  # the archive itself may lie in scratch, by any name
+    with gzip.open(archive) as packed_file, target.open("wb") as file:
+        while block := packed_file.read(2**20):
+            unpacked += len(block)
+            _check_ratio(unpacked, packed)
+            file.write(block)
+    return target

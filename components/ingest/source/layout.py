@@ -1,0 +1,209 @@
+"""Which class and split a file belongs to, read from where it stands in the source."""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+from graft.components.common.artifacts.dataset import TEST, TRAIN, VALIDATION
+from graft.components.common.errors import GraftError
+from graft.components.ingest.source.items import Item, Items
+
+SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+_SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+
+EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of a source, sorted by path.
+
+    Attributes:
+        items: Those in class folders.
+        ignored: Those outside any class folder.
+        classes: The class names in label order.
+        columns: Names of a manifest's further columns.
+    """
+
+    items: Items
+    ignored: list[str]
+    classes: list[str]
+    columns: list[str] = field(default_factory=list)
+
+
+def read_layout(paths: Iterable[str]) -> Layout:
+    """Finds splits and classes among a source's paths.
+
+    Two layouts are known, also one folder further down: `train/<class>/…` beside `validation|val|valid|test/<class>/…`, and
+    `<class>/…`. Hidden files and the droppings of desktop systems are passed over.
+
+    Args:
+        paths: The files' paths relative to the source, with forward slashes.
+
+    Raises:
+        GraftError: There are no class folders, fewer than two classes, splits whose classes differ, or a folder beside
+            `train` that looks like a split under another name.
+    """
+    # Paths are taken apart again in each pass: to keep their parts would take many times the memory of the paths.
+    files = sorted(path for path in paths if not _is_junk(path))
+    root = _root(files)
+    depth = len(root)
+    has_splits = any(
+        len(parts) > 2 and parts[0].lower() == TRAIN
+        for parts in (_parts(path)[depth:] for path in files if _parts(path)[:depth] == root)
+    )
+    ignored = []
+    strangers: dict[tuple[str, str], None] = {}  # class folders in what is no split, in order
+
+    def found() -> Iterator[Item]:
+        for path in files:
+            all_parts = _parts(path)
+            parts = all_parts[depth:]
+            split = SPLIT_NAMES.get(parts[0].lower()) if has_splits and parts else None
+            if all_parts[:depth] != root:
+                ignored.append(path)
+            elif has_splits and split and len(parts) > 2:
+                yield Item(path, split, printable(parts[1]))
+            elif not has_splits and len(parts) > 1:
+                yield Item(path, None, printable(parts[0]))
+            else:
+                ignored.append(path)
+                if len(parts) > 2 and not split:
+                    strangers[parts[0], parts[1]] = None
+
+    items = Items(found())
+    labels = {label for _, label in items.kinds}
+    for folder, name in strangers:
+        if printable(name) in labels:
+            raise GraftError(
+                f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
+                "name it validation or test, or move it away."
+            )
+    if not items:
+        raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")
+    return arranged(items, ignored, expected=EXPECTED)
+
+
+def arranged(items: Items, ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
+    """Makes a layout of items, once their splits and classes are found to be sound.
+
+    Args:
+        items: One or more, sorted by path. If all are training images, their content will decide the split.
+        ignored: Files that are no items.
+        columns: Names of the items' further columns.
+        expected: What the source should look like, for messages.
+
+    Raises:
+        GraftError: There are no training images, fewer than two classes, or splits whose classes differ.
+    """
+    classes = _classes(items, expected)
+    layout = Layout(items, ignored, classes, columns or [])
+    return by_hash(layout) if items.splits == {TRAIN} else layout
+
+
+def by_hash(layout: Layout) -> Layout:
+    """Returns a layout whose images' splits will be decided by their content, whatever the source says."""
+    return dataclasses.replace(layout, items=Items(dataclasses.replace(item, split=None) for item in layout.items))
+
+
+def limited(layout: Layout, limit: int) -> Layout:
+    """Returns a layout of at most so many images of each class in each split.
+
+    Which ones follows from a digest of their paths, but for folders that all are in: the same again in every run, yet not the
+    first ones of the alphabet, which often are all of one kind.
+
+    Args:
+        layout: The layout.
+        limit: How many images to keep of each class in each split.
+    """
+    taken: Counter[tuple[str | None, str]] = Counter()
+    kept = set()
+    shared = _shared_folders(item.path for item in layout.items)
+
+    def order(item: Item) -> bytes:
+        return hashlib.sha256("/".join(_parts(printable(item.path))[shared:]).encode()).digest()
+
+    for item in sorted(layout.items, key=order):
+        if taken[item.split, item.label] < limit:
+            taken[item.split, item.label] += 1
+            kept.add(item.path)
+    return dataclasses.replace(layout, items=Items(item for item in layout.items if item.path in kept))
+
+
+def listed(classes: Iterable[str]) -> str:
+    """Names classes as a message shows them: the first ones, on one line, whatever characters they have.
+
+    Args:
+        classes: The classes' names.
+    """
+    names = [_name(label) for label in classes]
+    more = f" and {len(names) - _SHOWN_CLASSES:,} more" if len(names) > _SHOWN_CLASSES else ""
+    return ", ".join(names[:_SHOWN_CLASSES]) + more
+
+
+def printable(name: str) -> str:
+    """Makes a file name that is no valid UTF-8 writable as text."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _shared_folders(paths: Iterable[str]) -> int:
+    """Returns how many folders, from the first one on, are the same for all paths."""
+    shared: tuple[str, ...] | None = None
+    for path in paths:
+        folders = _parts(path)[:-1]
+        pairs = zip(folders, folders if shared is None else shared, strict=False)
+        shared = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(shared or ())
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
+def _is_junk(path: str) -> bool:
+    return any(part.startswith(".") or part.lower() in _JUNK for part in _parts(path))
+
+
+def _root(files: list[str]) -> tuple[str, ...]:
+    """Returns the folder that holds the layout: the source itself, or the only folder in it if that has folders."""
+    folders = {parts[0] for parts in map(_parts, files) if len(parts) > 1}
+    has_folders = any(len(parts) > 2 for parts in map(_parts, files))
+    if len(folders) == 1 and has_folders and (only := folders.pop()).lower() not in SPLIT_NAMES:
+        return (only,)
+    return ()
+
+
+def _classes(items: Items, expected: str) -> list[str]:
+    by_split: dict[str | None, set[str]] = {}
+    for split, label in items.kinds:
+        by_split.setdefault(split, set()).add(label)
+    if TRAIN not in by_split and None not in by_split:
+        raise GraftError(f"The source has no training images: {expected}.")
+    # What has no split becomes training images, but for a share.
+    reference = by_split.pop(TRAIN, set()) | by_split.pop(None, set())
+    for split, labels in by_split.items():
+        if labels == reference:
+            continue
+        found = f"train has the classes {_names(reference)}, but {split} has {_names(labels)}"
+        if len(reference | labels) > _SHOWN_CLASSES:
+            missing = reference - labels
+            found = f"{split} lacks {_names(missing)}" if missing else f"train lacks {_names(labels - reference)}"
+        raise GraftError(f"{found}: every split needs images of every class.")
+    if len(reference) < 2:
+        raise GraftError(f"The source has only one class, {_names(reference)}: a classifier needs at least two.")
+    return sorted(reference)
+
+
+def _names(labels: set[str]) -> str:
+    names = [_name(label) for label in sorted(labels)[:_SHOWN_CLASSES]]
+    return ", ".join(names) + (f" and {len(labels) - len(names):,} more" if len(labels) > len(names) else "")
+
+
+def _name(label: str) -> str:
+    """Returns a class's name as a message shows it: on one line, and not of any length."""
+    short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
+    return short if short.isprintable() else repr(short)

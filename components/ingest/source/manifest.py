@@ -1,0 +1,138 @@
+"""A manifest: a CSV or JSON Lines file that names images, wherever they lie, with their labels."""
+
+import re
+import sys
+import tempfile
+from array import array
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import fetch
+from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.source.layout import Layout, arranged
+from graft.components.ingest.source.manifest_images import ImagePlaces, ManifestImages
+from graft.components.ingest.source.manifest_rows import MAX_COLUMNS, Row, read_rows, shown
+
+_FORMS = re.compile(r"\.(csv|jsonl)\Z", re.IGNORECASE)
+EXPECTED = "expected columns uri and label, and split where images are to be for validation or test"
+
+
+def is_manifest(uri: str) -> bool:
+    """Whether a path or URI is called `*.csv` or `*.jsonl`, a query string left aside."""
+    return _FORMS.search(storage.redact(uri)) is not None
+
+
+def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
+    """Reads a manifest at a path or URI.
+
+    Args:
+        uri: The manifest; a remote one is downloaded once.
+        sha256: The SHA-256 that it must have, as hex digits; empty for any.
+
+    Returns:
+        The images it names, and their splits and classes.
+
+    Raises:
+        GraftError: It is missing, or something in it can't be used.
+    """
+    if "://" in uri and "::" in uri:
+        raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
+    with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
+        path = fetch(uri, Path(scratch), sha256)
+        if not path.is_file():  # a pipe would wait forever
+            raise GraftError(f"{storage.redact(uri)} is no file: name a CSV or JSON Lines file, or a folder of images.")
+        places = ImagePlaces(uri)
+        with storage.access(uri), path.open("rb") as file:
+            layout = read_manifest(uri, file, places)
+    return ManifestImages(places, layout), layout
+
+
+def read_manifest(uri: str, file: IO[bytes], places: ImagePlaces) -> Layout:
+    """Reads a manifest's rows.
+
+    Args:
+        uri: Its path or URI, whose suffix tells its form.
+        file: Its content.
+        places: Takes the images that it names.
+
+    Returns:
+        Their splits, classes and further columns.
+
+    Raises:
+        GraftError: A row can't be used, two rows contradict each other, or the rows as a whole are no training data.
+    """
+    name = storage.redact(uri)
+    is_csv = name.lower().endswith(".csv")
+    found = _Found(name, places)
+    for row in read_rows(file, name, is_csv=is_csv):
+        found.add(row)
+    if not found.items:
+        raise GraftError(f"{name} names no images: {EXPECTED}.")
+    try:
+        return arranged(Items(found.sorted_items()), [], found.columns, expected=EXPECTED)
+    except GraftError as error:
+        raise GraftError(f"{name}: {error}") from error
+
+
+class _Found:
+    """What the rows so far have named."""
+
+    def __init__(self, name: str, places: ImagePlaces) -> None:
+        self._name, self._places = name, places
+        self.items: list[Item] = []
+        self.columns: list[str] = []
+        self._lines = array("Q")
+        self._numbers: dict[str, int] = {}  # the items' numbers by place
+
+    def add(self, row: Row) -> None:
+        """Takes a row that isn't there yet.
+
+        Raises:
+            GraftError: Its image is none that this manifest may name, or it contradicts an earlier row.
+        """
+        self.columns += [column for column in row.further if column not in self.columns]
+        if len(self.columns) > MAX_COLUMNS:
+            raise self._error(row, f"brings the further columns to more than {MAX_COLUMNS}: leave some out")
+        try:
+            path, place = self._places.add(row.uri)
+        except ValueError as error:
+            raise self._error(row, str(error)) from error
+        columns = tuple(sys.intern(row.further.get(column, "")) for column in self.columns)
+        item = Item(path, row.split, sys.intern(row.label), columns)
+        number = self._numbers.setdefault(place, len(self.items))
+        if number == len(self.items):
+            self.items.append(item)
+            self._lines.append(row.line)
+            return
+        if difference := self._difference(self.items[number], item):
+            raise self._error(
+                row,
+                f"names the image of line {self._lines[number]} again, with another {difference}: leave one of them out",
+            )
+        if not self._places.is_at(self.items[number].path, row.uri):
+            raise self._error(
+                row,
+                f"names the image of line {self._lines[number]} but for a query string or user name, which are secrets "
+                "and not kept: give the images paths that differ",
+            )
+
+    def sorted_items(self) -> Iterator[Item]:
+        """Yields the items by path, all with all columns."""
+        for item in sorted(self.items, key=lambda item: item.path):
+            missing = len(self.columns) - len(item.columns)
+            yield Item(item.path, item.split, item.label, item.columns + ("",) * missing) if missing else item
+
+    def _difference(self, old: Item, new: Item) -> str:
+        if old.label != new.label:
+            return "label"
+        if old.split != new.split:
+            return "split"
+        pairs = zip_longest(old.columns, new.columns, fillvalue="")
+        return next((shown(self.columns[place]) for place, (a, b) in enumerate(pairs) if a != b), "")
+
+    def _error(self, row: Row, problem: str) -> GraftError:
+        return GraftError(f"{self._name}, line {row.line}: {problem}.")

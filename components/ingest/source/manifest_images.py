@@ -1,0 +1,184 @@
+"""The images that a manifest names: found, told apart, and read, each by a path that holds no secret."""
+
+import errno
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from fsspec.implementations.local import LocalFileSystem
+
+from graft.components.common import storage
+from graft.components.common.storage.retries import is_transient, persist, request
+from graft.components.ingest.source.folders import file_version
+from graft.components.ingest.source.layout import Layout
+from graft.components.ingest.source.listed_versions import ListedVersions
+from graft.components.ingest.source.reading import MAX_FILE_BYTES, UnreadableFileError, bounded
+
+# A manifest may name these, what is of its own kind, and, if it is a local file itself, local files. Others of fsspec's many
+# file systems lead to this machine's files by a detour.
+_SCHEMES = ("gs", "gcs", "s3", "s3a", "https", "http")
+_LOCAL = ("file", "local")
+_WEB = ("https", "http")
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_NO_FILE = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+class ImagePlaces:
+    """Where the images lie that a manifest names.
+
+    Args:
+        manifest: The manifest's path or URI.
+
+    Raises:
+        GraftError: The URI's scheme is unknown.
+    """
+
+    def __init__(self, manifest: str) -> None:
+        fs, path = storage.filesystem(manifest)
+        self._is_local = isinstance(fs, LocalFileSystem)
+        self._scheme = "" if self._is_local else manifest.partition("://")[0]
+        place = path if self._is_local else manifest
+        self._folder = (_QUERY.sub("", place) if self._scheme in _WEB else place).rpartition("/")[0]
+        self._secret: dict[str, str] = {}  # by path, what the path alone doesn't lead to
+
+    def add(self, uri: str) -> tuple[str, str]:
+        """Takes an image.
+
+        Args:
+            uri: It, as the manifest names it.
+
+        Returns:
+            Its path, as written but for secrets, by which `find` finds it; and its place, but for secrets.
+
+        Raises:
+            ValueError: The manifest may not name it; the text says why.
+        """
+        place = self._locate(uri)
+        if "://" not in place:
+            return (place if "://" in uri else uri), place
+        if "://" not in uri and self._scheme not in _WEB:  # a name in a bucket may hold anything
+            return uri, place
+        path = storage.redact(uri) if "://" in uri else _QUERY.sub("", uri)
+        if path != uri:
+            self._secret.setdefault(path, place)
+        return path, storage.redact(place)
+
+    def find(self, path: str) -> str:
+        """Returns where an image lies, secrets included.
+
+        Args:
+            path: What `add` returned.
+        """
+        return self._secret.get(path) or self._locate(path)
+
+    def is_at(self, path: str, uri: str) -> bool:
+        """Whether the manifest's name for an image leads where a path leads, secrets included."""
+        return self.find(path) == self._locate(uri)
+
+    def _locate(self, uri: str) -> str:
+        scheme, is_uri, _ = uri.partition("://")
+        if is_uri and "::" in uri:
+            raise ValueError("uri is a chain of URIs: write a plain one")
+        if is_uri and self._is_local and scheme in _LOCAL:
+            return str(storage.filesystem(uri)[1])
+        if is_uri and scheme not in (*_SCHEMES, self._scheme):
+            allowed = ", ".join(f"{name}://" for name in dict.fromkeys((*_SCHEMES, self._scheme or _LOCAL[0])))
+            raise ValueError(f"uri begins with {scheme[:20]!r}, which this manifest can't name: write one of {allowed}")
+        if is_uri:
+            return uri
+        if self._is_local:
+            return os.path.normpath(Path(self._folder) / uri)
+        name = uri.removeprefix("./")
+        if name.startswith("/") or ".." in name.split("/") or "::" in name:
+            raise ValueError("uri is no path below a remote manifest's folder: write such a path, or a whole URI")
+        return f"{self._folder}/{name}"
+
+
+class ManifestImages:
+    """A Source of the images that a manifest names.
+
+    Args:
+        places: Where they lie.
+        layout: What they are.
+    """
+
+    def __init__(self, places: ImagePlaces, layout: Layout) -> None:
+        self._places, self._layout = places, layout
+        self._versions = ListedVersions(places.find(item.path) for item in layout.items)
+
+    def paths(self) -> list[str]:
+        """Returns the paths of all images."""
+        return [item.path for item in self._layout.items]
+
+    def read(self, path: str) -> bytes:
+        """Returns an image's bytes.
+
+        Raises:
+            UnreadableFileError: It is missing or too large, or this account may not read it.
+            GraftError: The place where it lies can't be reached.
+        """
+        uri = self._places.find(path)
+        fs, place = storage.filesystem(uri)
+        try:
+            content = persist(lambda: _read(fs, place))
+        except Exception as error:  # Each backend raises its own kind.
+            if reason := _reason(error):
+                raise UnreadableFileError(reason) from error
+            with storage.access(uri):
+                raise _cause(error) from error
+        return bounded(content)
+
+    def version(self, path: str) -> str:
+        """Returns what changes when an image does, by a listing or a request where it is remote; nothing where nothing is known."""
+        uri = self._places.find(path)
+        if "://" not in uri:
+            return file_version(Path(uri))
+        fs, place = storage.filesystem(uri)
+        if listed := self._versions.find(uri, place):
+            return listed
+        try:
+            return storage.content_version(persist(lambda: request(fs, "info", place)))
+        except Exception as error:  # Each backend raises its own kind.
+            if _reason(error):
+                return ""  # read will say why
+            with storage.access(uri):
+                raise _cause(error) from error
+
+
+def _read(fs: Any, path: str) -> bytes:
+    most = MAX_FILE_BYTES + 1
+    if isinstance(fs, LocalFileSystem):
+        if not Path(path).is_file():  # a pipe would wait forever
+            raise FileNotFoundError(path)
+        most = min(most, Path(path).stat().st_size)  # Python would set all it may read aside at once
+    with fs.open(path, "rb") as file:
+        content: bytes = file.read(most)
+    return content
+
+
+def _reason(error: BaseException) -> str:
+    """Says why one image can't be read; empty if the reason isn't the image."""
+    if is_transient(error):
+        return ""
+    cause, status = _cause(error), _status(error)
+    if status is not None and status >= 500:
+        return ""
+    if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in (401, 403):
+        return "can't be read by this account"
+    if status is not None:
+        return "doesn't exist" if status in (404, 410) else f"can't be read (HTTP status {status})"
+    if isinstance(cause, FileNotFoundError | IsADirectoryError) or getattr(cause, "errno", None) in _NO_FILE:
+        return "doesn't exist, or is no file"
+    return "has no valid URI" if isinstance(cause, ValueError) else ""
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Looks behind an error: fsspec's web client turns all that goes wrong at first into a FileNotFoundError."""
+    return error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
+
+
+def _status(error: BaseException) -> int | None:
+    cause = _cause(error)
+    status = getattr(cause, "status", None) or getattr(cause, "code", None)  # aiohttp warns of its `code`
+    return status if isinstance(status, int) else None

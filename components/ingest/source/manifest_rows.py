@@ -1,0 +1,240 @@
+"""The rows of a manifest: CSV or JSON Lines, Graft's own columns or Vertex AI's import forms.
+
+The import forms of Vertex AI for single-label image classification, CSV as `[ML_USE],GCS_FILE_PATH,[LABEL]` and JSON Lines by the schema
+`image_classification_single_label_io_format_1.0.0.yaml`, are those of
+https://cloud.google.com/vertex-ai/docs/image-data/classification/prepare-data; `UNASSIGNED` is a value of `ML_USE` in AutoML's form of it
+(https://cloud.google.com/java/docs/reference/google-cloud-automl/2.3.0/com.google.cloud.automl.v1.InputConfig).
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from graft.components.common.artifacts.dataset import TRAIN
+from graft.components.common.errors import GraftError
+from graft.components.ingest.source.layout import SPLIT_NAMES
+
+# A row in all, however many lines it has; also the longest field that the csv module takes.
+MAX_ROW_BYTES = 128 * 2**10
+MAX_COLUMNS = 100
+# What the index has columns of its own for.
+RESERVED = (
+    *("sha256", "path", "split", "label", "width", "height", "brightness", "phash"),
+    *("shard", "record", "offset", "conversions", "version"),
+)
+_SPLITS: dict[str, str | None] = {**SPLIT_NAMES, "training": TRAIN, "unassigned": None, "": None}
+_ML_USE = "aiplatform.googleapis.com/ml_use"
+_SHOWN = 60
+
+
+class RowError(Exception):
+    """A row that can't be used; its text says why and what to do, without its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a manifest.
+
+    Attributes:
+        line: Number of its first line, from 1.
+        uri: The image, as the manifest names it.
+        label: Its class.
+        split: Its split, or None if its content is to decide.
+        further: The other columns by name.
+    """
+
+    line: int
+    uri: str
+    label: str
+    split: str | None
+    further: dict[str, str] = field(default_factory=dict)
+
+
+def read_rows(file: IO[bytes], name: str, *, is_csv: bool) -> Iterator[Row]:
+    """Reads a manifest, a row at a time.
+
+    Args:
+        file: The manifest, UTF-8 with or without a byte order mark.
+        name: What to call it in messages.
+        is_csv: Whether it is CSV; JSON Lines else.
+
+    Raises:
+        GraftError: A row can't be used; the message names its line.
+    """
+    lines = _Lines(file)
+    rows = _csv_rows(lines) if is_csv else _json_rows(lines)
+    try:
+        for row in rows:
+            lines.first, lines.bytes = lines.number + 1, 0
+            yield row
+    except RowError as error:
+        raise GraftError(f"{name}, line {lines.first}: {error}.") from error
+    except csv.Error as error:
+        raise GraftError(
+            f"{name}, line {lines.first}: is no CSV ({error}): correct its quotes and line ends."
+        ) from error
+
+
+def shown(value: str) -> str:
+    """Returns a value as a message shows it."""
+    return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…")
+
+
+class _Lines:
+    """The decoded lines of a file; `first` is the number of the current row's first line, set by who knows the rows."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.number, self.first, self.bytes = 0, 1, 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_ROW_BYTES + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.bytes += len(line)
+        if self.bytes > MAX_ROW_BYTES:
+            raise RowError(f"the row is longer than {MAX_ROW_BYTES >> 10} KiB: shorten it, or close its quotes")
+        try:
+            text = line.decode("utf-8-sig" if self.number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise RowError("is not UTF-8: save the manifest in that encoding") from error
+        if "\0" in text:
+            raise RowError("holds a NUL character: save the manifest as UTF-8 text")
+        return text
+
+
+def _csv_rows(lines: _Lines) -> Iterator[Row]:
+    reader = csv.reader(lines, strict=True)
+    header: list[str] | None = None
+    is_first = True
+    for values in reader:
+        if not values:  # an empty line
+            lines.first, lines.bytes = lines.number + 1, 0
+            continue
+        names = [value.strip() for value in values]
+        if is_first and {"uri", "label"} & {name.lower() for name in names}:
+            header = _header(names)
+            lines.first, lines.bytes = lines.number + 1, 0
+        elif header is None:
+            yield _vertex_row(lines.first, names, is_first=is_first)
+        elif len(values) != len(header):
+            raise RowError(f"has {len(values)} fields where the header has {len(header)}: correct the row")
+        else:
+            cells = dict(zip(header, values, strict=True))
+            uri, label, split = (cells.pop(name, "") for name in ("uri", "label", "split"))
+            yield _row(lines.first, uri, label, split, cells)
+        is_first = False
+
+
+def _header(names: list[str]) -> list[str]:
+    """Checks the names of the columns."""
+    header = [name.lower() if name.lower() in ("uri", "label", "split") else name for name in names]
+    for name in ("uri", "label"):
+        if name not in header:
+            raise RowError(f"the header has no column {name}: add it")
+    for number, name in enumerate(header, 1):
+        if not name:
+            raise RowError(f"column {number} has no name in the header: add one")
+        if name in header[: number - 1]:
+            raise RowError(f"the header names {shown(name)} twice: rename one of them")
+    _check_further([name for name in header if name not in ("uri", "label", "split")])
+    return header
+
+
+def _check_further(names: list[str]) -> None:
+    for name in names:
+        if name.lower() in RESERVED or name.lower() == "uri":
+            raise RowError(f"a column can't be called {shown(name)}, as the index has one of its own: rename it")
+    if len(names) > MAX_COLUMNS:
+        raise RowError(f"has {len(names)} further columns, more than {MAX_COLUMNS}: leave some out")
+
+
+def _vertex_row(line: int, values: list[str], *, is_first: bool) -> Row:
+    """Reads `[ml_use,]uri,label`."""
+    has_split = values[0].lower() in _SPLITS
+    uri, *labels = values[1:] if has_split and len(values) > 1 else values
+    if is_first and not {"/", "."} & set(uri):
+        raise RowError(
+            "is neither a header with uri and label nor a row of Vertex AI's import form [ml_use,]uri,label: "
+            "add the header uri,label"
+        )
+    if len(labels) > 1:
+        raise RowError("has more than one label: Graft tells classes that exclude each other, so leave one")
+    return _row(line, uri, "".join(labels), values[0] if has_split else "", {})
+
+
+def _json_rows(lines: _Lines) -> Iterator[Row]:
+    for text in lines:
+        if not text.strip():
+            lines.first, lines.bytes = lines.number + 1, 0
+            continue
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RowError(f"is no JSON ({str(error).splitlines()[0]}): write one object a line") from error
+        if not isinstance(found, dict):
+            raise RowError('is no JSON object: write one a line, like {"uri": "cats/1.jpg", "label": "cat"}')
+        if "imageGcsUri" in found:
+            found = _from_vertex(found)
+        if isinstance(found.get("label"), int) and not isinstance(found["label"], bool):
+            found["label"] = str(found["label"])
+        uri, label, split = (_own_text(found, name) for name in ("uri", "label", "split"))
+        further = {name: _as_text(value) for name, value in found.items()}
+        _check_further(list(further))
+        if "" in further:
+            raise RowError("has a key without a name: name it")
+        yield _row(lines.first, uri, label, split, further)
+
+
+def _from_vertex(found: dict[str, Any]) -> dict[str, Any]:
+    """Gives the keys of Vertex AI's import schema Graft's names; other resource labels become columns."""
+    annotation = found.pop("classificationAnnotation", None)
+    labels = found.pop("dataItemResourceLabels", None) or {}
+    if not isinstance(annotation, dict) or "displayName" not in annotation:
+        raise RowError("has no classificationAnnotation with a displayName: add it, or leave the row out")
+    if not isinstance(labels, dict):
+        raise RowError("dataItemResourceLabels is no JSON object: correct it")
+    if {"uri", "label", "split"} & (found.keys() | labels.keys()):
+        raise RowError("has keys of both Vertex AI's schema and Graft's: keep uri, label and split out of it")
+    uri, split = found.pop("imageGcsUri"), labels.pop(_ML_USE, "")
+    return {"uri": uri, "label": annotation["displayName"], "split": split, **labels, **found}
+
+
+def _own_text(found: dict[str, Any], name: str) -> str:
+    value = found.pop(name, None)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RowError(f"{name} is {shown(json.dumps(value))}, no text: write it in quotes")
+    return value
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -> Row:
+    for name, value in (("uri", uri), ("label", label), *further.items(), *((name, name) for name in further)):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:  # JSON can write halves of a character
+            raise RowError(f"{shown(name)} holds half a character: correct it") from error
+        if "\0" in value:  # and NUL
+            raise RowError(f"{shown(name)} holds a NUL character: correct it")
+    uri, label = uri.strip(), label.strip()
+    if not uri:
+        raise RowError("uri is empty: name the image, or leave the row out")
+    if not label:
+        raise RowError("label is empty: name the image's class, or leave the row out")
+    known = split.strip().lower()
+    if known not in _SPLITS:
+        raise RowError(f"split is {shown(split)}: write train, validation, test, or nothing to let the content decide")
+    return Row(line, uri, label, _SPLITS[known], further)

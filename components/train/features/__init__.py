@@ -1,0 +1,1 @@
+"""Features: what the frozen backbone makes of images, computed once."""

@@ -1,0 +1,194 @@
+"""Features: the frozen backbone's output for every image and view of it, computed once."""
+
+import dataclasses
+import hashlib
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.passes import pass_over
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.train.config import TrainConfig
+from graft.components.train.features.feature_cache import FeatureCache, half
+from graft.components.train.network.augmentation import VERSION as AUGMENTATION
+from graft.components.train.network.augmentation import build_augmentation
+from graft.components.train.network.network import Network
+from graft.components.train.network.preprocessing import VERSION as PREPROCESSING
+
+Array = np.ndarray[Any, Any]
+
+PLAIN, MIRRORED = "as it is", "mirrored"
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The features of the wanted images of a split.
+
+    Attributes:
+        vectors: float16 [V, n, F], by view and in the order of the index.
+        computed: How many images went through the backbone; the others' features were in the store.
+        bytes_read: How many bytes of features were read from the store.
+        bytes_written: How many were written there.
+    """
+
+    vectors: Array
+    computed: int
+    bytes_read: int
+    bytes_written: int
+
+
+def views_of(config: TrainConfig) -> list[str]:
+    """Returns the names of the views of a training image whose features are wanted; those used at prediction come first.
+
+    Args:
+        config: The step's settings.
+    """
+    views = prediction_views(config)
+    if config.augmentation == "cached":
+        how = {name: getattr(config, name) for name in ("flip", "rotation", "shift", "shear", "zoom", "seed")}
+        how |= {"layers": AUGMENTATION, "keras": version("keras")}
+        views += [f"augmented {number}: {how}" for number in range(config.views)]
+    return views
+
+
+def prediction_views(config: TrainConfig) -> list[str]:
+    """Returns the names of the views whose average is the prediction.
+
+    Args:
+        config: The step's settings.
+    """
+    return [PLAIN, MIRRORED] if config.mirror else [PLAIN]
+
+
+def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[str, Any]:
+    """Returns all that an image's features depend on but the image itself.
+
+    Args:
+        config: The step's settings.
+        network: What stands before the head.
+        view: The view's name.
+    """
+    return {
+        "backbone": config.backbone,
+        "weights": network.weights_digest,
+        "precision": network.precision,
+        "cut": config.cut,
+        "image_size": config.image_size,
+        "preprocessing": f"{config.scaling}, {PREPROCESSING}",
+        "pooling": config.head,
+        "view": view,
+    }
+
+
+def compute_features(
+    dataset: Dataset,
+    split: str,
+    all_sha256s: list[str],
+    wanted: Array,
+    network: Network,
+    config: TrainConfig,
+    store: str,
+    views: list[str],
+) -> Features:
+    """Runs a split's images through the extractor, each view once in the life of the store.
+
+    All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
+
+    Args:
+        dataset: The dataset.
+        split: Its split.
+        all_sha256s: Content digests of the split's images.
+        wanted: bool [N], true for the images whose features are needed.
+        network: What stands before the head.
+        config: The step's settings.
+        store: Path or URI of the store; empty for none.
+        views: Names of the views.
+    """
+    tf = import_tensorflow()
+    sha256s = [sha256 for sha256, needed in zip(all_sha256s, wanted, strict=True) if needed]
+    width = network.extractor.output.shape[1]
+    caches = [FeatureCache(store, kind_of_features(config, network, view)) for view in views]
+    looked_up = [cache.find(sha256s, width) for cache in caches]
+    vectors, missing = [features for features, _ in looked_up], [~found for _, found in looked_up]
+    rows, done = np.flatnonzero(np.any(missing, axis=0)), 0
+    if len(rows):
+        computed = np.zeros(len(wanted), bool)
+        computed[np.flatnonzero(wanted)[rows]] = True
+        chosen = [number for number, rest in enumerate(missing) if rest.any()]
+        seeds = np.stack([_seeds(views[number], [sha256s[row] for row in rows]) for number in chosen], axis=1)
+        augment = build_augmentation(config)
+
+        def prepare(image: Any, number: Any) -> Any:
+            plain = network.preprocessing(image, training=False)
+            return tf.concat(
+                [
+                    _view(plain, views[view], augment, tf.constant(seeds)[number, place])
+                    for place, view in enumerate(chosen)
+                ],
+                axis=0,
+            )
+
+        def extract(images: Any, training: bool) -> Any:
+            shape = network.backbone.input.shape[1:]
+            features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
+            return tf.reshape(features, (-1, len(chosen), width))
+
+        passes = pass_over("computing features", dataset, split, prepare, extract, computed, len(chosen), full=True)
+        for outputs, _ in passes:
+            batch = rows[done : done + len(outputs)]
+            for place, view in enumerate(chosen):
+                vectors[view][batch] = half(outputs[:, place])
+                caches[view].keep([sha256s[row] for row in batch], vectors[view][batch])
+            done += len(outputs)
+        for view in chosen:
+            caches[view].flush()
+            caches[view].tidy(width)
+    read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
+    return Features(np.stack(vectors), len(rows), read, written)
+
+
+def read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
+    """Returns the content digests of a split's images and their labels, int64 [N].
+
+    Args:
+        dataset: The dataset.
+        split: Its split.
+    """
+    index = dataset.index(split, ["sha256", "label"])
+    numbers = {name: number for number, name in enumerate(dataset.classes)}
+    return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)
+
+
+def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
+    """Chooses the training images that select the best weights, by content, the asked share of each class.
+
+    Args:
+        sha256s: The images' content digests.
+        labels: int64 [N] labels.
+        fraction: The share, of which at least one image a class is taken where the class has two.
+
+    Returns:
+        bool [N], true for images that are set aside.
+    """
+    ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest() for sha256 in sha256s])
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        mask[members[np.argsort(ranks[members])][:count]] = True
+    return mask
+
+
+def _view(plain: Any, view: str, augment: Any, seed: Any) -> Any:
+    """Returns a view of one image, float32 [1, H, W, 3]."""
+    if view == PLAIN:
+        return plain
+    return plain[:, :, ::-1] if view == MIRRORED else augment(plain, seed)
+
+
+def _seeds(view: str, sha256s: list[str]) -> Array:
+    """Returns a seed an image and view, int64 [N, 2], that depends on nothing else: new images leave old ones as they are."""
+    digests = [hashlib.sha256(f"{view} {sha256}".encode()).digest() for sha256 in sha256s]
+    return np.array([np.frombuffer(digest[:16], np.int64) for digest in digests])

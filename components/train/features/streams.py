@@ -1,0 +1,140 @@
+"""Batches for a fit: shuffled anew each epoch over all images, and the same in every attempt."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.tfrecord import RecordReader
+from graft.components.common.compute.passes import decode_record, naming_damage, read_images
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.errors import GraftError
+from graft.components.train.config import TrainConfig
+from graft.components.train.network.augmentation import Augment
+
+Fetch = Callable[[Any], Any]
+"""From int64 [n] row numbers to the n inputs in these rows."""
+
+_BYTES = 2**30  # of decoded images that are held in memory, to be read and decoded once
+
+
+def stream_of(
+    fetch: Fetch, targets: Any, config: TrainConfig, phase: int, epochs: int, augment: Augment | None = None
+) -> tuple[Callable[[int], Any], int]:
+    """Returns a function from the steps done to all batches (inputs, targets) after them, and how many steps an epoch has.
+
+    Order and augmentation follow from seed, phase and step alone, so that a fit that goes on sees what an unbroken one would.
+    Several devices share a batch evenly, since each one's mean loss has the same weight: an epoch leaves out the few images
+    that can't be shared, others each time.
+
+    Args:
+        fetch: Gives the inputs.
+        targets: [n, …] targets in the order of the rows.
+        config: The step's settings.
+        phase: Number of the phase: each has its own order.
+        epochs: All epochs.
+        augment: Augments a batch of images; None for none.
+    """
+    tf = import_tensorflow()
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    count, size = len(targets), config.batch_size
+    shared = count - count % size % replicas
+    steps = math.ceil(shared / size)
+    with tf.device("CPU:0"):
+        held = tf.constant(targets)
+
+    def rows_after(done: int) -> Iterator[tuple[Any, int]]:
+        for epoch in range(done // steps, epochs):
+            order = np.random.default_rng((config.seed, phase, epoch)).permutation(count)[:shared]
+            for step in range(max(done, epoch * steps), (epoch + 1) * steps):
+                start = (step - epoch * steps) * size
+                yield order[start : start + size], step
+
+    def batch_of(rows: Any, step: Any) -> tuple[Any, Any]:
+        inputs = fetch(rows)
+        if augment:
+            seed = tf.stack([tf.constant(config.seed, tf.int64), tf.constant(phase * 2**32, tf.int64) + step])
+            inputs = augment(inputs, seed)
+        return inputs, tf.gather(held, rows)
+
+    def stream(done: int) -> Any:
+        numbered = tf.data.Dataset.from_generator(
+            lambda: rows_after(done), output_signature=(tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64))
+        )
+        return numbered.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+
+    return stream, steps
+
+
+def fetch_vectors(vectors: Any) -> Fetch:
+    """Returns a function that gives vectors as float32.
+
+    Args:
+        vectors: float16 or float32 [N, F].
+    """
+    tf = import_tensorflow()
+    with tf.device("CPU:0"):
+        held = tf.constant(vectors)
+    return lambda rows: tf.cast(tf.gather(held, rows), tf.float32)
+
+
+def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+    """Returns a function that gives a split's images as the backbone takes them, float32 [n, H, W, 3].
+
+    They are decoded once and held in memory, or, where they take too much of it, read and decoded whenever they are asked for.
+
+    Args:
+        dataset: The dataset.
+        split: Its split.
+        preprocessing: Keras model from uint8 [1, H, W, 3] to the backbone's input.
+        wanted: bool [N], true for the images that make up the rows, in the order of the index.
+
+    Raises:
+        GraftError: A shard is missing or damaged, or is not what the dataset's record says.
+    """
+    count, shape = int(wanted.sum()), preprocessing.outputs[0].shape[1:]
+    if count * math.prod(shape) * np.float32().itemsize <= _BYTES:
+        return _held_in_memory(dataset, split, preprocessing, wanted)
+    return _read_each_time(dataset, split, preprocessing, wanted)
+
+
+def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+    tf = import_tensorflow()
+    images = read_images(dataset, split, wanted).map(
+        lambda image, label: preprocessing(image[None], training=False)[0],
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    count = int(wanted.sum())
+    with naming_damage(dataset):
+        held = images.batch(count).get_single_element()
+    if len(held) != count:
+        raise GraftError(f"{dataset.path} holds {len(held)} of {count} wanted {split} images: ingest it again.")
+    return lambda rows: tf.gather(held, rows)
+
+
+def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+    tf = import_tensorflow()
+    located = dataset.locate(split, wanted)
+    try:
+        reader = RecordReader(located.paths)
+    except (OSError, ValueError) as error:
+        raise GraftError(f"{dataset.path} is damaged ({error}): ingest it again.") from error
+    if len(reader) != located.records:
+        raise GraftError(
+            f"{dataset.path} holds {len(reader)} images and its record says {located.records}: ingest it again."
+        )
+
+    def read(rows: Any) -> Any:
+        return np.array([reader[number] for number in located.numbers[rows]], object)
+
+    def prepared(record: Any) -> Any:
+        return preprocessing(decode_record(record)[None], training=False)[0]
+
+    def fetch(rows: Any) -> Any:
+        records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])
+        return tf.map_fn(prepared, records, fn_output_signature=tf.TensorSpec(preprocessing.outputs[0].shape[1:]))
+
+    return fetch

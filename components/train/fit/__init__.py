@@ -1,0 +1,1 @@
+"""Fit: training the head, and the layers that are unfrozen."""

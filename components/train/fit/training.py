@@ -1,0 +1,85 @@
+"""A training from features to a trained head: its phases one after the other, and what they leave for the record."""
+
+import dataclasses
+from typing import Any
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.train.config import TrainConfig
+from graft.components.train.features.samples import Samples
+from graft.components.train.fit import phases
+from graft.components.train.fit.checkpoints import Checkpoints
+from graft.components.train.fit.event_logs import EventLogs
+from graft.components.train.fit.fit import Fitted, fit
+from graft.components.train.network.head import build_head
+from graft.components.train.network.network import Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained head, and how it came about.
+
+    Attributes:
+        head: The head, with the best weights; the network's unfrozen layers have theirs.
+        phases: How each phase went.
+    """
+
+    head: Any
+    phases: list[Fitted]
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on the selection images at the kept weights."""
+        return self.phases[-1].accuracy
+
+    @property
+    def stopped(self) -> str:
+        """Why the last phase ended."""
+        return self.phases[-1].stopped
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Loss and accuracy by epoch, through all phases."""
+        return [entry for phase in self.phases for entry in phase.history]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the kept weights, counted through all phases from 1."""
+        done, best = 0, 0
+        for phase in self.phases:
+            best = done + phase.best_epoch if phase.best_epoch else best
+            done += len(phase.history)
+        return best
+
+
+def train_head(
+    dataset: Dataset,
+    network: Network,
+    samples: Samples,
+    config: TrainConfig,
+    checkpoints: Checkpoints,
+    events: EventLogs,
+) -> Trained:
+    """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy.
+
+    Args:
+        dataset: The dataset.
+        network: What stands before the head.
+        samples: What it is trained on and selected by.
+        config: The step's settings.
+        checkpoints: Where an earlier attempt may have left how far it came.
+        events: The TensorBoard logs.
+
+    Raises:
+        GraftError: The loss became NaN or infinite, the dataset is damaged, or the store can't be used.
+    """
+    import keras
+
+    from graft.components.train.fit.callbacks import WANTED_REACHED
+
+    keras.utils.set_random_seed(config.seed)  # so that the head doesn't depend on what was drawn to make the features
+    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), len(dataset.classes))
+    fitted = [fit(phases.head_phase(dataset, network, head, samples, config), config, checkpoints, events)]
+    if network.unfrozen and fitted[0].stopped != WANTED_REACHED:
+        phase = phases.unfrozen_phase(dataset, network, head, samples, config)
+        fitted.append(fit(phase, config, checkpoints, events))
+    return Trained(head, fitted)

@@ -1,0 +1,1 @@
+"""Network: backbone, head and what prepares images for them."""

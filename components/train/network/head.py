@@ -1,0 +1,73 @@
+"""The head: what is trained on the backbone's features. It is float32 whatever the backbone's precision."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.model import HEAD
+from graft.components.train.config import Head, TrainConfig
+
+DENSE_UNITS = 1024
+_SMALLEST_VARIANCE = 1e-3  # of the features' mean variance
+_NUMBERS_AT_ONCE = 2**25  # of which numpy makes float64 copies
+
+
+def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
+    """Returns a model from maps of features, [N, H, W, C] each, to one vector: the last part that needs no training.
+
+    Args:
+        head: The head.
+        maps: The backbone's symbolic outputs.
+    """
+    import keras
+
+    inputs = [keras.Input(tensor.shape[1:], dtype="float32") for tensor in maps]
+    if head == "gap":
+        pooled = [keras.layers.GlobalAveragePooling2D(dtype="float32")(tensor) for tensor in inputs]
+    else:
+        pooled = [keras.layers.Flatten(dtype="float32")(tensor) for tensor in inputs]
+    outputs = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(dtype="float32")(pooled)
+    return keras.Model(inputs, outputs, name="pool")
+
+
+def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
+    """Builds an untrained head.
+
+    Args:
+        config: The step's settings.
+        features: float16 or float32 [N, F], the training features, from which `gap` takes means and variances.
+        classes: How many classes there are.
+
+    Returns:
+        A Keras model from float32 [N, F] to probabilities: float32 [N, 1] of class 1 for two classes, else [N, classes].
+    """
+    import keras
+
+    layers: list[Any] = [keras.Input((features.shape[1],), name="features")]
+    if config.head == "gap":
+        layers += [_standardize(features), keras.layers.Dropout(config.dropout, seed=config.seed)]
+    else:
+        layers += [
+            keras.layers.Dense(DENSE_UNITS, activation="relu", name="hidden"),
+            keras.layers.Dropout(config.dropout, seed=config.seed),
+        ]
+    if classes == 2:
+        layers.append(keras.layers.Dense(1, activation="sigmoid", name="probability"))
+    else:
+        layers.append(keras.layers.Dense(classes, activation="softmax", name="probability"))
+    return keras.Sequential(layers, name=HEAD)
+
+
+def _standardize(features: Any) -> Any:
+    """Returns the layer that gives every feature mean 0 and variance 1; random features differ in scale by orders of magnitude.
+
+    A feature that hardly varies in training is not blown up: a rare value of it in other images would drown all else.
+    """
+    import keras
+
+    blocks = np.array_split(features, max(1, features.size // _NUMBERS_AT_ONCE), axis=1)
+    mean = np.concatenate([block.mean(axis=0, dtype="float64") for block in blocks])
+    variance = np.concatenate([block.var(axis=0, dtype="float64") for block in blocks])
+    floor = _SMALLEST_VARIANCE * (variance.mean() or 1.0)
+    return keras.layers.Normalization(mean=mean, variance=variance.clip(min=floor), name="standardize")

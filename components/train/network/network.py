@@ -1,0 +1,131 @@
+"""What is trained and saved: preprocessing, frozen backbone, pooling and head, put together."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from graft.components.common.artifacts.model import NETWORK
+from graft.components.train.config import TrainConfig
+from graft.components.train.network.backbone import build_backbone, check_head, find_range, number_layers_afresh
+from graft.components.train.network.head import build_pooling
+from graft.components.train.network.preprocessing import build_preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """All that stands before the head.
+
+    Attributes:
+        preprocessing: Keras model from uint8 [N, H, W, 3] of any size to the backbone's input.
+        backbone: Keras model from that to a list of maps.
+        extractor: Keras model from the backbone's input to a vector a image, float32 [N, F]; always in inference mode.
+        unfrozen: The backbone's layers that are to be trained as well.
+        weights_digest: Digest of the backbone's weights.
+        precision: Keras' dtype policy of the backbone.
+    """
+
+    preprocessing: Any
+    backbone: Any
+    extractor: Any
+    unfrozen: list[Any]
+    weights_digest: str
+    precision: str
+
+
+def build_network(config: TrainConfig, weights: Path | None, precision: str = "float32") -> Network:
+    """Builds what stands before the head.
+
+    Args:
+        config: The step's settings.
+        weights: The backbone's weights file, or None for random weights.
+        precision: Keras' dtype policy of the backbone.
+
+    Raises:
+        GraftError: The weights don't fit, a layer is unknown, or the head can't stand on the cut.
+    """
+    backbone, digest = build_backbone(config.cut, config.image_size, weights, config.seed, precision)
+    check_head(config.head, backbone)
+    unfrozen = find_range(backbone, config.unfreeze) if config.unfreeze else []
+    preprocessing = build_preprocessing(config.image_size, config.scaling)
+    extractor = _frozen(backbone, build_pooling(config.head, backbone.outputs), "extractor")
+    return Network(preprocessing, backbone, extractor, unfrozen, digest, precision)
+
+
+def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
+    """Chains extractor and head into a model from the backbone's input to probabilities.
+
+    Args:
+        network: What stands before the head.
+        head: The head.
+        mirror: Average over the image and its mirror image.
+    """
+    import keras
+
+    inputs = keras.Input(network.backbone.input.shape[1:], name=f"{NETWORK}_input")
+    outputs = head(network.extractor(inputs, training=False))
+    if mirror:
+        mirrored = head(network.extractor(keras.ops.flip(inputs, axis=2), training=False))
+        outputs = keras.layers.Average(name="average")([outputs, mirrored])
+    return keras.Model(inputs, outputs, name=NETWORK)
+
+
+def in_full_precision(network: Network, config: TrainConfig) -> Network:
+    """Returns the network in float32, with the weights it has now: what is served must not depend on what it was trained on.
+
+    Args:
+        network: The network.
+        config: The step's settings.
+    """
+    if network.precision == "float32":
+        return network
+    number_layers_afresh()
+    full = build_network(dataclasses.replace(config, unfreeze=""), None)
+    full.backbone.set_weights(network.backbone.get_weights())
+    return full
+
+
+def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
+    """Puts everything into the model that is saved: uint8 [N, H, W, 3] of any size to probabilities.
+
+    Without `training=False` the layers after `Resizing` would be called in training mode on export.
+
+    Args:
+        network: What stands before the head.
+        head: The trained head.
+        config: The step's settings.
+    """
+    import keras
+
+    full = in_full_precision(network, config)
+    inputs = keras.Input((None, None, 3), dtype="uint8", name="image")
+    probabilities = with_head(full, head, mirror=config.mirror)(full.preprocessing(inputs), training=False)
+    return keras.Model(inputs, probabilities, name="graft")
+
+
+def layer_table(network: Network, head: Any) -> list[dict[str, Any]]:
+    """Lists the layers of backbone and head with their shapes and parameters.
+
+    Args:
+        network: What stands before the head.
+        head: The head.
+    """
+    return [
+        {
+            "part": part.name,
+            "name": layer.name,
+            "class": type(layer).__name__,
+            "output_shape": list(layer.output.shape),
+            "parameters": layer.count_params(),
+            "trainable_parameters": sum(int(weight.numpy().size) for weight in layer.trainable_weights),
+        }
+        for part in (network.backbone, head)
+        for layer in part.layers
+    ]
+
+
+def _frozen(backbone: Any, pooling: Any, name: str) -> Any:
+    """Chains backbone and pooling; the backbone stays in inference mode whatever the mode of the whole."""
+    import keras
+
+    inputs = keras.Input(backbone.input.shape[1:], name=f"{name}_input")
+    return keras.Model(inputs, pooling(backbone(inputs, training=False)), name=name)

@@ -1,0 +1,117 @@
+"""The backbone's weights: found, and checked to be InceptionV3's before any work starts."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import fetch
+
+IMAGENET, RANDOM = "imagenet", "random"
+IMAGENET_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+# Of keras.applications.InceptionV3(include_top=False) and of the same with its top (Szegedy et al. 2015, arXiv:1512.00567).
+_PARAMETERS = 21_802_784
+_PARAMETERS_WITH_TOP = 23_851_784
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def check_weights(weights: str) -> None:
+    """Checks that a weights file fits the backbone, without TensorFlow; `imagenet` and `random` always do.
+
+    Args:
+        weights: `imagenet`, `random`, or the path or URI of a Keras `.h5` or `.weights.h5` file.
+
+    Raises:
+        GraftError: The file is missing, no Keras weights file, or of another network.
+    """
+    if weights in (IMAGENET, RANDOM):
+        return
+    shown = storage.redact(weights)
+    storage.info(weights)
+    fs, path = storage.filesystem(weights)
+    with storage.access(weights), fs.open(path, "rb") as file:
+        if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
+            raise GraftError(
+                f"{shown} is not a Keras weights file (HDF5): name a .h5 or .weights.h5 file, imagenet or random."
+            )
+        file.seek(0)
+        try:
+            with h5py.File(file, "r") as opened:
+                parameters = _count_parameters(opened)
+        except OSError as error:
+            raise GraftError(f"{shown} is damaged ({error}): get the file again.") from error
+    if parameters == _PARAMETERS_WITH_TOP:
+        raise GraftError(f"{shown} holds InceptionV3 with its top: name the file without the top (notop).")
+    if parameters != _PARAMETERS:
+        raise GraftError(
+            f"{shown} holds {parameters:,} weights and InceptionV3 without its top has {_PARAMETERS:,}: "
+            "it is of another network; name InceptionV3's notop file."
+        )
+
+
+def _count_parameters(file: Any) -> int:
+    """Counts the numbers in all arrays of the model, leaving out an optimizer's."""
+    total = 0
+
+    def visit(name: str, item: Any) -> None:
+        nonlocal total
+        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer", "optimizer_weights")):
+            total += item.size
+
+    file.visititems(visit)
+    return total
+
+
+def local_weights(weights: str, folder: Path) -> Path | None:
+    """Makes a weights file readable by Keras.
+
+    Args:
+        weights: As in `check_weights`.
+        folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
+
+    Returns:
+        The file, or None for `random`.
+
+    Raises:
+        GraftError: The file can't be had.
+    """
+    if weights == RANDOM:
+        return None
+    if weights == IMAGENET:
+        return _imagenet()
+    check_weights(weights)
+    return _named_for_keras(fetch(weights, folder), folder)
+
+
+def _named_for_keras(file: Path, folder: Path) -> Path:
+    """Returns the file, or a link to it, under a name by which Keras, which goes by names, picks the right loader."""
+    with h5py.File(file, "r") as opened:
+        legacy = "layer_names" in opened.attrs or "model_weights" in opened
+    if file.name.endswith((".h5", ".hdf5")) and file.name.endswith(".weights.h5") != legacy:
+        return file
+    link = folder / f"{file.name}{'.h5' if legacy else '.weights.h5'}"
+    link.symlink_to(file.resolve())
+    return link
+
+
+def _imagenet() -> Path:
+    """Returns Keras' own copy of the ImageNet weights, downloaded and checksummed by Keras the first time."""
+    import keras
+
+    name = IMAGENET_URL.rpartition("/")[2]
+    try:
+        # The checksum is the one in keras.applications.inception_v3.
+        return Path(
+            keras.utils.get_file(
+                name, IMAGENET_URL, cache_subdir="models", file_hash="bcbd6486424b2319ff4ef7d526e38f63"
+            )
+        )
+    except Exception as error:
+        raise GraftError(
+            f"The ImageNet weights can't be downloaded ({type(error).__name__}): name a copy of {name} as weights, or random."
+        ) from error

@@ -1,0 +1,66 @@
+"""The command that shows the runs of a name."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from graft.components.common.runs.past_run import PastRun
+
+_WIDE = 200  # characters, for files and pipes, where nothing folds lines
+
+
+def register(app: App) -> None:
+    """Adds the command to the command line."""
+    app.command(history)
+
+
+def history(
+    name: str = "model",
+    /,
+    *,
+    store: str,
+    html: Path | None = None,
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Shows the runs of a model: images, accuracy, how it compared with the champion, and what became of it.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+        html: File for a page with the curves over time.
+        json_output: Print JSON instead of a table.
+    """
+    from graft.components.common.runs.history import read_history
+    from graft.pipelines.local.history_page import write_history
+
+    runs = read_history(store, name)
+    if html:
+        write_history(html, name, runs)
+    if json_output:
+        print(json.dumps([dataclasses.asdict(run) for run in runs], indent=2))
+        return
+    if not runs:
+        print(f"There is no run of {name!r} in {store} yet.")
+        return
+    _print_table(runs)
+    if html:
+        print(html)
+
+
+def _print_table(runs: list[PastRun]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from graft.pipelines.local.history_page import HEADER, cells
+
+    table = Table(box=None, pad_edge=False)
+    for title in HEADER:
+        table.add_column(title, justify="left" if title in ("date", "verdict") else "right")
+    for run in runs:
+        table.add_row(*(Text(text) for text in cells(run)))
+    Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)

@@ -1,0 +1,71 @@
+"""The command that predicts the classes of images."""
+
+import csv
+import dataclasses
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from graft.pipelines.cli.exits import EXIT_ERROR
+
+if TYPE_CHECKING:
+    from graft.pipelines.local.predicting import Prediction
+
+log = logging.getLogger("graft")
+
+
+def register(app: App) -> None:
+    """Adds the command to the command line."""
+    app.command(predict)
+
+
+def predict(
+    model: str,
+    /,
+    *images: str,
+    store: str = "",
+    form: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+) -> None:
+    """Tells the classes of images; exit code 1 if one of them can't be used.
+
+    Args:
+        model: Path or URI of a Model or an Export; with a store a name in its registry, as pets (the latest version) or pets@3f9a.
+        images: Paths or URIs of images, or of folders of them.
+        store: Path or URI of the store whose registry has the model.
+        form: How to print the result.
+    """
+    from graft.components.common.errors import GraftError
+    from graft.pipelines.local.predicting import find_images, find_model, predict_images
+
+    files = find_images(images)
+    if not files:
+        raise GraftError("There is no image to predict: name files, or folders with files in them.")
+    found = list(predict_images(find_model(model, store), files))
+    write = {"table": _table, "json": _json, "csv": _csv}[form]
+    write(found)
+    if unusable := sum(bool(prediction.error) for prediction in found):
+        log.error("%s of %s files can't be used", f"{unusable:,}", f"{len(found):,}")
+        sys.exit(EXIT_ERROR)
+
+
+def _table(found: "list[Prediction]") -> None:
+    width = max(len(prediction.image) for prediction in found)
+    for prediction in found:
+        told = prediction.error or f"{prediction.label}  {max(prediction.probabilities.values()):.1%}"
+        print(f"{prediction.image:<{width}}  {told}")
+
+
+def _json(found: "list[Prediction]") -> None:
+    print(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=2, ensure_ascii=False))
+
+
+def _csv(found: "list[Prediction]") -> None:
+    classes = next((list(prediction.probabilities) for prediction in found if prediction.probabilities), [])
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["image", "label", *classes, "error"])
+    for prediction in found:
+        shown = [prediction.probabilities.get(name, "") for name in classes]
+        writer.writerow([prediction.image, prediction.label, *shown, prediction.error])

@@ -1,0 +1,205 @@
+"""The commands about a model's published versions."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from graft.pipelines.cli.exits import EXIT_ERROR
+
+log = logging.getLogger("graft")
+
+
+def register(app: App) -> None:
+    """Adds the commands to the command line."""
+    registry = App(name="registry", help="A model's published versions: which there are, and which one is the latest.")
+    registry.command(list_, name="list")
+    for command in (show, publish, promote, rollback, hold, release, prune, verify):
+        registry.command(command)
+    app.command(registry)
+
+
+def _open(store: str, name: str) -> Any:
+    from graft.components.common.registry.registry import Registry
+
+    return Registry(store, name)
+
+
+def _say(opened: Any, latest: Any) -> None:
+    held = f", on hold ({latest.hold.reason})" if latest.hold else ""
+    print(f"{opened.name}: the latest version is {latest.version or 'none'}{held}")
+
+
+def list_(name: str = "model", /, *, store: str) -> None:
+    """Lists the versions of a model, the newest first.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from graft.components.common.progress import progress
+
+    opened = _open(store, name)
+    whole, latest = opened.versions.whole(), opened.latest()
+    table = Table("version", "published", "accuracy", "state", box=None)
+    with progress("reading versions", len(whole)) as advance:
+        for version in sorted(whole, key=lambda version: whole[version], reverse=True):
+            published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
+            table.add_row(version[:12], published, *_became(opened.versions, version, latest))
+            advance(1)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table if whole else f"{opened.folder} has no versions yet.", markup=False)
+    if latest.hold:
+        console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
+
+
+def _became(versions: Any, version: str, latest: Any) -> tuple[str, str]:
+    """Returns a version's accuracy and state; where its records are damaged, the accuracy alone is unknown."""
+    from graft.components.common.errors import GraftError
+
+    accuracy, withdrawn = "unknown", version in latest.withdrawn
+    try:
+        about = versions.about(version)
+        accuracy, withdrawn = f"{about.accuracy:.2%}", latest.withdraws(about)
+    except GraftError as error:  # the others are to be seen all the same
+        log.warning("%s", error)
+    if version == latest.version:
+        return accuracy, "latest"
+    if withdrawn:
+        return accuracy, "withdrawn"
+    promoted = any(entry.about.version == version for entry in latest.history)
+    return accuracy, "promoted earlier" if promoted else "not promoted"
+
+
+def show(name: str = "model", version: str = "", /, *, store: str) -> None:
+    """Shows a version: where it is, what it was evaluated at, and what became of it.
+
+    Args:
+        name: The model's name.
+        version: The version, or how its name begins; the latest if not given.
+        store: Path or URI of the store.
+    """
+    from graft.components.common.errors import GraftError
+
+    opened = _open(store, name)
+    latest = opened.latest()
+    if not version and not latest.version:
+        raise GraftError(f"{opened.folder} has no latest version: name one of graft registry list.")
+    about = opened.versions.about(opened.versions.find(version) if version else latest.version)
+    rows = {"version": about.version, "at": opened.versions.uri(about.version), "model": about.model_digest}
+    rows["accuracy"] = f"{about.accuracy:.2%}"
+    for entry in latest.history:
+        if entry.about.version == about.version:
+            rows[f"promoted {entry.time}"] = f"by a {entry.by}"
+    if note := latest.withdrawn.get(about.version):
+        rows[f"withdrawn {note.time}"] = note.reason
+    elif latest.withdraws(about):
+        rows["withdrawn"] = "as another version with the same model"
+    rows["is the latest"] = "yes" if about.version == latest.version else "no"
+    for field, value in rows.items():
+        print(f"{field:<36} {value}")
+
+
+def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) -> None:
+    """Makes a version the latest, whatever it was compared with.
+
+    Args:
+        name: The model's name.
+        version: The version, or how its name begins.
+        store: Path or URI of the store.
+        withdrawn: Promote it even if it was withdrawn.
+    """
+    opened = _open(store, name)
+    _say(opened, opened.promote(version, withdrawn=withdrawn))
+
+
+def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> None:
+    """Withdraws the latest version, so that no pipeline promotes it again, and goes back to an earlier one.
+
+    Args:
+        name: The model's name.
+        version: The version to go back to, or how its name begins; the one before if not given.
+        store: Path or URI of the store.
+        reason: Why; kept with the version.
+    """
+    opened = _open(store, name)
+    _say(opened, opened.rollback(reason, version))
+
+
+def hold(name: str, /, *, store: str, reason: str) -> None:
+    """Keeps the latest version as it is: pipelines publish, and promote nothing.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+        reason: Why; shown to whoever meets it.
+    """
+    opened = _open(store, name)
+    _say(opened, opened.hold(reason))
+
+
+def release(name: str, /, *, store: str) -> None:
+    """Ends a hold.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+    """
+    opened = _open(store, name)
+    _say(opened, opened.release())
+
+
+def publish(name: str, export: Path, /, *, store: str) -> None:
+    """Publishes an Export as a version, which does not make it the latest.
+
+    Args:
+        name: The model's name.
+        export: The Export's folder.
+        store: Path or URI of the store.
+    """
+    opened = _open(store, name)
+    print(opened.versions.uri(opened.versions.publish(export)))
+
+
+def prune(
+    name: str, /, *, store: str, keep: Annotated[int, Parameter(validator=Number(gte=1))] = 10, dry_run: bool = False
+) -> None:
+    """Removes old versions: all but the newest, the latest, and the one that a rollback would go back to.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+        keep: How many of the newest versions stay.
+        dry_run: Print what would be removed, and remove nothing.
+    """
+    gone = _open(store, name).prune(keep, dry_run=dry_run)
+    for version in gone:
+        print(version)
+    print(f"{len(gone):,} versions {'would be removed' if dry_run else 'removed'}.")
+
+
+def verify(name: str = "model", /, *, store: str) -> None:
+    """Checks every file of every version against its checksums; exit code 1 if one is wrong.
+
+    Args:
+        name: The model's name.
+        store: Path or URI of the store.
+    """
+    from graft.components.common.errors import GraftError
+
+    opened = _open(store, name)
+    problems = opened.verify()
+    for problem in problems:
+        print(problem)
+    if problems:
+        sys.exit(EXIT_ERROR)
+    if not (whole := opened.versions.whole()):
+        raise GraftError(f"{opened.folder} has no versions: check the name and the store.")
+    print(f"{len(whole):,} versions of {name}: every file is as published.")

@@ -1,0 +1,47 @@
+"""The commands that look after a store."""
+
+from collections import Counter
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+
+def register(app: App) -> None:
+    """Adds the store's commands to the command line."""
+    app.command(gc)
+
+
+def gc(
+    *,
+    store: str,
+    keep_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    min_age_days: Annotated[float, Parameter(validator=Number(gte=0))] = 7.0,
+    dataset: tuple[str, ...] = (),
+    dry_run: bool = False,
+) -> None:
+    """Removes from a store what no model version, no dataset in use and no recent run refers to.
+
+    Args:
+        store: Path or URI of the store.
+        keep_runs: How many runs of each name are recent: what their datasets refer to stays.
+        min_age_days: What is younger, in days, stays: a run that is under way may need it.
+        dataset: Path or URI of another Dataset that is in use; may be given several times.
+        dry_run: Print what would be removed, and remove nothing.
+    """
+    from graft.components.common.progress import progress
+    from graft.pipelines.local.garbage import Store
+
+    opened = Store(store)
+    found = opened.garbage(keep_runs, min_age_days, dataset)
+    with progress("removing files", len(found)) as advance:
+        for garbage in found:
+            if not dry_run:
+                opened.remove(garbage)
+            print(f"{garbage.path}  {garbage.bytes:,} bytes: {garbage.reason}")
+            advance(1)
+    sizes: Counter[str] = Counter()
+    for garbage in found:
+        sizes[garbage.reason] += garbage.bytes
+    verb = "would be removed" if dry_run else "removed"
+    print(f"{len(found):,} files of {sum(sizes.values()):,} bytes {verb}; {len(opened.files) - len(found):,} stay.")

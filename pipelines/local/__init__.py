@@ -1,0 +1,1 @@
+"""Local: what runs on this machine."""

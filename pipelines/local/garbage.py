@@ -1,0 +1,164 @@
+"""What a store holds that nothing refers to any more: images, features, checkpoints and leftovers of killed runs."""
+
+import contextlib
+import dataclasses
+import json
+import re
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, RECORD, shard_name
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import fetch
+
+_DAY = 24 * 60 * 60
+# Paths within a store, as the steps write them.
+_RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(RECORD)}")
+_VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/lineage/{re.escape(RECORD)}")
+_SHARD = re.compile(r"shards/[^/]+\.tfrecord")
+_PACK = re.compile(r"features/[^/]+/[^/]+\.arrow")
+_CHECKPOINT = re.compile(r"checkpoints/[^/]+/[^/]+\.npz")
+_FOLDERS = ("checkpoints", "features", "models", "shards")
+_LEFTOVER = re.compile(rf"({'|'.join(_FOLDERS)})/(.*/)?\.[^/]+\.part|\.probe-[0-9a-f]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Garbage:
+    """A file that can go.
+
+    Attributes:
+        path: Its path within the store.
+        bytes: Its size.
+        reason: Why it can go.
+    """
+
+    path: str
+    bytes: int
+    reason: str
+
+
+class Store:
+    """A store, as it was when it was listed.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It can't be read, or is no store.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = storage.absolute(uri)
+        self._fs, root = storage.filesystem(self._uri)
+        self._root = root.rstrip("/")
+        storage.info(self._uri)
+        found = storage.list_tree(self._uri)
+        self.files = {path[len(self._root) + 1 :]: entry for path, entry in found.items()}
+        if not any(path.startswith(f"{folder}/") for path in self.files for folder in _FOLDERS):
+            raise GraftError(f"{storage.redact(uri)} is no store: it has no folder {', '.join(_FOLDERS)}.")
+
+    def garbage(self, keep_runs: int, min_age_days: float, datasets: Sequence[str]) -> list[Garbage]:
+        """Finds what no version, no dataset in use and no recent run refers to.
+
+        Args:
+            keep_runs: How many runs of each name are recent.
+            min_age_days: What is younger stays, since a run that is under way may need it.
+            datasets: Paths or URIs of further Datasets that are in use.
+
+        Raises:
+            GraftError: A dataset that counts is damaged: nothing is known then of what it needs.
+        """
+        recent, old = self._runs(keep_runs)
+        versions = [path for path in self.files if _VERSION_DATASET.fullmatch(path)]
+        used = [f"{self._uri}/{path.rpartition('/')[0]}" for path in (*recent, *versions)]
+        shards, images = _needs([*used, *datasets])
+        youngest = time.time() - min_age_days * _DAY
+        return [
+            Garbage(path, int(entry["size"]), reason)
+            for path, entry in sorted(self.files.items())
+            if storage.written_at(entry) <= youngest and (reason := self._reason(path, shards, images, old))
+        ]
+
+    def remove(self, garbage: Garbage) -> None:
+        """Removes a file, unless it is gone already, or was written anew since the store was listed.
+
+        Raises:
+            GraftError: The store can't be written.
+        """
+        path = f"{self._root}/{garbage.path}"
+        folder = path.rpartition("/")[0]
+        with storage.access(self._uri), contextlib.suppress(FileNotFoundError):
+            self._fs.invalidate_cache(folder)
+            if storage.written_at(self._fs.info(path)) == storage.written_at(self.files[garbage.path]):
+                storage.remove_file(self._uri, path)
+
+    def _runs(self, keep: int) -> tuple[list[str], set[str]]:
+        """Returns the dataset records of recent runs, and the folders of older ones."""
+        by_name: dict[str, list[str]] = defaultdict(list)
+        for path in self.files:
+            if match := _RUN_DATASET.fullmatch(path):
+                by_name[match[1]].append(path)
+        recent: list[str] = []
+        old: set[str] = set()
+        for paths in by_name.values():
+            paths.sort(key=lambda path: storage.written_at(self.files[path]), reverse=True)
+            recent += paths[:keep]
+            old |= {path.rpartition("/")[0] for path in paths[keep:]}
+        return recent, old
+
+    def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
+        folder, _, name = path.rpartition("/")
+        if folder in old_runs and name in (RECORD, INDEX, LEFT_OUT):
+            return "the dataset of an old run"
+        if _SHARD.fullmatch(path) and name not in shards:
+            return "images of no dataset in use"
+        if _CHECKPOINT.fullmatch(path):
+            return "a checkpoint of a training that never went on"
+        if _LEFTOVER.fullmatch(path):
+            return "left over from a killed run"
+        if _PACK.fullmatch(path) and images.isdisjoint(self._images_in(path)):
+            return "features of no image in use"
+        return ""
+
+    def _images_in(self, pack: str) -> Iterator[str]:
+        """Yields the digests of the images whose features a pack holds, without reading the features."""
+        import pyarrow as pa
+
+        path = f"{self._root}/{pack}"
+        with storage.access(self._uri), self._fs.open(path, "rb") as file:
+            try:
+                names_only = pa.ipc.IpcReadOptions(included_fields=[0])
+                opened = pa.ipc.open_file(file, options=names_only)
+                for number in range(opened.num_record_batches):
+                    yield from opened.get_batch(number).column(0).to_pylist()
+            except pa.ArrowInvalid:
+                return  # damaged: nobody can use it
+
+
+def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Returns the names of the shards, and the digests of the images, of some datasets."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shards: set[str] = set()
+    images: set[str] = set()
+    for dataset in datasets:
+        with tempfile.TemporaryDirectory(prefix="graft-gc-") as scratch:
+            try:
+                record: dict[str, Any] = json.loads(
+                    fetch(f"{dataset.rstrip('/')}/{RECORD}", Path(scratch), keep=False).read_bytes()
+                )
+                shards |= {shard_name(entry["uri"]) for entry in record["shards"]}
+                index = fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
+                images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
+            except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+                raise GraftError(
+                    f"{storage.redact(dataset)} is damaged ({type(error).__name__}), so that nobody knows what it needs: "
+                    "mend or remove it; nothing was removed from the store."
+                ) from error
+    return shards, images

@@ -1,0 +1,145 @@
+"""Predicting the classes of images that are in no dataset, prepared as ingest prepares those that are."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.artifacts.model import MODEL, NETWORK, PREPROCESSING, load_model
+from graft.components.common.artifacts.model_source import open_model
+from graft.components.common.compute.predictions import by_class
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
+from graft.components.common.registry.registry import Registry
+from graft.components.common.runs.step_record import is_safe_name
+from graft.components.common.storage.retries import persist
+from graft.components.ingest.dataset.images import BadImageError, check_image
+
+_BATCH = 32
+_READERS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a model makes of an image.
+
+    Attributes:
+        image: The image's path or URI.
+        label: The class of the highest probability; empty if the image can't be used.
+        probabilities: By class; empty if the image can't be used.
+        error: Why it can't be used; empty if it can.
+    """
+
+    image: str
+    label: str = ""
+    probabilities: dict[str, float] = dataclasses.field(default_factory=dict)
+    error: str = ""
+
+
+def find_model(model: str, store: str) -> str:
+    """Returns the path or URI of a model.
+
+    Args:
+        model: Path or URI of a Model, an Export, or the `model.keras` in one; with a store a name in its registry, as `pets` for the
+            latest version or `pets@3f9a` for that whose name begins so.
+        store: Path or URI of the store; empty for none.
+
+    Raises:
+        GraftError: It is neither, or the registry has no such version.
+    """
+    if not store:
+        file = model.rpartition("/")[2]
+        if file.endswith(".keras") and file != MODEL:
+            raise GraftError(
+                f"{storage.redact(model)} can't be used without the record beside it: name the Model, the Export, or the {MODEL} in it."
+            )
+        if is_safe_name(model.partition("@")[0]) and not storage.exists(model):
+            raise GraftError(
+                f"There is no {model} here: name a Model or an Export, and with --store for a model of a registry."
+            )
+        return model.removesuffix(MODEL) or "." if file == MODEL else model
+    name, _, version = model.partition("@")
+    if not is_safe_name(name):
+        raise GraftError(f"{storage.redact(name)} is no name of a model: leave --store out for a path or URI.")
+    registry = Registry(store, name)
+    chosen = registry.versions.find(version) if version else registry.latest().version
+    if not chosen:
+        raise GraftError(
+            f"{registry.folder} has no latest version: train and export one, or name one as {name}@VERSION."
+        )
+    return registry.versions.uri(chosen)
+
+
+def find_images(places: Sequence[str]) -> list[str]:
+    """Returns the paths or URIs of images: of each file that is named, and of all files in each folder, hidden ones left out.
+
+    Args:
+        places: Paths or URIs of files and folders.
+
+    Raises:
+        GraftError: One of them doesn't exist, or can't be read.
+    """
+    found = []
+    for place in places:
+        _, root = storage.filesystem(place)
+        if storage.info(place)["type"] != "directory":
+            found.append(place)
+            continue
+        inside = [path.removeprefix(root.rstrip("/")).lstrip("/") for path in storage.list_tree(place)]
+        visible = [
+            path for path in sorted(inside) if not any(part.startswith(".") for part in PurePosixPath(path).parts)
+        ]
+        found += [f"{place.rstrip('/')}/{path}" for path in visible]
+    return found
+
+
+def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
+    """Yields what a model makes of images, in their order.
+
+    Args:
+        model: Path or URI of a Model or an Export.
+        images: Paths or URIs of files.
+
+    Raises:
+        GraftError: The model can't be used, or a file can't be read.
+    """
+    tf = import_tensorflow()
+    with (
+        open_model(model) as opened,
+        ThreadPoolExecutor(_READERS) as readers,
+        progress("predicting", len(images)) as advance,
+    ):
+        loaded = load_model(opened.folder)
+        preprocessing, network = loaded.get_layer(PREPROCESSING), loaded.get_layer(NETWORK)
+        run = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+        prepare = tf.function(lambda image: preprocessing(image[None], training=False)[0], reduce_retracing=True)
+        for start in range(0, len(images), _BATCH):
+            names = images[start : start + _BATCH]
+            contents = list(readers.map(_read, names))
+            usable = [content for content in contents if isinstance(content, bytes)]
+            rows: Iterator[Any] = iter(())
+            if usable:
+                decoded = (tf.io.decode_image(content, channels=3, expand_animations=False) for content in usable)
+                rows = iter(by_class(run(tf.stack([prepare(image) for image in decoded])).numpy()))
+            for name, content in zip(names, contents, strict=True):
+                if isinstance(content, str):
+                    yield Prediction(storage.redact(name), error=content)
+                    continue
+                row = next(rows)
+                probabilities = {label: float(value) for label, value in zip(opened.classes, row, strict=True)}
+                yield Prediction(storage.redact(name), opened.classes[int(row.argmax())], probabilities)
+            advance(len(names))
+
+
+def _read(uri: str) -> bytes | str:
+    """Returns an image as a dataset would hold it, or why it can't be used."""
+    fs, path = storage.filesystem(uri)
+    with storage.access(uri):
+        content = persist(lambda: fs.cat_file(path))
+    try:
+        return check_image(content).encoded
+    except BadImageError as error:
+        return str(error)

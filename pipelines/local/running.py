@@ -1,0 +1,175 @@
+"""Running the pipeline on this machine, by kfp.local."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run, new_run_id, read_run
+from graft.components.common.runs.verdict import Outcome, judge
+from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        folder: The run's folder.
+        records: The steps' records, in order.
+        seconds: Seconds in all.
+        outcome: How it ended.
+        failure: Why it failed; None if it didn't.
+    """
+
+    folder: Path
+    records: dict[str, dict[str, Any]]
+    seconds: float
+    outcome: Outcome
+    failure: str | None
+
+    def content(self) -> dict[str, Any]:
+        """Returns the content of `run.json`; what no step got to is None."""
+        outcomes = {step: record["outcome"] or {} for step, record in self.records.items()}
+        ingested, evaluated = outcomes.get("ingest", {}), outcomes.get("evaluate", {})
+        judged, exported = outcomes.get("gate", {}), outcomes.get("export", {})
+        return {
+            "status": "succeeded" if self.outcome.good else "failed",
+            "outcome": self.outcome,
+            "failure": self.failure,
+            "steps": {
+                step: {key: record[key] for key in ("status", "seconds", "summary")}
+                | {"output": outcomes[step].get("path")}
+                for step, record in self.records.items()
+            },
+            "dataset": {key: ingested.get(key) for key in ("digest", "counts")} if ingested else None,
+            "accuracy": evaluated.get("metrics", {}).get("accuracy"),
+            "gate": {key: judged.get(key) for key in ("passed", "rules")} if judged else None,
+            "export": exported.get("path"),
+            "total_seconds": self.seconds,
+        }
+
+
+def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
+    """Names a run by the time and makes its folder.
+
+    Args:
+        runs: The folder of all runs.
+        store: Path or URI of the store; empty for `store` in `runs`.
+        name: The model's name.
+
+    Returns:
+        The run and its folder.
+    """
+    run_id = new_run_id()
+    run = Run(_absolute(store or str(runs / "store")), name, run_id)
+    folder = (runs / run_id).resolve()
+    folder.mkdir(parents=True)
+    return run, folder
+
+
+def run_locally(
+    run: Run, folder: Path, parameters: dict[str, Any], started: float, containers: DockerOptions | None
+) -> RunResult:
+    """Runs the pipeline in a process or a container a step.
+
+    Success is read from the steps' own records: kfp.local reports some failures as success.
+
+    Args:
+        run: The run, with its store.
+        folder: Its folder, where the artifacts go.
+        parameters: The pipeline's parameters; store and name are the run's.
+        started: `time.monotonic()` of the run's beginning.
+        containers: How containers are run, or None for processes.
+
+    Raises:
+        GraftError: A path can't be passed on by kfp.local, or Docker or the image isn't there.
+    """
+    from kfp import local
+
+    from graft.pipelines.training import IMAGE, Surroundings, build_pipeline, on_image
+
+    arguments = {**parameters, "store": run.store, "name": run.name}
+    for value in ("source", "weights"):
+        arguments[value] = _absolute(arguments[value])
+    inputs = [
+        path for path in (arguments["source"], arguments["weights"]) if path.startswith("/") and Path(path).exists()
+    ]
+    failure: str | None = None
+    with contextlib.ExitStack() as stack:
+        if containers:
+            store = run.store if run.store.startswith("/") else ""
+            runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
+            image = containers.image
+        else:
+            _refuse_python3(str(folder), *map(str, arguments.values()))
+            runner = local.SubprocessRunner(use_venv=False)
+            image = IMAGE
+        pipeline = build_pipeline(on_image(image), Surroundings(run=run.run_id))
+        stack.enter_context(_log_to_stderr())
+        stack.enter_context(warnings.catch_warnings())
+        # The runner warns that an image named graft:cpu may hold no Python.
+        warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
+        local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
+        try:
+            pipeline(**arguments)
+        except RuntimeError as error:
+            failure = str(error)
+    records = read_run(run)
+    verdict = judge(records)
+    outcome = verdict.outcome
+    if not outcome.good:
+        failure = verdict.reason
+    elif failure:  # beyond the steps: notify, or kfp.local itself
+        outcome = Outcome.FAILED
+    result = RunResult(folder, records, round(time.monotonic() - started, 3), outcome, failure)
+    (folder / "run.json").write_text(
+        json.dumps(result.content(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    return result
+
+
+def _absolute(path: str) -> str:
+    """Returns a local path resolved, since steps run elsewhere; URIs and names of weights stay as they are."""
+    if "://" in path or path in ("", "imagenet", "random"):
+        return path
+    return str(Path(path).resolve())
+
+
+def _refuse_python3(*values: str) -> None:
+    """Refuses what kfp's SubprocessRunner would silently rewrite: `python3` anywhere in a step's arguments.
+
+    Raises:
+        GraftError: A value contains it.
+    """
+    for value in values:
+        if "python3" in value:
+            raise GraftError(
+                f"{storage.redact(value)} contains 'python3', which kfp's local runner would replace: "
+                "use a path without it, or --runner docker."
+            )
+
+
+class _Stderr(io.TextIOBase):
+    """A stdout that goes to stderr, whichever stderr is at the time."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _log_to_stderr() -> Iterator[None]:
+    """Sends what kfp prints to stderr, so that stdout holds the result alone."""
+    with contextlib.redirect_stdout(_Stderr()):
+        yield

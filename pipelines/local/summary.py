@@ -1,0 +1,26 @@
+"""What a run prints when it ends."""
+
+from rich.console import Console
+from rich.table import Table
+
+from graft.pipelines.local.running import RunResult
+
+
+def print_summary(result: RunResult) -> None:
+    """Prints a table of the steps, and the paths of the records and the export."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    table = Table("step", "seconds", "what came out", box=None, pad_edge=False)
+    for step, record in result.records.items():
+        table.add_row(step, f"{record['seconds']:.1f}", record["summary"])
+    table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)
+    console.print(table)
+    content = result.content()
+    report = content["steps"].get("evaluate", {}).get("output")
+    paths = {
+        "records": result.folder / "run.json",
+        "report": report and f"{report}/report.html",
+        "export": content["export"],
+    }
+    for what, path in paths.items():
+        if path:
+            console.print(f"{what}: {path}")

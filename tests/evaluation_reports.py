@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from graft.components.evaluate.report.page import write_report
+from graft.components.evaluate.report.evaluation_report import write_report
 
 TWO = ("cats", "dogs")
 FIVE = ("cats", f"dogs {HOSTILE}", "אבג\u202e", "a <b>bold</b> & 'quoted' class", "x" * 200)

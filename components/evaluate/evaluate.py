@@ -98,7 +98,7 @@ def evaluate(
         from graft.components.common.compute.predictions import predict
         from graft.components.evaluate.meeting import Meeting, check_numbers
         from graft.components.evaluate.metrics import compute_metrics
-        from graft.components.evaluate.report.page import write_report
+        from graft.components.evaluate.report.evaluation_report import write_report
 
         start = time.monotonic()
         probabilities, labels, features = predict(loaded, data, split, "evaluating images")

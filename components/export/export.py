@@ -13,7 +13,7 @@ from graft.components.common.artifacts.model import RECORD as TRAINING_RECORD
 from graft.components.common.artifacts.records import new_artifact, read_record, write_record
 from graft.components.common.artifacts.sums import SUMS, write_sums
 from graft.components.common.errors import GraftError
-from graft.components.common.pages.page import visible
+from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.common.storage.uris import brief
 from graft.components.export.config import ExportConfig

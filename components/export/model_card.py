@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from graft.components.common.artifacts.records import read_record
-from graft.components.common.pages.page import visible
+from graft.components.common.pages.rendering import visible
 
 _FEW = 100
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")

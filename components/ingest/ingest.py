@@ -33,7 +33,7 @@ from graft.components.ingest.dataset.previous import Previous, keep_for_next
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import Settled, settle
 from graft.components.ingest.report.data_report import sample_order, write_report
-from graft.components.ingest.report.pictures import Pictures
+from graft.components.ingest.report.images_by_path import ImagesByPath
 from graft.components.ingest.source.inputs import open_input
 from graft.components.ingest.source.layout import Layout, listed, printable
 
@@ -127,7 +127,7 @@ def ingest(
         _check_usable(collected, config)
         settled = settle(collected.rows, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
-        pictures = Pictures(shards, names, collected.rows, settled.splits)
+        pictures = ImagesByPath(shards, names, collected.rows, settled.splits)
         table = pictures.index = _write_indexes(collected.rows, settled, names, output)
         counted = count_rows(table)
         excluded = [*collected.unusable, *settled.excluded]

@@ -74,7 +74,7 @@ def train(
     with new_artifact(output, RECORD), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
-        from graft.components.train import pictures
+        from graft.components.train import training_page
         from graft.components.train.features.samples import collect_samples
         from graft.components.train.fit.checkpoints import Checkpoints
         from graft.components.train.fit.event_logs import EventLogs
@@ -100,7 +100,7 @@ def train(
             "weights": weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
             "model_digest": sha256_file(output / MODEL),
         }
-        pictures.draw_all(record, data, network, config, output / PAGE)
+        training_page.write_page(record, data, network, config, output / PAGE)
         clock.lap("pictures")
         write_record(output / RECORD, record | {"seconds": clock.laps, "versions": _versions()})
     checkpoints.clear()

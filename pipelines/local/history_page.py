@@ -5,7 +5,7 @@ from pathlib import Path
 
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.charts import Chart, Points, Scale, round_ticks
-from graft.components.common.pages.page import render_page, visible
+from graft.components.common.pages.rendering import render_page, visible
 from graft.components.common.runs.past_run import PastRun
 from graft.components.common.runs.verdict import Outcome
 

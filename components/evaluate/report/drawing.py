@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graft.components.common.progress import progress
+from graft.components.evaluate.report.embedded_images import data_uri, decode, lay_over, shrink
 from graft.components.evaluate.report.gallery import Chosen
-from graft.components.evaluate.report.pictures import data_uri, decode, lay_over, shrink
 
 if TYPE_CHECKING:
     from PIL import Image

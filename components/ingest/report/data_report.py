@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.pages.page import render_page
+from graft.components.common.pages.rendering import render_page
 from graft.components.common.progress import progress
 from graft.components.ingest.report.histograms import histograms
 from graft.components.ingest.report.thumbnails import thumbnail
@@ -78,7 +78,7 @@ def write_report(
         },
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
     }
-    path.write_text(render_page("graft.components.ingest.report", "report.html.j2", values), encoding="utf-8")
+    path.write_text(render_page("graft.components.ingest.report", "data_report.html.j2", values), encoding="utf-8")
 
 
 def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:

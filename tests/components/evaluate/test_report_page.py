@@ -12,9 +12,9 @@ from PIL import Image
 
 from graft.components.common.pages.charts import BOTTOM, TOP, round_ticks
 from graft.components.evaluate.report import drawing, gallery
-from graft.components.evaluate.report.bars import lay_out
 from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts
 from graft.components.evaluate.report.gallery import choose
+from graft.components.evaluate.report.slice_table import lay_out
 from graft.components.evaluate.report.words import shorten
 
 VISIBLE = HOSTILE.replace("\n", r"\n").replace("\r", r"\r").replace("\u202e", r"\u202e")

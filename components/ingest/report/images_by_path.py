@@ -9,7 +9,7 @@ from graft.components.ingest.dataset.index import Rows
 from graft.components.ingest.dataset.shards import Shards
 
 
-class Pictures:
+class ImagesByPath:
     """Finds images by path.
 
     Args:

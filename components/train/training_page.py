@@ -13,7 +13,7 @@ from PIL import Image
 
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.compute.passes import read_images
-from graft.components.common.pages.page import render_page
+from graft.components.common.pages.rendering import render_page
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.augmentation import Augment, live_augmentation
 from graft.components.train.network.network import Network
@@ -24,7 +24,7 @@ _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 _TRAINING, _SELECTION, _BEST = "#1f6fb2", "#c2410c", "#555555"
 
 
-def draw_all(record: Mapping[str, Any], dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
+def write_page(record: Mapping[str, Any], dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
     """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them.
 
     Args:
@@ -45,7 +45,7 @@ def draw_all(record: Mapping[str, Any], dataset: Dataset, network: Network, conf
         sheet = base64.b64encode((folder / SHEET).read_bytes()).decode()
     svg = (folder / f"{CURVES}.svg").read_text(encoding="utf-8")
     values = {**record, "curves": svg[svg.index("<svg") :], "sheet": sheet}
-    page.write_text(render_page("graft.components.train", "training.html.j2", values), encoding="utf-8")
+    page.write_text(render_page("graft.components.train", "training_page.html.j2", values), encoding="utf-8")
 
 
 def draw_curves(record: Mapping[str, Any]) -> Figure:

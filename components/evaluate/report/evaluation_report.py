@@ -6,14 +6,14 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.pages.page import render_page
+from graft.components.common.pages.rendering import render_page
 from graft.components.evaluate.report import words
-from graft.components.evaluate.report.bars import lay_out
 from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts
 from graft.components.evaluate.report.drawing import draw
 from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.matrix import matrix
 from graft.components.evaluate.report.reproduce import commands
+from graft.components.evaluate.report.slice_table import lay_out
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,5 +78,5 @@ def write_report(
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         "commands": commands(evaluation, training, dataset),
     }
-    text = render_page("graft.components.evaluate.report", "report.html.j2", values)
+    text = render_page("graft.components.evaluate.report", "evaluation_report.html.j2", values)
     path.write_text(text, encoding="utf-8")

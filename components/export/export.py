@@ -23,7 +23,7 @@ from graft.components.export.publishing import Published, publish
 from graft.components.export.request import example_request
 
 if TYPE_CHECKING:
-    from graft.components.export.parity import Samples
+    from graft.components.export.parity import EvaluatedImages
 
 RECORD = "export.json"
 REQUEST = "request.json"
@@ -103,7 +103,7 @@ def export(
 
 
 def _write_formats(
-    model: Path, data: Dataset, samples: "Samples", output: Path, config: ExportConfig
+    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig
 ) -> dict[str, dict[str, Any]]:
     """Writes all formats, holds each against the evaluation, and returns what `export.json` says of them, by path."""
     from graft.components.export.parity import describe, serving
@@ -128,13 +128,13 @@ def _write_formats(
     return formats
 
 
-def _samples(data: Dataset, evaluation: Path, count: int) -> "Samples":
+def _samples(data: Dataset, evaluation: Path, count: int) -> "EvaluatedImages":
     """Returns evaluated images from all over the split and the probabilities that the evaluation got for them."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from graft.components.export.parity import Samples
+    from graft.components.export.parity import EvaluatedImages
 
     file = evaluation / "predictions.parquet"
     try:
@@ -144,7 +144,7 @@ def _samples(data: Dataset, evaluation: Path, count: int) -> "Samples":
     rows = _spread(len(table), count)
     expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
     split = read_record(evaluation, "evaluation.json")["split"]
-    return Samples(list(read_encoded(data, split, rows)), expected)
+    return EvaluatedImages(list(read_encoded(data, split, rows)), expected)
 
 
 def _spread(total: int, count: int) -> list[int]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.export.formats import FURTHER, Format, Further
-from graft.components.export.parity import Parity, Samples, describe, serving
+from graft.components.export.parity import EvaluatedImages, Parity, describe, serving
 from graft.components.export.writing import by_classes, write_litert, write_onnx
 
 log = logging.getLogger("graft")
 
 
 def export_further(
-    model: Any, formats: Sequence[Further], output: Path, samples: Samples, calibration: Sequence[bytes]
+    model: Any, formats: Sequence[Further], output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]
 ) -> dict[str, Any]:
     """Writes a model in further formats and holds each against the evaluation.
 
@@ -36,7 +36,9 @@ def export_further(
     return {FURTHER[name].path: _export(convertible, name, output, samples, calibration) for name in formats}
 
 
-def _export(model: Any, name: Further, output: Path, samples: Samples, calibration: Sequence[bytes]) -> dict[str, Any]:
+def _export(
+    model: Any, name: Further, output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]
+) -> dict[str, Any]:
     form = FURTHER[name]
     if name == "litert-int8":
         return _export_int8(model, output, samples, calibration)
@@ -49,7 +51,7 @@ def _export(model: Any, name: Further, output: Path, samples: Samples, calibrati
     return describe(output, form, parity)
 
 
-def _export_int8(model: Any, output: Path, samples: Samples, calibration: Sequence[bytes]) -> dict[str, Any]:
+def _export_int8(model: Any, output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]) -> dict[str, Any]:
     """Quantises in full, and only the weights where that loses too much: how much it loses depends on the cut."""
     form = FURTHER["litert-int8"]
     tried = {}
@@ -70,6 +72,6 @@ def _export_int8(model: Any, output: Path, samples: Samples, calibration: Sequen
     return describe(output, form, parity) | {"quantization": kind, "tried": tried}
 
 
-def _compare(output: Path, form: Format, samples: Samples) -> Parity:
+def _compare(output: Path, form: Format, samples: EvaluatedImages) -> Parity:
     with serving(output, form) as compare:
         return compare(samples)

@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
+class EvaluatedImages:
     """What every format must give the same for.
 
     Attributes:
@@ -82,7 +82,7 @@ class Parity:
 
 
 @contextlib.contextmanager
-def serving(export: Path, form: Format) -> Iterator[Callable[[Samples], Parity]]:
+def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], Parity]]:
     """Starts a process that loads a format as a server does, which takes seconds, for as long as the context lasts.
 
     Args:
@@ -99,7 +99,7 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[Samples], Parity]]
         environment = {**os.environ, **_ENVIRONMENT}
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment) as server:  # noqa: S603
 
-            def compare(samples: Samples) -> Parity:
+            def compare(samples: EvaluatedImages) -> Parity:
                 with contextlib.suppress(BrokenPipeError):  # where it ends early, its log says why
                     _send(samples.encoded, cast(IO[bytes], server.stdin), decoded=form.runtime != "saved_model")
                 if server.wait() != 0:
@@ -116,7 +116,7 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[Samples], Parity]]
                 server.kill()
 
 
-def _compare(result: Path, samples: Samples) -> Parity:
+def _compare(result: Path, samples: EvaluatedImages) -> Parity:
     """Holds what a server wrote against the evaluation."""
     with np.load(result) as served:
         got, rows, seconds = by_class(served["probabilities"]), served["rows"], served["seconds"]

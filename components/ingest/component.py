@@ -33,7 +33,7 @@ def ingest(
     from graft.components.common.config import configure, section
     from graft.components.common.runs.step_record import component_step
     from graft.components.ingest.config import IngestConfig
-    from graft.components.ingest.dataset.previous import latest_dataset
+    from graft.components.ingest.dataset.previous_dataset import latest_dataset
     from graft.components.ingest.ingest import REPORT
     from graft.components.ingest.ingest import ingest as run_step
 

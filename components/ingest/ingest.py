@@ -27,15 +27,16 @@ from graft.components.common.artifacts.records import new_artifact, write_record
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.collecting import Collected, collect
-from graft.components.ingest.dataset.index import Rows, count_rows, write_index
-from graft.components.ingest.dataset.previous import Previous, keep_for_next
+from graft.components.ingest.dataset.index import count_rows, write_index
+from graft.components.ingest.dataset.previous_dataset import PreviousDataset, keep_for_next
 from graft.components.ingest.dataset.shards import Shards
-from graft.components.ingest.dataset.splits import Settled, settle
+from graft.components.ingest.dataset.splits import SplitAssignment, assign_splits
 from graft.components.ingest.report.data_report import sample_order, write_report
 from graft.components.ingest.report.images_by_path import ImagesByPath
-from graft.components.ingest.source.inputs import open_input
 from graft.components.ingest.source.layout import Layout, listed, printable
+from graft.components.ingest.source.opening import open_source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,10 +115,10 @@ def ingest(
     with (
         _memory_given_back(),
         new_artifact(output, RECORD),
-        open_input(source, config) as (files, layout),
+        open_source(source, config) as (files, layout),
         TemporaryFile() as scratch,
     ):
-        earlier = Previous(previous, run.store) if previous else None
+        earlier = PreviousDataset(previous, run.store) if previous else None
         splits = _expected_splits(layout, config)
         with contextlib.ExitStack() as open_files:
             known = earlier.shards if earlier else []
@@ -125,7 +126,7 @@ def ingest(
             collected = collect(files, layout, shards, earlier, config, scratch)
             entries = shards.close()
         _check_usable(collected, config)
-        settled = settle(collected.rows, np.array(collected.by_content, bool), earlier, config)
+        settled = assign_splits(collected.rows, np.array(collected.by_content, bool), earlier, config)
         names = [shard_name(entry["uri"]) for entry in entries]
         pictures = ImagesByPath(shards, names, collected.rows, settled.splits)
         table = pictures.index = _write_indexes(collected.rows, settled, names, output)
@@ -175,7 +176,7 @@ def _memory_given_back() -> Iterator[None]:
         pa.set_memory_pool(before)
 
 
-def _write_indexes(rows: Rows, settled: Settled, names: list[str], output: Path) -> "pa.Table":
+def _write_indexes(rows: CollectedRows, settled: SplitAssignment, names: list[str], output: Path) -> "pa.Table":
     """Writes both indexes and returns what the report needs of the first."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -209,7 +210,7 @@ def _contents(index: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _expected_splits(layout: Layout, config: IngestConfig) -> list[str]:
-    splits = layout.items.splits
+    splits = layout.images.splits
     if None in splits:
         splits |= {VALIDATION} | ({TEST} if config.test_fraction else set())
     return [split for split in SPLITS if split in splits or split == TRAIN]
@@ -244,7 +245,7 @@ def _check_classes(
         if not any(label == name for _, label in found):
             reasons = _examples([entry for entry in excluded if entry["label"] == name])
             raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
-    kinds = set(layout.items.kinds)
+    kinds = set(layout.images.kinds)
     warnings = []
     for split in splits:
         missing = [name for name in layout.classes if (split, name) not in found]

@@ -13,9 +13,9 @@ from fsspec.implementations.local import LocalFileSystem
 from graft.components.common import storage
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
+from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
 from graft.components.ingest.source.manifest_images import ManifestImages
-from graft.components.ingest.source.reading import UnreadableFileError
 
 _REQUESTS = 16
 
@@ -57,10 +57,10 @@ def fingerprint(source: str) -> str:
 def _manifest_fingerprint(manifest: str) -> str:
     """Returns the digest of a manifest and of the versions of the images that it names."""
     images, layout = open_manifest(manifest)
-    items = [dataclasses.astuple(item) for item in layout.items]
+    named = [dataclasses.astuple(image) for image in layout.images]
     with ThreadPoolExecutor(_REQUESTS) as threads:
         versions = threads.map(lambda path: _image_version(images, path), images.paths())
-        lines = sorted(json.dumps([*item, version]) for item, version in zip(items, versions, strict=True))
+        lines = sorted(json.dumps([*image, version]) for image, version in zip(named, versions, strict=True))
     return hashlib.sha256("\n".join([*layout.columns, *lines]).encode()).hexdigest()
 
 

@@ -30,7 +30,7 @@ from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
-from graft.components.ingest.dataset.previous import latest_dataset
+from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train

@@ -17,7 +17,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.previous import latest_dataset
+from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
 from graft.components.train.features.feature_cache import FeatureCache
 from graft.components.train.fit.checkpoints import Checkpoint, Checkpoints

@@ -197,7 +197,7 @@ def splits_of(labels, store):
     import tempfile
 
     from graft.components.common.runs.step_record import Run
-    from graft.components.ingest.dataset.previous import latest_dataset
+    from graft.components.ingest.dataset.previous_dataset import latest_dataset
     from graft.components.ingest.ingest import ingest
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -9,14 +9,13 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 
 from graft.components.common.progress import progress
-from graft.components.ingest.dataset.decoding import Unusable, check_contents, decoders
-from graft.components.ingest.dataset.images import CheckedImage
-from graft.components.ingest.dataset.index import Row
-from graft.components.ingest.dataset.previous import Previous
-from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.dataset.checked_image import CheckedImage
+from graft.components.ingest.dataset.collected_rows import IndexRow
+from graft.components.ingest.dataset.decoding_pool import UnusableFile, check_contents, decoders
+from graft.components.ingest.dataset.previous_dataset import PreviousDataset
+from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
+from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import printable
-from graft.components.ingest.source.reading import UnreadableFileError
-from graft.components.ingest.source.source import Source
 
 _BATCH = 8
 # So many batches are read at once, and a few more while others are decoded: remote files take their time to come.
@@ -28,32 +27,32 @@ class Checked:
     """What came of a file.
 
     Attributes:
-        item: The file.
+        file: The file.
         version: What changes when the file does; nothing if that is unknown, or it could not be read.
         found: The image; or the row of an earlier dataset that has the same one; or why it can't be used.
         bytes: How many bytes were read of it.
     """
 
-    item: Item
+    file: LabelledImage
     version: str
-    found: CheckedImage | Row | Unusable
+    found: CheckedImage | IndexRow | UnusableFile
     bytes: int
 
 
-def check_all(files: Source, items: Items, previous: Previous | None) -> Iterator[Checked]:
+def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDataset | None) -> Iterator[Checked]:
     """Yields what came of every file, in order.
 
     Args:
         files: The source.
-        items: Its files that ought to be images; a sequence of any length.
+        listed: Its files that ought to be images; a sequence of any length.
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
     waiting: deque[Future[list[Checked]]] = deque()
     ahead = _READERS + 2 * (os.cpu_count() or 1)
-    batches = (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))
+    batches = (listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH))
     with (
-        progress("checking images", len(items)) as advance,
-        decoders(len(items)) as pool,
+        progress("checking images", len(listed)) as advance,
+        decoders(len(listed)) as pool,
         ThreadPoolExecutor(ahead) as readers,
     ):
         try:
@@ -70,44 +69,48 @@ def check_all(files: Source, items: Items, previous: Previous | None) -> Iterato
                 future.cancel()
 
 
-def check_anew(files: Source, item: Item) -> Checked:
+def check_anew(files: ImageFiles, file: LabelledImage) -> Checked:
     """Reads and checks one file, whatever an earlier dataset knows.
 
     Args:
         files: The source.
-        item: The file.
+        file: The file.
     """
-    return _check_batch(files, [item], None, None)[0]
+    return _check_batch(files, [file], None, None)[0]
 
 
-def _check_batch(files: Source, batch: list[Item], previous: Previous | None, pool: Executor | None) -> list[Checked]:
+def _check_batch(
+    files: ImageFiles, batch: list[LabelledImage], previous: PreviousDataset | None, pool: Executor | None
+) -> list[Checked]:
     """Reads files and has them checked where the cores are."""
-    read = [_read(files, item, previous) for item in batch]
+    read = [_read(files, file, previous) for file in batch]
     contents = [found for _, found, _ in read if isinstance(found, bytes)]
     found_here = pool.submit(check_contents, contents).result() if pool and contents else check_contents(contents)
     checked, done = iter(found_here), []
-    for item, (version, found, size) in zip(batch, read, strict=True):
+    for file, (version, found, size) in zip(batch, read, strict=True):
         if isinstance(found, bytes):
             image = next(checked)
             if isinstance(image, CheckedImage) and not image.encoded:
                 image = dataclasses.replace(image, encoded=found)
-            done.append(Checked(item, version, image, size))
+            done.append(Checked(file, version, image, size))
         else:
-            done.append(Checked(item, version, found, size))
+            done.append(Checked(file, version, found, size))
     return done
 
 
-def _read(files: Source, item: Item, previous: Previous | None) -> tuple[str, bytes | Row | Unusable, int]:
+def _read(
+    files: ImageFiles, file: LabelledImage, previous: PreviousDataset | None
+) -> tuple[str, bytes | IndexRow | UnusableFile, int]:
     """Returns a file's version, its content or what makes reading needless or impossible, and how much was read."""
-    version, path = "", printable(item.path)
+    version, path = "", printable(file.path)
     try:
-        version = files.version(item.path)
+        version = files.version(file.path)
         if previous and (row := previous.unchanged(path, version)):
             return version, row, 0
         if previous and (reason := previous.unusable(path, version)):
-            return version, Unusable(reason, None), 0
-        content = files.read(item.path)
+            return version, UnusableFile(reason, None), 0
+        content = files.read(file.path)
     except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
-        return "", Unusable(str(error), None), 0
+        return "", UnusableFile(str(error), None), 0
     known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
     return version, known or content, len(content)

@@ -5,16 +5,16 @@ from collections import defaultdict
 from typing import IO, Any
 
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.checked_image import CheckedImage
 from graft.components.ingest.dataset.checking import Checked, check_all, check_anew
-from graft.components.ingest.dataset.decoding import Unusable
-from graft.components.ingest.dataset.images import CheckedImage
-from graft.components.ingest.dataset.index import Index, Row, Rows
-from graft.components.ingest.dataset.previous import Previous
+from graft.components.ingest.dataset.collected_rows import CollectedRows, IndexRow, RowWriter
+from graft.components.ingest.dataset.decoding_pool import UnusableFile
+from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import split_by_content
 from graft.components.ingest.report.data_report import MAX_PICTURED
+from graft.components.ingest.source.image_files import ImageFiles
 from graft.components.ingest.source.layout import Layout, printable
-from graft.components.ingest.source.source import Source
 
 
 @dataclasses.dataclass
@@ -31,7 +31,7 @@ class Collected:
         bytes_read: How many bytes of images were read.
     """
 
-    rows: Rows
+    rows: CollectedRows
     by_content: bytearray
     unusable: list[dict[str, Any]]
     thumbnails: dict[str, bytes]
@@ -41,7 +41,12 @@ class Collected:
 
 
 def collect(
-    files: Source, layout: Layout, shards: Shards, previous: Previous | None, config: IngestConfig, scratch: IO[bytes]
+    files: ImageFiles,
+    layout: Layout,
+    shards: Shards,
+    previous: PreviousDataset | None,
+    config: IngestConfig,
+    scratch: IO[bytes],
 ) -> Collected:
     """Checks all images on all cores and writes the good ones in the order of their paths.
 
@@ -58,39 +63,39 @@ def collect(
     checked = reused = bytes_read = 0
     labels = {name: number for number, name in enumerate(layout.classes)}
 
-    def written(done: Checked, image: CheckedImage) -> Row:
-        item, path = done.item, printable(done.item.path)
-        split = item.split or split_by_content(image.sha256, config)
-        place = shards.write(split, labels[item.label], item.label, path, image)
+    def written(done: Checked, image: CheckedImage) -> IndexRow:
+        file, path = done.file, printable(done.file.path)
+        split = file.split or split_by_content(image.sha256, config)
+        place = shards.write(split, labels[file.label], file.label, path, image)
         looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
-        return Row(image.sha256, path, split, item.label, *looks, done.version, *place)
+        return IndexRow(image.sha256, path, split, file.label, *looks, done.version, *place)
 
     taken = defaultdict[int, bytearray](bytearray)  # by shard, a byte a record
-    with Index(scratch, layout.columns) as index:
-        for done in check_all(files, layout.items, previous):
-            if isinstance(done.found, Row):
+    with RowWriter(scratch, layout.columns) as index:
+        for done in check_all(files, layout.images, previous):
+            if isinstance(done.found, IndexRow):
                 # A record is one image's: of two with the same bytes, the second one has a record of its own.
                 records, record = taken[done.found.shard], done.found.record
                 records.extend(bytes(max(0, record + 1 - len(records))))
                 if records[record]:
                     bytes_read += done.bytes
-                    done = check_anew(files, done.item)
+                    done = check_anew(files, done.file)
                 records[record] = 1
-            item, found, path = done.item, done.found, printable(done.item.path)
+            file, found, path = done.file, done.found, printable(done.file.path)
             bytes_read += done.bytes
-            if isinstance(found, Unusable):
+            if isinstance(found, UnusableFile):
                 known = {"version": done.version} if done.version else {}
-                unusable.append({"path": path, "label": item.label, "reason": found.reason, **known})
+                unusable.append({"path": path, "label": file.label, "reason": found.reason, **known})
                 if found.thumbnail and len(thumbnails) < MAX_PICTURED:
                     thumbnails[path] = found.thumbnail
                 continue
-            if isinstance(found, Row):
-                split = item.split or split_by_content(found.sha256, config)
-                row = dataclasses.replace(found, path=path, split=split, label=item.label, version=done.version)
+            if isinstance(found, IndexRow):
+                split = file.split or split_by_content(found.sha256, config)
+                row = dataclasses.replace(found, path=path, split=split, label=file.label, version=done.version)
                 reused += 1
             else:
                 row = written(done, found)
                 checked += 1
-            index.add(row, item.columns)
-            by_content.append(item.split is None)
-    return Collected(Rows(scratch), by_content, unusable, thumbnails, checked, reused, bytes_read)
+            index.add(row, file.columns)
+            by_content.append(file.split is None)
+    return Collected(CollectedRows(scratch), by_content, unusable, thumbnails, checked, reused, bytes_read)

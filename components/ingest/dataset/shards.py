@@ -10,7 +10,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import upload
-from graft.components.ingest.dataset.images import CheckedImage
+from graft.components.ingest.dataset.checked_image import CheckedImage
 
 _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
 

@@ -10,8 +10,8 @@ from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALID
 from graft.components.common.compute.twins import IDENTICAL, Twins, find_twins
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.index import Rows
-from graft.components.ingest.dataset.previous import Previous
+from graft.components.ingest.dataset.collected_rows import CollectedRows
+from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +36,7 @@ def split_by_content(sha256: str, config: IngestConfig) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settled:
+class SplitAssignment:
     """Where all images belong.
 
     Attributes:
@@ -55,7 +55,9 @@ class Settled:
     warnings: list[str]
 
 
-def settle(collected: Rows, by_content: Array, previous: Previous | None, config: IngestConfig) -> Settled:
+def assign_splits(
+    collected: CollectedRows, by_content: Array, previous: PreviousDataset | None, config: IngestConfig
+) -> SplitAssignment:
     """Finds twins, moves new images to the split of an old twin, and takes what leaks out of the training split.
 
     Args:
@@ -80,13 +82,13 @@ def settle(collected: Rows, by_content: Array, previous: Previous | None, config
     if mixed := sum(pair["label"] != pair["twin_label"] for pair in duplicates):
         warnings.append(f"Twins have different labels, of which one must be wrong: {mixed} of {len(duplicates)} pairs.")
     left_out = [rows.left_out(number, *why) for number, why in sorted((excluded | dropped).items())]
-    return Settled(splits, left_out, duplicates, fractions, warnings)
+    return SplitAssignment(splits, left_out, duplicates, fractions, warnings)
 
 
 class _Known:
     """What the rows say that decides about splits, and the names of those that have twins."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: CollectedRows) -> None:
         count = len(rows)
         self._rows = rows
         self._names: dict[int, tuple[str, str]] = {}
@@ -145,7 +147,7 @@ class _Known:
 
 
 def _bind(
-    rows: _Known, splits: Array, by_content: Array, previous: Previous, config: IngestConfig
+    rows: _Known, splits: Array, by_content: Array, previous: PreviousDataset, config: IngestConfig
 ) -> dict[int, tuple[int, int, str]]:
     """Lets old images stay and new ones follow their twins; returns those that can't, with twin, distance and reason."""
     is_old = np.zeros(len(splits), bool)

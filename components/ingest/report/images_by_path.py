@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.ingest.dataset.index import Rows
+from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.shards import Shards
 
 
+<<<<<<<< HEAD:components/ingest/report/images_by_path.py
 class ImagesByPath:
+========
+class ImagesByPath:
+>>>>>>>> b135d4d (ingest: modules and classes named by what is in them; its tests in the same rooms):components/ingest/report/image_lookup.py
     """Finds images by path.
 
     Args:
@@ -23,7 +27,9 @@ class ImagesByPath:
         index: The dataset's index, once it is written, with the columns `path`, `shard` and `offset`.
     """
 
-    def __init__(self, shards: Shards, names: Sequence[str], collected: Rows, splits: "np.ndarray[Any, Any]") -> None:
+    def __init__(
+        self, shards: Shards, names: Sequence[str], collected: CollectedRows, splits: "np.ndarray[Any, Any]"
+    ) -> None:
         self._shards, self._names = shards, list(names)
         rows = collected.take(np.flatnonzero(splits < 0), "path", "shard", "offset").to_pylist()
         self.left_out = {row["path"]: (row["shard"], row["offset"]) for row in rows}

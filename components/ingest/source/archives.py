@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.reading import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
+from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 
 _MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.storage.retries import persist, request
-from graft.components.ingest.source.reading import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
+from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 
 
 def file_version(file: Path) -> str:
@@ -22,7 +22,7 @@ def file_version(file: Path) -> str:
     return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
 
 
-class Folder:
+class LocalFolder:
     """A local folder."""
 
     def __init__(self, root: Path) -> None:

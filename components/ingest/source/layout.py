@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from graft.components.common.artifacts.dataset import TEST, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 
 SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 _SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
@@ -23,13 +23,13 @@ class Layout:
     """The files of a source, sorted by path.
 
     Attributes:
-        items: Those in class folders.
+        images: Those in class folders.
         ignored: Those outside any class folder.
         classes: The class names in label order.
         columns: Names of a manifest's further columns.
     """
 
-    items: Items
+    images: LabelledImages
     ignored: list[str]
     classes: list[str]
     columns: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ def read_layout(paths: Iterable[str]) -> Layout:
     ignored = []
     strangers: dict[tuple[str, str], None] = {}  # class folders in what is no split, in order
 
-    def found() -> Iterator[Item]:
+    def found() -> Iterator[LabelledImage]:
         for path in files:
             all_parts = _parts(path)
             parts = all_parts[depth:]
@@ -67,47 +67,49 @@ def read_layout(paths: Iterable[str]) -> Layout:
             if all_parts[:depth] != root:
                 ignored.append(path)
             elif has_splits and split and len(parts) > 2:
-                yield Item(path, split, printable(parts[1]))
+                yield LabelledImage(path, split, printable(parts[1]))
             elif not has_splits and len(parts) > 1:
-                yield Item(path, None, printable(parts[0]))
+                yield LabelledImage(path, None, printable(parts[0]))
             else:
                 ignored.append(path)
                 if len(parts) > 2 and not split:
                     strangers[parts[0], parts[1]] = None
 
-    items = Items(found())
-    labels = {label for _, label in items.kinds}
+    images = LabelledImages(found())
+    labels = {label for _, label in images.kinds}
     for folder, name in strangers:
         if printable(name) in labels:
             raise GraftError(
                 f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
                 "name it validation or test, or move it away."
             )
-    if not items:
+    if not images:
         raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")
-    return arranged(items, ignored, expected=EXPECTED)
+    return arranged(images, ignored, expected=EXPECTED)
 
 
-def arranged(items: Items, ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
-    """Makes a layout of items, once their splits and classes are found to be sound.
+def arranged(images: LabelledImages, ignored: list[str], columns: list[str] | None = None, *, expected: str) -> Layout:
+    """Makes a layout of images, once their splits and classes are found to be sound.
 
     Args:
-        items: One or more, sorted by path. If all are training images, their content will decide the split.
-        ignored: Files that are no items.
-        columns: Names of the items' further columns.
+        images: One or more, sorted by path. If all are training images, their content will decide the split.
+        ignored: Files that are no images.
+        columns: Names of the images' further columns.
         expected: What the source should look like, for messages.
 
     Raises:
         GraftError: There are no training images, fewer than two classes, or splits whose classes differ.
     """
-    classes = _classes(items, expected)
-    layout = Layout(items, ignored, classes, columns or [])
-    return by_hash(layout) if items.splits == {TRAIN} else layout
+    classes = _classes(images, expected)
+    layout = Layout(images, ignored, classes, columns or [])
+    return by_hash(layout) if images.splits == {TRAIN} else layout
 
 
 def by_hash(layout: Layout) -> Layout:
     """Returns a layout whose images' splits will be decided by their content, whatever the source says."""
-    return dataclasses.replace(layout, items=Items(dataclasses.replace(item, split=None) for item in layout.items))
+    return dataclasses.replace(
+        layout, images=LabelledImages(dataclasses.replace(image, split=None) for image in layout.images)
+    )
 
 
 def limited(layout: Layout, limit: int) -> Layout:
@@ -122,16 +124,16 @@ def limited(layout: Layout, limit: int) -> Layout:
     """
     taken: Counter[tuple[str | None, str]] = Counter()
     kept = set()
-    shared = _shared_folders(item.path for item in layout.items)
+    shared = _shared_folders(image.path for image in layout.images)
 
-    def order(item: Item) -> bytes:
-        return hashlib.sha256("/".join(_parts(printable(item.path))[shared:]).encode()).digest()
+    def order(image: LabelledImage) -> bytes:
+        return hashlib.sha256("/".join(_parts(printable(image.path))[shared:]).encode()).digest()
 
-    for item in sorted(layout.items, key=order):
-        if taken[item.split, item.label] < limit:
-            taken[item.split, item.label] += 1
-            kept.add(item.path)
-    return dataclasses.replace(layout, items=Items(item for item in layout.items if item.path in kept))
+    for image in sorted(layout.images, key=order):
+        if taken[image.split, image.label] < limit:
+            taken[image.split, image.label] += 1
+            kept.add(image.path)
+    return dataclasses.replace(layout, images=LabelledImages(image for image in layout.images if image.path in kept))
 
 
 def listed(classes: Iterable[str]) -> str:
@@ -177,9 +179,9 @@ def _root(files: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def _classes(items: Items, expected: str) -> list[str]:
+def _classes(images: LabelledImages, expected: str) -> list[str]:
     by_split: dict[str | None, set[str]] = {}
-    for split, label in items.kinds:
+    for split, label in images.kinds:
         by_split.setdefault(split, set()).add(label)
     if TRAIN not in by_split and None not in by_split:
         raise GraftError(f"The source has no training images: {expected}.")

@@ -12,10 +12,10 @@ from typing import IO
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import fetch
-from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import Layout, arranged
 from graft.components.ingest.source.manifest_images import ImagePlaces, ManifestImages
-from graft.components.ingest.source.manifest_rows import MAX_COLUMNS, Row, read_rows, shown
+from graft.components.ingest.source.manifest_rows import MAX_COLUMNS, ManifestRow, read_rows, shown
 
 _FORMS = re.compile(r"\.(csv|jsonl)\Z", re.IGNORECASE)
 EXPECTED = "expected columns uri and label, and split where images are to be for validation or test"
@@ -70,10 +70,10 @@ def read_manifest(uri: str, file: IO[bytes], places: ImagePlaces) -> Layout:
     found = _Found(name, places)
     for row in read_rows(file, name, is_csv=is_csv):
         found.add(row)
-    if not found.items:
+    if not found.images:
         raise GraftError(f"{name} names no images: {EXPECTED}.")
     try:
-        return arranged(Items(found.sorted_items()), [], found.columns, expected=EXPECTED)
+        return arranged(LabelledImages(found.sorted_images()), [], found.columns, expected=EXPECTED)
     except GraftError as error:
         raise GraftError(f"{name}: {error}") from error
 
@@ -83,12 +83,12 @@ class _Found:
 
     def __init__(self, name: str, places: ImagePlaces) -> None:
         self._name, self._places = name, places
-        self.items: list[Item] = []
+        self.images: list[LabelledImage] = []
         self.columns: list[str] = []
         self._lines = array("Q")
-        self._numbers: dict[str, int] = {}  # the items' numbers by place
+        self._numbers: dict[str, int] = {}  # the images' numbers by place
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ManifestRow) -> None:
         """Takes a row that isn't there yet.
 
         Raises:
@@ -102,31 +102,35 @@ class _Found:
         except ValueError as error:
             raise self._error(row, str(error)) from error
         columns = tuple(sys.intern(row.further.get(column, "")) for column in self.columns)
-        item = Item(path, row.split, sys.intern(row.label), columns)
-        number = self._numbers.setdefault(place, len(self.items))
-        if number == len(self.items):
-            self.items.append(item)
+        image = LabelledImage(path, row.split, sys.intern(row.label), columns)
+        number = self._numbers.setdefault(place, len(self.images))
+        if number == len(self.images):
+            self.images.append(image)
             self._lines.append(row.line)
             return
-        if difference := self._difference(self.items[number], item):
+        if difference := self._difference(self.images[number], image):
             raise self._error(
                 row,
                 f"names the image of line {self._lines[number]} again, with another {difference}: leave one of them out",
             )
-        if not self._places.is_at(self.items[number].path, row.uri):
+        if not self._places.is_at(self.images[number].path, row.uri):
             raise self._error(
                 row,
                 f"names the image of line {self._lines[number]} but for a query string or user name, which are secrets "
                 "and not kept: give the images paths that differ",
             )
 
-    def sorted_items(self) -> Iterator[Item]:
-        """Yields the items by path, all with all columns."""
-        for item in sorted(self.items, key=lambda item: item.path):
-            missing = len(self.columns) - len(item.columns)
-            yield Item(item.path, item.split, item.label, item.columns + ("",) * missing) if missing else item
+    def sorted_images(self) -> Iterator[LabelledImage]:
+        """Yields the images by path, all with all columns."""
+        for image in sorted(self.images, key=lambda image: image.path):
+            missing = len(self.columns) - len(image.columns)
+            yield (
+                LabelledImage(image.path, image.split, image.label, image.columns + ("",) * missing)
+                if missing
+                else image
+            )
 
-    def _difference(self, old: Item, new: Item) -> str:
+    def _difference(self, old: LabelledImage, new: LabelledImage) -> str:
         if old.label != new.label:
             return "label"
         if old.split != new.split:
@@ -134,5 +138,5 @@ class _Found:
         pairs = zip_longest(old.columns, new.columns, fillvalue="")
         return next((shown(self.columns[place]) for place, (a, b) in enumerate(pairs) if a != b), "")
 
-    def _error(self, row: Row, problem: str) -> GraftError:
+    def _error(self, row: ManifestRow, problem: str) -> GraftError:
         return GraftError(f"{self._name}, line {row.line}: {problem}.")

@@ -11,9 +11,9 @@ from fsspec.implementations.local import LocalFileSystem
 from graft.components.common import storage
 from graft.components.common.storage.retries import is_transient, persist, request
 from graft.components.ingest.source.folders import file_version
+from graft.components.ingest.source.image_files import MAX_FILE_BYTES, UnreadableFileError, bounded
 from graft.components.ingest.source.layout import Layout
 from graft.components.ingest.source.listed_versions import ListedVersions
-from graft.components.ingest.source.reading import MAX_FILE_BYTES, UnreadableFileError, bounded
 
 # A manifest may name these, what is of its own kind, and, if it is a local file itself, local files. Others of fsspec's many
 # file systems lead to this machine's files by a detour.
@@ -96,7 +96,7 @@ class ImagePlaces:
 
 
 class ManifestImages:
-    """A Source of the images that a manifest names.
+    """The images that a manifest names, as `ImageFiles`.
 
     Args:
         places: Where they lie.
@@ -105,11 +105,11 @@ class ManifestImages:
 
     def __init__(self, places: ImagePlaces, layout: Layout) -> None:
         self._places, self._layout = places, layout
-        self._versions = ListedVersions(places.find(item.path) for item in layout.items)
+        self._versions = ListedVersions(places.find(image.path) for image in layout.images)
 
     def paths(self) -> list[str]:
         """Returns the paths of all images."""
-        return [item.path for item in self._layout.items]
+        return [image.path for image in self._layout.images]
 
     def read(self, path: str) -> bytes:
         """Returns an image's bytes.

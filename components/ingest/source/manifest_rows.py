@@ -34,7 +34,7 @@ class RowError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """A row of a manifest.
 
     Attributes:
@@ -52,7 +52,7 @@ class Row:
     further: dict[str, str] = field(default_factory=dict)
 
 
-def read_rows(file: IO[bytes], name: str, *, is_csv: bool) -> Iterator[Row]:
+def read_rows(file: IO[bytes], name: str, *, is_csv: bool) -> Iterator[ManifestRow]:
     """Reads a manifest, a row at a time.
 
     Args:
@@ -109,7 +109,7 @@ class _Lines:
         return text
 
 
-def _csv_rows(lines: _Lines) -> Iterator[Row]:
+def _csv_rows(lines: _Lines) -> Iterator[ManifestRow]:
     reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     is_first = True
@@ -155,7 +155,7 @@ def _check_further(names: list[str]) -> None:
         raise RowError(f"has {len(names)} further columns, more than {MAX_COLUMNS}: leave some out")
 
 
-def _vertex_row(line: int, values: list[str], *, is_first: bool) -> Row:
+def _vertex_row(line: int, values: list[str], *, is_first: bool) -> ManifestRow:
     """Reads `[ml_use,]uri,label`."""
     has_split = values[0].lower() in _SPLITS
     uri, *labels = values[1:] if has_split and len(values) > 1 else values
@@ -169,7 +169,7 @@ def _vertex_row(line: int, values: list[str], *, is_first: bool) -> Row:
     return _row(line, uri, "".join(labels), values[0] if has_split else "", {})
 
 
-def _json_rows(lines: _Lines) -> Iterator[Row]:
+def _json_rows(lines: _Lines) -> Iterator[ManifestRow]:
     for text in lines:
         if not text.strip():
             lines.first, lines.bytes = lines.number + 1, 0
@@ -221,7 +221,7 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -> Row:
+def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -> ManifestRow:
     for name, value in (("uri", uri), ("label", label), *further.items(), *((name, name) for name in further)):
         try:
             value.encode()
@@ -237,4 +237,4 @@ def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -
     known = split.strip().lower()
     if known not in _SPLITS:
         raise RowError(f"split is {shown(split)}: write train, validation, test, or nothing to let the content decide")
-    return Row(line, uri, label, _SPLITS[known], further)
+    return ManifestRow(line, uri, label, _SPLITS[known], further)

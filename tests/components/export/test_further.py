@@ -11,7 +11,7 @@ from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.export import formats, further
 from graft.components.export.further import export_further
-from graft.components.export.parity import Parity, Samples
+from graft.components.export.parity import EvaluatedImages, Parity
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def picture(side, seed):
 def samples(model):
     encoded = [picture(20 + 3 * number, number) for number in range(30)]
     images = [np.asarray(Image.open(io.BytesIO(content)))[None] for content in encoded]
-    return Samples(encoded, np.concatenate([model.predict(image, verbose=0) for image in images]))
+    return EvaluatedImages(encoded, np.concatenate([model.predict(image, verbose=0) for image in images]))
 
 
 def test_every_format_gives_what_the_model_gives(model, samples, tmp_path):
@@ -87,6 +87,6 @@ def test_int8_that_is_not_good_enough_either_way_is_refused(model, samples, tmp_
 
 
 def test_other_images_than_were_evaluated_are_a_difference(model, samples, tmp_path):
-    moved = Samples(samples.encoded, np.roll(samples.probabilities, 1, axis=1))
+    moved = EvaluatedImages(samples.encoded, np.roll(samples.probabilities, 1, axis=1))
     with pytest.raises(GraftError, match=r"model\.onnx differs from the evaluated model by up to"):
         export_further(model, ["onnx"], tmp_path, moved, [])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from graft.components.common.errors import GraftError
 from graft.components.export.formats import FURTHER, KERAS, TENSORFLOW
-from graft.components.export.parity import Parity, Samples, serving
+from graft.components.export.parity import EvaluatedImages, Parity, serving
 
 pytestmark = pytest.mark.slow
 
@@ -60,24 +60,24 @@ def check(folder, samples, form=TENSORFLOW):
 
 
 def test_the_same_is_the_same(saved, encoded):
-    parity = check(saved([0.25, 0.75]), Samples(encoded, expected([0.25, 0.75])))
+    parity = check(saved([0.25, 0.75]), EvaluatedImages(encoded, expected([0.25, 0.75])))
     assert (parity.images, parity.max_difference, parity.label_agreement) == (IMAGES, 0, 1)
 
 
 @pytest.mark.parametrize("pixels", [[0.26, 0.74], [float("nan"), 0.75]])
 def test_pixels_that_give_something_else(saved, encoded, pixels):
     with pytest.raises(GraftError, match="saved_model differs from the evaluated model"):
-        check(saved([0.25, 0.75], pixels), Samples(encoded, expected([0.25, 0.75])))
+        check(saved([0.25, 0.75], pixels), EvaluatedImages(encoded, expected([0.25, 0.75])))
 
 
 def test_bytes_that_give_something_else(saved, encoded):
     with pytest.raises(GraftError, match=r"by up to 0\.01 \(limit 0\.001\)"):
-        check(saved([0.26, 0.74], [0.25, 0.75]), Samples(encoded, expected([0.25, 0.75])))
+        check(saved([0.26, 0.74], [0.25, 0.75]), EvaluatedImages(encoded, expected([0.25, 0.75])))
 
 
 def test_another_class_by_a_hair(saved, encoded):
     with pytest.raises(GraftError, match=r"the same class on 50\.0% of the images \(limit 99\.5%\)"):
-        check(saved([0.4999, 0.5001]), Samples(encoded, expected([0.4999, 0.5001], [0.5001, 0.4999])))
+        check(saved([0.4999, 0.5001]), EvaluatedImages(encoded, expected([0.4999, 0.5001], [0.5001, 0.4999])))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_another_class_by_a_hair(saved, encoded):
 def test_what_no_server_can_load(tmp_path, encoded, form):
     (tmp_path / form.path).write_bytes(b"no model")
     with pytest.raises(GraftError, match=f"{form.path} can't be run by what a server has \\(exit code 1\\): "):
-        check(tmp_path, Samples(encoded, expected([0.25, 0.75])), form)
+        check(tmp_path, EvaluatedImages(encoded, expected([0.25, 0.75])), form)
 
 
 def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):

@@ -16,14 +16,14 @@ from concurrent.futures.process import BrokenProcessPool
 from types import ModuleType
 
 from graft.components.common.errors import GraftError
-from graft.components.ingest.dataset.images import BadImageError, CheckedImage, check_image
+from graft.components.ingest.dataset.checked_image import BadImageError, CheckedImage, check_image
 from graft.components.ingest.report.thumbnails import partial_thumbnail
 
 _MANY = 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unusable:
+class UnusableFile:
     """A file that is no usable image.
 
     Attributes:
@@ -35,7 +35,7 @@ class Unusable:
     thumbnail: bytes | None
 
 
-def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | Unusable]:
+def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | UnusableFile]:
     """Checks images, wherever this is called.
 
     Args:
@@ -47,11 +47,11 @@ def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | Unusable]:
     return [_check(content) for content in contents]
 
 
-def _check(content: bytes) -> CheckedImage | Unusable:
+def _check(content: bytes) -> CheckedImage | UnusableFile:
     try:
         image = check_image(content)
     except BadImageError as error:
-        return Unusable(str(error), partial_thumbnail(content))
+        return UnusableFile(str(error), partial_thumbnail(content))
     return dataclasses.replace(image, encoded=b"") if image.encoded == content else image
 
 

@@ -15,11 +15,11 @@ from graft.components.common.artifacts.records import read_record
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.common.storage.transfer import fetch
-from graft.components.ingest.dataset.index import COLUMNS, Row
+from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
 from graft.components.ingest.dataset.shards import shards_folder
 
 
-class Previous:
+class PreviousDataset:
     """An earlier Dataset.
 
     Args:
@@ -60,7 +60,7 @@ class Previous:
         self._images = len(index)
         self._numbers = {shard_name(entry["uri"]): number for number, entry in enumerate(self.shards)}
 
-    def unchanged(self, path: str, version: str) -> Row | None:
+    def unchanged(self, path: str, version: str) -> IndexRow | None:
         """Returns the row of a file that is as it was, without its having been read; None if it has to be.
 
         Args:
@@ -81,7 +81,7 @@ class Previous:
         entry = self._unusable.get(path, {})
         return str(entry["reason"]) if entry.get("version") == version else None
 
-    def same_content(self, path: str, sha256: str) -> Row | None:
+    def same_content(self, path: str, sha256: str) -> IndexRow | None:
         """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.
 
         Args:
@@ -113,10 +113,10 @@ class Previous:
         """
         return self._twins.get(sha256)
 
-    def _row(self, number: int) -> Row | None:
+    def _row(self, number: int) -> IndexRow | None:
         values = self._table.slice(number, 1).to_pylist()[0]
         shard = self._numbers.get(values["shard"])
-        return None if shard is None else dataclasses.replace(Row(**values), shard=shard)
+        return None if shard is None else dataclasses.replace(IndexRow(**values), shard=shard)
 
 
 class _Numbers:

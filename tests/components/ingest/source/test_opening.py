@@ -10,13 +10,13 @@ from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source.source import open_source
+from graft.components.ingest.source.opening import open_files
 
 PATH = "train/cats/0.jpg"
 
 
 def versions(uri):
-    with open_source(str(uri)) as source:
+    with open_files(str(uri)) as source:
         return {path: source.version(path) for path in source.paths()}
 
 

@@ -19,7 +19,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
 from graft.components.ingest import ingest as step
-from graft.components.ingest.dataset import decoding
+from graft.components.ingest.dataset import decoding_pool
 from graft.components.ingest.ingest import ingest
 
 
@@ -60,7 +60,7 @@ def test_interrupted_in_a_thread_that_checks_images(tmp_path, source, monkeypatc
     def interrupted(content):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding, "check_image", interrupted)
+    monkeypatch.setattr(decoding_pool, "check_image", interrupted)
     (tmp_path / "dataset").mkdir()
     with pytest.raises(KeyboardInterrupt):
         ingest(str(source), tmp_path / "dataset")
@@ -136,7 +136,7 @@ def many(tmp_path, count=1200):
 def test_processes_and_threads_find_the_same(tmp_path, monkeypatch):
     source = str(many(tmp_path))
     ingest(source, tmp_path / "processes")
-    monkeypatch.setattr(decoding, "_MANY", 10**9)
+    monkeypatch.setattr(decoding_pool, "_MANY", 10**9)
     ingest(source, tmp_path / "threads")
     for path in (tmp_path / "threads").iterdir():
         if path.suffix in (".tfrecord", ".parquet"):

@@ -14,7 +14,7 @@ from graft.components.common.artifacts.records import SCHEMA_VERSION, sha256_fil
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.images import check_image
+from graft.components.ingest.dataset.checked_image import check_image
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.ingest import ingest
 
@@ -141,7 +141,7 @@ def test_class_names_can_not_forge_a_digest():
 def test_tensorflow_reads_the_shards(dataset, tmp_path):
     import numpy as np
     import tensorflow as tf
-    from test_ingest_images import CONVERTED, KEPT
+    from test_checked_image import CONVERTED, KEPT
 
     images = {f"train/cats/{number}.x": content for number, content in enumerate(KEPT.values())}
     images |= {f"train/dogs/{number}.x": content for number, (content, _, _) in enumerate(CONVERTED.values())}

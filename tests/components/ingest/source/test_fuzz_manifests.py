@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.components.common.errors import GraftError
+from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.manifest import open_manifest
-from graft.components.ingest.source.source import UnreadableFileError
 
 NUMBERS = itertools.count()
 URIS = st.one_of(
@@ -157,8 +157,8 @@ def read_images(uri):
     except GraftError as error:
         assert "\n" not in str(error)
         return []
-    assert {len(item.columns) for item in layout.items} == {len(layout.columns)}
-    assert len(set(images.paths())) == len(layout.items)
+    assert {len(item.columns) for item in layout.images} == {len(layout.columns)}
+    assert len(set(images.paths())) == len(layout.images)
     contents = []
     for path in images.paths():
         path.encode()

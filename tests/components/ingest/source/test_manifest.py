@@ -12,10 +12,10 @@ from pictures import encoded, noise, write_folder
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.folders import file_version
-from graft.components.ingest.source.items import Item
+from graft.components.ingest.source.image_files import UnreadableFileError
+from graft.components.ingest.source.labelled_images import LabelledImage
 from graft.components.ingest.source.layout import by_hash, limited, read_layout
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
-from graft.components.ingest.source.source import UnreadableFileError
 
 VERTEX = "aiplatform.googleapis.com/ml_use"
 
@@ -35,7 +35,7 @@ def read(folder, text, name="m.csv"):
 
 
 def rows(layout):
-    return [(item.path, item.label, item.split) for item in layout.items]
+    return [(item.path, item.label, item.split) for item in layout.images]
 
 
 def refusal(uri):
@@ -112,20 +112,20 @@ def test_forms(tmp_path, form):
 )
 def test_splits(tmp_path, name, split):
     text = f"uri,label,split\n1,a,\n2,b,\n3,a,train\n4,b,train\n5,a,{name}\n6,b,{name}\n"
-    assert [item.split for item in read(tmp_path, text).items] == [None, None, "train", "train", split, split]
+    assert [item.split for item in read(tmp_path, text).images] == [None, None, "train", "train", split, split]
 
 
 def test_without_splits_or_all_for_training_the_content_decides(tmp_path):
     for text in ("uri,label\n1,a\n2,b\n3,c\n", "uri,label,split\n1,a,train\n2,b,train\n3,c,train\n"):
         layout = read(tmp_path, text)
-        assert {item.split for item in layout.items} == {None}
+        assert {item.split for item in layout.images} == {None}
         assert layout.classes == ["a", "b", "c"]
 
 
 def test_further_columns_are_kept_as_text(tmp_path):
     layout = read(tmp_path, "uri,camera,label,site\nx.jpg,Nikon,a,Böblingen\nb.jpg,,b,\"two\nlines, 'so'\"\n")
     assert layout.columns == ["camera", "site"]
-    assert [item.columns for item in layout.items] == [("", "two\nlines, 'so'"), ("Nikon", "Böblingen")]
+    assert [item.columns for item in layout.images] == [("", "two\nlines, 'so'"), ("Nikon", "Böblingen")]
     layout = read(
         tmp_path,
         jsonl(
@@ -142,7 +142,7 @@ def test_further_columns_are_kept_as_text(tmp_path):
         "m.jsonl",
     )
     assert layout.columns == ["n", "ok", "site", "tags"]
-    assert [item.columns for item in layout.items] == [
+    assert [item.columns for item in layout.images] == [
         ("", "", "", ""),
         ("1.5", "true", "", ""),
         ("", "", "north", '["x", {"y": null}]'),
@@ -250,7 +250,7 @@ def test_local_images_are_read_from_wherever_they_lie(tmp_path):
     elsewhere = tmp_path / "elsewhere" / "b#?.jpg"
     text = f'uri,label\n"a 1.jpg",a\n{elsewhere},b\n../a::b.jpg,b\n'
     images, layout = open_manifest(manifest(tmp_path / "folder", text))
-    assert images.paths() == [item.path for item in layout.items] == ["../a::b.jpg", str(elsewhere), "a 1.jpg"]
+    assert images.paths() == [item.path for item in layout.images] == ["../a::b.jpg", str(elsewhere), "a 1.jpg"]
     assert [images.read(path) for path in images.paths()] == list(contents.values())[::-1]
     assert images.version(str(elsewhere)) == file_version(elsewhere) != ""
 
@@ -269,7 +269,7 @@ def test_local_files_that_can_not_be_read_are_left_out_with_their_reasons(tmp_pa
     (tmp_path / "big").write_bytes(bytes(100))
     names = ["missing", "pipe", ".", "big", "x" * 1000, "m.csv/x"]
     images, _ = open_manifest(manifest(tmp_path, "uri,label\nother,b\n" + "".join(f"{name},a\n" for name in names)))
-    monkeypatch.setattr("graft.components.ingest.source.reading.MAX_FILE_BYTES", 99)
+    monkeypatch.setattr("graft.components.ingest.source.image_files.MAX_FILE_BYTES", 99)
     for name in names:
         with pytest.raises(UnreadableFileError, match="is larger" if name == "big" else "doesn't exist, or is no file"):
             images.read(name)
@@ -296,7 +296,7 @@ def test_a_remote_manifest_and_its_images():
         f"{folder}/m.csv", f"uri,label\na.jpg,a\n{folder}/b.jpg,b\nc.jpg,b\n./a.jpg,a\n".encode()
     )
     images, layout = open_manifest(f"{folder}/m.csv")
-    assert [item.path for item in layout.items] == ["a.jpg", "c.jpg", f"{folder}/b.jpg"]
+    assert [item.path for item in layout.images] == ["a.jpg", "c.jpg", f"{folder}/b.jpg"]
     assert (images.read("a.jpg"), images.read(f"{folder}/b.jpg"), images.version("a.jpg")) == (
         b"1",
         b"2",
@@ -372,7 +372,7 @@ def test_images_of_a_web_server(tmp_path, web):
         "/flaky.jpg": (500, b"flaky"),
     }
     images, layout = open_manifest(f"http://ann:secret@{web.place}/m.csv?sig=secret")
-    paths = [item.path for item in layout.items]
+    paths = [item.path for item in layout.images]
     assert "secret" not in "".join(paths) and {"below.jpg", f"http://{web.place}/good.jpg"} <= set(paths)
     assert images.read(f"http://{web.place}/good.jpg") == b"good" and "/good.jpg?sig=secret" in "".join(web.asked)
     assert images.read("below.jpg") == b"below" and web.asked[-1] == "/below.jpg?sig=secret"
@@ -415,14 +415,14 @@ def test_a_limit_keeps_as_many_of_each_class_in_each_split_and_the_same_ones_aga
     layout = read_layout([*paths, "README"])
     some = limited(layout, 7)
     assert [
-        len([item for item in some.items if (item.split, item.label) == (split, label)])
+        len([item for item in some.images if (item.split, item.label) == (split, label)])
         for split in ("train", "validation")
         for label in "abc"
     ] == [7] * 6
-    assert set(limited(layout, 3).items) < set(some.items) < set(layout.items)
-    assert limited(read_layout(paths[::-1]), 7).items == some.items == sorted(some.items, key=lambda item: item.path)
-    assert some.items[:7] != layout.items[:7]
-    assert limited(layout, 50).items == layout.items and some.ignored == ["README"]
+    assert set(limited(layout, 3).images) < set(some.images) < set(layout.images)
+    assert limited(read_layout(paths[::-1]), 7).images == some.images == sorted(some.images, key=lambda item: item.path)
+    assert some.images[:7] != layout.images[:7]
+    assert limited(layout, 50).images == layout.images and some.ignored == ["README"]
     hashed = by_hash(layout)
-    assert {item.split for item in hashed.items} == {None} and len(limited(hashed, 7).items) == 21
-    assert hashed.classes == layout.classes and hashed.items[0] == Item(layout.items[0].path, None, "a")
+    assert {item.split for item in hashed.images} == {None} and len(limited(hashed, 7).images) == 21
+    assert hashed.classes == layout.classes and hashed.images[0] == LabelledImage(layout.images[0].path, None, "a")

@@ -121,4 +121,4 @@ def test_of_many_classes_only_those_that_are_missing_are_named():
 
 def test_a_file_called_like_the_only_folder_as_in_an_archive():
     layout = read_layout(["a", "a/cats/1.jpg", "a/dogs/1.jpg"])
-    assert [item.label for item in layout.items] == ["cats", "dogs"] and layout.ignored == ["a"]
+    assert [item.label for item in layout.images] == ["cats", "dogs"] and layout.ignored == ["a"]

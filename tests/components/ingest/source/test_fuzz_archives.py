@@ -17,8 +17,9 @@ from pictures import image_files, pack
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.layout import read_layout
-from graft.components.ingest.source.source import UnreadableFileError, open_source
+from graft.components.ingest.source.opening import open_files
 
 
 def test_the_watch_sees_what_is_written_elsewhere(tmp_path):
@@ -36,7 +37,7 @@ def test_the_watch_sees_what_is_written_elsewhere(tmp_path):
 def read_all(path):
     """Reads an archive as ingest does; only what it raises to be told to people may come out."""
     try:
-        with open_source(str(path)) as source:
+        with open_files(str(path)) as source:
             for member in source.paths():
                 with contextlib.suppress(UnreadableFileError):
                     assert isinstance(source.read(member), bytes)

@@ -3,11 +3,11 @@
 import pytest
 from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
 from PIL import Image
-from test_ingest_twins import copies, photograph
+from test_leakage import copies, photograph
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.images import check_image
+from graft.components.ingest.dataset.checked_image import check_image
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4, test_fraction=0.2, max_bad_fraction=0.5)

@@ -8,7 +8,7 @@ from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LabelledImage:
     """A file that ought to be an image.
 
     Attributes:
@@ -24,24 +24,24 @@ class Item:
     columns: tuple[str, ...] = ()
 
 
-class Items(Sequence[Item]):
+class LabelledImages(Sequence[LabelledImage]):
     """A sequence of files that takes little more memory than their paths' bytes, since there may be a million.
 
     Args:
-        items: The files.
+        images: The files.
 
     Attributes:
         kinds: The splits and labels that occur together, in the order in which they come.
     """
 
-    def __init__(self, items: Iterable[Item] = ()) -> None:
+    def __init__(self, images: Iterable[LabelledImage] = ()) -> None:
         self._paths, self._columns = _Texts(), _Texts()
         self._kind_of = array("I")
         numbers: dict[tuple[str | None, str], int] = {}
-        for item in items:
-            self._paths.append(item.path)
-            self._columns.append(json.dumps(item.columns) if item.columns else "")
-            self._kind_of.append(numbers.setdefault((item.split, item.label), len(numbers)))
+        for image in images:
+            self._paths.append(image.path)
+            self._columns.append(json.dumps(image.columns) if image.columns else "")
+            self._kind_of.append(numbers.setdefault((image.split, image.label), len(numbers)))
         self.kinds = list(numbers)
 
     def __len__(self) -> int:
@@ -49,18 +49,18 @@ class Items(Sequence[Item]):
         return len(self._kind_of)
 
     @overload
-    def __getitem__(self, number: int) -> Item: ...
+    def __getitem__(self, number: int) -> LabelledImage: ...
 
     @overload
-    def __getitem__(self, number: slice) -> list[Item]: ...
+    def __getitem__(self, number: slice) -> list[LabelledImage]: ...
 
-    def __getitem__(self, number: int | slice) -> Item | list[Item]:
+    def __getitem__(self, number: int | slice) -> LabelledImage | list[LabelledImage]:
         """Returns a file by its number, or some of them."""
         if isinstance(number, slice):
             return [self[one] for one in range(*number.indices(len(self)))]
         number = range(len(self))[number]
         columns = self._columns[number]
-        return Item(
+        return LabelledImage(
             self._paths[number], *self.kinds[self._kind_of[number]], tuple(json.loads(columns)) if columns else ()
         )
 

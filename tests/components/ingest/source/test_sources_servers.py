@@ -27,7 +27,7 @@ from graft.components.common.storage import retries
 from graft.components.common.storage.transfer import fetch, upload
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source.source import open_source
+from graft.components.ingest.source.opening import open_files
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
     fs, path = storage.filesystem(f"{any_bucket}/photos")
     fs.put(f"{archive.parent}/photos", path, recursive=True)
     assert ingest(f"{any_bucket}/photos", tmp_path / "first").digest == digest
-    with open_source(f"{any_bucket}/photos") as source:
+    with open_files(f"{any_bucket}/photos") as source:
         before = {path: source.version(path) for path in source.paths()}
     assert len(before) == 18 and all(before.values()) and len(set(before.values())) == 18
     # Another client adds one, changes one and empties one: what this one has listed before must not count.
@@ -79,7 +79,7 @@ def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
     other.pipe_file(f"{path}/train/cats/new.jpg", encoded(noise(77)))
     other.pipe_file(f"{path}/train/dogs/0.jpg", encoded(noise(78)))
     other.pipe_file(f"{path}/train/dogs/1.jpg", b"")
-    with open_source(f"{any_bucket}/photos") as source:
+    with open_files(f"{any_bucket}/photos") as source:
         after = {path: source.version(path) for path in source.paths()}
         assert source.read("train/dogs/0.jpg") == encoded(noise(78)) and source.read("train/dogs/1.jpg") == b""
     changed = {path for path in after if after[path] != before.get(path)}

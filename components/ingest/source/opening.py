@@ -1,42 +1,51 @@
-"""Sources of files: a folder, a zip or a tar, local or remote, each read without unpacking it to disk."""
+"""Opening a source, whatever it is: a folder, an archive or a manifest, local or remote, never unpacked to disk."""
 
 import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import fetch
+from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.archives import DAMAGE, open_archive
-from graft.components.ingest.source.folders import Folder, RemoteFolder
-from graft.components.ingest.source.reading import UnreadableFileError
-
-__all__ = ["Source", "UnreadableFileError", "open_source"]
-
-
-class Source(Protocol):
-    """Files by relative path; `read` and `version` may be called from several threads."""
-
-    def paths(self) -> list[str]:
-        """Returns the paths of all files, relative, with forward slashes."""
-
-    def version(self, path: str) -> str:
-        """Returns what changes when a file's content does, known without reading it; empty where nothing such is known."""
-
-    def read(self, path: str) -> bytes:
-        """Returns a file's bytes.
-
-        Raises:
-            UnreadableFileError: This file can't be read; others may be.
-        """
+from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
+from graft.components.ingest.source.image_files import ImageFiles
+from graft.components.ingest.source.layout import Layout, by_hash, limited, read_layout
+from graft.components.ingest.source.manifest import is_manifest, open_manifest
 
 
 @contextlib.contextmanager
-def open_source(uri: str, sha256: str = "") -> Iterator[Source]:
+def open_source(uri: str, config: IngestConfig) -> Iterator[tuple[ImageFiles, Layout]]:
+    """Opens a source and finds the class and split of each of its images.
+
+    Args:
+        uri: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
+        config: The step's settings.
+
+    Yields:
+        The files, and the splits and classes of those that ought to be images.
+
+    Raises:
+        GraftError: The source can't be opened, or has no usable layout.
+    """
+    with contextlib.ExitStack() as opened:
+        files: ImageFiles
+        if is_manifest(uri):
+            files, layout = open_manifest(uri, config.sha256)
+        else:
+            files = opened.enter_context(open_files(uri, config.sha256))
+            layout = read_layout(files.paths())
+        if config.split_by == "hash":
+            layout = by_hash(layout)
+        yield files, limited(layout, config.limit) if config.limit else layout
+
+
+@contextlib.contextmanager
+def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
     Args:
@@ -53,7 +62,7 @@ def open_source(uri: str, sha256: str = "") -> Iterator[Source]:
                 f"{storage.redact(uri)} is a folder, which has no SHA-256: leave out --sha256, or name an archive."
             )
         fs, root = storage.filesystem(uri)
-        yield Folder(Path(root)) if isinstance(fs, LocalFileSystem) else RemoteFolder(uri)
+        yield LocalFolder(Path(root)) if isinstance(fs, LocalFileSystem) else RemoteFolder(uri)
         return
     with contextlib.ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))

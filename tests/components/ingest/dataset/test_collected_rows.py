@@ -1,4 +1,4 @@
-"""Rows and items that wait outside of Python's memory come back as they went in."""
+"""Rows and images that wait outside of Python's memory come back as they went in."""
 
 import errno
 import io
@@ -9,23 +9,24 @@ import pytest
 
 from graft.components.common.artifacts.dataset import SPLITS, TRAIN, VALIDATION
 from graft.components.common.errors import GraftError
-from graft.components.ingest.dataset.index import COLUMNS, Index, Row, Rows, write_index
-from graft.components.ingest.source.items import Item, Items
+from graft.components.ingest.dataset.collected_rows import COLUMNS, CollectedRows, IndexRow, RowWriter
+from graft.components.ingest.dataset.index import write_index
+from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 
 A_GROUP = 4096
 
 
 def row(number):
     looks = (8, 9, 0.5, f"{number:016x}", "", f"v{number}")
-    return Row(f"{number:064x}", f"cats/{number}.jpg", TRAIN, "cats", *looks, number % 3, number // 3, 7 * number)
+    return IndexRow(f"{number:064x}", f"cats/{number}.jpg", TRAIN, "cats", *looks, number % 3, number // 3, 7 * number)
 
 
 def collected(count):
     file = io.BytesIO()
-    with Index(file, ["camera"]) as index:
+    with RowWriter(file, ["camera"]) as index:
         for number in range(count):
             index.add(row(number), [f"camera {number}"])
-    return Rows(file)
+    return CollectedRows(file)
 
 
 @pytest.mark.parametrize("count", [0, 1, A_GROUP, A_GROUP + 1])
@@ -73,14 +74,14 @@ class _Full(io.BytesIO):
 def test_a_full_temporary_folder_is_named(count):
     with (
         pytest.raises(GraftError, match=r"temporary folder .* \(No space left on device\).*TMPDIR"),
-        Index(_Full()) as index,
+        RowWriter(_Full()) as index,
     ):
         for number in range(count):
             index.add(row(number))
 
 
 def test_what_went_wrong_first_is_what_is_told():
-    with pytest.raises(ValueError, match="the real reason"), Index(_Full()) as index:
+    with pytest.raises(ValueError, match="the real reason"), RowWriter(_Full()) as index:
         for number in range(100):
             index.add(row(number))
         raise ValueError("the real reason")
@@ -88,14 +89,14 @@ def test_what_went_wrong_first_is_what_is_told():
 
 def test_items_come_back_as_they_went_in():
     wanted = [
-        Item("cats/caf\udce9.jpg", None, "cats"),
-        Item("dogs/ü.jpg", TRAIN, "dogs", ('a,\n"b"', "", "ü")),
-        Item("dogs/2.jpg", TRAIN, "dogs"),
+        LabelledImage("cats/caf\udce9.jpg", None, "cats"),
+        LabelledImage("dogs/ü.jpg", TRAIN, "dogs", ('a,\n"b"', "", "ü")),
+        LabelledImage("dogs/2.jpg", TRAIN, "dogs"),
     ]
-    items = Items(iter(wanted))
-    assert list(items) == wanted and items == wanted and len(items) == 3
-    assert (items[-1], items[1:]) == (wanted[2], wanted[1:])
-    assert (items.kinds, items.splits) == ([(None, "cats"), (TRAIN, "dogs")], {None, TRAIN})
-    assert list(Items()) == [] and not Items()
+    images = LabelledImages(iter(wanted))
+    assert list(images) == wanted and images == wanted and len(images) == 3
+    assert (images[-1], images[1:]) == (wanted[2], wanted[1:])
+    assert (images.kinds, images.splits) == ([(None, "cats"), (TRAIN, "dogs")], {None, TRAIN})
+    assert list(LabelledImages()) == [] and not LabelledImages()
     with pytest.raises(IndexError):
-        items[3]
+        images[3]

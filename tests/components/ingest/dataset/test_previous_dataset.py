@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 from pictures import encoded, image_files, noise, pack, record, rows, shard_records, write_folder
-from test_ingest_twins import FILES, PLANTED
+from test_leakage import FILES, PLANTED
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset import decoding
-from graft.components.ingest.dataset.previous import latest_dataset
+from graft.components.ingest.dataset import decoding_pool
+from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4)
@@ -27,8 +27,8 @@ def store(request, tmp_path):
 def decoded(monkeypatch):
     """The contents that were decoded, as they come."""
     seen = []
-    check_image = decoding.check_image
-    monkeypatch.setattr(decoding, "check_image", lambda content: seen.append(content) or check_image(content))
+    check_image = decoding_pool.check_image
+    monkeypatch.setattr(decoding_pool, "check_image", lambda content: seen.append(content) or check_image(content))
     return seen
 
 
@@ -156,7 +156,7 @@ def test_another_version_of_graft_checks_all_images_anew_but_keeps_their_splits(
     store = str(tmp_path / "store")
     source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
     ingest(str(source), tmp_path / "first", HALVES, run=run(store, 1))
-    monkeypatch.setattr("graft.components.ingest.dataset.previous.version", lambda name: "99")
+    monkeypatch.setattr("graft.components.ingest.dataset.previous_dataset.version", lambda name: "99")
     other = IngestConfig(validation_fraction=0.1)
     again = ingest(str(source), tmp_path / "again", other, run=run(store, 2), previous=str(tmp_path / "first"))
     assert again.checked == 40 and again.counts == record(tmp_path / "first")["counts"]

@@ -1,0 +1,177 @@
+"""The rows of the index as they are collected: in a temporary file, column by column, since there may be a million."""
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from graft.components.common.errors import GraftError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ROWS_A_GROUP = 4 * 1024  # the writer starts a row group with each table, so a row's group follows from its number
+_DIGEST_BYTES = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IndexRow:
+    """What the index says of an image.
+
+    Attributes:
+        sha256: Digest of the source's bytes.
+        path: Its path in the source.
+        split: Its split.
+        label: Its class.
+        width: Width in pixels.
+        height: Height in pixels.
+        brightness: Mean luma, 0 to 255.
+        phash: Perceptual hash, 16 hex digits.
+        conversions: What was done to it, joined by commas.
+        version: What changes when the file does, known without reading it; empty if nothing is.
+        shard: Number of its shard.
+        record: Number of its record in the shard.
+        offset: Where that begins, in bytes.
+    """
+
+    sha256: str
+    path: str
+    split: str
+    label: str
+    width: int
+    height: int
+    brightness: float
+    phash: str
+    conversions: str
+    version: str
+    shard: int
+    record: int
+    offset: int
+
+
+# The digest comes first.
+COLUMNS = tuple(field.name for field in dataclasses.fields(IndexRow))
+
+
+class RowWriter:
+    """Writes rows to a temporary file as they come: a context manager.
+
+    Args:
+        file: The open file.
+        columns: Names of the columns that a manifest adds.
+    """
+
+    def __init__(self, file: IO[bytes], columns: Sequence[str] = ()) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
+        types = numbers | {"offset": pa.int64(), "brightness": pa.float32(), "sha256": pa.binary(_DIGEST_BYTES)}
+        names = [*COLUMNS, *columns]
+        self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
+        self._writer = pq.ParquetWriter(file, self._schema, compression="none", use_dictionary=False)
+        self._waiting: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the file, if collecting went well."""
+        try:
+            if not kind:
+                self._flush()
+                with _space():
+                    self._writer.close()
+        finally:
+            if self._writer.is_open:
+                with contextlib.suppress(OSError):  # what went wrong first is what counts
+                    self._writer.close()
+
+    def add(self, row: IndexRow, columns: Sequence[str] = ()) -> None:
+        """Appends a row.
+
+        Args:
+            row: The row.
+            columns: Its values in the columns that a manifest adds.
+
+        Raises:
+            GraftError: The file can't be written.
+        """
+        others = (getattr(row, name) for name in COLUMNS[1:])
+        self._waiting.append((bytes.fromhex(row.sha256), *others, *columns))
+        if len(self._waiting) == ROWS_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._waiting:
+            columns = zip(*self._waiting, strict=True)
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
+            with _space():
+                self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []
+
+
+@contextlib.contextmanager
+def _space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise GraftError(
+            f"The temporary folder {tempfile.gettempdir()} can't hold the rows of the index ({error.strerror or error}): make room "
+            "there, or name another one in the environment variable TMPDIR."
+        ) from error
+
+
+class CollectedRows:
+    """The rows that were collected, of which only what is asked for is in memory.
+
+    Args:
+        file: The open file that `RowWriter` wrote.
+
+    Attributes:
+        schema: The columns: those of `IndexRow`, the digest as bytes, and a manifest's.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import pyarrow.parquet as pq
+
+        self._reader = pq.ParquetFile(file, pre_buffer=False)
+        self.schema: pa.Schema = self._reader.schema_arrow
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return int(self._reader.metadata.num_rows)
+
+    def batches(self, *names: str) -> "Iterator[pa.RecordBatch]":
+        """Yields all rows of some columns, a few thousand at a time.
+
+        Args:
+            names: The columns' names.
+        """
+        yield from self._reader.iter_batches(ROWS_A_GROUP, columns=names, use_threads=False)
+
+    def take(self, numbers: "np.ndarray[Any, Any]", *names: str) -> "pa.Table":
+        """Returns some rows.
+
+        Args:
+            numbers: int [N] the rows' numbers, in the order in which they are wanted.
+            names: The names of the columns that are wanted.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        order = np.argsort(numbers, kind="stable")
+        groups, within = np.divmod(numbers[order], ROWS_A_GROUP)
+        parts = [
+            self._reader.read_row_group(group, list(names), use_threads=False).take(pa.array(within[groups == group]))
+            for group in np.unique(groups).tolist()
+        ]
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        tables = [part.select(names) for part in (self.schema.empty_table(), *parts)]
+        return pa.concat_tables(tables).combine_chunks().take(pa.array(place))

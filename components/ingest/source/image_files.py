@@ -1,0 +1,38 @@
+"""What every kind of source is: files by path, read one at a time, none larger than an image may be."""
+
+from typing import Protocol
+
+MAX_FILE_BYTES = 256 * 2**20
+TOO_LARGE = f"is larger than {MAX_FILE_BYTES >> 20} MiB"
+
+
+class UnreadableFileError(Exception):
+    """One file of the source can't be read; its text is the reason."""
+
+
+class ImageFiles(Protocol):
+    """Files by relative path; `read` and `version` may be called from several threads."""
+
+    def paths(self) -> list[str]:
+        """Returns the paths of all files, relative, with forward slashes."""
+
+    def version(self, path: str) -> str:
+        """Returns what changes when a file's content does, known without reading it; empty where nothing such is known."""
+
+    def read(self, path: str) -> bytes:
+        """Returns a file's bytes.
+
+        Raises:
+            UnreadableFileError: This file can't be read; others may be.
+        """
+
+
+def bounded(content: bytes) -> bytes:
+    """Returns a file's content, or what was read of it up to one byte over the limit, if it is within the limit.
+
+    Raises:
+        UnreadableFileError: It is too large to be an image.
+    """
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableFileError(TOO_LARGE)
+    return content

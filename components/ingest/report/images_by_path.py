@@ -9,11 +9,7 @@ from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.shards import Shards
 
 
-<<<<<<<< HEAD:components/ingest/report/images_by_path.py
 class ImagesByPath:
-========
-class ImagesByPath:
->>>>>>>> b135d4d (ingest: modules and classes named by what is in them; its tests in the same rooms):components/ingest/report/image_lookup.py
     """Finds images by path.
 
     Args:

@@ -11,6 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import BaseModel
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.decision import Decision
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.latest import Latest
+from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.run_record import STEP_RECORDS
 from graft.components.common.runs.step_record import STEPS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
@@ -20,6 +29,7 @@ from graft.pipelines.cluster.target import Target
 
 COMPONENTS = (*STEPS, "notify")
 _ROOT = Path(__file__).parents[1]
+_RECORDS = (Dataset, Model, Evaluation, Decision, Export, Latest)
 _BEGIN, _END = "<!-- table: made by `make format` -->", "<!-- end of table -->"
 _LOCAL_IMAGES = Images(cpu="graft:cpu", gpu="graft:gpu")
 
@@ -31,10 +41,17 @@ def generated_files() -> dict[Path, str]:
     files[_ROOT / "docs" / "training.md"] = _recipe_table()
     files[_ROOT / "docs" / "evaluation.md"] = _rules_table()
     texts = {path: _with_table(path, table) for path, table in files.items()}
-    texts[_ROOT / "docs" / "profile.schema.json"] = json.dumps(Profile.model_json_schema(), indent=2) + "\n"
+    texts[_ROOT / "docs" / "profile.schema.json"] = _schema(Profile)
+    schemas: dict[str, type[BaseModel]] = {record.FILE.removesuffix(".json"): record for record in _RECORDS}
+    schemas |= {f"run-{step}": record for step, record in STEP_RECORDS.items()}
+    texts |= {_ROOT / "docs" / "schemas" / f"{name}.schema.json": _schema(record) for name, record in schemas.items()}
     return texts | {
         _ROOT / "pipelines" / "compiled" / f"{target}.yaml": _compiled(target) for target in get_args(Target)
     }
+
+
+def _schema(model: type[BaseModel]) -> str:
+    return json.dumps(model.model_json_schema(), indent=2) + "\n"
 
 
 def _with_table(path: Path, table: str) -> str:

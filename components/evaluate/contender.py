@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import load_model
 from graft.components.common.artifacts.model_source import SavedModel, open_model
+from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
 

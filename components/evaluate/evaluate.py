@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.encoded import read_encoded
-from graft.components.common.artifacts.model import load_model, read_training
+from graft.components.common.artifacts.model import read_training
 from graft.components.common.artifacts.records import new_artifact, write_record
+from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.config import EvaluateConfig
@@ -86,14 +87,14 @@ def evaluate(
         GraftError: Model or dataset can't be used or don't belong together; nothing is left in `output`.
     """
     data, training = Dataset.load(dataset), read_training(model)
-    if training["classes"] != data.classes:
+    if training["classes"] != list(data.classes):
         raise GraftError(
-            f"The model tells {training['classes']} apart and the dataset holds {data.classes}: use one that fits."
+            f"The model tells {training['classes']} apart and the dataset holds {list(data.classes)}: use one that fits."
         )
     split = data.evaluation_split if config.split == "auto" else config.split
     index = _read_index(data, split, config)
     with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
-        others = open_rivals(config, run, data.classes, opened)
+        others = open_rivals(config, run, list(data.classes), opened)
         loaded = load_model(model)
         from graft.components.common.compute.predictions import predict
         from graft.components.evaluate.meeting import Meeting, check_numbers
@@ -128,10 +129,10 @@ def evaluate(
             | {role: others[role].uri if role in others else NONE for role in ROLES},
         }
         images = functools.partial(read_encoded, data, split)
-        write_report(output / REPORT, content, training, data.record, table, images, loaded)
+        write_report(output / REPORT, content, training, data.model_dump(mode="json"), table, images, loaded)
         write_record(output / RECORD, content)
     figures = (content["metrics"], comparisons, content["selected_on_split"])
-    return EvaluateResult(str(output), split, len(labels), *figures, data.classes, drift["flagged"])
+    return EvaluateResult(str(output), split, len(labels), *figures, list(data.classes), drift["flagged"])
 
 
 def _drift(
@@ -155,15 +156,15 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
     Raises:
         GraftError: The dataset is damaged, or has no column that a slice is to be made from.
     """
-    known = [name for name in data.record["columns"] if name not in KINDS]
+    known = [name for name in data.columns if name not in KINDS]
     if unknown := [name for name in config.slices if name not in known]:
         remedy = (
             f"there are {', '.join(map(repr, known))}" if known else "it was made from no manifest with such columns"
         )
         raise GraftError(f"evaluate: slices names {unknown[0]!r}, which is no further column of {data.path}: {remedy}.")
-    if split not in data.record["counts"]:
+    if split not in data.counts:
         raise GraftError(
-            f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.record['counts'])}, or ingest with it."
+            f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.counts)}, or ingest with it."
         )
     return data.index(split, list(dict.fromkeys([*LOOKS, *COLUMNS, *config.slices])))
 

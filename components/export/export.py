@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.dataset import RECORD as DATASET_RECORD
 from graft.components.common.artifacts.encoded import read_encoded
-from graft.components.common.artifacts.model import MODEL, load_model, read_training
+from graft.components.common.artifacts.model import MODEL, read_training
 from graft.components.common.artifacts.model import RECORD as TRAINING_RECORD
 from graft.components.common.artifacts.records import new_artifact, read_record, write_record
 from graft.components.common.artifacts.sums import SUMS, write_sums
+from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run

@@ -20,9 +20,9 @@ from graft.components.common.artifacts.dataset import (
     TEST,
     TRAIN,
     VALIDATION,
-    content_digest,
     shard_name,
 )
+from graft.components.common.artifacts.digest import content_digest
 from graft.components.common.artifacts.records import new_artifact, write_record
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run

@@ -9,9 +9,10 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import MODEL, RECORD, save_model
+from graft.components.common.artifacts.model import MODEL, RECORD
 from graft.components.common.artifacts.records import new_artifact, sha256_file, write_record
 from graft.components.common.compute.devices import Devices, find_devices
+from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.weights import IMAGENET, RANDOM, check_weights, local_weights

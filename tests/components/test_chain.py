@@ -20,7 +20,7 @@ from support import ROOT
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.encoded import read_encoded
-from graft.components.common.artifacts.model import load_model
+from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
@@ -135,7 +135,7 @@ def test_bytes_are_counted_and_follow_the_new_images(dataset, tmp_path, kind, re
     first, trained, _ = run(1)
     assert first.bytes_written == kept()["shards"]
     assert trained.bytes_written == kept()["features"]
-    on_train = {shard["uri"]: shard["bytes"] for shard in shards_of(tmp_path / "data-1", "train")}
+    on_train = {shard.uri: shard.bytes for shard in shards_of(tmp_path / "data-1", "train")}
     assert trained.bytes_read == sum(on_train.values())
     draw_sample(tmp_path / "more", images=60, seed=1)
     for name in ("cats", "dogs"):
@@ -145,7 +145,7 @@ def test_bytes_are_counted_and_follow_the_new_images(dataset, tmp_path, kind, re
     grown = kept()
     assert second.bytes_written == grown["shards"] - before["shards"] < first.bytes_written / 10
     assert again.bytes_written == grown["features"] - before["features"] < trained.bytes_written / 5
-    new_shards = [shard["bytes"] for shard in shards_of(tmp_path / "data-2", "train") if shard["uri"] not in on_train]
+    new_shards = [shard.bytes for shard in shards_of(tmp_path / "data-2", "train") if shard.uri not in on_train]
     assert again.bytes_read == sum(new_shards) + before["features"]
 
 
@@ -153,7 +153,7 @@ def shards_of(folder, split):
     """The entries of the shards that hold a split's images."""
     data = Dataset.load(folder)
     used = set(data.index(split, ["shard"])["shard"])
-    return [shard for shard in data.record["shards"] if shard["uri"].rpartition("/")[2] in used]
+    return [shard for shard in data.shards if shard.name in used]
 
 
 def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):

@@ -14,6 +14,7 @@ from pictures import encoded, image_files, noise, record, write_folder
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
@@ -91,7 +92,7 @@ def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history,
     assert not [path for path in after if path.startswith("checkpoints/") or path.endswith(".part")]
     cache = FeatureCache(store, KIND)
     assert [cache.find(images, 4)[1].all() for images in history] == [False, False, True]
-    assert len(list(Dataset.load(tmp_path / "dataset-2").locate("train").numbers)) > 0
+    assert len(list(locate(Dataset.load(tmp_path / "dataset-2"), "train").numbers)) > 0
 
 
 def test_young_files_stay(store, history):

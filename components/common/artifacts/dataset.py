@@ -1,56 +1,19 @@
-"""The Dataset artifact as its readers see it: `dataset.json`, `index.parquet` and shards of TFRecord."""
+"""The Dataset artifact: images with their splits and classes, as `dataset.json`, an index and shards of TFRecord."""
 
-import atexit
-import dataclasses
-import functools
-import hashlib
-import json
-import shutil
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from graft.components.common.artifacts.records import read_record
+from pydantic import Field, PrivateAttr
+
+from graft.components.common.artifacts.records import Artifact
+from graft.components.common.artifacts.schema import Part, Setting, is_none
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 RECORD = "dataset.json"
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
-
-
-def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
-    """Returns the digest of a dataset's content, whatever the images' names, order and container.
-
-    Args:
-        images: Split, class and content SHA-256 of every image.
-    """
-    import numpy as np
-
-    # One JSON line an image, sorted; held as the bytes of the digests, since there may be a million.
-    beginnings: dict[tuple[str, str], str] = {}
-    groups: dict[str, bytearray] = {}
-    for split, label, sha256 in images:
-        beginning = beginnings.setdefault((split, label), "") or json.dumps((split, label))[:-1]
-        beginnings[split, label] = beginning
-        groups.setdefault(beginning, bytearray()).extend(bytes.fromhex(sha256))
-    digest, separator = hashlib.sha256(), ""
-    for beginning in sorted(groups):
-        for content in np.sort(np.frombuffer(groups[beginning], f"S{hashlib.sha256().digest_size}")):
-            digest.update(f'{separator}{beginning}, "{content.ljust(32, bytes(1)).hex()}"]'.encode())
-            separator = "\n"
-    return digest.hexdigest()
-
-
-@functools.cache
-def _downloads() -> Path:
-    """Returns a folder for shards of remote stores, which lasts as long as this process."""
-    folder = tempfile.mkdtemp(prefix="graft-shards-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def shard_name(uri: str) -> str:
@@ -62,112 +25,146 @@ def shard_name(uri: str) -> str:
     return uri.rpartition("/")[2]
 
 
-@dataclasses.dataclass(frozen=True)
-class Located:
-    """Where images are: the records of some shards, read one after another, are numbered from 0.
+class Unusable(Part):
+    """A file that is no usable image."""
 
-    Attributes:
-        paths: The shards' local paths.
-        records: How many records they have together.
-        numbers: int64 [n], the record of each image, ascending.
-        labels: int64 [n], the class index of each image, as the index has it.
-    """
-
-    paths: list[str]
-    records: int
-    numbers: Any
-    labels: Any
+    path: str
+    """Its path in the source."""
+    label: str
+    """Its class."""
+    reason: str
+    """Why it is not usable."""
+    version: str | None = Field(default=None, exclude_if=is_none)
+    """What changes when the file does; None if that is unknown."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """A finished Dataset artifact.
+class LeftOutTwin(Part):
+    """An image that was left out, being another one's twin."""
 
-    Attributes:
-        path: Its directory.
-        record: The content of `dataset.json`.
-        opened: Bytes of the shards that were looked for in it so far, by name: each is downloaded or opened once.
-    """
+    path: str
+    """Its path in the source."""
+    label: str
+    """Its class."""
+    reason: str
+    """Why it was left out."""
+    sha256: str
+    """SHA-256 of its bytes."""
+    twin: str
+    """The other one's path."""
+    twin_sha256: str
+    """SHA-256 of the other one's bytes."""
+    distance: int
+    """Bits in which their perceptual hashes differ."""
+    identical: bool
+    """Whether their bytes are the same."""
 
-    path: Path
-    record: dict[str, Any]
-    opened: dict[str, int] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
-    @classmethod
-    def load(cls, path: Path) -> "Dataset":
-        """Opens a Dataset.
+class TwinPair(Part):
+    """Two images that are the same, or nearly."""
 
-        Raises:
-            GraftError: It is missing, unfinished, damaged, or of an unknown schema version.
-        """
-        return cls(path, read_record(path, RECORD))
+    path: str
+    """Path of the first one in the source."""
+    split: str
+    """Its split, had it not been dropped."""
+    label: str
+    """Its class."""
+    twin: str
+    """Path of the second one."""
+    twin_split: str
+    """Its split."""
+    twin_label: str
+    """Its class."""
+    distance: int
+    """Bits in which their perceptual hashes differ."""
+    identical: bool
+    """Whether their bytes are the same."""
+    dropped: bool
+    """Whether the first one was left out for being in two splits."""
+
+
+class SplitShare(Part):
+    """The share of a class's images in a split, of those that were split by content."""
+
+    asked: float
+    """The share that the settings ask for."""
+    obtained: float
+    """The share that it came to."""
+
+
+class Shard(Part):
+    """A file of images."""
+
+    uri: str
+    """Its URI in the store, or its name in the Dataset's directory."""
+    images: int
+    """Images in it."""
+    bytes: int
+    """Its size."""
+    sha256: str
+    """SHA-256 of its bytes."""
 
     @property
-    def classes(self) -> list[str]:
-        """The class names in label order."""
-        return list(self.record["classes"])
+    def name(self) -> str:
+        """Its name, by which the index calls it."""
+        return shard_name(self.uri)
+
+
+class Dataset(Artifact):
+    """Images with their splits and classes: what is known of them as a whole."""
+
+    FILE: ClassVar[str] = "dataset.json"
+    REMEDY: ClassVar[str] = "ingest it again"
+
+    classes: tuple[str, ...]
+    """The class names in label order."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Images by split and class."""
+    digest: str
+    """Digest of images, labels and splits: the same for the same content, whatever the source."""
+    source: str
+    """Path or URI of the source, without secrets."""
+    source_digest: str
+    """What `resolve` found; empty if it was not asked."""
+    excluded: tuple[LeftOutTwin | Unusable, ...]
+    """Files that were left out."""
+    duplicates: tuple[TwinPair, ...]
+    """Twins, each pair once, those of which one was dropped first."""
+    fractions: Mapping[str, Mapping[str, SplitShare]]
+    """By class and split, how large a share of the class is in the split."""
+    warnings: tuple[str, ...]
+    """What a person should know, a sentence each."""
+    converted: Mapping[str, int]
+    """Images that were converted, by what was done."""
+    ignored: tuple[str, ...]
+    """Files of the source that lie outside of any class folder."""
+    columns: tuple[str, ...]
+    """Further columns that a manifest brought into the index."""
+    settings: Mapping[str, Setting]
+    """The step's settings."""
+    checked: int
+    """Images that were read, decoded and checked."""
+    reused: int
+    """Images that were not, an earlier dataset having the same ones."""
+    shards: tuple[Shard, ...]
+    """The files that hold the images, in the order of the index."""
+
+    _opened: dict[str, int] = PrivateAttr(default_factory=dict)
 
     @property
-    def digest(self) -> str:
-        """The content digest."""
-        return str(self.record["digest"])
+    def opened(self) -> dict[str, int]:
+        """Bytes of the shards that were looked for in it so far, by name: each is downloaded or opened once."""
+        return self._opened
 
     @property
     def evaluation_split(self) -> str:
         """The split that a model is judged on: `test` where there is one, else `validation`."""
-        return TEST if TEST in self.record["counts"] else VALIDATION
+        return TEST if TEST in self.counts else VALIDATION
 
     def count(self, split: str) -> int:
         """Returns how many images a split has."""
-        return sum(self.record["counts"][split].values())
+        return sum(self.counts[split].values())
 
-    def locate(self, split: str, wanted: Any = None) -> "Located":
-        """Finds a split's images in the shards. Of shards in a remote store, those with wanted images are downloaded, once.
-
-        Args:
-            split: `train`, `validation` or `test`.
-            wanted: bool [N], true for the images to find, in the order of the index; None for all.
-
-        Raises:
-            GraftError: The dataset has no such split, or the index is damaged, or a shard can't be had.
-        """
-        import numpy as np
-
-        if split not in self.record["counts"]:
-            raise GraftError(f"{self.path} has no split {split!r}: there are {', '.join(self.record['counts'])}.")
-        index = self.index(split, ["shard", "record", "label"])
-        shards = {shard_name(entry["uri"]): entry for entry in self.record["shards"]}
-        if unknown := set(index["shard"]) - set(shards):
-            raise GraftError(f"{self.path} is damaged (its index names a shard {unknown.pop()}): ingest it again.")
-        if not set(index) >= {"shard", "record", "label"}:
-            raise GraftError(f"{self.path} was made by an older Graft: ingest it again.")
-        rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
-        named = [index["shard"][row] for row in rows]
-        used = [name for name in shards if name in set(named)]
-        self.opened.update((name, shards[name]["bytes"]) for name in used)
-        starts, total = {}, 0
-        for name in used:
-            starts[name] = total
-            total += shards[name]["images"]
-        numbers = np.array([starts[name] for name in named], np.int64) + np.array(index["record"], np.int64)[rows]
-        if (np.diff(numbers) <= 0).any():
-            raise GraftError(f"{self.path} is damaged (its index is not in the order of the shards): ingest it again.")
-        labels = {name: label for label, name in enumerate(self.classes)}
-        return Located(
-            [self._local(shards[name]) for name in used],
-            total,
-            numbers,
-            np.array([labels[index["label"][row]] for row in rows], np.int64),
-        )
-
-    def _local(self, shard: dict[str, Any]) -> str:
-        uri = shard["uri"]
-        if "://" not in uri:
-            return str(self.path / uri)
-        target = _downloads() / shard_name(uri)
-        return str(target if target.exists() else fetch(uri, _downloads(), shard["sha256"], keep=False))
-
-    def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:
+    def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:  # type: ignore[explicit-any]  # a manifest's columns
         """Reads columns of the index for one split.
 
         Returns:

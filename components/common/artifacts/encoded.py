@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.artifacts.tfrecord import image_at
 from graft.components.common.errors import GraftError
 
@@ -26,7 +27,7 @@ def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[
     wanted = np.zeros(len(index["shard"]), bool)
     wanted[list(rows)] = True
     with contextlib.ExitStack() as opened:
-        paths = map(Path, dataset.locate(split, wanted).paths)
+        paths = map(Path, locate(dataset, split, wanted).paths)
         try:
             files = {path.name: opened.enter_context(path.open("rb")) for path in paths}
         except OSError as error:

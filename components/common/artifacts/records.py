@@ -6,22 +6,72 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from pydantic import Field, PrivateAttr
+
+from graft.components.common.artifacts.schema import SCHEMA_VERSION as SCHEMA_VERSION
+from graft.components.common.artifacts.schema import Record
+from graft.components.common.artifacts.schema import utc_now as utc_now
 from graft.components.common.errors import GraftError
-
-SCHEMA_VERSION = 2
-"""Of all records. Readers take the one before as well; tests/fixtures holds what the Graft of that time wrote."""
 
 _UNFINISHED = ".unfinished"
 
 
-def utc_now() -> str:
-    """Returns the time as ISO 8601 text in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+class Artifact(Record):
+    """The record of an artifact, which is a directory; written last, it marks the artifact as finished."""
+
+    FILE: ClassVar[str]
+    """The record's file name."""
+
+    graft_version: str = Field(default_factory=lambda: version("graft"))
+    """Version of the Graft that wrote it."""
+    created: str = Field(default_factory=utc_now)
+    """When it was made, ISO 8601 in UTC."""
+
+    _path: Path | None = PrivateAttr(None)
+
+    @property
+    def path(self) -> Path:
+        """The artifact's directory.
+
+        Raises:
+            RuntimeError: It has neither been loaded nor written.
+        """
+        if self._path is None:
+            raise RuntimeError(f"this {type(self).__name__} lies in no directory yet")
+        return self._path
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Opens a finished artifact.
+
+        Args:
+            path: Its directory.
+
+        Raises:
+            GraftError: It is missing or unfinished.
+            DamagedRecordError: Its record is damaged, or follows a schema that this Graft doesn't know.
+        """
+        file = path / cls.FILE
+        if not file.is_file():
+            raise GraftError(
+                f"{path} holds no {cls.FILE}: it is not that artifact, or the step that writes it did not finish."
+            )
+        artifact = cls.parse(file.read_bytes(), str(file))
+        artifact._path = path
+        return artifact
+
+    def write(self, path: Path) -> None:
+        """Writes the record atomically: afterwards the file is either whole or as it was before.
+
+        Args:
+            path: The artifact's directory.
+        """
+        _write_text(path / self.FILE, self.text())
+        self._path = path
 
 
 def sha256_file(path: Path) -> str:
@@ -30,7 +80,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_record(path: Path, content: Mapping[str, Any]) -> None:
+def write_record(path: Path, content: Mapping[str, Any]) -> None:  # type: ignore[explicit-any]
     """Writes a JSON record atomically: afterwards the file is either whole or as it was before.
 
     Args:
@@ -38,16 +88,19 @@ def write_record(path: Path, content: Mapping[str, Any]) -> None:
         content: Its fields; `schema_version`, `graft_version` and `created` are added.
     """
     record = {"schema_version": SCHEMA_VERSION, "graft_version": version("graft"), "created": utc_now(), **content}
+    _write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=2, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
-def read_record(artifact: Path, name: str) -> dict[str, Any]:
+def read_record(artifact: Path, name: str) -> dict[str, Any]:  # type: ignore[explicit-any]
     """Reads the record of a finished artifact.
 
     Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.compute.devices import images_at_once, on_all_devices
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
@@ -25,7 +26,7 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
     tf = import_tensorflow()
     import numpy as np
 
-    located = dataset.locate(split, wanted)
+    located = locate(dataset, split, wanted)
     is_wanted = np.zeros(located.records, bool)
     is_wanted[located.numbers] = True
     rows = tf.data.Dataset.from_tensor_slices(is_wanted)

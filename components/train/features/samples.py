@@ -73,7 +73,7 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
             raise GraftError(
                 "No image can be set aside to choose the best weights: each class needs two training images."
             )
-    elif VALIDATION not in dataset.record["counts"]:
+    elif VALIDATION not in dataset.counts:
         raise GraftError("selection_split is validation, and the dataset has no such split: take train.")
     images = int((~aside).sum())
     if config.batch_size > images:

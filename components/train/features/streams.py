@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.artifacts.tfrecord import RecordReader
 from graft.components.common.compute.passes import decode_record, naming_damage, read_images
 from graft.components.common.compute.tensorflow import import_tensorflow
@@ -117,7 +118,7 @@ def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: An
 
 def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
-    located = dataset.locate(split, wanted)
+    located = locate(dataset, split, wanted)
     try:
         reader = RecordReader(located.paths)
     except (OSError, ValueError) as error:

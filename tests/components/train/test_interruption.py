@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from graft.components.common.artifacts.model import load_model
+from graft.components.common.compute.keras_models import load_model
 from graft.components.train.fit import callbacks
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.train import train

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -95,7 +96,7 @@ def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch,
     monkeypatch.setattr(streams, "_BYTES", limit)
     shutil.copytree(images[0].path, tmp_path / "harmed")
     data = Dataset.load(tmp_path / "harmed")
-    shard = Path(data.locate("train").paths[0])
+    shard = Path(locate(data, "train").paths[0])
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     if harm == "missing":

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import load_model
 from graft.components.common.compute import devices
+from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
 from graft.components.evaluate.evaluate import evaluate

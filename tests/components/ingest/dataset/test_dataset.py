@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from pictures import encoded, noise, record, rows, shard_records, split_files, stored, write_folder
 
-from graft.components.common.artifacts.dataset import Dataset, content_digest
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.digest import content_digest
+from graft.components.common.artifacts.located import locate
 from graft.components.common.artifacts.records import SCHEMA_VERSION, sha256_file
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
@@ -83,13 +85,13 @@ def test_shards_are_what_the_record_says(dataset):
 
 def test_load(dataset):
     loaded = Dataset.load(dataset)
-    assert (loaded.classes, loaded.count("train"), loaded.evaluation_split) == (["cats", "dogs"], 7, "validation")
-    located = loaded.locate("train")
+    assert (loaded.classes, loaded.count("train"), loaded.evaluation_split) == (("cats", "dogs"), 7, "validation")
+    located = locate(loaded, "train")
     assert located.paths == [str(dataset / "train-00000.tfrecord")]
     assert (located.records, list(located.numbers), list(located.labels)) == (7, list(range(7)), [0, 0, 0, 0, 1, 1, 1])
     assert loaded.index("validation", ["label"]) == {"label": ["cats"] * 3 + ["dogs"] * 3}
     with pytest.raises(GraftError, match="no split 'test': there are train, validation"):
-        loaded.locate("test")
+        locate(loaded, "test")
 
 
 def test_full_shards_are_closed_and_followed_by_others(tmp_path):
@@ -153,7 +155,7 @@ def test_tensorflow_reads_the_shards(dataset, tmp_path):
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
     }
     names = [
-        tf.io.parse_single_example(item, features) for item in tf.data.TFRecordDataset(loaded.locate("train").paths)
+        tf.io.parse_single_example(item, features) for item in tf.data.TFRecordDataset(locate(loaded, "train").paths)
     ]
     for example, (pixels, label) in zip(names, read_images(loaded, "train"), strict=True):
         item = kept[example["image/filename"].numpy().decode()]
@@ -161,4 +163,4 @@ def test_tensorflow_reads_the_shards(dataset, tmp_path):
         assert pixels.shape == (item["image/height"], item["image/width"], 3)
         expected = check_image(item["image/encoded"])
         assert np.abs(pixels.numpy() @ [0.299, 0.587, 0.114]).mean() == pytest.approx(expected.brightness, abs=1)
-    assert json.dumps(loaded.record["converted"])
+    assert json.dumps(dict(loaded.converted))

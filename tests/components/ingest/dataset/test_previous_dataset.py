@@ -9,6 +9,7 @@ from pictures import encoded, image_files, noise, pack, record, rows, shard_reco
 from test_leakage import FILES, PLANTED
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.located import locate
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset import decoding_pool
@@ -40,8 +41,8 @@ def contents(dataset):
     """The encoded image behind every row of the index, by path: read the way that training reads."""
     loaded = Dataset.load(dataset)
     found = {}
-    for split in loaded.record["counts"]:
-        located = loaded.locate(split)
+    for split in loaded.counts:
+        located = locate(loaded, split)
         records = [item for path in map(type(dataset), located.paths) for item in shard_records(path)]
         assert len(records) == located.records
         paths = loaded.index(split, ["path"])["path"]
@@ -174,10 +175,10 @@ def test_a_changed_label_is_no_new_image(tmp_path, decoded):
     second = ingest(str(source), tmp_path / "second", HALVES, run=run(store, 2), previous=latest_dataset(run(store, 2)))
     assert (second.checked, second.reused, decoded) == (0, 40, [])
     loaded = Dataset.load(tmp_path / "second")
-    for split in loaded.record["counts"]:
+    for split in loaded.counts:
         labels = [loaded.classes.index(label) for label in loaded.index(split, ["label"])["label"]]
-        assert list(loaded.locate(split).labels) == labels
-    assert sum(loaded.record["counts"][split]["dogs"] for split in loaded.record["counts"]) == 21
+        assert list(locate(loaded, split).labels) == labels
+    assert sum(loaded.counts[split]["dogs"] for split in loaded.counts) == 21
 
 
 def test_a_file_that_changed_but_for_its_size_and_time_is_read(tmp_path, decoded):

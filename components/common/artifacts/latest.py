@@ -1,0 +1,84 @@
+"""`latest.json`: which version of a model counts, and all else about its versions that ever changes."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from graft.components.common.artifacts.schema import Part, Record
+
+
+class About(Part):
+    """What is known of a version."""
+
+    version: str
+    """Its name: the digest of its SHA256SUMS."""
+    model_digest: str
+    """SHA-256 of its `model.keras`."""
+    accuracy: float | None = None
+    """What it was evaluated at; None if that is not known."""
+
+
+class Promotion(Part):
+    """A version's becoming the latest."""
+
+    about: About
+    """The version."""
+    time: str
+    """When, ISO 8601 in UTC."""
+    by: Literal["pipeline", "person", "rollback"]
+    """Who made it the latest: a pipeline, a person, or a person's going back to it."""
+
+
+class Note(Part):
+    """Why and when something was done."""
+
+    reason: str
+    """Why, in a person's words."""
+    time: str
+    """When, ISO 8601 in UTC."""
+    model_digest: str = ""
+    """SHA-256 of the `model.keras` that it is about; empty for none."""
+
+
+class Latest(Record):
+    """Which version of a model is the latest."""
+
+    FILE: ClassVar[str] = "latest.json"
+    REMEDY: ClassVar[str] = "restore an earlier generation of it"
+
+    version: str | None = None
+    """The latest version; None before the first promotion."""
+    history: tuple[Promotion, ...] = ()
+    """All promotions, the newest last: that of `version`."""
+    withdrawn: Mapping[str, Note] = {}
+    """Versions that a pipeline must not promote again, with the reason."""
+    hold: Note | None = None
+    """Why the latest must not change; None if it may."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.version != (self.history[-1].about.version if self.history else None):
+            raise ValueError("version is not the last one of history")
+        return self
+
+    @property
+    def model_digest(self) -> str | None:
+        """SHA-256 of the latest version's `model.keras`; None before the first promotion."""
+        return self.history[-1].about.model_digest if self.history else None
+
+    @property
+    def candidates(self) -> list[About]:
+        """The versions that were ever promoted and not withdrawn, each once, the newest promotion first."""
+        found = {entry.about.version: entry.about for entry in self.history if not self.withdraws(entry.about)}
+        newest = [entry.about.version for entry in reversed(self.history)]
+        return [found[version] for version in dict.fromkeys(newest) if version in found]
+
+    def withdraws(self, about: About) -> bool:
+        """Tells whether a version's content was withdrawn: itself, or another one with the same model.
+
+        Args:
+            about: The version.
+        """
+        digests = {note.model_digest for note in self.withdrawn.values()}
+        return about.version in self.withdrawn or about.model_digest in digests

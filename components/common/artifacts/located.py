@@ -1,0 +1,90 @@
+"""Where a split's images are in the shards of a Dataset; those of a remote store are downloaded, once."""
+
+import atexit
+import dataclasses
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graft.components.common.artifacts.dataset import Dataset, Shard
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.transfer import fetch
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+@functools.cache
+def _downloads() -> Path:
+    """Returns a folder for shards of remote stores, which lasts as long as this process."""
+    folder = tempfile.mkdtemp(prefix="graft-shards-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """Where images are: the records of some shards, read one after another, are numbered from 0.
+
+    Attributes:
+        paths: The shards' local paths.
+        records: How many records they have together.
+        numbers: int64 [n], the record of each image, ascending.
+        labels: int64 [n], the class index of each image, as the index has it.
+    """
+
+    paths: list[str]
+    records: int
+    numbers: "npt.NDArray[np.int64]"
+    labels: "npt.NDArray[np.int64]"
+
+
+def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" = None) -> Located:
+    """Finds a split's images in the shards. Of shards in a remote store, those with wanted images are downloaded, once.
+
+    Args:
+        dataset: The dataset.
+        split: `train`, `validation` or `test`.
+        wanted: bool [N], true for the images to find, in the order of the index; None for all.
+
+    Raises:
+        GraftError: The dataset has no such split, or the index is damaged, or a shard can't be had.
+    """
+    import numpy as np
+
+    if split not in dataset.counts:
+        raise GraftError(f"{dataset.path} has no split {split!r}: there are {', '.join(dataset.counts)}.")
+    index = dataset.index(split, ["shard", "record", "label"])
+    shards = {shard.name: shard for shard in dataset.shards}
+    if unknown := set(index["shard"]) - set(shards):
+        raise GraftError(f"{dataset.path} is damaged (its index names a shard {unknown.pop()}): ingest it again.")
+    if not set(index) >= {"shard", "record", "label"}:
+        raise GraftError(f"{dataset.path} was made by an older Graft: ingest it again.")
+    rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
+    named = [index["shard"][row] for row in rows]
+    used = [name for name in shards if name in set(named)]
+    dataset.opened.update((name, shards[name].bytes) for name in used)
+    starts, total = {}, 0
+    for name in used:
+        starts[name] = total
+        total += shards[name].images
+    numbers = np.array([starts[name] for name in named], np.int64) + np.array(index["record"], np.int64)[rows]
+    if (np.diff(numbers) <= 0).any():
+        raise GraftError(f"{dataset.path} is damaged (its index is not in the order of the shards): ingest it again.")
+    labels = {name: label for label, name in enumerate(dataset.classes)}
+    return Located(
+        [_local(dataset, shards[name]) for name in used],
+        total,
+        numbers,
+        np.array([labels[index["label"][row]] for row in rows], np.int64),
+    )
+
+
+def _local(dataset: Dataset, shard: Shard) -> str:
+    if "://" not in shard.uri:
+        return str(dataset.path / shard.uri)
+    target = _downloads() / shard.name
+    return str(target if target.exists() else fetch(shard.uri, _downloads(), shard.sha256, keep=False))

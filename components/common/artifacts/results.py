@@ -1,0 +1,266 @@
+"""What each step returns to its caller, and leaves in its run record as the outcome."""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from graft.components.common.artifacts.decision import Rule
+from graft.components.common.artifacts.evaluation import Comparisons
+from graft.components.common.artifacts.metrics import Metrics
+from graft.components.common.artifacts.model import Stopped
+from graft.components.common.artifacts.schema import Part
+
+UNCHANGED = "unchanged"
+"""What resolve returns in place of a digest where there is nothing new to train on."""
+
+_SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
+
+
+def one_line(label: str) -> str:
+    """Returns a class's name as a message shows it: on one line, and not of any length.
+
+    Args:
+        label: The class's name.
+    """
+    short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
+    return short if short.isprintable() else repr(short)
+
+
+def listed(classes: Collection[str]) -> str:
+    """Names classes as a message shows them: the first ones, on one line.
+
+    Args:
+        classes: The classes' names.
+    """
+    shown = ", ".join(one_line(label) for label in list(classes)[:_SHOWN_CLASSES])
+    return shown + (f" and {len(classes) - _SHOWN_CLASSES:,} more" if len(classes) > _SHOWN_CLASSES else "")
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    GATE_FAILED = "gate failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def good(self) -> bool:
+        """Whether nobody has to look."""
+        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+
+
+class Result(Part):
+    """What a step returns."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return "done"
+
+
+class ResolveResult(Result):
+    """What resolve found."""
+
+    digest: str
+    """Digest of source, weights, settings and code; `unchanged` if the last decided run was about the same."""
+    source: str
+    """The source, without secrets."""
+    found: str = ""
+    """The digest, also if it is unchanged; empty if an older Graft did not note it."""
+    same_as: str = ""
+    """The last decided run, if it was about the same."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if self.digest == UNCHANGED:
+            return f"nothing new since run {self.same_as}, which came to a decision about the same images, settings and code"
+        again = f"; the same as run {self.same_as}, and forced" if self.same_as else ""
+        return f"source and weights can be read; digest {self.digest[:12]}{again}"
+
+
+class IngestResult(Result):
+    """What ingest made."""
+
+    path: str
+    """The Dataset's directory."""
+    digest: str
+    """Its content digest."""
+    counts: Mapping[str, Mapping[str, int]]
+    """Images by split and class."""
+    excluded: int
+    """Files that were left out."""
+    checked: int
+    """Images that were read, decoded and checked."""
+    reused: int
+    """Images that were not, an earlier dataset having the same ones."""
+    bytes_read: int | None = None
+    """Bytes of images that were read; None if an older Graft did not note it."""
+    bytes_written: int | None = None
+    """Bytes of shards that were written; None if an older Graft did not note it."""
+
+    @property
+    def images(self) -> int:
+        """Images of all splits."""
+        return sum(sum(classes.values()) for classes in self.counts.values())
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        splits = ", ".join(f"{sum(classes.values()):,} {split}" for split, classes in self.counts.items())
+        classes = listed(next(iter(self.counts.values())))
+        excluded = f"; {self.excluded:,} files excluded" if self.excluded else ""
+        reused = f"; {self.checked:,} of them new" if self.reused else ""
+        return f"{splits} images of {classes}{excluded}{reused}"
+
+
+class TrainResult(Result):
+    """What train made."""
+
+    path: str
+    """The Model's directory."""
+    selection_accuracy: float
+    """Accuracy on the images that selected the weights, at the kept weights."""
+    selection_split: str
+    """The split that they are of."""
+    epochs: int
+    """Epochs trained."""
+    stopped: Stopped
+    """Why training ended."""
+    computed: int | None = None
+    """Images that went through the backbone; those of the others were in the store. None if an older Graft did not note it."""
+    bytes_read: int | None = None
+    """Bytes of shards and features that were read; None if an older Graft did not note it."""
+    bytes_written: int | None = None
+    """Bytes of features that were written to the store; None if an older Graft did not note it."""
+    most_epochs: SkipJsonSchema[int] = Field(default=0, exclude=True)
+    """Epochs that the settings allowed; for the summary alone, records don't have it."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        which = "images set aside from training" if self.selection_split == "train" else "the validation images"
+        early = "" if self.stopped is Stopped.ALL_EPOCHS else f" ({self.stopped})"
+        return f"{self.epochs} of {self.most_epochs} epochs{early}, accuracy {self.selection_accuracy:.4f} on {which}"
+
+
+class EvaluateResult(Result):
+    """What evaluate found."""
+
+    path: str
+    """The Evaluation's directory."""
+    split: str
+    """The split that the model was judged on."""
+    images: int
+    """Images of that split."""
+    metrics: Metrics
+    """The figures."""
+    comparisons: Comparisons
+    """The same images by champion and anchor."""
+    selected_on_split: bool
+    """Whether these images had a part in choosing the model."""
+    classes: tuple[str, ...]
+    """The class names in label order."""
+    drift: tuple[str, ...] = ()
+    """In what the images that are new since the champion differ from the old ones."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        low, high = self.metrics.accuracy_interval
+        auc = "unknown" if self.metrics.auc is None else f"{self.metrics.auc:.4f}"
+        champion = self.comparisons.champion
+        against = f"; {100 * champion.difference:+.1f} points against the champion" if champion else ""
+        drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
+        return (
+            f"accuracy {self.metrics.accuracy:.4f} (95% interval {low:.3f} to {high:.3f}), "
+            f"AUC {auc} on {self.images:,} {self.split} images{against}{drift}"
+        )
+
+
+class GateResult(Result):
+    """What the gate decided."""
+
+    path: str
+    """The Decision's directory."""
+    passed: bool
+    """Whether every rule passed."""
+    rules: tuple[Rule, ...]
+    """Every rule that was switched on."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people: the rules that failed, or all of them."""
+        shown = [rule for rule in self.rules if not rule.passed] or self.rules
+        return f"{'passed' if self.passed else 'failed'}: " + "; ".join(rule.sentence for rule in shown)
+
+
+class Published(Part):
+    """Where an Export was published."""
+
+    uri: str = ""
+    """Path or URI of the version; empty where there is no store."""
+    promoted: bool = False
+    """Whether it is the latest version."""
+    reason: str = ""
+    """Why it is not; empty if it is, or nothing was published."""
+
+
+class ExportResult(Result):
+    """What export made."""
+
+    path: str
+    """The Export's directory."""
+    version: str
+    """Its name: the digest of its checksums."""
+    formats: tuple[str, ...]
+    """The formats it holds, by path."""
+    max_difference: float
+    """Largest difference of a probability from what the evaluation got, in SavedModel and `.keras`."""
+    published: Published
+    """Where it was published."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        made = f"{', '.join(self.formats)}, within {self.max_difference:.1g} of what was evaluated; version {self.version[:12]}"
+        if not self.published.uri:
+            return made
+        latest = "now the latest" if self.published.promoted else f"not promoted: {self.published.reason}"
+        return f"{made}, published, {latest}"
+
+
+class NotifyResult(Result):
+    """What notify says."""
+
+    run: str
+    """Identifier of the run."""
+    name: str
+    """The model's name."""
+    outcome: Outcome
+    """How the run ended."""
+    reason: str
+    """Why."""
+    accuracy: float | None
+    """Accuracy on the evaluated split; None if the run did not get there."""
+    link: str
+    """Address of the run's page; empty if unknown."""
+    drift: tuple[str, ...] = ()
+    """In what the new images differ from those that the champion was made from."""
+    delivered: bool | None = None
+    """Whether a webhook took the message; None if there is none, or nothing to tell."""
+
+    @property
+    def summary(self) -> str:
+        """The message."""
+        parts = [f"{self.name}: {self.outcome}"]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {self.accuracy:.4f}")
+        if self.drift:
+            parts.append(f"the new images differ in {', '.join(self.drift)}")
+        parts += [text for text in (self.reason, self.link or f"run {self.run}") if text]
+        return "; ".join(parts)

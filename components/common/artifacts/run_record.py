@@ -1,0 +1,99 @@
+"""The run record: each step's own account of how it ended."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from graft.components.common.artifacts.results import (
+    EvaluateResult,
+    ExportResult,
+    GateResult,
+    IngestResult,
+    NotifyResult,
+    ResolveResult,
+    Result,
+    TrainResult,
+)
+from graft.components.common.artifacts.schema import Part, Record
+
+ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
+
+
+class StepRecord(Record, Generic[ResultT_co]):
+    """How a step of a run ended."""
+
+    REMEDY: ClassVar[str] = "remove it"
+
+    step: str
+    """The step's name."""
+    status: Literal["succeeded", "failed"]
+    """Whether it did what it was asked to."""
+    error: str | None
+    """The class of the error that ended it; None if it succeeded."""
+    summary: str
+    """One line for people: what came out, or why it failed."""
+    started: str
+    """When it began, ISO 8601 in UTC."""
+    seconds: float
+    """Seconds that it took."""
+    outcome: ResultT_co | None
+    """What it returned; None if it failed, unless it was the gate that decided."""
+
+
+STEP_RECORDS: Mapping[str, type[StepRecord[Result]]] = MappingProxyType(
+    {
+        "resolve": StepRecord[ResolveResult],
+        "ingest": StepRecord[IngestResult],
+        "train": StepRecord[TrainResult],
+        "evaluate": StepRecord[EvaluateResult],
+        "gate": StepRecord[GateResult],
+        "export": StepRecord[ExportResult],
+        "notify": StepRecord[NotifyResult],
+    }
+)
+"""The class of each step's record."""
+
+
+class RunRecords(Part):
+    """The records of a run's steps; None for those that have not ended."""
+
+    resolve: StepRecord[ResolveResult] | None = None
+    ingest: StepRecord[IngestResult] | None = None
+    train: StepRecord[TrainResult] | None = None
+    evaluate: StepRecord[EvaluateResult] | None = None
+    gate: StepRecord[GateResult] | None = None
+    export: StepRecord[ExportResult] | None = None
+
+    def by_step(self) -> dict[str, StepRecord[Result]]:
+        """Returns the records of the steps that have ended, in the order of the pipeline."""
+        return {step: record for step, record in self if record is not None}
+
+    @property
+    def resolved(self) -> ResolveResult | None:
+        """What resolve found."""
+        return self.resolve.outcome if self.resolve else None
+
+    @property
+    def ingested(self) -> IngestResult | None:
+        """What ingest made."""
+        return self.ingest.outcome if self.ingest else None
+
+    @property
+    def trained(self) -> TrainResult | None:
+        """What train made."""
+        return self.train.outcome if self.train else None
+
+    @property
+    def evaluated(self) -> EvaluateResult | None:
+        """What evaluate found."""
+        return self.evaluate.outcome if self.evaluate else None
+
+    @property
+    def judged(self) -> GateResult | None:
+        """What the gate decided."""
+        return self.gate.outcome if self.gate else None
+
+    @property
+    def exported(self) -> ExportResult | None:
+        """What export made."""
+        return self.export.outcome if self.export else None

@@ -1,0 +1,57 @@
+"""Saving and loading the Keras model of a Model."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.records import sha256_file
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.errors import GraftError
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Writes a Keras model. The same model gives the same bytes, so that a registry knows it again.
+
+    Keras writes the time into the file, and addresses in memory by which it tells shared objects.
+
+    Args:
+        model: The model.
+        path: The `.keras` file.
+    """
+    made = path.with_name(f"made-{path.name}")
+    model.save(made)
+    with zipfile.ZipFile(made) as archive, zipfile.ZipFile(path, "w") as same:
+        for name in archive.namelist():
+            content = archive.read(name)
+            same.writestr(zipfile.ZipInfo(name), _numbered(content) if name.endswith(".json") else content)
+    made.unlink()
+
+
+def _numbered(content: bytes) -> str:
+    """Returns JSON of Keras without the time, and with numbers from 1 for addresses."""
+    numbers: dict[int, int] = {}
+
+    def number(found: dict[str, Any]) -> dict[str, Any]:
+        found.pop("date_saved", None)
+        if address := found.get("shared_object_id"):
+            found["shared_object_id"] = numbers.setdefault(address, len(numbers) + 1)
+        return found
+
+    return json.dumps(json.loads(content, object_hook=number))
+
+
+def load_model(model: Path) -> Any:
+    """Loads a Model's Keras model, after checking that it is the one its record speaks of.
+
+    Raises:
+        GraftError: The artifact is unfinished, or its model was changed.
+    """
+    digest, file = Model.load(model).model_digest, model / Model.KERAS
+    if not file.is_file() or sha256_file(file) != digest:
+        raise GraftError(f"{file} is not the model that {Model.FILE} describes: {Model.REMEDY}.")
+    import_tensorflow()
+    import keras
+
+    return keras.models.load_model(file, compile=False, safe_mode=True)

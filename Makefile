@@ -33,13 +33,12 @@ unit: $(DEV_READY) ## Run the fast tests only
 	@$(BIN)/python -m pytest -m "not slow and not docker and not photographs and not browser" $(ARGS)
 
 .PHONY: lint
-lint: $(DEV_READY) ## Check style and types
+lint: $(DEV_READY) ## Check style, types and which way the imports point
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@mkdir -p build/types/graft
-	@ln -sfn ../../../components build/types/graft/components
-	@ln -sfn ../../../pipelines build/types/graft/pipelines
-	@MYPYPATH=build/types $(BIN)/mypy -p graft.components -p graft.pipelines
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
 
 .PHONY: format
 format: $(DEV_READY) ## Bring all files into shape
@@ -100,7 +99,7 @@ lock: $(DEV_READY) ## Lock the dependencies again
 
 .PHONY: clean
 clean: ## Remove the environment, caches and build output; runs/ stays
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools goes first: some locked packages come as source only, and are built with it instead of an unlocked copy.

@@ -18,7 +18,7 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 mkdir "$context"/{ca,weights,app}
 # Only what the image needs, without caches: the context decides which layers are built again.
-tar -c --exclude=__pycache__ --exclude='*.egg-info' pyproject.toml README.md LICENSE components pipelines | tar -x -C "$context/app"
+tar -c --exclude=__pycache__ --exclude='*.egg-info' pyproject.toml README.md LICENSE components pipelines src | tar -x -C "$context/app"
 cp -r requirements images "$context"
 if [ -n "$bundle" ]; then
     # One certificate a file, as update-ca-certificates wants them.

@@ -1,4 +1,4 @@
-"""The rules of the layout: dependencies point one way, and components import only the standard library and kfp."""
+"""The rules of the layout that no contract in pyproject.toml can see: what stands at a module's top, names of files, shapes of folders."""
 
 import ast
 import sys
@@ -8,59 +8,75 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("components/**/*.py"), *ROOT.glob("pipelines/**/*.py")])
+COMPONENTS = sorted(ROOT.glob("components/*/component.py"))
+
+# Only the artifacts' types spell the names of their files.
+ARTIFACTS = ROOT / "components" / "common" / "artifacts"
+FILES = {
+    "dataset.json",
+    "training.json",
+    "evaluation.json",
+    "decision.json",
+    "export.json",
+    "latest.json",
+    "index.parquet",
+    "predictions.parquet",
+    "model.keras",
+    "SHA256SUMS",
+}
+# Until the rooms have settled.
+UNSETTLED = {
+    "components/common/registry/latest.py",
+    "components/common/registry/versions.py",
+    "components/evaluate/evaluate.py",
+    "components/export/export.py",
+    "components/export/publishing.py",
+    "components/gate/gate.py",
+}
 
 
-def imports(path, *, top_level_only=False):
-    tree = ast.parse(path.read_text())
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_only_artifacts_spells_the_names_of_their_files():
+    spelled = [
+        f"{name(path)}:{node.lineno}: {node.value!r} belongs to common/artifacts"
+        for path in SOURCES
+        if not path.is_relative_to(ARTIFACTS) and name(path) not in UNSETTLED
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value.rpartition("/")[2] in FILES
+    ]
+    assert not spelled
+
+
+def test_everything_is_imported_by_its_full_name():
+    short = [
+        f"{name(path)}: import it as graft.{imported}"
+        for path in SOURCES
+        for imported in imports(ast.walk(ast.parse(path.read_text())))
+        if imported.startswith(("components", "pipelines"))
+    ]
+    assert not short
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=name)
+def test_components_import_only_the_standard_library_and_kfp_at_the_top(path):
+    for imported in imports(ast.parse(path.read_text()).body):
+        assert imported.split(".")[0] in {"kfp", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=name)
+def test_every_component_has_the_same_shape(path):
+    names = {file.name for file in path.parent.iterdir()}
+    assert {"README.md", "component.py", "__init__.py", f"{path.parent.name}.py"} <= names
+
+
+def imports(nodes):
+    """Yields the names of the modules that these statements import."""
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module
-
-
-def layer(module):
-    """Higher layers may import lower ones: common < steps < components < pipelines < cli."""
-    if module == "graft.pipelines.cli.app":
-        return 4
-    if module.startswith("graft.pipelines"):
-        return 3
-    if module.endswith(".component"):
-        return 2
-    if module.startswith("graft.components.common"):
-        return 0
-    return 1
-
-
-def module_name(path):
-    return "graft." + ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_dependencies_point_one_way(path):
-    own = layer(module_name(path))
-    for imported in imports(path):
-        assert not imported.startswith(("components", "pipelines")), f"{imported}: import it as graft.{imported}"
-        if imported.startswith("graft.") and imported != module_name(path):
-            assert layer(imported) <= own, f"{module_name(path)} must not import {imported}"
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("components/*/component.py")), ids=lambda path: path.parent.name)
-def test_components_import_only_the_standard_library_and_kfp_at_the_top(path):
-    for imported in imports(path, top_level_only=True):
-        assert imported.split(".")[0] in {"kfp", *sys.stdlib_module_names}
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_step_logic_knows_nothing_of_kfp(path):
-    if path.is_relative_to(ROOT / "components") and path.name != "component.py":
-        assert not any(imported.split(".")[0] == "kfp" for imported in imports(path))
-
-
-@pytest.mark.parametrize(
-    "folder", [path.parent for path in ROOT.glob("components/*/component.py")], ids=lambda p: p.name
-)
-def test_every_component_has_the_same_shape(folder):
-    names = {path.name for path in folder.iterdir()}
-    assert {"README.md", "component.py", "__init__.py", f"{folder.name}.py"} <= names

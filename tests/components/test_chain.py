@@ -16,7 +16,7 @@ import pytest
 import requests
 import tensorflow as tf
 from exports import make_export
-from support import ROOT
+from support import QUICK, ROOT
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.encoded import read_encoded
@@ -32,24 +32,10 @@ from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
-from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
-
-QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
-
-
-@pytest.fixture(scope="module")
-def chain(dataset):
-    folder = dataset.parent
-    train(dataset, folder / "model", "random", QUICK)
-    evaluate(folder / "model", dataset, folder / "evaluation")
-    gate(folder / "evaluation", folder / "decision", GateConfig(min_accuracy=0.01))
-    inputs = [folder / name for name in ("model", "dataset", "evaluation", "decision")]
-    export(*inputs, folder / "export", ExportConfig(parity_images=8))
-    return folder
 
 
 def record(folder, name):

@@ -110,7 +110,16 @@ class Shard(Part):
 
 
 class Dataset(Artifact):
-    """Images with their splits and classes: what is known of them as a whole."""
+    """Images with their splits and classes: what is known of them as a whole.
+
+    >>> data = Dataset.load(dataset)
+    >>> data.classes
+    ('cats', 'dogs')
+    >>> data.count("train")
+    40
+    >>> sorted(data.index("validation", ["label"])["label"])[0]
+    'cats'
+    """
 
     FILE: ClassVar[str] = "dataset.json"
     REMEDY: ClassVar[str] = "ingest it again"

@@ -1,0 +1,54 @@
+"""The examples in docstrings, run by doctest: what people read there works.
+
+An example finds these names beside those of its module:
+
+    source                                       a folder of 60 pictures of cats and dogs, as text
+    dataset, model, evaluation, decision         paths of artifacts that were made of them by the steps
+    exported                                     path of the Export
+    folder                                       an empty folder for what the example makes
+
+`model` is a Model of one small cut and four epochs, in which an example of `train` takes seconds too:
+`TrainConfig(cut="mixed0", image_size=75, epochs=1)` and random weights.
+"""
+
+import doctest
+import importlib
+
+import pytest
+from support import ROOT
+
+# What people call from a notebook shows how.
+SHOWN = {
+    "graft.components.common.artifacts.dataset": "Dataset",
+}
+
+
+def modules():
+    """The names of the modules that have examples."""
+    paths = [path for folder in ("components", "pipelines") for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [
+        ".".join(("graft", *path.relative_to(ROOT).with_suffix("").parts))
+        for path in paths
+        if ">>> " in path.read_text()
+    ]
+
+
+@pytest.fixture
+def names(chain, tmp_path):
+    artifacts = {name: chain / name for name in ("dataset", "model", "evaluation", "decision")}
+    return {"source": str(chain / "pictures"), **artifacts, "exported": chain / "export", "folder": tmp_path}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", modules())
+def test_the_examples_give_what_they_say(module, names):
+    said, runner = [], doctest.DocTestRunner()
+    for test in doctest.DocTestFinder().find(importlib.import_module(module), extraglobs=names):
+        runner.run(test, out=said.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(said)
+
+
+@pytest.mark.parametrize(("module", "name"), SHOWN.items(), ids=SHOWN.values())
+def test_what_people_call_has_an_example(module, name):
+    found = doctest.DocTestFinder(recurse=False).find(getattr(importlib.import_module(module), name), name)
+    assert any(test.examples for test in found)

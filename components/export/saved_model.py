@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.artifacts.model import NETWORK, PREPROCESSING
+from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 BYTES, PIXELS = "serve_bytes", "serve_pixels"

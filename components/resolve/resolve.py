@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.compute.weights import check_weights
 from graft.components.common.config import configure, section
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
@@ -18,7 +19,7 @@ from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.resolve.preflight import check_rivals, check_store, check_weights_source
+from graft.components.resolve.preflight import check_rivals, check_store
 from graft.components.train.recipes import train_config
 
 
@@ -85,7 +86,7 @@ def resolve(
         check_store(written)
     if run.store:
         Registry(run.store, run.name).latest()
-    check_weights_source(weights)
+    check_weights(weights)
     check_rivals(settings["evaluate"])
     check_packages(settings["export"]["formats"])
     found = {

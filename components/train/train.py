@@ -14,8 +14,8 @@ from graft.components.common.artifacts.records import new_artifact, sha256_file,
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.compute.weights import IMAGENET, RANDOM, check_weights, local_weights
 from graft.components.train.config import TrainConfig
-from graft.components.train.network.weights import IMAGENET, RANDOM, check_weights, local_weights
 
 TENSORBOARD, PAGE = "tensorboard", "training.html"
 
@@ -75,33 +75,33 @@ def train(
     with new_artifact(output, RECORD), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
-        from graft.components.train import training_page
-        from graft.components.train.features.samples import collect_samples
+        from graft.components.train.features.training_set import collect_training_set
         from graft.components.train.fit.checkpoints import Checkpoints
         from graft.components.train.fit.event_logs import EventLogs
-        from graft.components.train.fit.training import train_head
+        from graft.components.train.fit.head_training import train_head
         from graft.components.train.network import backbone
-        from graft.components.train.network import network as networks
-        from graft.components.train.record import describe
+        from graft.components.train.network.assembly import build_network, whole_model
+        from graft.components.train.training_page import write_page
+        from graft.components.train.training_record import describe
 
         clock.lap("import")
         file = local_weights(weights, Path(scratch))
         backbone.number_layers_afresh()
         with devices.strategy.scope(), EventLogs(output / TENSORBOARD, config.tensorboard) as events:
-            network = networks.build_network(config, file, devices.precision)
+            network = build_network(config, file, devices.precision)
             clock.lap("build")
-            samples = collect_samples(data, network, config, store)
+            training_set = collect_training_set(data, network, config, store)
             clock.lap("features")
             checkpoints = Checkpoints(store, _key(data, config, devices, network))
-            trained = train_head(data, network, samples, config, checkpoints, events)
+            trained = train_head(data, network, training_set, config, checkpoints, events)
             clock.lap("head")
-        save_model(networks.whole_model(network, trained.head, config), output / MODEL)
+        save_model(whole_model(network, trained.head, config), output / MODEL)
         clock.lap("save")
-        record = describe(data, config, devices, network, samples, trained) | {
+        record = describe(data, config, devices, network, training_set, trained) | {
             "weights": weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
             "model_digest": sha256_file(output / MODEL),
         }
-        training_page.write_page(record, data, network, config, output / PAGE)
+        write_page(record, data, network, config, output / PAGE)
         clock.lap("pictures")
         write_record(output / RECORD, record | {"seconds": clock.laps, "versions": _versions()})
     checkpoints.clear()
@@ -112,9 +112,9 @@ def train(
         selection["split"],
         len(record["history"]),
         record["stopped"],
-        samples.computed,
-        sum(data.opened.values()) + samples.bytes_read,
-        samples.bytes_written,
+        training_set.computed,
+        sum(data.opened.values()) + training_set.bytes_read,
+        training_set.bytes_written,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a training: learning curves, a sheet of augmented images, and the page that holds both."""
+"""The page of a training: learning curves and a sheet of augmented images, which lie beside it as files too."""
 
 import base64
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.compute.passes import read_images
 from graft.components.common.pages.rendering import render_page
 from graft.components.train.config import TrainConfig
+from graft.components.train.network.assembly import Network
 from graft.components.train.network.augmentation import Augment, live_augmentation
-from graft.components.train.network.network import Network
 from graft.components.train.network.preprocessing import pixels
 
 CURVES, SHEET = "learning_curves", "augmented_samples.png"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.compute.weights import IMAGENET, RANDOM, check_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.runs.step_record import Run
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.train.network.weights import IMAGENET, RANDOM, check_weights
 from graft.pipelines.cli.settings import RunSettings
 from graft.pipelines.cluster.backend import Package
 from graft.pipelines.cluster.compiling import compile_pipeline, content_name

@@ -6,7 +6,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from graft.components.train.network.weights import IMAGENET, IMAGENET_URL, RANDOM
+from graft.components.common.compute.weights import IMAGENET, IMAGENET_URL, RANDOM
 from graft.components.train.recipes import SAMPLE
 
 log = logging.getLogger("graft")

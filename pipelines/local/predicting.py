@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.model import MODEL, NETWORK, PREPROCESSING
+from graft.components.common.artifacts.model import MODEL
 from graft.components.common.artifacts.model_source import open_model
-from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common.artifacts.dataset import VALIDATION, Dataset
-from graft.components.common.artifacts.model import NETWORK, PREPROCESSING
-from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.passes import read_images
 from graft.components.common.compute.predictions import predict
 from graft.components.common.compute.tensorflow import import_tensorflow

@@ -16,7 +16,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
-from graft.components.train.features import features
+from graft.components.train.features import extraction
 from graft.components.train.features.feature_cache import FeatureCache
 from graft.components.train.train import train
 
@@ -100,7 +100,7 @@ def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path
 
 def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_path, monkeypatch):
     dataset = Path(finished["steps"]["ingest"]["output"])
-    monkeypatch.setattr(features, "half", lambda computed: computed)
+    monkeypatch.setattr(extraction, "half", lambda computed: computed)
     monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)
     train(dataset, tmp_path / "model", str(pretrained))
     exact = evaluate(tmp_path / "model", dataset, tmp_path / "evaluation").metrics["accuracy"]

@@ -12,9 +12,6 @@ from graft.components.common.artifacts.schema import Part, Setting
 
 RECORD = "training.json"
 MODEL = "model.keras"
-# Names of the two parts of every model: from images to the network's input, and from there to probabilities.
-PREPROCESSING, NETWORK = "preprocessing", "network"
-HEAD = "head"
 
 
 class Stopped(StrEnum):

@@ -1,4 +1,4 @@
-"""Saving and loading the Keras model of a Model."""
+"""The Keras model of a Model: the names of its parts, saving and loading."""
 
 import json
 import zipfile
@@ -9,6 +9,12 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
+
+# A model is PREPROCESSING, from uint8 images to the network's input, and NETWORK, from there to probabilities. NETWORK is
+# EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is BACKBONE and POOLING.
+PREPROCESSING, NETWORK = "preprocessing", "network"
+EXTRACTOR, HEAD, AVERAGE = "extractor", "head", "average"
+BACKBONE, POOLING = "inception_v3", "pool"
 
 
 def save_model(model: Any, path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import HEAD, NETWORK, PREPROCESSING
+from graft.components.common.compute.keras_models import HEAD, NETWORK, PREPROCESSING
 from graft.components.common.compute.passes import pass_over, read_images
 from graft.components.common.errors import GraftError
 

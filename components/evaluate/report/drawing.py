@@ -92,7 +92,7 @@ def _explainable(model: Any) -> int:
 
 
 def _prepare(model: Any, pixels: Any) -> Any:
-    from graft.components.common.artifacts.model import PREPROCESSING
+    from graft.components.common.compute.keras_models import PREPROCESSING
 
     return np.asarray(model.get_layer(PREPROCESSING)(pixels[None], training=False))[0]
 

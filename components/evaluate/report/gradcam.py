@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.model import NETWORK
+from graft.components.common.compute.keras_models import AVERAGE, BACKBONE, EXTRACTOR, HEAD, NETWORK, POOLING
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 Array = np.ndarray[Any, Any]
@@ -89,7 +89,7 @@ def log_odds(logits: Sequence[Any], classes: Any) -> Any:
 
 
 class _Parts:
-    """The parts of a network as `graft.components.train.network.network` puts it together.
+    """The parts of a network as `graft.components.train.network.assembly` puts it together.
 
     Attributes:
         backbone: Keras model from prepared images to maps, one a cut.
@@ -99,10 +99,10 @@ class _Parts:
     """
 
     def __init__(self, network: Any) -> None:
-        extractor = network.get_layer("extractor")
-        self.backbone = next(layer for layer in extractor.layers if hasattr(layer, "layers"))
-        self._pooling, self._head = extractor.layers[-1], network.get_layer("head")
-        self.mirrors = any(layer.name == "average" for layer in network.layers)
+        extractor = network.get_layer(EXTRACTOR)
+        self.backbone, self._pooling = extractor.get_layer(BACKBONE), extractor.get_layer(POOLING)
+        self._head = network.get_layer(HEAD)
+        self.mirrors = any(layer.name == AVERAGE for layer in network.layers)
         order = [layer.name for layer in self.backbone.layers]
         places = [order.index(name) for name in self.backbone.output_names]
         self.deepest = places.index(max(places))

@@ -1,5 +1,7 @@
 """The phases of a training: first the head, then, if asked for, the unfrozen layers with it."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,46 +10,77 @@ from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.compute.devices import images_at_once
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.samples import Samples
-from graft.components.train.features.streams import fetch_images, fetch_vectors, stream_of
-from graft.components.train.fit.fit import Phase, class_weights, scorer, targets_of
+from graft.components.train.features.training_set import TrainingSet
+from graft.components.train.fit.batches import fetch_images, fetch_vectors, stream_of
+from graft.components.train.fit.scoring import class_weights, scorer, targets_of
+from graft.components.train.network.assembly import Network, with_head
 from graft.components.train.network.augmentation import live_augmentation
 from graft.components.train.network.backbone import unfreeze
-from graft.components.train.network.network import Network, with_head
 
 HEAD, UNFROZEN = "head", "unfrozen layers"
 _VECTORS_AT_ONCE = 4096
 
 
-def head_phase(dataset: Dataset, network: Network, head: Any, samples: Samples, config: TrainConfig) -> Phase:
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """What is fitted, on what, and how.
+
+    Attributes:
+        name: Its name in records and messages.
+        model: The Keras model.
+        stream: Gives all batches (inputs, targets) after as many steps, as a `tf.data.Dataset`; the same every time.
+        steps: Batches an epoch.
+        score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
+        epochs: Epochs at most.
+        learning_rate: The learning rate to start with.
+        class_weight: Weight of each class in the loss; None for all alike.
+        keeps_start: Whether the weights before the first epoch may turn out to be the best.
+        half_precision: Whether gradients pass through layers in float16, in which small ones would vanish unless scaled.
+    """
+
+    name: str
+    model: Any
+    stream: Callable[[int], Any]
+    steps: int
+    score: Callable[[], dict[str, float]]
+    epochs: int
+    learning_rate: float
+    class_weight: dict[int, float] | None = None
+    keeps_start: bool = False
+    half_precision: bool = False
+
+
+def head_phase(dataset: Dataset, network: Network, head: Any, training_set: TrainingSet, config: TrainConfig) -> Phase:
     """Returns the phase in which the head is trained: on features, or, augmented live, on images through the frozen backbone.
 
     Args:
         dataset: The dataset.
         network: What stands before the head.
         head: The untrained head.
-        samples: What it is trained on and selected by.
+        training_set: What it is trained on and selected by.
         config: The step's settings.
 
     Raises:
         GraftError: The dataset is damaged.
     """
-    targets, selection_targets, weights = _targets(dataset, samples, config)
-    vectors = samples.selection_vectors
+    targets, selection_targets, weights = _targets(dataset, training_set, config)
+    vectors = training_set.selection_vectors
     parts = [vectors[:, row : row + _VECTORS_AT_ONCE] for row in range(0, vectors.shape[1], _VECTORS_AT_ONCE)]
     score = scorer(head, parts, selection_targets, config, weights)
     if config.augmentation == "live":
         model, augment = with_head(network, head), live_augmentation(config)
-        fetch = fetch_images(dataset, TRAIN, network.preprocessing, samples.trains)
+        fetch = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
     else:
         model, augment = head, None
-        fetch = fetch_vectors(samples.vectors.reshape(-1, samples.vectors.shape[-1]))
-        targets = np.tile(targets, (len(samples.vectors), 1))
+        fetch = fetch_vectors(training_set.vectors.reshape(-1, training_set.vectors.shape[-1]))
+        targets = np.tile(targets, (len(training_set.vectors), 1))
     stream, steps = stream_of(fetch, targets, config, 0, config.epochs, augment)
     return Phase(HEAD, model, stream, steps, score, config.epochs, config.learning_rate, weights)
 
 
-def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Samples, config: TrainConfig) -> Phase:
+def unfrozen_phase(
+    dataset: Dataset, network: Network, head: Any, training_set: TrainingSet, config: TrainConfig
+) -> Phase:
     """Unfreezes layers of the backbone and returns the phase in which they are trained together with the head.
 
     BatchNormalization stays in inference mode and as it was: a small batch's statistics would undo what the network knows.
@@ -56,7 +89,7 @@ def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Sampl
         dataset: The dataset.
         network: What stands before the head.
         head: The trained head.
-        samples: What the head was trained on and selected by.
+        training_set: What the head was trained on and selected by.
         config: The step's settings.
 
     Raises:
@@ -64,11 +97,11 @@ def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Sampl
     """
     tf = import_tensorflow()
     unfreeze(network.backbone, network.unfrozen)
-    targets, selection_targets, weights = _targets(dataset, samples, config)
-    fetch = fetch_images(dataset, samples.selection_split, network.preprocessing, samples.selects)
+    targets, selection_targets, weights = _targets(dataset, training_set, config)
+    fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selects)
     rows = tf.data.Dataset.range(len(selection_targets)).batch(images_at_once())
     batches = rows.map(lambda numbers: fetch(numbers)[None]).prefetch(2)
-    fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, samples.trains)
+    fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
     augment = live_augmentation(config)
     stream, steps = stream_of(fetch_training, targets, config, 1, config.unfreeze_epochs, augment)
     return Phase(
@@ -85,8 +118,10 @@ def unfrozen_phase(dataset: Dataset, network: Network, head: Any, samples: Sampl
     )
 
 
-def _targets(dataset: Dataset, samples: Samples, config: TrainConfig) -> tuple[Any, Any, dict[int, float] | None]:
+def _targets(
+    dataset: Dataset, training_set: TrainingSet, config: TrainConfig
+) -> tuple[Any, Any, dict[int, float] | None]:
     """Returns targets of the training and of the selection images, and the weight of each class in the loss."""
-    classes, labels = len(dataset.classes), samples.labels[samples.trains]
+    classes, labels = len(dataset.classes), training_set.labels[training_set.trains]
     weights = class_weights(labels, classes) if config.class_weights else None
-    return targets_of(labels, classes), targets_of(samples.selection_labels, classes), weights
+    return targets_of(labels, classes), targets_of(training_set.selection_labels, classes), weights

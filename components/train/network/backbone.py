@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.compute.keras_models import BACKBONE
 from graft.components.common.errors import GraftError
 from graft.components.train.config import Head
-
-BACKBONE = "inception_v3"
 
 
 def number_layers_afresh() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.model import HEAD
+from graft.components.common.compute.keras_models import HEAD, POOLING
 from graft.components.train.config import Head, TrainConfig
 
 DENSE_UNITS = 1024
@@ -28,7 +28,7 @@ def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
     else:
         pooled = [keras.layers.Flatten(dtype="float32")(tensor) for tensor in inputs]
     outputs = pooled[0] if len(pooled) == 1 else keras.layers.Concatenate(dtype="float32")(pooled)
-    return keras.Model(inputs, outputs, name="pool")
+    return keras.Model(inputs, outputs, name=POOLING)
 
 
 def build_head(config: TrainConfig, features: Any, classes: int) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graft.components.common.artifacts.model import PREPROCESSING
+from graft.components.common.compute.keras_models import PREPROCESSING
 from graft.components.train.config import Scaling
 
 VERSION = "resized bilinearly to twice the side, then to it"

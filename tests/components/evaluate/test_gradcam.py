@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from evaluation_reports import Made
 
-from graft.components.common.artifacts.model import NETWORK
+from graft.components.common.compute.keras_models import BACKBONE, EXTRACTOR, HEAD, NETWORK, POOLING
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.evaluate.report import gradcam
 from graft.components.evaluate.report.gradcam import affordable, heat_maps, log_odds
 from graft.components.train.config import TrainConfig
+from graft.components.train.network.assembly import build_network, whole_model
 from graft.components.train.network.backbone import number_layers_afresh
 from graft.components.train.network.head import build_head
-from graft.components.train.network.network import build_network, whole_model
 
 CONFIG = TrainConfig(cut="mixed0", image_size=75)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 75, 75, 3)).astype(np.float32)
@@ -38,8 +38,8 @@ def build(tmp_path_factory):
 
 
 def parts(model):
-    extractor = model.get_layer(NETWORK).get_layer("extractor")
-    return extractor.get_layer("inception_v3"), model.get_layer(NETWORK).get_layer("head")
+    extractor = model.get_layer(NETWORK).get_layer(EXTRACTOR)
+    return extractor.get_layer(BACKBONE), model.get_layer(NETWORK).get_layer(HEAD)
 
 
 @pytest.mark.slow
@@ -108,15 +108,15 @@ def looks_at_one_place():
 
     def build(place, size=6):
         image = keras.Input((size, size, 3))
-        backbone = keras.Model(image, keras.layers.Activation("linear")(image))
+        backbone = keras.Model(image, keras.layers.Activation("linear")(image), name=BACKBONE)
         tensor = keras.Input((size, size, 3))
-        pool = keras.Model(tensor, keras.layers.Flatten()(tensor))
+        pool = keras.Model(tensor, keras.layers.Flatten()(tensor), name=POOLING)
         inputs = keras.Input((size, size, 3))
-        extractor = keras.Model(inputs, pool(backbone(inputs)), name="extractor")
+        extractor = keras.Model(inputs, pool(backbone(inputs)), name=EXTRACTOR)
         kernel = np.zeros((size, size, 3, 1), np.float32)
         kernel[(*place, 0)] = 100
         head = keras.Sequential(
-            [keras.Input((3 * size * size,)), keras.layers.Dense(1, activation="sigmoid")], name="head"
+            [keras.Input((3 * size * size,)), keras.layers.Dense(1, activation="sigmoid")], name=HEAD
         )
         head.set_weights([kernel.reshape(-1, 1), np.zeros(1)])
         whole = keras.Input((size, size, 3))

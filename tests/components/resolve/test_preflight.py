@@ -6,13 +6,12 @@ import fsspec
 import pytest
 from web import web_server
 
+from graft.components.common.compute.weights import check_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, read_run, recorded
-from graft.components.resolve import preflight
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.resolve.preflight import check_store, check_weights_source
+from graft.components.resolve.preflight import check_store
 from graft.components.resolve.resolve import resolve
-from graft.components.train.network.weights import check_weights
 
 
 def test_a_store_that_works_keeps_nothing_of_the_probe(tmp_path):
@@ -77,22 +76,6 @@ def test_a_store_that_gives_back_something_else_is_refused(monkeypatch):
     monkeypatch.setattr(type(memory), "cat_file", lambda self, path, **options: b"other")
     with pytest.raises(GraftError, match="gives back other bytes"):
         check_store("memory://liar")
-
-
-def test_imagenet_weights_must_be_here_or_answer(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    name = preflight.IMAGENET_URL.rpartition("/")[2]
-    with web_server(lambda *request: (200, {})) as web:
-        monkeypatch.setattr(preflight, "IMAGENET_URL", f"{web.url}/{name}")
-        check_weights_source("imagenet")
-        assert web.asked[0][:2] == ("HEAD", f"/{name}")
-        web.answer = lambda *request: (403, json.loads("{}"))
-        with pytest.raises(GraftError, match="ImageNet weights can't be reached"):
-            check_weights_source("imagenet")
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / name).touch()
-    check_weights_source("imagenet")
-    check_weights_source("random")
 
 
 def test_tensorboard_logs_that_can_t_be_written_fail_at_once(tmp_path):

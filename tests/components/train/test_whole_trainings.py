@@ -17,12 +17,12 @@ from graft.components.common.errors import GraftError
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.ingest.ingest import ingest
 from graft.components.train import train as train_step
-from graft.components.train.features.samples import collect_samples
-from graft.components.train.fit import fit as fitting
+from graft.components.train.features.training_set import collect_training_set
+from graft.components.train.fit import fit_phase
 from graft.components.train.fit.phases import unfrozen_phase
+from graft.components.train.network.assembly import build_network
 from graft.components.train.network.backbone import build_backbone, number_layers_afresh
 from graft.components.train.network.head import build_head
-from graft.components.train.network.network import build_network
 from graft.components.train.train import train
 from graft.pipelines.local.sample import draw_sample
 
@@ -143,9 +143,9 @@ def test_unfrozen_layers_see_images_augmented_as_the_head_did(dataset, quick, ch
     config = dataclasses.replace(quick, unfreeze="conv2d_3..mixed0", **changes)
     number_layers_afresh()
     network, data = build_network(config, None), Dataset.load(dataset)
-    samples = collect_samples(data, network, config, "")
-    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), 2)
-    phase = unfrozen_phase(data, network, head, samples, config)
+    training_set = collect_training_set(data, network, config, "")
+    head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), 2)
+    phase = unfrozen_phase(data, network, head, training_set, config)
     (seen, _) = next(iter(phase.stream(0)))
     images = [network.preprocessing(image[None])[0] for image, _ in read_images(data, "train")]
     plain = sum(any(np.allclose(image, other, atol=1e-5) for other in images) for image in seen)
@@ -256,8 +256,8 @@ def test_what_was_trained_in_half_precision_is_served_in_full(trained, dataset, 
     monkeypatch.setattr(
         train_step, "find_devices", lambda require: dataclasses.replace(found, precision="mixed_float16")
     )
-    optimizers, build = [], fitting._optimizer
-    monkeypatch.setattr(fitting, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
+    optimizers, build = [], fit_phase._optimizer
+    monkeypatch.setattr(fit_phase, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
     folder, record, _ = trained(unfreeze="conv2d_3..mixed0", unfreeze_epochs=1)
     assert record["devices"]["precision"] == "mixed_float16"
     scaled = [type(optimizer).__name__ == "LossScale" for optimizer in optimizers]

@@ -7,13 +7,18 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.compute.devices import Devices
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.samples import Samples
-from graft.components.train.fit.training import Trained
-from graft.components.train.network.network import Network, layer_table
+from graft.components.train.features.training_set import TrainingSet
+from graft.components.train.fit.head_training import Trained
+from graft.components.train.network.assembly import Network, layer_table
 
 
 def describe(
-    dataset: Dataset, config: TrainConfig, devices: Devices, network: Network, samples: Samples, trained: Trained
+    dataset: Dataset,
+    config: TrainConfig,
+    devices: Devices,
+    network: Network,
+    training_set: TrainingSet,
+    trained: Trained,
 ) -> dict[str, Any]:
     """Returns what is known of a training: what went in, how it went, and what was chosen.
 
@@ -22,7 +27,7 @@ def describe(
         config: The step's settings.
         devices: What it ran on.
         network: What stands before the head.
-        samples: What the head was trained on and selected by.
+        training_set: What the head was trained on and selected by.
         trained: The trained head.
     """
     return {
@@ -37,12 +42,12 @@ def describe(
             {"name": phase.phase, "epochs": len(phase.history), "stopped": phase.stopped} for phase in trained.phases
         ],
         "selection": {
-            "split": samples.selection_split,
-            "images": int(samples.selects.sum()),
+            "split": training_set.selection_split,
+            "images": int(training_set.selects.sum()),
             "accuracy": trained.accuracy,
         },
-        "training_images": int(samples.trains.sum()),
-        "features": {"computed": samples.computed, "cached": samples.cached},
+        "training_images": int(training_set.trains.sum()),
+        "features": {"computed": training_set.computed, "cached": training_set.cached},
         "dataset_digest": dataset.digest,
         "weights_digest": network.weights_digest,
         "devices": {"kind": devices.kind, "count": devices.count, "precision": devices.precision},

@@ -12,8 +12,8 @@ from graft.components.common.artifacts.located import locate
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
-from graft.components.train.features import streams
-from graft.components.train.features.streams import fetch_images, fetch_vectors, stream_of
+from graft.components.train.fit import batches
+from graft.components.train.fit.batches import fetch_images, fetch_vectors, stream_of
 from graft.components.train.network.preprocessing import build_preprocessing
 
 CONFIG = TrainConfig(batch_size=20)
@@ -81,7 +81,7 @@ def images(dataset):
 def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatch):
     rows = np.array([7, 0, 20, 7])
     held = np.asarray(fetch_images(*images)(rows))
-    monkeypatch.setattr(streams, "_BYTES", 1000)
+    monkeypatch.setattr(batches, "_BYTES", 1000)
     tf = import_tensorflow()
     fetch = fetch_images(*images)
     (read,) = tf.data.Dataset.from_tensors(rows).map(fetch)
@@ -93,7 +93,7 @@ def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatc
 @pytest.mark.parametrize("limit", [1000, 2**30])
 @pytest.mark.parametrize("harm", ["flipped byte", "cut short", "missing"])
 def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch, limit, harm):
-    monkeypatch.setattr(streams, "_BYTES", limit)
+    monkeypatch.setattr(batches, "_BYTES", limit)
     shutil.copytree(images[0].path, tmp_path / "harmed")
     data = Dataset.load(tmp_path / "harmed")
     shard = Path(locate(data, "train").paths[0])

@@ -12,9 +12,9 @@ from graft.components.common.compute.passes import pass_over
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.feature_cache import FeatureCache, half
+from graft.components.train.network.assembly import Network
 from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 from graft.components.train.network.augmentation import build_augmentation
-from graft.components.train.network.network import Network
 from graft.components.train.network.preprocessing import VERSION as PREPROCESSING
 
 Array = np.ndarray[Any, Any]
@@ -147,38 +147,6 @@ def compute_features(
             caches[view].tidy(width)
     read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
     return Features(np.stack(vectors), len(rows), read, written)
-
-
-def read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
-    """Returns the content digests of a split's images and their labels, int64 [N].
-
-    Args:
-        dataset: The dataset.
-        split: Its split.
-    """
-    index = dataset.index(split, ["sha256", "label"])
-    numbers = {name: number for number, name in enumerate(dataset.classes)}
-    return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)
-
-
-def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
-    """Chooses the training images that select the best weights, by content, the asked share of each class.
-
-    Args:
-        sha256s: The images' content digests.
-        labels: int64 [N] labels.
-        fraction: The share, of which at least one image a class is taken where the class has two.
-
-    Returns:
-        bool [N], true for images that are set aside.
-    """
-    ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest() for sha256 in sha256s])
-    mask = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        mask[members[np.argsort(ranks[members])][:count]] = True
-    return mask
 
 
 def _view(plain: Any, view: str, augment: Any, seed: Any) -> Any:

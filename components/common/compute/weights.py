@@ -1,5 +1,6 @@
-"""The backbone's weights: found, and checked to be InceptionV3's before any work starts."""
+"""The backbone's pretrained weights: checked to be InceptionV3's before any work starts, and made readable for Keras."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,25 @@ IMAGENET_URL = (
 # Of keras.applications.InceptionV3(include_top=False) and of the same with its top (Szegedy et al. 2015, arXiv:1512.00567).
 _PARAMETERS = 21_802_784
 _PARAMETERS_WITH_TOP = 23_851_784
+_SECONDS = 10
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def check_weights(weights: str) -> None:
-    """Checks that a weights file fits the backbone, without TensorFlow; `imagenet` and `random` always do.
+    """Checks that the weights can be had and fit the backbone, without TensorFlow and without a download.
+
+    Of a file the header is read; of `imagenet` Keras' own copy must be on this machine, or its address must answer.
 
     Args:
         weights: `imagenet`, `random`, or the path or URI of a Keras `.h5` or `.weights.h5` file.
 
     Raises:
-        GraftError: The file is missing, no Keras weights file, or of another network.
+        GraftError: The weights can't be had, are no Keras weights file, or are another network's.
     """
-    if weights in (IMAGENET, RANDOM):
+    if weights == RANDOM:
+        return
+    if weights == IMAGENET:
+        _check_imagenet()
         return
     shown = storage.redact(weights)
     storage.info(weights)
@@ -54,6 +61,22 @@ def check_weights(weights: str) -> None:
         )
 
 
+def _check_imagenet() -> None:
+    import requests
+
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    copy = home / "models" / IMAGENET_URL.rpartition("/")[2]
+    if copy.exists():
+        return
+    try:
+        requests.head(IMAGENET_URL, timeout=_SECONDS, allow_redirects=True).raise_for_status()
+    except requests.RequestException as error:
+        raise GraftError(
+            f"The ImageNet weights can't be reached from here ({type(error).__name__}): copy {copy.name} to where the "
+            "steps can read it, and name that as weights."
+        ) from error
+
+
 def _count_parameters(file: Any) -> int:
     """Counts the numbers in all arrays of the model, leaving out an optimizer's."""
     total = 0
@@ -71,7 +94,7 @@ def local_weights(weights: str, folder: Path) -> Path | None:
     """Makes a weights file readable by Keras.
 
     Args:
-        weights: As in `check_weights`.
+        weights: As in `check_weights`, which has passed them.
         folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
 
     Returns:
@@ -84,7 +107,6 @@ def local_weights(weights: str, folder: Path) -> Path | None:
         return None
     if weights == IMAGENET:
         return _imagenet()
-    check_weights(weights)
     return _named_for_keras(fetch(weights, folder), folder)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.artifacts.model import NETWORK
+from graft.components.common.compute.keras_models import AVERAGE, EXTRACTOR, NETWORK
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.backbone import build_backbone, check_head, find_range, number_layers_afresh
 from graft.components.train.network.head import build_pooling
@@ -47,7 +47,7 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
     check_head(config.head, backbone)
     unfrozen = find_range(backbone, config.unfreeze) if config.unfreeze else []
     preprocessing = build_preprocessing(config.image_size, config.scaling)
-    extractor = _frozen(backbone, build_pooling(config.head, backbone.outputs), "extractor")
+    extractor = _frozen(backbone, build_pooling(config.head, backbone.outputs))
     return Network(preprocessing, backbone, extractor, unfrozen, digest, precision)
 
 
@@ -65,7 +65,7 @@ def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
     outputs = head(network.extractor(inputs, training=False))
     if mirror:
         mirrored = head(network.extractor(keras.ops.flip(inputs, axis=2), training=False))
-        outputs = keras.layers.Average(name="average")([outputs, mirrored])
+        outputs = keras.layers.Average(name=AVERAGE)([outputs, mirrored])
     return keras.Model(inputs, outputs, name=NETWORK)
 
 
@@ -123,9 +123,9 @@ def layer_table(network: Network, head: Any) -> list[dict[str, Any]]:
     ]
 
 
-def _frozen(backbone: Any, pooling: Any, name: str) -> Any:
+def _frozen(backbone: Any, pooling: Any) -> Any:
     """Chains backbone and pooling; the backbone stays in inference mode whatever the mode of the whole."""
     import keras
 
-    inputs = keras.Input(backbone.input.shape[1:], name=f"{name}_input")
-    return keras.Model(inputs, pooling(backbone(inputs, training=False)), name=name)
+    inputs = keras.Input(backbone.input.shape[1:], name=f"{EXTRACTOR}_input")
+    return keras.Model(inputs, pooling(backbone(inputs, training=False)), name=EXTRACTOR)

@@ -1,50 +1,18 @@
-"""Fitting a model: one phase of a training."""
+"""Fits one phase of a training: compiles the model, goes on from a checkpoint, keeps the best weights."""
 
 import dataclasses
 import logging
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from graft.components.common.compute.devices import on_all_devices
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.train.config import Optimizer, TrainConfig
 from graft.components.train.fit.callbacks import ALL_DONE, BestWeights, WriteCheckpoints
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
+from graft.components.train.fit.phases import Phase
 
 log = logging.getLogger("graft")
-
-
-@dataclasses.dataclass(frozen=True)
-class Phase:
-    """What is fitted, on what, and how.
-
-    Attributes:
-        name: Its name in records and messages.
-        model: The Keras model.
-        stream: Gives all batches (inputs, targets) after as many steps, as a `tf.data.Dataset`; the same every time.
-        steps: Batches an epoch.
-        score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
-        epochs: Epochs at most.
-        learning_rate: The learning rate to start with.
-        class_weight: Weight of each class in the loss; None for all alike.
-        keeps_start: Whether the weights before the first epoch may turn out to be the best.
-        half_precision: Whether gradients pass through layers in float16, in which small ones would vanish unless scaled.
-    """
-
-    name: str
-    model: Any
-    stream: Callable[[int], Any]
-    steps: int
-    score: Callable[[], dict[str, float]]
-    epochs: int
-    learning_rate: float
-    class_weight: dict[int, float] | None = None
-    keeps_start: bool = False
-    half_precision: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +34,7 @@ class Fitted:
     stopped: str
 
 
-def fit(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, events: EventLogs) -> Fitted:
+def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, events: EventLogs) -> Fitted:
     """Fits a model and leaves it with the weights that had the lowest loss on the selection images.
 
     Where it stops for a wanted accuracy, it is left with the weights that reached that.
@@ -135,63 +103,6 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
                 verbose=0,
                 callbacks=callbacks,
             )
-
-
-def targets_of(labels: Any, classes: int) -> Any:
-    """Returns the targets of the loss, float32 [N, 1] for two classes, else one-hot [N, classes].
-
-    Args:
-        labels: int64 [N] labels.
-        classes: How many classes there are.
-    """
-    import keras
-
-    return labels[:, None].astype(np.float32) if classes == 2 else keras.utils.to_categorical(labels, classes)
-
-
-def class_weights(labels: Any, classes: int) -> dict[int, float]:
-    """Returns the weight of each class that makes them count alike: as scikit-learn's "balanced" has it.
-
-    Args:
-        labels: int64 [N] labels.
-        classes: How many classes there are.
-    """
-    return {label: len(labels) / (classes * max(int((labels == label).sum()), 1)) for label in range(classes)}
-
-
-def scorer(
-    model: Any, batches: Any, targets: Any, config: TrainConfig, class_weight: dict[int, float] | None = None
-) -> Callable[[], dict[str, float]]:
-    """Returns a function that scores a model, as it then is, on images that it is not trained on.
-
-    Args:
-        model: Keras model to probabilities.
-        batches: What can be gone through again and again for the model's inputs; each holds M views, [M, N, …], whose probabilities
-            are averaged.
-        targets: Targets as `targets_of` returns them, in the same order.
-        config: The step's settings.
-        class_weight: Weight of each class in the loss, as in training; None for all alike.
-    """
-    import keras
-
-    compiled, binary = on_all_devices(model), targets.shape[1] == 1
-    crossentropy = keras.losses.binary_crossentropy if binary else keras.losses.categorical_crossentropy
-    expected = targets[:, 0].astype(int) if binary else targets.argmax(axis=1)
-    weights = np.array([class_weight[label] for label in expected] if class_weight else 1.0)
-
-    def averaged(views: Any) -> Any:
-        return np.mean([compiled(np.asarray(view, np.float32)) for view in views], axis=0)
-
-    def score() -> dict[str, float]:
-        probabilities = np.concatenate([averaged(views) for views in batches])
-        losses = np.asarray(crossentropy(targets, probabilities, label_smoothing=config.label_smoothing))
-        given = probabilities[:, 0] > 0.5 if binary else probabilities.argmax(axis=1)
-        return {
-            "selection_loss": float((weights * losses).mean()),
-            "selection_accuracy": float((given == expected).mean()),
-        }
-
-    return score
 
 
 def _optimizer(config: TrainConfig, phase: Phase) -> Any:

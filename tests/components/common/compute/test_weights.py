@@ -3,9 +3,11 @@
 import h5py
 import numpy as np
 import pytest
+from web import web_server
 
+from graft.components.common.compute import weights
+from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.common.errors import GraftError
-from graft.components.train.network.weights import check_weights, local_weights
 
 pytestmark = pytest.mark.slow
 
@@ -18,9 +20,23 @@ def write_h5(path, *sizes):
     return str(path)
 
 
-@pytest.mark.parametrize("name", ["imagenet", "random"])
-def test_named_weights_need_no_file(name):
-    check_weights(name)
+def test_random_weights_need_no_file():
+    check_weights("random")
+
+
+def test_imagenet_weights_must_be_here_or_answer(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    name = weights.IMAGENET_URL.rpartition("/")[2]
+    with web_server(lambda *request: (200, {})) as web:
+        monkeypatch.setattr(weights, "IMAGENET_URL", f"{web.url}/{name}")
+        check_weights("imagenet")
+        assert web.asked[0][:2] == ("HEAD", f"/{name}")
+        web.answer = lambda *request: (403, {})
+        with pytest.raises(GraftError, match="ImageNet weights can't be reached"):
+            check_weights("imagenet")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / name).touch()
+    check_weights("imagenet")
 
 
 def test_a_file_with_the_network_s_parameters_passes_whatever_its_optimizer(tmp_path):

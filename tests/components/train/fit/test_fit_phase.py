@@ -9,9 +9,9 @@ import pytest
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.samples import Samples
+from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.checkpoints import Checkpoints
-from graft.components.train.fit.fit import fit
+from graft.components.train.fit.fit_phase import fit_phase
 from graft.components.train.fit.phases import head_phase
 from graft.components.train.network.head import build_head
 
@@ -48,7 +48,7 @@ def fitted_head():
         labels = np.repeat(np.arange(classes), counts[:classes])
         vectors = (random.normal(size=(len(labels), 8)) + 0.6 * labels[:, None]).astype(np.float32)
         aside = random.random(len(labels)) < 0.2
-        samples = Samples(
+        training_set = TrainingSet(
             ~aside,
             labels,
             vectors[None, ~aside],
@@ -62,11 +62,11 @@ def fitted_head():
             0,
         )
         head = build_head(config, vectors[~aside], classes)
-        phase = head_phase(SimpleNamespace(classes=list(range(classes))), None, head, samples, config)
+        phase = head_phase(SimpleNamespace(classes=list(range(classes))), None, head, training_set, config)
         if poison:
             place = (poison[0] - 1) * phase.steps + poison[1] - 1
             phase = dataclasses.replace(phase, stream=poisoned(phase.stream, place))
-        return head, fit(phase, config, Checkpoints("", {}), NoEvents()), vectors, labels
+        return head, fit_phase(phase, config, Checkpoints("", {}), NoEvents()), vectors, labels
 
     return run
 

@@ -9,20 +9,15 @@ from graft.components.common.artifacts.dataset import TRAIN, VALIDATION, Dataset
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.features import (
-    compute_features,
-    prediction_views,
-    read_labels,
-    selection_mask,
-    views_of,
-)
-from graft.components.train.network.network import Network
+from graft.components.train.features.extraction import compute_features, prediction_views, views_of
+from graft.components.train.features.selection import selection_mask
+from graft.components.train.network.assembly import Network
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
+class TrainingSet:
     """What a head is trained on and selected by.
 
     Attributes:
@@ -52,7 +47,7 @@ class Samples:
     bytes_written: int
 
 
-def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, store: str) -> Samples:
+def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig, store: str) -> TrainingSet:
     """Chooses the images that select the weights, and computes the features that training needs.
 
     Args:
@@ -65,7 +60,7 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
         GraftError: There are too few images, or fewer than a batch takes, or the devices can't share a batch.
     """
     tf = import_tensorflow()
-    sha256s, labels = read_labels(dataset, TRAIN)
+    sha256s, labels = _read_labels(dataset, TRAIN)
     aside = np.zeros(len(labels), bool)
     if config.selection_split == TRAIN:
         aside = selection_mask(sha256s, labels, config.selection_fraction)
@@ -96,12 +91,12 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
     if config.selection_split == TRAIN:
         selects, selection_labels, vectors = aside, labels[aside], made.vectors[: len(averaged), chosen]
     else:
-        sha256s, selection_labels = read_labels(dataset, VALIDATION)
+        sha256s, selection_labels = _read_labels(dataset, VALIDATION)
         selects = np.ones(len(sha256s), bool)
         other = compute_features(dataset, VALIDATION, sha256s, selects, network, config, store, averaged)
         passes, vectors, wanted = [made, other], other.vectors, wanted + len(selects)
     computed = sum(one.computed for one in passes)
-    return Samples(
+    return TrainingSet(
         ~aside,
         labels,
         made.vectors[:, ~chosen],
@@ -114,3 +109,10 @@ def collect_samples(dataset: Dataset, network: Network, config: TrainConfig, sto
         sum(one.bytes_read for one in passes),
         sum(one.bytes_written for one in passes),
     )
+
+
+def _read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
+    """Returns the content digests of a split's images and their labels, int64 [N]."""
+    index = dataset.index(split, ["sha256", "label"])
+    numbers = {name: number for number, name in enumerate(dataset.classes)}
+    return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)

@@ -27,7 +27,7 @@ from graft.components.train.train import train
 dataset, model, store, config = sys.argv[1:]
 train(pathlib.Path(dataset), pathlib.Path(model), "random", TrainConfig(**json.loads(config)), store)
 """
-ALWAYS = "from graft.components.train import callbacks; callbacks.CHECKPOINT_SECONDS = 0.3"
+ALWAYS = "from graft.components.train.fit import callbacks; callbacks.CHECKPOINT_SECONDS = 0.3"
 TWO_DEVICES = """
 import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
@@ -143,7 +143,7 @@ UNEVEN = """
 import numpy as np
 from graft.components.common.compute.devices import find_devices
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.streams import fetch_vectors, stream_of
+from graft.components.train.fit.batches import fetch_vectors, stream_of
 {before}
 with find_devices().strategy.scope():
     rows = np.arange(33, dtype=np.float32)[:, None]

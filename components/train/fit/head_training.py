@@ -5,13 +5,13 @@ from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.samples import Samples
+from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit import phases
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
-from graft.components.train.fit.fit import Fitted, fit
+from graft.components.train.fit.fit_phase import Fitted, fit_phase
+from graft.components.train.network.assembly import Network
 from graft.components.train.network.head import build_head
-from graft.components.train.network.network import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Trained:
 def train_head(
     dataset: Dataset,
     network: Network,
-    samples: Samples,
+    training_set: TrainingSet,
     config: TrainConfig,
     checkpoints: Checkpoints,
     events: EventLogs,
@@ -64,7 +64,7 @@ def train_head(
     Args:
         dataset: The dataset.
         network: What stands before the head.
-        samples: What it is trained on and selected by.
+        training_set: What it is trained on and selected by.
         config: The step's settings.
         checkpoints: Where an earlier attempt may have left how far it came.
         events: The TensorBoard logs.
@@ -77,9 +77,9 @@ def train_head(
     from graft.components.train.fit.callbacks import WANTED_REACHED
 
     keras.utils.set_random_seed(config.seed)  # so that the head doesn't depend on what was drawn to make the features
-    head = build_head(config, samples.vectors.reshape(-1, samples.vectors.shape[-1]), len(dataset.classes))
-    fitted = [fit(phases.head_phase(dataset, network, head, samples, config), config, checkpoints, events)]
+    head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), len(dataset.classes))
+    fitted = [fit_phase(phases.head_phase(dataset, network, head, training_set, config), config, checkpoints, events)]
     if network.unfrozen and fitted[0].stopped != WANTED_REACHED:
-        phase = phases.unfrozen_phase(dataset, network, head, samples, config)
-        fitted.append(fit(phase, config, checkpoints, events))
+        phase = phases.unfrozen_phase(dataset, network, head, training_set, config)
+        fitted.append(fit_phase(phase, config, checkpoints, events))
     return Trained(head, fitted)

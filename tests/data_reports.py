@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from graft.components.ingest.report.data_report import sample_order, write_report
+from graft.components.ingest.dataset.index import sample_order
+from graft.components.ingest.report.data_report import write_report
 
 HOSTILE = '<script>alert(1)</script>"&\n\r\u202egpj.exe ' + "long" * 60 + ".jpg"
 DUPLICATE = {

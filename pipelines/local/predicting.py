@@ -17,7 +17,7 @@ from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
 from graft.components.common.storage.retries import persist
-from graft.components.ingest.dataset.checked_image import BadImageError, check_image
+from graft.components.ingest.images.checked_image import BadImageError, check_image
 
 _BATCH = 32
 _READERS = 8

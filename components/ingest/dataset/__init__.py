@@ -1,1 +1,1 @@
-"""Dataset: checking, splits, twins, index and shards."""
+"""Dataset: what is new, splits and leakage, index and shards."""

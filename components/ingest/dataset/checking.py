@@ -9,10 +9,10 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 
 from graft.components.common.progress import progress
-from graft.components.ingest.dataset.checked_image import CheckedImage
 from graft.components.ingest.dataset.collected_rows import IndexRow
-from graft.components.ingest.dataset.decoding_pool import UnusableFile, check_contents, decoders
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
+from graft.components.ingest.images.checked_image import CheckedImage
+from graft.components.ingest.images.decoding_pool import UnusableFile, check_contents, decoders
 from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import printable

@@ -4,17 +4,24 @@ import dataclasses
 from collections import defaultdict
 from typing import IO, Any
 
+import numpy as np
+
+from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.checked_image import CheckedImage
 from graft.components.ingest.dataset.checking import Checked, check_all, check_anew
+from graft.components.ingest.dataset.class_coverage import examples
 from graft.components.ingest.dataset.collected_rows import CollectedRows, IndexRow, RowWriter
-from graft.components.ingest.dataset.decoding_pool import UnusableFile
+from graft.components.ingest.dataset.image_arrays import Array
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import split_by_content
-from graft.components.ingest.report.data_report import MAX_PICTURED
+from graft.components.ingest.images.checked_image import CheckedImage
+from graft.components.ingest.images.decoding_pool import UnusableFile
 from graft.components.ingest.source.image_files import ImageFiles
 from graft.components.ingest.source.layout import Layout, printable
+
+MAX_PICTURED = 500
+"""Of unusable files, so many have a thumbnail at most."""
 
 
 @dataclasses.dataclass
@@ -23,7 +30,7 @@ class Collected:
 
     Attributes:
         rows: A row an image, with the number of its shard.
-        by_content: A byte an image, 1 where the source doesn't say which split it is in.
+        by_content: bool [N], true where the source doesn't say which split an image is in.
         unusable: Files that are no usable images: path, label, reason and, if known, version.
         thumbnails: What could be decoded of them, JPEG by path.
         checked: How many images were read and decoded.
@@ -32,7 +39,7 @@ class Collected:
     """
 
     rows: CollectedRows
-    by_content: bytearray
+    by_content: Array
     unusable: list[dict[str, Any]]
     thumbnails: dict[str, bytes]
     checked: int
@@ -57,6 +64,9 @@ def collect(
         previous: An earlier dataset, whose images are in shards already; None for none.
         config: The step's settings.
         scratch: An open temporary file, which keeps the rows.
+
+    Raises:
+        GraftError: Too many files can't be used.
     """
     by_content, unusable = bytearray(), list[dict[str, Any]]()
     thumbnails: dict[str, bytes] = {}
@@ -98,4 +108,11 @@ def collect(
                 checked += 1
             index.add(row, file.columns)
             by_content.append(file.split is None)
-    return Collected(CollectedRows(scratch), by_content, unusable, thumbnails, checked, reused, bytes_read)
+    total = len(unusable) + len(by_content)
+    if len(unusable) > config.max_bad_fraction * total:
+        raise GraftError(
+            f"{len(unusable)} of {total} files can't be used, more than --max-bad-fraction {config.max_bad_fraction:g} allows: "
+            f"{examples(unusable)}. Mend or remove them, or raise the limit."
+        )
+    rows = CollectedRows(scratch)
+    return Collected(rows, np.array(by_content, bool), unusable, thumbnails, checked, reused, bytes_read)

@@ -1,6 +1,7 @@
 """The index of a dataset: a row an image, in the order of the shards."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, Collect
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+_ORDER_DIGITS = 16
+_REPEATED = ["split", "label", "conversions", "shard"]
+_REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
 
 
 def write_index(
@@ -53,11 +58,78 @@ def write_index(
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def count_rows(table: "pa.Table") -> dict[tuple[str, str], int]:
-    """Returns how many images there are by split and class.
+def read_index(path: Path) -> "pa.Table":
+    """Returns what the report needs of an index: names and looks of the images, and a column `order` for samples.
 
     Args:
-        table: The index.
+        path: The Parquet file.
     """
-    counted = table.group_by(["split", "label"]).aggregate([([], "count_all")])
-    return {(row["split"], row["label"]): row["count_all"] for row in counted.to_pylist()}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, read_dictionary=_REPEATED, pre_buffer=False) as index:
+        table = index.read(_REPORTED, use_threads=False).unify_dictionaries()
+        digests = index.iter_batches(ROWS_A_GROUP, columns=["sha256"], use_threads=False)
+        orders = [sample_order(batch["sha256"]) for batch in digests]
+    return table.append_column("order", pa.chunked_array(orders, pa.uint64()))
+
+
+def sample_order(digests: "pa.Array") -> "pa.Array":
+    """Returns numbers that say which images come first in samples, the same ones for the same content: uint64 [N].
+
+    They are the end of the digest: its beginning may have decided about the split.
+
+    Args:
+        digests: SHA-256 digests in hexadecimal.
+    """
+    import pyarrow as pa
+
+    return pa.array((int(digest[-_ORDER_DIGITS:], 16) for digest in digests.to_pylist()), pa.uint64())
+
+
+def read_contents(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Yields split, class and SHA-256 of every image of an index.
+
+    Args:
+        path: The Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, pre_buffer=False) as index:
+        for batch in index.iter_batches(ROWS_A_GROUP, columns=["split", "label", "sha256"], use_threads=False):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def count_images(index: "pa.Table", classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Returns how many images there are by split and class, for the splits that have any.
+
+    Args:
+        index: The index.
+        classes: The class names in label order.
+    """
+    rows = index.group_by(["split", "label"]).aggregate([([], "count_all")]).to_pylist()
+    counted = {(row["split"], row["label"]): row["count_all"] for row in rows}
+    found = {split for split, _ in counted}
+    return {split: {name: counted.get((split, name), 0) for name in classes} for split in SPLITS if split in found}
+
+
+def count_conversions(index: "pa.Table") -> dict[str, int]:
+    """Returns how many images were converted, by what was done to them.
+
+    Args:
+        index: The index.
+    """
+    import pyarrow.compute as pc
+
+    counted: Counter[str] = Counter()
+    for combination in pc.value_counts(index["conversions"].combine_chunks()).to_pylist():
+        for name in filter(None, combination["values"].split(",")):
+            counted[name] += combination["counts"]
+    return dict(sorted(counted.items()))
+
+
+def shards_used(*indexes: "pa.Table") -> set[str]:
+    """Returns the names of the shards that some indexes name."""
+    import pyarrow.compute as pc
+
+    return {name for index in indexes for name in pc.unique(index["shard"]).to_pylist()}

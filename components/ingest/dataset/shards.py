@@ -4,13 +4,14 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from graft.components.common import storage
+from graft.components.common.artifacts.dataset import shard_name
 from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import upload
-from graft.components.ingest.dataset.checked_image import CheckedImage
+from graft.components.ingest.images.checked_image import CheckedImage
 
 _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
 
@@ -30,23 +31,34 @@ class Shards:
     Args:
         folder: Where the shards go, or are until they are whole.
         full_bytes: Size at which a shard is closed.
-        files: Closes the files when the caller is done or fails.
         store: Path or URI of the store that keeps them, by content; empty for the folder.
         known: Entries of shards that are in the store already; they have the first numbers.
+
+    Attributes:
+        entries: The shards' entries for `dataset.json` by number, complete when the context ends.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        full_bytes: int,
-        files: contextlib.ExitStack,
-        store: str = "",
-        known: Sequence[dict[str, Any]] = (),
-    ) -> None:
-        self._folder, self._full_bytes, self._files, self._store = folder, full_bytes, files, store
-        self._entries = list(known)
+    def __init__(self, folder: Path, full_bytes: int, store: str = "", known: Sequence[dict[str, Any]] = ()) -> None:
+        self._folder, self._full_bytes, self._store = folder, full_bytes, store
+        self.entries = list(known)
+        self._files = contextlib.ExitStack()
         self._open: dict[str, tuple[int, ShardWriter]] = {}
         self._count: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Finishes all shards, if writing went well."""
+        with self._files:
+            for split in list(self._open) if kind is None else ():
+                self._finish(split)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the finished shards by number."""
+        return [shard_name(entry["uri"]) for entry in self.entries]
 
     def write(self, split: str, label: int, class_name: str, path: str, image: CheckedImage) -> tuple[int, int, int]:
         """Appends an image.
@@ -62,12 +74,12 @@ class Shards:
             The number of its shard, of its record therein, and where that begins, in bytes.
         """
         if split in self._open and self._open[split][1].bytes >= self._full_bytes:
-            self._close(split)
+            self._finish(split)
         if split not in self._open:
             name = f"{split}-{self._count[split]:05}.tfrecord"
             self._count[split] += 1
-            self._open[split] = (len(self._entries), self._files.enter_context(ShardWriter(self._folder / name)))
-            self._entries.append({})  # filled in when the shard is whole
+            self._open[split] = (len(self.entries), self._files.enter_context(ShardWriter(self._folder / name)))
+            self.entries.append({})  # filled in when the shard is whole
         number, writer = self._open[split]
         offset = writer.bytes
         writer.write(
@@ -85,31 +97,25 @@ class Shards:
         )
         return number, writer.records - 1, offset
 
-    def close(self) -> list[dict[str, Any]]:
-        """Finishes all shards and returns their entries for `dataset.json`, by their numbers."""
-        for split in list(self._open):
-            self._close(split)
-        return self._entries
-
-    def read(self, number: int, offset: int) -> bytes:
+    def read(self, name: str, offset: int) -> bytes:
         """Returns an encoded image.
 
         Args:
-            number: The number of its shard, which is finished.
+            name: The name of its shard, which is finished.
             offset: Where its record begins, in bytes.
 
         Raises:
             GraftError: The shard can't be read.
         """
-        name = self._entries[number]["uri"]
-        fs, path = storage.filesystem(name if self._store else str(self._folder / name))
-        with storage.access(name), fs.open(path, "rb", block_size=_READ_AHEAD) as file:
+        uri = f"{shards_folder(self._store)}/{name}" if self._store else str(self._folder / name)
+        fs, path = storage.filesystem(uri)
+        with storage.access(uri), fs.open(path, "rb", block_size=_READ_AHEAD) as file:
             try:
                 return image_at(file, offset)
             except ValueError as error:
-                raise GraftError(f"The shard {name} is damaged ({error}): remove it, and ingest again.") from error
+                raise GraftError(f"The shard {uri} is damaged ({error}): remove it, and ingest again.") from error
 
-    def _close(self, split: str) -> None:
+    def _finish(self, split: str) -> None:
         number, writer = self._open.pop(split)
         writer.close()
         uri = writer.path.name
@@ -117,7 +123,7 @@ class Shards:
             uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
             upload(writer.path, uri)
             writer.path.unlink()
-        self._entries[number] = {
+        self.entries[number] = {
             "uri": uri,
             "images": writer.records,
             "bytes": writer.bytes,

@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from graft.components.common.pages.rendering import render_page
 from graft.components.common.progress import progress
+from graft.components.ingest.dataset.collecting import MAX_PICTURED
+from graft.components.ingest.images.thumbnails import thumbnail
 from graft.components.ingest.report.histograms import histograms
-from graft.components.ingest.report.thumbnails import thumbnail
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 # What a page can show and still open on a phone.
 MAX_CLASSES = 20
 SAMPLES = 12
 MAX_PAIRS = 200
-MAX_PICTURED = 500
 # Longer lists are folded.
 MAX_OPEN = 24
 _PICTURES_IN_FLIGHT = 64
 _LIBRARIES = ("graft", "pillow", "imagehash", "numpy", "pyarrow")
 _NAME_LENGTH = 32
-_ORDER_DIGITS = 16
 
 
 def write_report(
@@ -96,19 +95,6 @@ def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for name, total in totals.items()
     ]
-
-
-def sample_order(digests: "pa.Array") -> "pa.Array":
-    """Returns numbers that say which images come first in samples, the same ones for the same content: uint64 [N].
-
-    They are the end of the digest: its beginning may have decided about the split.
-
-    Args:
-        digests: SHA-256 digests in hexadecimal.
-    """
-    import pyarrow as pa
-
-    return pa.array((int(digest[-_ORDER_DIGITS:], 16) for digest in digests.to_pylist()), pa.uint64())
 
 
 def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str]]]:

@@ -1,12 +1,11 @@
 """The images of a dataset, and those left out as twins, by their paths: for the report."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.shards import Shards
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class ImagesByPath:
@@ -14,22 +13,11 @@ class ImagesByPath:
 
     Args:
         shards: Where they are.
-        names: The shards' names by number.
-        collected: The rows of all images, their shards being numbers.
-        splits: int [N], -1 for an image that is left out.
-
-    Attributes:
-        left_out: Shard and offset of the images that are left out, by path.
-        index: The dataset's index, once it is written, with the columns `path`, `shard` and `offset`.
+        indexes: Tables of images with the columns `path`, `shard` and `offset`.
     """
 
-    def __init__(
-        self, shards: Shards, names: Sequence[str], collected: CollectedRows, splits: "np.ndarray[Any, Any]"
-    ) -> None:
-        self._shards, self._names = shards, list(names)
-        rows = collected.take(np.flatnonzero(splits < 0), "path", "shard", "offset").to_pylist()
-        self.left_out = {row["path"]: (row["shard"], row["offset"]) for row in rows}
-        self.index: Any = None
+    def __init__(self, shards: Shards, *indexes: "pa.Table") -> None:
+        self._shards, self._indexes = shards, indexes
 
     def find(self, path: str) -> bytes | None:
         """Returns an image's encoded bytes; None if there is no such image.
@@ -42,10 +30,8 @@ class ImagesByPath:
         """
         import pyarrow.compute as pc
 
-        if path in self.left_out:
-            return self._shards.read(*self.left_out[path])
-        number = pc.index(self.index["path"], path).as_py()
-        if number < 0:
-            return None
-        shard, offset = (self.index[name][number].as_py() for name in ("shard", "offset"))
-        return self._shards.read(self._names.index(shard), offset)
+        for index in self._indexes:
+            number = pc.index(index["path"], path).as_py()
+            if number >= 0:
+                return self._shards.read(index["shard"][number].as_py(), index["offset"][number].as_py())
+        return None

@@ -19,7 +19,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
 from graft.components.ingest import ingest as step
-from graft.components.ingest.dataset import decoding_pool
+from graft.components.ingest.images import decoding_pool
 from graft.components.ingest.ingest import ingest
 
 
@@ -48,7 +48,7 @@ def test_a_full_disk(small_disk, source):
 
 def test_interrupted_by_ctrl_c(tmp_path, source, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(step, "count_rows", lambda *_: signal.raise_signal(signal.SIGINT))
+        patched.setattr(step, "count_images", lambda *_: signal.raise_signal(signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
             ingest(str(source), tmp_path / "dataset")
     assert not (tmp_path / "dataset").exists()

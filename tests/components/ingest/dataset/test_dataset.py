@@ -1,6 +1,5 @@
 """What a Dataset promises to its readers: record, index and shards agree with each other and with the files."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,8 +15,8 @@ from graft.components.common.artifacts.records import SCHEMA_VERSION, sha256_fil
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.checked_image import check_image
 from graft.components.ingest.dataset.shards import Shards
+from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest
 
 COLUMNS = [
@@ -118,13 +117,12 @@ def open_files(folder):
 
 def test_only_one_file_a_split_is_open(tmp_path):
     image = check_image(encoded(noise(0)))
-    with contextlib.ExitStack() as files:
-        shards = Shards(tmp_path, 1, files)
+    with Shards(tmp_path, 1) as shards:
         for _ in range(5):
             shards.write("train", 0, "cats", "x.jpg", image)
             assert len(open_files(tmp_path)) == 1
-        assert len(shards.close()) == len(list(tmp_path.iterdir())) == 5
-        assert open_files(tmp_path) == []
+    assert len(shards.entries) == len(list(tmp_path.iterdir())) == 5
+    assert open_files(tmp_path) == []
 
 
 def test_the_same_source_gives_the_same_bytes(tmp_path, dataset):

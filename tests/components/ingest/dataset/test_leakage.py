@@ -138,7 +138,7 @@ def test_twins_within_a_split_stay_and_other_labels_are_pointed_out(tmp_path, ca
         frozenset(("train/cats/1.jpg", "train/dogs/cat.jpg")),
     }
     assert all(pair["identical"] and not pair["dropped"] for pair in pairs.values())
-    assert found["warnings"] == ["Twins have different labels, of which one must be wrong: 1 of 2 pairs."]
+    assert found["warnings"] == ["Twins have different labels, so one label must be wrong: 1 of 2 pairs."]
     assert found["warnings"][0] in caplog.text
 
 

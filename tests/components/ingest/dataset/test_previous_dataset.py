@@ -12,8 +12,8 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.located import locate
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset import decoding_pool
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
+from graft.components.ingest.images import decoding_pool
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4)
@@ -162,7 +162,7 @@ def test_another_version_of_graft_checks_all_images_anew_but_keeps_their_splits(
     again = ingest(str(source), tmp_path / "again", other, run=run(store, 2), previous=str(tmp_path / "first"))
     assert again.checked == 40 and again.counts == record(tmp_path / "first")["counts"]
     assert any(
-        "those of the earlier dataset stay where they were" in text for text in record(tmp_path / "again")["warnings"]
+        "images of the earlier dataset stay in their split" in text for text in record(tmp_path / "again")["warnings"]
     )
 
 

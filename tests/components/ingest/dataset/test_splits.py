@@ -7,7 +7,7 @@ from test_leakage import copies, photograph
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.dataset.checked_image import check_image
+from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4, test_fraction=0.2, max_bad_fraction=0.5)
@@ -65,7 +65,10 @@ def test_asked_and_obtained_fractions_and_classes_too_small_for_them(tmp_path):
             obtained = found["counts"][split][label] / count
             assert shares == {"asked": asked, "obtained": pytest.approx(obtained, abs=1e-6)}
     (warning,) = found["warnings"]
-    assert "Class 'dogs' has 20 images, too few to give validation its share of 0.2" in warning
+    assert "Class 'dogs' is too small to split reliably" in warning
+    assert (
+        f"{found['counts']['validation']['dogs']} of its 20 images are in validation, and 20% were asked for" in warning
+    )
 
 
 def test_fractions_that_leave_nothing_to_train_on():
@@ -79,8 +82,11 @@ def test_a_class_that_content_leaves_without_a_validation_image_is_warned_of(tmp
     found = record(tmp_path / "dataset")
     assert (found["counts"]["train"]["dogs"], found["counts"]["validation"]["dogs"]) == (1, 0)
     *_, few, none = found["warnings"]
-    assert "Class 'dogs' has 1 images, too few to give validation its share of 0.5 other than by luck: it has 0" in few
-    assert "Class 'dogs' has no image in validation: there are no figures of it there" in none
+    assert (
+        "Class 'dogs' is too small to split reliably: 0 of its 1 images are in validation, and 50% were asked for"
+        in few
+    )
+    assert "Class 'dogs' has no image in validation, so it can't be evaluated there" in none
 
 
 def test_one_class_alone_is_nothing_to_judge_by_and_none_to_train_on_is_refused(tmp_path):

@@ -6,7 +6,7 @@ from typing import cast
 
 from PIL import Image, ImageFile, ImageOps
 
-from graft.components.ingest.dataset.checked_image import FORMATS, JPEG_END, JPEG_SCAN, MAX_PIXELS, MAX_SCANS, MAX_SIDE
+from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_SCAN, MAX_PIXELS, MAX_SCANS, MAX_SIDE
 
 SIDE = 128
 _QUALITY = 70

@@ -10,7 +10,7 @@ import pytest
 from pictures import encoded, noise, record, refusal, split_files, stored, write_folder
 from PIL import Image
 
-from graft.components.ingest.dataset.checked_image import BadImageError, check_image
+from graft.components.ingest.images.checked_image import BadImageError, check_image
 from graft.components.ingest.ingest import ingest
 
 EXIF = Image.Exif()

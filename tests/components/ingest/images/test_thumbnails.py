@@ -11,7 +11,7 @@ from data_reports import jpeg
 from pictures import encoded, noise
 from PIL import Image, ImageFile
 
-from graft.components.ingest.report.thumbnails import SIDE, partial_thumbnail, thumbnail
+from graft.components.ingest.images.thumbnails import SIDE, partial_thumbnail, thumbnail
 
 WHOLE = Image.open(io.BytesIO(jpeg(3, (600, 400))))
 DEEP = Image.fromarray((np.arange(400 * 300, dtype=np.uint16) // 2).reshape(300, 400))

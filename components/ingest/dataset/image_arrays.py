@@ -1,0 +1,102 @@
+"""What decides about the images' splits, as arrays of numbers, and the names of those few that have twins."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import SPLITS
+from graft.components.common.compute.twins import IDENTICAL, Twins, find_twins
+from graft.components.ingest.dataset.collected_rows import CollectedRows
+
+Array = np.ndarray[Any, Any]
+
+NOWHERE = -1
+"""The split of an image that is left out."""
+
+
+class LeftOut(NamedTuple):
+    """Why an image is left out: its twin's number, their distance as in `Twins`, and the reason for people."""
+
+    twin: int
+    distance: int
+    reason: str
+
+
+class ImageArrays:
+    """The images by number.
+
+    Args:
+        rows: The rows that were collected.
+
+    Attributes:
+        splits: int8 [N], index in SPLITS of the split that each image was given as it came.
+        labels: int32 [N], index of its class in `label_names`.
+        label_names: The classes in the order in which they came.
+    """
+
+    def __init__(self, rows: CollectedRows) -> None:
+        count = len(rows)
+        self._rows = rows
+        self._names: dict[int, tuple[str, str]] = {}
+        self.splits, self.labels = np.empty(count, np.int8), np.empty(count, np.int32)
+        self._phashes, self._brightness = np.empty(count, np.uint64), np.empty(count, np.float32)
+        digests, labels, start = np.empty(count, np.uint64), dict[str, int](), 0
+        for batch in rows.batches("split", "label", "phash", "brightness", "sha256"):
+            part = slice(start, start := start + len(batch))
+            self.splits[part] = [SPLITS.index(split) for split in batch["split"].to_pylist()]
+            self.labels[part] = [labels.setdefault(label, len(labels)) for label in batch["label"].to_pylist()]
+            self._phashes[part] = [int(phash, 16) for phash in batch["phash"].to_pylist()]
+            self._brightness[part] = batch["brightness"]
+            digests[part] = [int.from_bytes(digest[:8]) for digest in batch["sha256"].to_pylist()]
+        self.label_names = list(labels)
+        # The first 64 bits of digests are as good as all of them: images that share them look the same as well.
+        _, self._contents = np.unique(digests, return_inverse=True)
+
+    def digests(self) -> Iterator[str]:
+        """Yields the SHA-256 of every image."""
+        for batch in self._rows.batches("sha256"):
+            yield from (digest.hex() for digest in batch["sha256"].to_pylist())
+
+    def twins(self, groups: Array) -> Twins:
+        """Finds the nearest twin of every image in every split, and reads the names of all that have or are one.
+
+        Args:
+            groups: int [N], index of each image's split; NOWHERE for one that is nobody's twin.
+        """
+        twins = find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
+        there = twins.twin >= 0
+        self.read_names(np.union1d(np.flatnonzero(there.any(axis=1)), twins.twin[there]))
+        return twins
+
+    def read_names(self, numbers: Array) -> None:
+        """Reads the paths and digests of some images, which `path` and `left_out` need.
+
+        Args:
+            numbers: int [M], the images' numbers.
+        """
+        named = self._rows.take(numbers, "path", "sha256").to_pydict()
+        pairs = zip(named["path"], map(bytes.hex, named["sha256"]), strict=True)
+        self._names.update(zip(numbers.tolist(), pairs, strict=True))
+
+    def path(self, number: int) -> str:
+        """Returns an image's path."""
+        return self._names[number][0]
+
+    def label(self, number: int) -> str:
+        """Returns an image's class."""
+        return str(self.label_names[self.labels[number]])
+
+    def left_out(self, number: int, why: LeftOut) -> dict[str, Any]:
+        """Returns the entry of an image that is left out for its twin, as `dataset.json` lists it."""
+        (path, sha256), (twin, twin_sha256) = self._names[number], self._names[why.twin]
+        return {
+            "path": path,
+            "label": self.label(number),
+            "reason": why.reason,
+            "sha256": sha256,
+            "twin": twin,
+            "twin_sha256": twin_sha256,
+            "distance": max(why.distance, 0),
+            "identical": why.distance == IDENTICAL,
+        }

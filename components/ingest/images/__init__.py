@@ -1,0 +1,1 @@
+"""Images: one at a time, decoded, checked, converted and drawn small."""

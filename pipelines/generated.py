@@ -28,7 +28,7 @@ from graft.pipelines.cluster.profile import Images, Profile, read_profile
 from graft.pipelines.cluster.target import Target
 
 COMPONENTS = (*STEPS, "notify")
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).resolve().parents[1]
 _RECORDS = (Dataset, Model, Evaluation, Decision, Export, Latest)
 _BEGIN, _END = "<!-- table: made by `make format` -->", "<!-- end of table -->"
 _LOCAL_IMAGES = Images(cpu="graft:cpu", gpu="graft:gpu")

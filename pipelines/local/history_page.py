@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from graft.components.common.errors import GraftError
-from graft.components.common.pages.charts import Chart, Points, Scale, round_ticks
+from graft.components.common.pages.charts import Chart, Form, Line, chart, plot_lines
 from graft.components.common.pages.rendering import render_page, visible
 from graft.components.common.runs.past_run import PastRun
 from graft.components.common.runs.verdict import Outcome
 
 HEADER = ("date", "images", "new", "accuracy", "95% interval", "to champion", "verdict", "seconds")
 _NONE = "–"
-_TICKS = 6
 
 
 def cells(run: PastRun) -> list[str]:
@@ -74,83 +74,47 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
     Args:
         runs: The runs, the oldest first.
     """
-    accuracy, difference = _series(runs, lambda run: run.accuracy), _in_points(runs, lambda run: run.difference)
+    accuracy = _line(runs, "accuracy", lambda run: run.accuracy, lambda run: run.accuracy_interval)
+    difference = _line(
+        runs, "difference on the same images", lambda run: run.difference, lambda run: run.difference_interval
+    )
+    images = _line(runs, "in the dataset", lambda run: run.images)
+    new = _line(runs, "read and checked", lambda run: run.new)
+    seconds = _line(runs, "all steps together", lambda run: run.seconds)
     drawn = [
-        _chart(
-            "Accuracy",
-            "{:.1%}",
-            runs,
-            [
-                ("first", "accuracy", accuracy),
-                ("even", "95% interval", _series(runs, lambda run: run.accuracy_interval and run.accuracy_interval[0])),
-                ("even", "", _series(runs, lambda run: run.accuracy_interval and run.accuracy_interval[1])),
-            ],
-            _said(accuracy, "{:.2%}"),
-        ),
-        _chart(
-            "Better than the champion, in points",
-            "{:+g}",
-            runs,
-            [
-                ("first", "difference on the same images", difference),
-                (
-                    "even",
-                    "95% interval",
-                    _in_points(runs, lambda run: run.difference_interval and run.difference_interval[0]),
-                ),
-                ("even", "", _in_points(runs, lambda run: run.difference_interval and run.difference_interval[1])),
-            ],
-            _said(difference, "{:+.2f}"),
-        ),
-        _chart(
-            "Images",
-            "{:,.0f}",
-            runs,
-            [
-                ("first", "in the dataset", images := _series(runs, lambda run: run.images)),
-                ("second", "read and checked", _series(runs, lambda run: run.new)),
-            ],
-            _said(images, "{:,.0f}"),
-        ),
-        _chart(
-            "Seconds",
-            "{:,.0f}",
-            runs,
-            [("first", "all steps together", seconds := _series(runs, lambda run: run.seconds))],
-            _said(seconds, "{:,.0f}"),
-        ),
+        _chart("Accuracy", "share", runs, [accuracy], "{:.2%}".format),
+        _chart("Better than the champion, in points", "points", runs, [difference], lambda it: f"{100 * it:+.2f}"),
+        _chart("Images", "count", runs, [images, new], "{:,.0f}".format),
+        _chart("Seconds", "count", runs, [seconds], "{:,.0f}".format),
     ]
     return [chart for chart in drawn if chart]
 
 
-def _series(runs: Sequence[PastRun], value: Callable[[PastRun], float | None]) -> Points:
-    pairs = [(number, value(run)) for number, run in enumerate(runs, 1)]
-    return [(float(number), float(found)) for number, found in pairs if found is not None]
-
-
-def _in_points(runs: Sequence[PastRun], value: Callable[[PastRun], float | None]) -> Points:
-    return [(number, 100 * found) for number, found in _series(runs, value)]
-
-
-def _said(points: Points, form: str) -> str:
-    if not points:
-        return ""
-    first, last = (form.format(points[place][1]) for place in (0, -1))
-    return f"Run {points[0][0]:.0f}: {first}; run {points[-1][0]:.0f}: {last}."
+def _line(
+    runs: Sequence[PastRun],
+    name: str,
+    value: Callable[[PastRun], float | None],
+    interval: Callable[[PastRun], tuple[float, float] | None] = lambda run: None,
+) -> Line:
+    values, intervals = [value(run) for run in runs], [interval(run) for run in runs]
+    points = [(step, found) for step, found in enumerate(values, 1) if found is not None]
+    return Line(name, points, {step: found for step, found in enumerate(intervals, 1) if found})
 
 
 def _chart(
-    title: str, form: str, runs: Sequence[PastRun], lines: Sequence[tuple[str, str, Points]], said: str
+    title: str, form: Form, runs: Sequence[PastRun], lines: Sequence[Line], said: Callable[[float], str]
 ) -> Chart | None:
-    values = [value for _, _, points in lines for _, value in points]
-    if not values:
+    lines = [line for line in lines if line.points]
+    if not lines:
         return None
-    ticks = round_ticks(min(values), max(values))
-    scale = Scale((0.5, len(runs) + 0.5), (ticks[0], ticks[-1]))
-    every = max(1, -(-len(runs) // _TICKS))
-    places = scale.ticks(range(1, len(runs) + 1, every), ticks, form)
-    # The title says what goes up: an axis of its own would run into numbers such as 100,000.
-    return Chart(title, ("Run", ""), places, [scale.line(*line) for line in lines if line[2]], said)
+    first, last = lines[0].points[0], lines[0].points[-1]
+
+    def plot(axes: Any) -> None:
+        plot_lines(axes, lines, form, len(runs))
+        # The title says what goes up: an axis of its own would run into numbers such as 100,000.
+        axes.set_xlabel("Run")
+
+    return chart(title, [f"Run {first[0]}: {said(first[1])}; run {last[0]}: {said(last[1])}."], plot)
 
 
 def _count(value: int | None) -> str:

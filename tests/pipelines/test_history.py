@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -209,12 +210,12 @@ def test_a_page_of_any_number_of_runs(tmp_path, count):
 def test_what_the_axes_say_fits_and_differs(tmp_path):
     runs = [dataclasses.replace(run, images=run.images * 200) for run in season(12)]
     for chart in charts(runs):
-        texts = [text for _, text in chart.ticks[1]]
-        assert len(set(texts)) == len(texts) and max(map(len, texts)) <= len("100,000") and not chart.axes[1]
-    write_history(tmp_path / "page.html", "pets", runs)
-    keys = [item.partition("</li>")[0] for item in (tmp_path / "page.html").read_text().split("<li>")]
-    intervals = [key for key in keys if key.endswith("95% interval")]
-    assert len(intervals) == 2 and not any("mark" in key for key in intervals)
+        texts = re.findall("text-anchor: end.*>(.*)</text>", chart.svg)
+        assert 2 <= len(set(texts)) == len(texts) and max(map(len, texts)) <= len("100,000")
+    accuracy, difference, *others = charts(runs)
+    for chart in (accuracy, difference):
+        assert chart.svg.count("fill-opacity") == 2 and chart.svg.count("95% interval") == 1, "a band and its key"
+    assert not any("95% interval" in chart.svg for chart in others)
 
 
 def test_names_and_reasons_are_no_markup(tmp_path):

@@ -1,16 +1,69 @@
-"""Line charts, laid out for inline SVG."""
+"""Charts of a page: SVG that matplotlib draws, in the page's colours, light or dark.
+
+A chart's own texts must be Graft's: what a source holds goes into the page around it, where it is escaped.
+"""
 
 import dataclasses
-import math
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
-# The plot within a chart of 320 by 240.
-LEFT, RIGHT, TOP, BOTTOM = 42.0, 312.0, 10.0, 196.0
-MAX_MARKS = 40
-_TICKS = 4
 Points = Sequence[tuple[float, float]]
-Ticks = tuple[list[tuple[float, str]], list[tuple[float, str]]]
+Form = Literal["share", "points", "count", "number"]
+"""How an axis writes its values: 0.125 as 12.5% or, a difference, as +12.5; 1234 as 1,234; or as they are."""
+
+COLOURS = {
+    "train": "#0072b2",
+    "validation": "#d55e00",
+    "test": "#00865f",
+    "quiet": "#565b62",
+    "line": "#c9ccd1",
+    "page": "#ffffff",
+}
+"""The page's colours by their names in its style, as they are on a light screen."""
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "axes.autolimit_mode": "round_numbers",
+    "axes.xmargin": 0,
+    "axes.ymargin": 0,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "axes.edgecolor": COLOURS["quiet"],
+    "axes.labelcolor": COLOURS["quiet"],
+    "axes.formatter.useoffset": False,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": COLOURS["line"],
+    "grid.linestyle": (0, (2, 3)),
+    "xtick.color": COLOURS["quiet"],
+    "ytick.color": COLOURS["quiet"],
+    "ytick.major.size": 0,
+    "lines.markersize": 4.8,
+    "legend.frameon": False,
+    "legend.labelcolor": COLOURS["quiet"],
+    "legend.columnspacing": 1,
+    "legend.labelspacing": 0.35,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0.2,
+}
+"""What matplotlib is told about every chart."""
+
+THIN: dict[str, Any] = {"color": COLOURS["quiet"], "linewidth": 1}
+DOTTED: dict[str, Any] = THIN | {"linestyle": (0, (1, 3))}
+_FIRST: dict[str, Any] = {"color": COLOURS["train"], "marker": "o"}
+_SECOND = {"color": COLOURS["validation"], "marker": "s", "markerfacecolor": COLOURS["page"], "linestyle": "--"}
+_MAX_MARKS = 40
+_SHORT = 24  # characters of a legend that fits in one line
+_QUARTERS = (0, 0.25, 0.5, 0.75, 1)
+# In pixels, of which an inch has 72 here: the drawing, what is around its plot, and a line of its legend.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM, _KEY = 346, 240, 56, 14, 10, 44, 17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,101 +71,153 @@ class Line:
     """A line of a chart.
 
     Attributes:
-        kind: `first` or `second`, told apart by colour, dashes and marks, or `even`, to compare with.
-        name: What it shows; empty if it needs no key.
-        path: SVG path.
-        marks: Where its points are, if they are few.
+        name: What it shows.
+        points: Its points.
+        band: 95% intervals around it: low and high, by the points' x.
     """
 
-    kind: str
     name: str
-    path: str
-    marks: list[tuple[float, float]]
+    points: Points
+    band: Mapping[float, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-    """A chart, in SVG's units.
+    """A chart, ready for `charts.html.j2`.
 
     Attributes:
         title: What it shows.
-        axes: Titles of the two axes, across and up; empty where the chart's title says it.
-        ticks: Places and texts along each.
-        lines: Its lines.
-        bars: Left, top, width and height of bars.
-        verticals: Places and names of upright lines.
-        summary: What it says, in words.
+        summary: What it says, a sentence an item.
+        size: Width and height of the drawing.
+        svg: What stands inside the `svg` element.
         header: Heads of the columns of its numbers.
         rows: Its numbers; a table is left out where there are none.
     """
 
     title: str
-    axes: tuple[str, str]
-    ticks: Ticks
-    lines: list[Line]
-    summary: str
-    bars: list[tuple[float, float, float, float]] = dataclasses.field(default_factory=list)
-    verticals: list[tuple[float, str]] = dataclasses.field(default_factory=list)
-    header: list[str] = dataclasses.field(default_factory=list)
-    rows: list[list[str]] = dataclasses.field(default_factory=list)
+    summary: Sequence[str]
+    size: tuple[int, int]
+    svg: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """From values to places.
-
-    Attributes:
-        x: The values at the plot's left and right.
-        y: The values at its bottom and top.
-    """
-
-    x: tuple[float, float]
-    y: tuple[float, float]
-
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """Returns a point's place in the chart."""
-        (left, right), (low, high) = self.x, self.y
-        across = LEFT + (RIGHT - LEFT) * (x - left) / (right - left)
-        return round(across, 1), round(BOTTOM - (BOTTOM - TOP) * (y - low) / (high - low), 1)
-
-    def line(self, kind: str, name: str, points: Points, *, marked: bool = True) -> Line:
-        """Returns the line through some points, `marked` if they are few."""
-        places = list(dict.fromkeys(self.place(*point) for point in points))
-        steps = " ".join(f"{x:g},{y:g}" for x, y in _corners(places))
-        return Line(kind, name, f"M{steps}" if places else "", places if marked and len(places) <= MAX_MARKS else [])
-
-    def ticks(self, x: Iterable[float], y: Iterable[float], form: str = "{:g}") -> Ticks:
-        """Returns places and texts of ticks along both axes."""
-        return (
-            [(self.place(value, self.y[0])[0], f"{value:g}") for value in x],
-            [(self.place(self.x[0], value)[1], form.format(value)) for value in y],
-        )
-
-
-UNIT = Scale((0.0, 1.0), (0.0, 1.0))
-QUARTERS = (0, 0.25, 0.5, 0.75, 1)
-
-
-def _corners(places: Points) -> list[tuple[float, float]]:
-    """Leaves out what lies on a level or upright stretch: a ROC curve is a stair."""
-    kept = [
-        here
-        for before, here, after in zip(places, places[1:], places[2:], strict=False)
-        if not any(before[axis] == here[axis] == after[axis] for axis in (0, 1))
-    ]
-    return [*places[:1], *kept, *places[1:][-1:]]
-
-
-def round_ticks(low: float, high: float) -> list[float]:
-    """Returns a few round numbers, the first no higher and the last no lower than the given ones.
+def chart(
+    title: str,
+    summary: Sequence[str],
+    plot: Callable[[Any], None],
+    header: Sequence[str] = (),
+    rows: Sequence[Sequence[str]] = (),
+) -> Chart:
+    """Draws a chart, with a legend of all that `plot` gave a label.
 
     Args:
-        low: The lowest value.
-        high: The highest.
+        title: What it shows; no two charts of a page have the same.
+        summary: What it says, a sentence an item.
+        plot: Puts it into the `matplotlib.axes.Axes` that it is given.
+        header: Heads of the columns of its numbers.
+        rows: Its numbers.
     """
-    least = max(high - low, 1e-6) / _TICKS
-    power = 10.0 ** math.floor(math.log10(least))
-    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= least)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    ticks = [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
-    return ticks if all(after > before for before, after in pairwise(ticks)) else [low, low + 1]
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
+        figure = Figure(frameon=False)
+        axes = figure.add_subplot()
+        plot(axes)
+        handles, names = axes.get_legend_handles_labels()
+        columns = len(names) if sum(map(len, names)) <= _SHORT else 1
+        keys = _KEY * -(-len(names) // max(columns, 1))
+        height = _HEIGHT + keys
+        figure.set_size_inches(_WIDTH / 72, height / 72)
+        figure.subplots_adjust(_LEFT / _WIDTH, (_BOTTOM + keys) / height, 1 - _RIGHT / _WIDTH, 1 - _TOP / height)
+        if names:
+            figure.legend(handles, names, loc="lower left", ncols=columns)
+        return Chart(title, summary, (_WIDTH, height), _inline(figure), header, rows)
+
+
+def _inline(figure: Any) -> str:
+    """Returns what a figure's SVG element holds: with the page's colours and font, with tooltips, without names and requests."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    svg = file.getvalue()
+    svg = svg[svg.index("</defs>") + len("</defs>") : svg.rindex("</svg>")]
+    for name, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    svg = re.sub(r"<g id=(['\"])title:(.*?)\1>", r"<g><title>\2</title>", svg)
+    return re.sub(r'(?<=<g) id="[^"]*"| clip-path="[^"]*"|; font-family: [^;"]*|(?<=\n) +', "", svg)
+
+
+def tooltip(text: str) -> str:
+    """Returns the `gid` that gives a part of a drawing a tooltip.
+
+    Args:
+        text: What it says.
+    """
+    return f"title:{text}"
+
+
+def plot_lines(axes: Any, lines: Sequence[Line], form: Form, steps: int) -> None:
+    """Plots one line or two over numbered steps, such as epochs.
+
+    Args:
+        axes: The axes.
+        lines: The lines.
+        form: How the values are written.
+        steps: How many steps there are.
+    """
+    for look, line in zip((_FIRST, _SECOND), lines, strict=False):
+        _plot(axes, look, line.points, label=line.name)
+        if line.band:
+            low, high = zip(*line.band.values(), strict=True)
+            band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+            axes.fill_between(list(line.band), low, high, **band, label="95% interval")
+    axes.set_xlim(0.5, steps + 0.5)
+    axes.locator_params("x", integer=True, nbins=7, steps=(1, 2, 5, 10), min_n_ticks=1)
+    axes.locator_params("y", integer=form == "count", nbins=5)
+    _write(axes.yaxis, form)
+
+
+def plot_shares(axes: Any, points: Points, *, marked: bool) -> None:
+    """Plots a line between 0 and 1 on both axes, with the diagonal to compare it with.
+
+    Args:
+        axes: The axes.
+        points: The line's points.
+        marked: Whether each point has a mark.
+    """
+    axes.plot((0, 1), (0, 1), **DOTTED)
+    _plot(axes, _FIRST if marked else _FIRST | {"marker": ""}, points)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=_QUARTERS, yticks=_QUARTERS)
+
+
+def plot_bars(axes: Any, shares: Mapping[str, Sequence[float]], names: Sequence[str]) -> None:
+    """Plots shares as bars, side by side for each name.
+
+    Args:
+        axes: The axes.
+        shares: A share for each name, by split.
+        names: What each group of bars stands for; the first is at 0, the next at 1.
+    """
+    width = 0.86 / len(shares)
+    for place, (split, values) in enumerate(shares.items()):
+        middles = [number - 0.43 + (place + 0.5) * width for number in range(len(names))]
+        bars = axes.bar(middles, values, width, color=COLOURS[split], label=split)
+        for bar, name, share in zip(bars, names, values, strict=True):
+            bar.set_gid(tooltip(f"{split}, {name}: {share:.1%}"))
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.locator_params("y", nbins=4)
+    _write(axes.yaxis, "share")
+
+
+def _plot(axes: Any, look: Mapping[str, Any], points: Points, **more: Any) -> None:
+    marks = {} if len(points) <= _MAX_MARKS else {"marker": ""}
+    axes.plot(*zip(*points, strict=True), clip_on=False, linewidth=2, **{**look, **marks, **more})
+
+
+def _write(axis: Any, form: Form) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    forms = {"share": PercentFormatter(1), "points": lambda share, _: f"{100 * share:+g}", "count": "{x:,.0f}"}
+    if form in forms:
+        axis.set_major_formatter(forms[form])

@@ -6,14 +6,15 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from graft.components.common.pages.learning_curves import learning_charts
 from graft.components.common.pages.rendering import render_page
 from graft.components.evaluate.report import words
-from graft.components.evaluate.report.curves import learning_charts, reliability_chart, roc_charts
+from graft.components.evaluate.report.curves import reliability_chart, roc_charts
 from graft.components.evaluate.report.drawing import draw
 from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.matrix import matrix
 from graft.components.evaluate.report.reproduce import commands
-from graft.components.evaluate.report.slice_table import lay_out
+from graft.components.evaluate.report.slice_table import slice_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,13 +69,13 @@ def write_report(
         "chosen": chosen,
         "about": about,
         "pictures": draw(chosen, labels, images, model),
-        "roc": roc_charts(evaluation["metrics"], classes)[:MAX_CHARTS],
+        "roc": roc_charts(evaluation["metrics"], classes, MAX_CHARTS),
         "reliability": reliability_chart(
             evaluation["metrics"].get("reliability") or [], evaluation["metrics"].get("ece")
         ),
         "learning": learning_charts(training),
         "learned_selection": any("selection_loss" in entry for entry in training.get("history") or []),
-        "slices": lay_out(evaluation.get("slices") or [], evaluation["metrics"]["accuracy"]),
+        "slices": slice_table(evaluation.get("slices") or [], evaluation["metrics"]["accuracy"]),
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         "commands": commands(evaluation, training, dataset),
     }

@@ -62,7 +62,7 @@ def write_report(
     values = {
         "record": record,
         "rows": _rows(record),
-        "histograms": histograms(index, list(record["counts"])),
+        "charts_drawn": [histogram.draw() for histogram in histograms(index, list(record["counts"]))],
         "samples": samples,
         "pairs": pairs,
         "two_labels": sum(pair["label"] != pair["twin_label"] for pair in pairs),

@@ -215,7 +215,7 @@ def test_the_page_and_the_pictures_hold_everything(trained):
     best = record["best_epoch"]
     gap = record["history"][best - 1]["accuracy"] - record["history"][best - 1]["selection_accuracy"]
     assert f"kept: epoch {best}, gap {gap:+.3f}" in svg
-    assert "layers unfrozen" in svg and "set aside images" in svg
+    assert "layers unfrozen" in svg and "held-out images" in svg
     page = (folder / "training.html").read_text()
     assert "<svg" in page and "data:image/png;base64," in page
     assert "src=" not in page.replace('src="data:image/png', "")

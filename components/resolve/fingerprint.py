@@ -5,23 +5,14 @@ import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
-
-from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
 from graft.components.ingest.source.manifest_images import ManifestImages
 
 _REQUESTS = 16
-
-# What the backends of fsspec call the checksum or version of an object's content (gcsfs, s3fs, http); checksums come first, since
-# the same content uploaded again has another version.
-_VERSION_FIELDS = ("md5Hash", "Content-MD5", "Digest", "crc32c", "ETag", "etag", "generation")
 
 
 def fingerprint(source: str) -> str:
@@ -35,22 +26,13 @@ def fingerprint(source: str) -> str:
     """
     if is_manifest(source):
         return _manifest_fingerprint(source)
-    root = storage.info(source)
-    fs, path = storage.filesystem(source)
-    if root["type"] != "directory":
-        entries = {"": root}
-    else:
-        prefix = path.rstrip("/")
-        if isinstance(fs, LocalFileSystem):
-            found = {str(file): {"name": str(file)} for file in storage.walk(Path(path)) if file.is_file()}
-        else:
-            found = storage.list_tree(source)
-        entries = {name[len(prefix) :].lstrip("/"): entry for name, entry in found.items()}
+    root = storage.stat(source)
+    entries = storage.list(source) if root.is_folder else [root]
     if not entries:
         raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        versions = list(threads.map(lambda entry: _version(fs, entry), entries.values()))
-    lines = sorted(json.dumps([name, *version]) for name, version in zip(entries, versions, strict=True))
+        versions = list(threads.map(_version, entries))
+    lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -74,12 +56,9 @@ def _image_version(images: ManifestImages, path: str) -> str:
         return ""
 
 
-def _version(fs: Any, entry: dict[str, Any]) -> tuple[str, ...]:
-    known = next((str(entry[field]) for field in _VERSION_FIELDS if entry.get(field)), "")
-    if known:
-        return (str(entry.get("size")), known)
-    with storage.access(entry["name"]):
-        if isinstance(fs, LocalFileSystem):
-            return (sha256_file(Path(entry["name"])),)
-        with fs.open(entry["name"], "rb") as file:
-            return (hashlib.file_digest(file, "sha256").hexdigest(),)
+def _version(entry: storage.Entry) -> str:
+    """Returns what changes with a file's content: its digest, where its storage tells nothing such."""
+    if entry.version:
+        return entry.version
+    with storage.open(entry.uri) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

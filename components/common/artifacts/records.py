@@ -1,9 +1,7 @@
 """Artifacts are directories with a small JSON record, written last: without its record an artifact is unfinished."""
 
 import contextlib
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -12,10 +10,12 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
+from graft.components.common import storage
 from graft.components.common.artifacts.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from graft.components.common.artifacts.schema import Record
 from graft.components.common.artifacts.schema import utc_now as utc_now
 from graft.components.common.errors import GraftError
+from graft.components.common.storage.local import sha256_file as sha256_file
 
 _UNFINISHED = ".unfinished"
 
@@ -70,14 +70,8 @@ class Artifact(Record):
         Args:
             path: The artifact's directory.
         """
-        _write_text(path / self.FILE, self.text())
+        storage.write(str(path / self.FILE), self.text().encode())
         self._path = path
-
-
-def sha256_file(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_record(path: Path, content: Mapping[str, Any]) -> None:  # type: ignore[explicit-any]
@@ -88,16 +82,7 @@ def write_record(path: Path, content: Mapping[str, Any]) -> None:  # type: ignor
         content: Its fields; `schema_version`, `graft_version` and `created` are added.
     """
     record = {"schema_version": SCHEMA_VERSION, "graft_version": version("graft"), "created": utc_now(), **content}
-    _write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    storage.write(str(path), f"{json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode())
 
 
 def read_record(artifact: Path, name: str) -> dict[str, Any]:  # type: ignore[explicit-any]

@@ -27,9 +27,7 @@ def write_sums(folder: Path) -> str:
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
     text = "".join(f"{sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
-    temporary = folder / f".{SUMS}.tmp"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / SUMS)
+    storage.write(str(folder / SUMS), text.encode())
     return digest_of(text.encode())
 
 

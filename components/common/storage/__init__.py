@@ -1,33 +1,55 @@
-"""Storage: reading and writing at a path or URI, local or remote."""
+"""Storage: verbs for files at a path or URI, local or remote. What lies behind them is seen nowhere else."""
 
+from graft.components.common.storage.access import FileError, MissingError, access
+from graft.components.common.storage.download import fetch
+from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.files import (
-    absolute,
-    access,
     content_version,
-    exists,
     filesystem,
     info,
-    list_files,
     list_tree,
-    redact,
     remove_file,
-    walk,
     write_file,
     written_at,
 )
+from graft.components.common.storage.files import list_files as list_files
+from graft.components.common.storage.listing import list_files as list
+from graft.components.common.storage.listing import list_pages
+from graft.components.common.storage.local import sha256_file, walk
+from graft.components.common.storage.swap import Seen, look, swap
+from graft.components.common.storage.uris import absolute, join, redact
+from graft.components.common.storage.verbs import delete, exists, open, put, read, stat, version, write
 
 __all__ = [
+    "Entry",
+    "FileError",
+    "MissingError",
+    "Seen",
     "absolute",
     "access",
     "content_version",
+    "delete",
     "exists",
+    "fetch",
     "filesystem",
     "info",
+    "join",
+    "list",
     "list_files",
+    "list_pages",
     "list_tree",
+    "look",
+    "open",
+    "put",
+    "read",
     "redact",
     "remove_file",
+    "sha256_file",
+    "stat",
+    "swap",
+    "version",
     "walk",
+    "write",
     "write_file",
     "written_at",
 ]

@@ -1,40 +1,93 @@
-"""Listing a folder in a bucket page by page: fsspec lists a folder as a whole, be it of ten million objects."""
+"""Listing folders, as they are now, whatever was listed before."""
 
+import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
-from graft.components.common.storage import files as storage
+from graft.components.common.storage.access import access
+from graft.components.common.storage.entries import Entry, content_version, local_entry, remote_entry
+from graft.components.common.storage.local import walk
+from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import persist, request
 
 # So many objects come with a page, on GCS and S3.
 PAGE = 1000
-_GCS_FIELDS = "items(name,size,md5Hash,generation),nextPageToken"
+_GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation),nextPageToken"
 
 _Page = tuple[list[dict[str, Any]], str]
 
 
+def list_files(uri: str) -> list[Entry]:
+    """Lists all files below a folder, locally those that links lead to as well.
+
+    Args:
+        uri: The folder's path or URI.
+
+    Returns:
+        An entry a file; none if there is no such folder.
+
+    Raises:
+        GraftError: The folder can't be read.
+    """
+    place = locate(uri)
+    if place.local:
+        return list(_list_local(uri, place.local))
+    place.fs.invalidate_cache()
+    with access(uri):
+        found = persist(lambda: _find(place))
+    place.fs.invalidate_cache()  # what fsspec keeps of a hundred thousand files is of some size
+    root = len(place.path.rstrip("/"))
+    return [
+        remote_entry(uri, name[root:].removeprefix("/"), told)
+        for name, told in found.items()
+        if told["type"] != "directory" and not name.endswith("/")
+    ]
+
+
+def _find(place: Place) -> dict[str, dict[str, Any]]:
+    if getattr(
+        place.fs, "async_impl", False
+    ):  # an object store, where nothing is no error, but a bucket that isn't there is
+        return dict(place.fs.find(place.path, detail=True))
+    try:  # fsspec's own walk passes over what it can't list, unless it is told not to
+        return dict(place.fs.find(place.path, detail=True, on_error="raise"))
+    except FileNotFoundError:
+        return {}
+
+
+def _list_local(uri: str, root: Path) -> Iterator[Entry]:
+    if not root.exists():
+        return
+    for path in walk(root) if root.is_dir() else (root,):
+        with contextlib.suppress(FileNotFoundError):  # it is gone already, or a link to nothing
+            if S_ISREG((status := path.stat()).st_mode):
+                yield local_entry(uri, path.relative_to(root).as_posix() if path != root else "", status)
+
+
 def list_pages(uri: str) -> Iterator[dict[str, str]]:
-    """Lists the objects right in a folder of a GCS or S3 bucket, as they are now, a request a page.
+    """Lists the objects right in a folder of a GCS or S3 bucket page by page: fsspec lists it as a whole, be it of ten million.
 
     Args:
         uri: The folder's URI.
 
     Yields:
-        What `storage.content_version` says of the objects, by their paths within the file system; nothing where there is no bucket.
+        The versions of the objects, by their names in the folder; nothing where there is no bucket.
 
     Raises:
         GraftError: The folder can't be listed.
     """
-    fs, path = storage.filesystem(uri)
-    fetch = next((fetch for protocol, fetch in _FETCH.items() if protocol in fs.protocol), None)
+    place = locate(uri)
+    fetch = None if place.local else next((_FETCH[name] for name in _FETCH if name in place.fs.protocol), None)
     if fetch is None:
         return
-    bucket, _, folder = path.rstrip("/").partition("/")
-    following = ""
+    bucket, _, folder = place.path.rstrip("/").partition("/")
+    prefix, following = f"{folder}/" if folder else "", ""
     while True:
-        with storage.access(uri):
-            entries, following = persist(_call(fetch, fs, bucket, f"{folder}/" if folder else "", following))
-        yield {f"{bucket}/{entry['name']}": storage.content_version(entry) for entry in entries}
+        with access(uri):
+            told, following = persist(_call(fetch, place.fs, bucket, prefix, following))
+        yield {entry["name"].removeprefix(prefix): content_version(entry) for entry in told}
         if not following:
             return
 
@@ -44,14 +97,14 @@ def _call(fetch: Callable[..., _Page], *arguments: Any) -> Callable[[], _Page]:
 
 
 def _gcs(fs: Any, bucket: str, prefix: str, following: str) -> _Page:
-    options = {"prefix": prefix, "delimiter": "/", "maxResults": PAGE, "fields": _GCS_FIELDS}
+    options: dict[str, Any] = {"prefix": prefix, "delimiter": "/", "maxResults": PAGE, "fields": _GCS_FIELDS}
     options |= {"pageToken": following} if following else {}
     found = request(fs, "call", "GET", "b/{}/o", bucket, json_out=True, **options)
     return found.get("items", []), found.get("nextPageToken", "")
 
 
 def _s3(fs: Any, bucket: str, prefix: str, following: str) -> _Page:
-    options = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/", "MaxKeys": PAGE}
+    options: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/", "MaxKeys": PAGE}
     options |= {"ContinuationToken": following} if following else {}
     found = request(fs, "call_s3", "list_objects_v2", **options)
     entries = [{"name": item["Key"], "size": item["Size"], "ETag": item["ETag"]} for item in found.get("Contents", [])]

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple, Protocol
 import requests
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import files as storage
+from graft.components.common.storage.entries import content_version, strong_tag
+from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import TruncatedError, request
+from graft.components.common.storage.uris import is_web, redact
 
 _PIECE = 256 * 2**10
 # Small enough that a slow line brings one within the seconds that a request may take.
@@ -63,11 +65,11 @@ class Remote(Protocol):
 @contextlib.contextmanager
 def open_remote(uri: str) -> Iterator[Remote]:
     """Finds the way to a file by its URI's scheme."""
-    if uri.startswith(("http://", "https://")) and "::" not in uri:
+    if is_web(uri):
         with requests.Session() as session:
             yield _Web(session, uri)
     else:
-        yield _Object(*storage.filesystem(uri))
+        yield _Object(locate(uri))
 
 
 class _Web:
@@ -90,7 +92,7 @@ class _Web:
         with self._get(ranged) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
                 raise ChangedError("became shorter")
-            if found.version and _etag(response) not in ("", found.version):
+            if found.version and _description(response).version not in ("", found.version):
                 raise ChangedError("changed")
             partial = response.status_code == requests.codes.partial_content
             if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
@@ -106,10 +108,10 @@ class _Web:
         )
         if response.status_code in (requests.codes.not_found, requests.codes.gone):
             response.close()
-            raise FileNotFoundError(storage.redact(self._url))
+            raise FileNotFoundError(redact(self._url))
         if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
             response.close()
-            raise PermissionError(storage.redact(self._url))
+            raise PermissionError(redact(self._url))
         if response.status_code != requests.codes.requested_range_not_satisfiable:
             try:
                 response.raise_for_status()
@@ -123,31 +125,25 @@ def _description(response: requests.Response) -> Description:
     total = response.headers.get("Content-Length", "")
     if response.status_code == requests.codes.partial_content:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return Description(int(total) if total.isdecimal() else None, _etag(response), {})
-
-
-def _etag(response: requests.Response) -> str:
-    """Returns the entity tag, without its quotes; none if it is a weak one, which promises less than the same bytes."""
-    tag: str = response.headers.get("ETag", "")
-    return "" if tag.startswith("W/") else tag.strip('"')
+    return Description(int(total) if total.isdecimal() else None, strong_tag(response.headers.get("ETag", "")), {})
 
 
 class _Object:
     """A file in object storage or wherever else fsspec reads, in ranges."""
 
-    def __init__(self, fs: Any, path: str) -> None:
-        self._fs, self._path = fs, path
+    def __init__(self, place: Place) -> None:
+        self._fs, self._path = place.fs, place.path
 
     def describe(self) -> Description:
         self._fs.invalidate_cache(self._path)
         entry = request(self._fs, "info", self._path)
         if entry["type"] == "directory":
-            raise GraftError(f"{storage.redact(self._path)} is a folder: name a file.")
+            raise GraftError(f"{redact(self._path)} is a folder: name a file.")
         if entry.get("contentEncoding") == "gzip":  # GCS would unpack it on its way, to another length
             raise GraftError(
-                f"{storage.redact(self._path)} is stored with the content encoding gzip: upload it again without (no -z or -Z)."
+                f"{redact(self._path)} is stored with the content encoding gzip: upload it again without (no -z or -Z)."
             )
-        return Description(entry.get("size"), storage.content_version(entry), self._checksums(entry))
+        return Description(entry.get("size"), content_version(entry), self._checksums(entry))
 
     def _checksums(self, entry: dict[str, Any]) -> dict[str, bytes]:
         known = {

@@ -22,6 +22,8 @@ PATIENCE = 60.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0
 # A single request: gcsfs and s3fs try again on their own, each in its way, and must end in time.
 REQUEST_SECONDS = 20.0
+# One that brings or takes a whole file, such as 128 MiB of features over a slow line.
+CONTENT_SECONDS = 300.0
 
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = (ConnectionError, TimeoutError, http.client.IncompleteRead)
@@ -76,20 +78,21 @@ def persist(work: Callable[[], Result]) -> Result:
     return retrying(work)
 
 
-def request(fs: Any, method: str, *arguments: Any, **options: Any) -> Any:
-    """Calls a method of an fsspec file system for one small request, which ends within `REQUEST_SECONDS`.
+def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None, **options: Any) -> Any:
+    """Calls a method of an fsspec file system for one request, which ends in time.
 
     Args:
         fs: The file system.
         method: The method's name, such as `info`.
         *arguments: Its arguments.
+        seconds: When the request must have ended; None for `REQUEST_SECONDS`.
         **options: Its keyword arguments.
 
     Raises:
         Exception: What the method raises, or TimeoutError.
     """
     if getattr(fs, "async_impl", False):
-        options["timeout"] = REQUEST_SECONDS
+        options["timeout"] = seconds or REQUEST_SECONDS
     return getattr(fs, method)(*arguments, **options)
 
 

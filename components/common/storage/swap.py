@@ -3,20 +3,18 @@
 import contextlib
 import dataclasses
 import fcntl
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-from fsspec.asyn import sync
-from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import files as storage
 from graft.components.common.storage import retries
+from graft.components.common.storage.access import access
 from graft.components.common.storage.gcs import is_gcs
+from graft.components.common.storage.local import replacing
+from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import persist
+from graft.components.common.storage.uris import redact
 
 _LOST = (409, 412)  # S3 says 409 where two conditional writes meet
 
@@ -31,7 +29,7 @@ class Seen:
     """
 
     content: bytes | None
-    version: Any = None
+    version: str | None = None
 
 
 def look(uri: str) -> Seen:
@@ -43,7 +41,7 @@ def look(uri: str) -> Seen:
     Raises:
         GraftError: It can't be read, or its storage knows no conditional writes.
     """
-    with storage.access(uri):
+    with access(uri):
         return persist(lambda: _storage(uri).look())
 
 
@@ -61,21 +59,21 @@ def swap(uri: str, seen: Seen, content: bytes) -> bool:
     Raises:
         GraftError: It can't be written, or its storage knows no conditional writes.
     """
-    with storage.access(uri, "write"):
+    with access(uri, "write"):
         file = _storage(uri)
         # After a lost answer, the second attempt fails because the first one succeeded.
         return persist(lambda: file.swap(seen, content) or file.look().content == content)
 
 
 def _storage(uri: str) -> "_Local | _Gcs | _S3":
-    fs, path = storage.filesystem(uri)
-    if isinstance(fs, LocalFileSystem):
-        return _Local(Path(path))
+    place = locate(uri)
+    if place.local:
+        return _Local(place.local)
     if is_gcs(uri):
-        return _Gcs(path)
+        return _Gcs(place.path)
     if uri.startswith(("s3://", "s3a://")):
-        return _S3(fs, path)
-    raise GraftError(f"{storage.redact(uri)} can't be replaced safely: use a local folder, gs:// or s3://.")
+        return _S3(place)
+    raise GraftError(f"{redact(uri)} can't be replaced safely: use a local folder, gs:// or s3://.")
 
 
 class _Local:
@@ -95,15 +93,8 @@ class _Local:
         with self._locked():
             if self.look().content != seen.content:
                 return False
-            temporary = self._path.with_name(f".{self._path.name}.{uuid4().hex}.part")
-            try:
-                with temporary.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self._path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with replacing(self._path) as file:
+                file.write(content)
             return True
 
     @contextlib.contextmanager
@@ -127,7 +118,7 @@ class _Gcs:
                 content = blob.download_as_bytes(timeout=retries.REQUEST_SECONDS, retry=None)
             except NotFound:
                 return Seen(None)
-            return Seen(content, blob.generation)  # that of the download
+            return Seen(content, str(blob.generation))  # that of the download
 
     def swap(self, seen: Seen, content: bytes) -> bool:
         from google.api_core.exceptions import PreconditionFailed
@@ -137,7 +128,7 @@ class _Gcs:
                 blob.upload_from_string(
                     content,
                     content_type="application/json",
-                    if_generation_match=seen.version or 0,
+                    if_generation_match=int(seen.version or 0),
                     checksum="crc32c",
                     timeout=retries.REQUEST_SECONDS,
                     retry=None,
@@ -157,25 +148,24 @@ class _Gcs:
 class _S3:
     """By conditional writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html."""
 
-    def __init__(self, fs: Any, path: str) -> None:
-        bucket, _, key = path.partition("/")
-        self._fs, self._where = fs, {"Bucket": bucket, "Key": key}
+    def __init__(self, place: Place) -> None:
+        bucket, _, key = place.path.partition("/")
+        self._place, self._where = place, {"Bucket": bucket, "Key": key}
 
     def look(self) -> Seen:
         try:
-            return Seen(*sync(self._fs.loop, self._read, timeout=retries.REQUEST_SECONDS))
+            self._place.info()  # within a time; opening it asks again for what was told just now
+            with self._place.fs.open(self._place.path, "rb") as file:  # of the version of its details, or not at all
+                return Seen(file.read(), file.details["ETag"])
         except FileNotFoundError:
             return Seen(None)
-
-    async def _read(self) -> tuple[bytes, str]:
-        answer = await self._fs._call_s3("get_object", **self._where)
-        async with answer["Body"] as body:
-            return await body.read(), answer["ETag"]
 
     def swap(self, seen: Seen, content: bytes) -> bool:
         condition = {"IfNoneMatch": "*"} if seen.content is None else {"IfMatch": seen.version}
         try:
-            self._fs.call_s3("put_object", **self._where, **condition, Body=content, timeout=retries.REQUEST_SECONDS)
+            self._place.fs.call_s3(
+                "put_object", **self._where, **condition, Body=content, timeout=retries.REQUEST_SECONDS
+            )
         except OSError as error:
             if retries.http_status(error) in _LOST:
                 return False

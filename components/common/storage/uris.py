@@ -1,8 +1,12 @@
-"""URIs and errors as they may be shown: without the secrets that they hold."""
+"""Paths and URIs: shown without the secrets that they hold, made absolute, and joined."""
 
 import re
+from pathlib import Path
+
+from graft.components.common.errors import GraftError
 
 _SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
+_BUCKETS = ("gs://", "gcs://", "s3://", "s3a://")
 _QUERY = re.compile(r"\?\S*")
 
 
@@ -19,3 +23,41 @@ def brief(error: BaseException) -> str:
     # Some clients name a URL by its path and query alone.
     words = [_QUERY.sub("", redact(word)) for word in lines[0].split()] if lines else []
     return " ".join([type(error).__name__, *filter(None, words)]).rstrip(".")
+
+
+def absolute(uri: str) -> str:
+    """Returns a path or URI in a form that means the same from any working folder, and holds no secrets.
+
+    Args:
+        uri: The path or URI.
+
+    Raises:
+        GraftError: It is empty.
+    """
+    if not uri.partition("://")[2 if "://" in uri else 0].strip("/"):
+        raise GraftError(f"{uri!r} names no folder: name a path or a URI.")
+    return (redact(uri) if "://" in uri else str(Path(uri).absolute())).rstrip("/")
+
+
+def join(folder: str, path: str) -> str:
+    """Returns the path or URI of a file in a folder.
+
+    Args:
+        folder: The folder's path or URI; of a chain of URIs the first one leads to it.
+        path: The file's path in it.
+    """
+    first, chained, rest = folder.partition("::") if is_chain(folder) else (folder, "", "")
+    bare = first.rstrip("/")
+    root = first if "://" in first and "://" not in bare else f"{bare}/"
+    return f"{root}{path}{chained}{rest}"
+
+
+def is_chain(uri: str) -> bool:
+    """Whether a URI is one of fsspec's chains, such as `zip://a.jpg::https://host/photos.zip`, and no object's name with `::` in it."""
+    names_object = uri.startswith(_BUCKETS) and "://" not in uri.rpartition("::")[2]
+    return "://" in uri and "::" in uri and not names_object
+
+
+def is_web(uri: str) -> bool:
+    """Whether a URI names a file on a web server."""
+    return uri.startswith(("http://", "https://")) and not is_chain(uri)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.listing import PAGE, list_pages
+from graft.components.common.storage.listing import PAGE
 
 log = logging.getLogger("graft")
 
@@ -30,18 +30,17 @@ class ListedVersions:
         self._listed: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def find(self, uri: str, path: str) -> str:
+    def find(self, uri: str) -> str:
         """Returns the version of an image; empty if it has to be asked for by itself.
 
         Args:
             uri: Where it lies.
-            path: Its path within its file system.
         """
-        folder = _folder(uri)
+        folder, _, name = uri.rpartition("/")
         with self._lock:
             if folder not in self._listed:
                 self._listed[folder] = self._list(folder)
-            return self._listed[folder].get(path, "")
+            return self._listed[folder].get(name, "")
 
     @functools.cached_property
     def _wanted(self) -> Counter[str]:
@@ -54,7 +53,7 @@ class ListedVersions:
             return found
         try:
             # Pages, not objects, are counted: one may hold nothing but folders.
-            for page in itertools.islice(list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
+            for page in itertools.islice(storage.list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
                 found |= page
         except GraftError as error:  # who may read an image may not always list its folder
             log.info("%s Every image in %s is asked for by itself.", error, storage.redact(folder))

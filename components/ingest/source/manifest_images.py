@@ -135,7 +135,7 @@ class ManifestImages:
         if "://" not in uri:
             return file_version(Path(uri))
         fs, place = storage.filesystem(uri)
-        if listed := self._versions.find(uri, place):
+        if listed := self._versions.find(uri):
             return listed
         try:
             return storage.content_version(persist(lambda: request(fs, "info", place)))

@@ -114,7 +114,16 @@ def test_a_manifest_changes_with_the_images_that_it_names(tmp_path):
     assert fingerprint(str(tmp_path / "m.csv")) != before
 
 
-@pytest.mark.parametrize("etag", ["strong", "none"])
+@pytest.mark.parametrize("etag", ["strong", "weak", "none"])
+def test_an_archive_on_a_web_server_changes_with_its_bytes(etag):
+    with file_server(b"cat", etag=etag) as server:
+        before = fingerprint(server.url)
+        assert fingerprint(server.url) == before
+        server.content = b"CAT"
+        assert fingerprint(server.url) != before
+
+
+@pytest.mark.parametrize("etag", ["strong", "weak", "none"])
 def test_a_manifest_changes_with_images_of_which_the_server_tells_no_version(tmp_path, etag):
     with file_server(b"cat", etag=etag) as server:
         (tmp_path / "dog.jpg").write_bytes(b"dog")

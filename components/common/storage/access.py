@@ -1,0 +1,81 @@
+"""What storage raises, told in one sentence: missing, not allowed, refused, or out of reach."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.retries import http_status, is_transient
+from graft.components.common.storage.uris import brief, redact
+
+# What a missing right is called where it is granted.
+_ROLES = {
+    ("gs", "read"): "roles/storage.objectViewer on the bucket",
+    ("gs", "write"): "roles/storage.objectUser on the bucket",
+    ("s3", "read"): "s3:GetObject and s3:ListBucket",
+    ("s3", "write"): "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket",
+}
+_DENIED, _GONE, _SERVER_ERRORS = (401, 403), (404, 410), 500
+
+
+class FileError(GraftError):
+    """A file can't be used, and the reason is the file: others in the same place may be fine.
+
+    Attributes:
+        reason: Why, without the file's name, such as `can't be read by this account`.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class MissingError(FileError):
+    """There is no such file."""
+
+
+@contextlib.contextmanager
+def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]:
+    """Turns whatever a storage's client raises while it works on a path or URI into one sentence.
+
+    Args:
+        uri: The path or URI.
+        right: The right that the work needs, to be named where it is missing.
+
+    Raises:
+        MissingError: Nothing is there.
+        FileError: It can't be read or written, and the reason is this file.
+        GraftError: It can't be reached.
+    """
+    try:
+        yield
+    except GraftError:
+        raise
+    except Exception as error:  # Each backend raises its own kind.
+        raise _refusal(uri, right, error) from error
+
+
+def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> GraftError:
+    name = redact(uri)
+    unreachable = f"{name} can't be reached: {brief(error)}"
+    if is_transient(error):
+        return GraftError(f"{unreachable}: try again later.")
+    # fsspec's web client turns all that goes wrong into a FileNotFoundError, and keeps what did as its cause.
+    cause = (error.__cause__ or error) if isinstance(error, FileNotFoundError) else error
+    status = http_status(cause)
+    if status in _GONE:
+        return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist")
+    if isinstance(cause, FileNotFoundError):
+        return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist, or is no file")
+    # gcsfs says so in its message, others by their error's kind or its HTTP status.
+    if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in _DENIED:
+        remedy = _ROLES.get((uri.partition("://")[0] if "://" in uri else "", right), f"the right to {right} it")
+        reason = f"can't be {'read' if right == 'read' else 'written'} by this account"
+        return FileError(f"{name} {reason}: grant it {remedy}.", reason)
+    if status is not None and status < _SERVER_ERRORS:
+        return FileError(f"{unreachable}.", f"can't be read (HTTP status {status})")
+    if isinstance(cause, IsADirectoryError | NotADirectoryError):
+        return FileError(f"{unreachable}.", "doesn't exist, or is no file")
+    if isinstance(cause, ValueError):
+        return FileError(f"{unreachable}.", "has no valid URI")
+    return GraftError(f"{unreachable}.")

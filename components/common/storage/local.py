@@ -1,0 +1,107 @@
+"""Local files: written whole and for good, read without waiting forever, and found, links followed."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.access import MissingError, access
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a new file that takes a place once it is whole: no reader, and no crash of the machine, ever leaves a part of it.
+
+    Args:
+        path: The place; folders that it is in are made.
+
+    Yields:
+        The file, to be written.
+
+    Raises:
+        OSError: It can't be written; then what was there before still is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a change of names in a folder survive a crash of the machine."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def open_local(path: Path) -> BufferedReader:
+    """Opens a local file for reading.
+
+    Raises:
+        OSError: It can't be read, or is no file.
+    """
+    if not path.is_file() and not path.is_dir():  # a pipe would wait forever
+        raise FileNotFoundError(path)
+    return path.open("rb")
+
+
+def read_local(path: Path, most: int | None) -> bytes:
+    """Returns a local file's bytes.
+
+    Args:
+        path: The file.
+        most: How many bytes to read at most; None for all.
+
+    Raises:
+        OSError: It can't be read, or is no file.
+    """
+    with open_local(path) as file:
+        # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
+        return file.read() if most is None else file.read(min(os.fstat(file.fileno()).st_size + 1, most))
+
+
+def sha256_file(path: Path) -> str:
+    """Returns the SHA-256 of a file's bytes as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Yields everything below a local folder that is not itself a folder, links followed; folders that vanish meanwhile are left out.
+
+    Raises:
+        GraftError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
+    """
+    pending: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
+    while pending:
+        folder, above = pending.pop()
+        try:
+            with access(str(folder)):
+                status = folder.stat()
+                children = [(child, child.is_dir()) for child in folder.iterdir()]
+        except MissingError:
+            if folder == root:
+                raise
+            continue
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            raise GraftError(f"{folder} is a link to a folder that it is in: remove the link.")
+        for child, is_folder in children:
+            if is_folder:
+                pending.append((child, above | {identity}))
+            else:
+                yield child

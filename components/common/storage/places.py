@@ -1,0 +1,65 @@
+"""Where a path or URI leads: a local path, or a file system of fsspec and a path in it. Nobody outside of storage sees either."""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem, make_path_posix
+
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.retries import persist, request
+from graft.components.common.storage.uris import brief, is_chain, redact
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a path or URI leads.
+
+    Attributes:
+        local: The absolute path of a local file or folder; None for one elsewhere.
+        fs: The fsspec file system of one that is elsewhere.
+        path: Its path in that file system.
+    """
+
+    local: Path | None
+    fs: Any = None
+    path: str = ""
+
+    def info(self) -> dict[str, Any]:
+        """Returns what the file system tells of the file as it is now, whatever was listed before.
+
+        Raises:
+            Exception: What the file system raises.
+        """
+        self.fs.invalidate_cache(self.path)
+        found: dict[str, Any] = persist(lambda: request(self.fs, "info", self.path))
+        return found
+
+
+def locate(uri: str) -> Place:
+    """Finds out where a path or URI leads.
+
+    Raises:
+        GraftError: The URI's scheme is unknown, or its client is not installed.
+    """
+    if not uri:
+        raise GraftError("An empty path was given: name a path or a URI.")
+    if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
+        return Place(Path(make_path_posix(uri)))
+    # gcsfs logs whatever it raises, traceback and all, also what is tried again; fsspec.caching every file that is opened.
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    logging.getLogger("fsspec.caching").setLevel(logging.WARNING)
+    # Of an object's name with "::" in it fsspec sees the part before alone.
+    head, _, name = (uri, "", "") if is_chain(uri) else uri.partition("::")
+    head, slash, start = head.rpartition("/") if name else (head, "", "")
+    try:
+        fs, path = fsspec.core.url_to_fs(head)
+    except (ImportError, ValueError) as error:
+        raise GraftError(
+            f"{redact(uri)} can't be opened ({brief(error)}): use a path, gs://, https://, or s3:// with the package s3fs."
+        ) from error
+    if isinstance(fs, LocalFileSystem):
+        return Place(Path(path))
+    return Place(None, fs, f"{path}{slash}{start}::{name}" if name else path)

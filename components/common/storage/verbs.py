@@ -1,0 +1,192 @@
+"""The verbs for a file at a path or URI. Each tries again while trouble passes, and raises one sentence where it doesn't."""
+
+import contextlib
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from graft.components.common.storage.access import MissingError, access
+from graft.components.common.storage.entries import Entry, local_entry, local_version, remote_entry
+from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
+from graft.components.common.storage.local import open_local, read_local, replacing
+from graft.components.common.storage.places import Place, locate
+from graft.components.common.storage.ranges import RangedFile
+from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
+from graft.components.common.storage.uris import is_web
+
+_AHEAD = 5 * 2**20
+_NO_SUCH_RANGE = 416
+
+
+def stat(uri: str) -> Entry:
+    """Returns what the storage tells of a file or folder as it is now, without reading it.
+
+    Raises:
+        GraftError: Nothing is there, or it can't be read.
+    """
+    place = locate(uri)
+    with access(uri):
+        if place.local:
+            return local_entry(uri, "", place.local.stat())
+        return remote_entry(uri, "", place.info())
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file or folder.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: The storage can't be reached or read.
+    """
+    try:
+        stat(uri)
+    except MissingError:
+        return False
+    return True
+
+
+def version(uri: str) -> str:
+    """Returns what changes whenever a file's content does, without reading it; empty where nothing such is told.
+
+    Of a remote file it is the storage's checksum, generation or strong entity tag; of a local one its size, its time of change
+    and its number on the disk.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It is missing, or can't be reached.
+    """
+    if local := locate(uri).local:
+        with access(uri):
+            return local_version(local.stat())
+    return stat(uri).version
+
+
+def read(uri: str, most: int | None = None) -> bytes:
+    """Returns a file's bytes.
+
+    Args:
+        uri: Its path or URI.
+        most: How many bytes to read at most; None for all.
+
+    Raises:
+        MissingError: There is no such file.
+        GraftError: It can't be read.
+    """
+    place = locate(uri)
+    with access(uri):
+        if place.local:
+            return read_local(place.local, most)
+        return persist(lambda: _read(uri, place, most))
+
+
+def _read(uri: str, place: Place, most: int | None) -> bytes:
+    if most is not None and is_web(uri):  # not every server heeds a range, and the rest may be large
+        with place.fs.open(place.path, "rb") as file:
+            return bytes(file.read(most))
+    if most is None:
+        return bytes(request(place.fs, "cat_file", place.path, seconds=CONTENT_SECONDS))
+    try:
+        return bytes(request(place.fs, "cat_file", place.path, start=0, end=most))
+    except OSError as error:
+        if http_status(error) == _NO_SUCH_RANGE:  # there is no first byte
+            return b""
+        raise
+
+
+@contextlib.contextmanager
+def open(uri: str, ahead: int = _AHEAD) -> Iterator[io.BufferedReader]:
+    """Opens a file for reading at any position, in binary.
+
+    Args:
+        uri: Its path or URI.
+        ahead: How many bytes of a remote file one request brings.
+
+    Raises:
+        MissingError: There is no such file.
+        GraftError: It can't be read.
+    """
+    place = locate(uri)
+    with contextlib.ExitStack() as opened:
+        with access(uri):
+            if place.local:
+                file: io.BufferedReader = opened.enter_context(open_local(place.local))
+            elif (told := place.info()).get("size") is None or is_web(uri):
+                file = opened.enter_context(persist(lambda: place.fs.open(place.path, "rb")))
+                opened.enter_context(access(uri))
+            else:
+                ranges = RangedFile(uri, place.fs, place.path, int(told["size"]))
+                file = opened.enter_context(io.BufferedReader(ranges, ahead))
+        yield file
+
+
+def write(uri: str, content: bytes) -> None:
+    """Writes a file as a whole: no reader ever sees a part of it.
+
+    Args:
+        uri: The file's path or URI; folders that it is in are made.
+        content: Its bytes.
+
+    Raises:
+        GraftError: It can't be written.
+    """
+    place = locate(uri)
+    with access(uri, "write"):
+        if place.local:
+            with replacing(place.local) as file:
+                file.write(content)
+        elif is_gcs(uri) and len(content) > LARGE:
+            upload_to_gcs(io.BytesIO(content), len(content), place.path)
+        else:
+            _make_folders(place)
+            # An object is there once it is whole.
+            persist(lambda: request(place.fs, "pipe_file", place.path, content, seconds=CONTENT_SECONDS))
+
+
+def put(path: Path, uri: str) -> None:
+    """Copies a local file, whatever its size, to a path or URI; there it is whole or not there at all.
+
+    Args:
+        path: The file.
+        uri: Where it goes; what is there is replaced. Folders that it is in are made.
+
+    Raises:
+        GraftError: It can't be read or written.
+    """
+    with access(str(path)):
+        source = path.open("rb")
+    place = locate(uri)
+    with source, access(uri, "write"):
+        if place.local:
+            with replacing(place.local) as file:
+                shutil.copyfileobj(source, file)
+        elif is_gcs(uri):
+            upload_to_gcs(source, path.stat().st_size, place.path)
+        else:
+            _make_folders(place)
+            persist(lambda: place.fs.put_file(str(path), place.path))  # in parts, each of which has its time
+
+
+def _make_folders(place: Place) -> None:
+    persist(lambda: request(place.fs, "makedirs", place.path.rpartition("/")[0], exist_ok=True))
+
+
+def delete(uri: str) -> None:
+    """Deletes a file, unless another process was first.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It can't be deleted.
+    """
+    place = locate(uri)
+    with access(uri, "write"), contextlib.suppress(FileNotFoundError):
+        if place.local:
+            place.local.unlink()
+        else:
+            persist(lambda: request(place.fs, "rm_file", place.path))

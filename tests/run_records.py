@@ -1,19 +1,33 @@
 """Records of runs that got so far, for tests of what reads them."""
 
+from support import ROOT
+
+from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
+from graft.components.common.artifacts.results import UNCHANGED, EvaluateResult, GateResult, ResolveResult
+from graft.components.common.artifacts.schema import SCHEMA_VERSION
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.runs.step_record import STEPS, recorded
-from graft.components.common.runs.verdict import UNCHANGED
-from graft.components.evaluate.evaluate import EvaluateResult
-from graft.components.gate.gate import Decision
-from graft.components.resolve.resolve import ResolveResult
 
-_FIGURES = {"accuracy": 0.87, "accuracy_interval": (0.85, 0.89), "auc": 0.95}
-_COMPARISONS = {"champion": None, "anchor": None}
-EVALUATED = EvaluateResult("", "validation", 1000, _FIGURES, _COMPARISONS, False, ["cats", "dogs"])
+_TODAY = ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION}"
+METRICS = Evaluation.load(_TODAY / "lineage").metrics.model_copy(
+    update={"accuracy": 0.87, "accuracy_interval": (0.85, 0.89), "auc": 0.95}
+)
+EVALUATED = EvaluateResult(
+    path="",
+    split="validation",
+    images=1000,
+    metrics=METRICS,
+    comparisons=Comparisons(champion=None, anchor=None),
+    selected_on_split=False,
+    classes=("cats", "dogs"),
+)
 ENDINGS = {
     "success": {},
     "unchanged": {"until": "resolve", "digest": UNCHANGED},
-    "gate": {"until": "gate", "error": GateFailedError("accuracy 0.87 is below 0.9", Decision("", False, []))},
+    "gate": {
+        "until": "gate",
+        "error": GateFailedError("accuracy 0.87 is below 0.9", GateResult(path="", passed=False, rules=())),
+    },
     "error": {"until": "ingest", "error": GraftError("photos.zip is empty")},
     "killed": {"until": "ingest"},
 }
@@ -25,7 +39,7 @@ def leave_records(run, *, until="export", error=None, digest="0123", resolved=No
         try:
             with recorded(step, run) as kept:
                 if step == "resolve":
-                    kept.outcome = resolved or ResolveResult(digest, "photos.zip")
+                    kept.outcome = resolved or ResolveResult(digest=digest, source="photos.zip")
                 elif step == "evaluate":
                     kept.outcome = EVALUATED
                 if step == until and error:

@@ -3,10 +3,11 @@
 import dataclasses
 import logging
 
+from graft.components.common.artifacts.results import NotifyResult, Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import unchanged_in_a_row
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
-from graft.components.common.runs.verdict import QUIET_RUNS, Outcome, Verdict, judge
+from graft.components.common.runs.verdict import QUIET_RUNS, Verdict, judge
 from graft.components.notify.webhook import secret_url, send
 
 log = logging.getLogger("graft")
@@ -28,7 +29,7 @@ class Webhook:
         url: The webhook's URL, a secret; empty for none.
         secret: Secret Manager version that holds the URL instead; empty for none.
         format: `json` for all fields, `text` for `text` alone, as chats take it.
-        quiet: Of runs that found nothing new, only every so many in a row are told of: a source that has dried up is news.
+        quiet: Notify on every Nth unchanged run in a row, this being the N: a source that has dried up is news.
     """
 
     url: str = dataclasses.field(default="", repr=False)
@@ -37,46 +38,10 @@ class Webhook:
     quiet: int = QUIET_RUNS
 
 
-@dataclasses.dataclass(frozen=True)
-class NotifyResult:
-    """What notify says.
-
-    Attributes:
-        run: Identifier of the run.
-        name: The model's name.
-        outcome: How the run ended.
-        reason: Why.
-        accuracy: Accuracy on the evaluated split; None if the run did not get there.
-        link: Address of the run's page; empty if unknown.
-        drift: In what the new images differ from those that the champion was made from.
-        delivered: Whether a webhook took the message; None if there is none, or nothing to tell.
-    """
-
-    run: str
-    name: str
-    outcome: Outcome
-    reason: str
-    accuracy: float | None
-    link: str
-    drift: tuple[str, ...] = ()
-    delivered: bool | None = None
-
-    @property
-    def summary(self) -> str:
-        """The message."""
-        parts = [f"{self.name}: {self.outcome}"]
-        if self.accuracy is not None:
-            parts.append(f"accuracy {self.accuracy:.4f}")
-        if self.drift:
-            parts.append(f"the new images differ in {', '.join(self.drift)}")
-        parts += [text for text in (self.reason, self.link or f"run {self.run}") if text]
-        return "; ".join(parts)
-
-
 def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Webhook()) -> NotifyResult:
     """Says how a run ended. That the webhook fails is logged, and changes nothing.
 
-    Of runs that found nothing new, only every so many in a row are told of.
+    Of unchanged runs, every Nth in a row is told of.
 
     Args:
         run: The run; without a store only the pipeline's own state is known.
@@ -86,7 +51,15 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
     """
     verdict = _verdict(run, pipeline_state)
     page = link.replace("{run}", run.run_id)
-    result = NotifyResult(run.run_id, run.name, verdict.outcome, verdict.reason, verdict.accuracy, page, verdict.drift)
+    result = NotifyResult(
+        run=run.run_id,
+        name=run.name,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        accuracy=verdict.accuracy,
+        link=page,
+        drift=verdict.drift,
+    )
     if verdict.outcome is Outcome.UNCHANGED:
         try:
             count = unchanged_in_a_row(run)
@@ -95,20 +68,20 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
             since = f"earlier runs can't be read: {error}"
         if not since:
             return result
-        result = dataclasses.replace(result, reason=f"{since}; {verdict.reason}")
+        result = result.model_copy(update={"reason": f"{since}; {verdict.reason}"})
     if not (webhook.url or webhook.secret):
         return result
     try:
         text = {"text": result.summary}
-        fields = {key: value for key, value in dataclasses.asdict(result).items() if key != "delivered"}
+        fields = result.model_dump(mode="json", exclude={"delivered"})
         send(
             webhook.url or secret_url(webhook.secret),
             text if webhook.format == "text" else {**text, **fields},
         )
     except GraftError as error:
         log.error("notify: nobody was told: %s", error)
-        return dataclasses.replace(result, delivered=False)
-    return dataclasses.replace(result, delivered=True)
+        return result.model_copy(update={"delivered": False})
+    return result.model_copy(update={"delivered": True})
 
 
 def _verdict(run: Run, pipeline_state: str) -> Verdict:

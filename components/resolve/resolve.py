@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
 from graft.components.common.compute.weights import check_weights
 from graft.components.common.config import configure, section
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
 from graft.components.common.runs.step_record import Run
-from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import check_packages
@@ -21,32 +21,6 @@ from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_rivals, check_store
 from graft.components.train.recipes import train_config
-
-
-@dataclasses.dataclass(frozen=True)
-class ResolveResult:
-    """What resolve found.
-
-    Attributes:
-        digest: What the run is about: digest of source, weights, settings and code; `unchanged` if that is what the last decided run
-            was about.
-        source: The source, without secrets.
-        found: The digest, also if it is unchanged.
-        same_as: The last decided run, if it was about the same.
-    """
-
-    digest: str
-    source: str
-    found: str = ""
-    same_as: str = ""
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        if self.digest == UNCHANGED:
-            return f"nothing new since run {self.same_as}, which came to a decision about the same images, settings and code"
-        again = f"; the same as run {self.same_as}, and forced" if self.same_as else ""
-        return f"source and weights can be read; digest {self.digest[:12]}{again}"
 
 
 def resolve(
@@ -97,7 +71,12 @@ def resolve(
     }
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     same_as = _decided(digest, run)
-    return ResolveResult(UNCHANGED if same_as and not force else digest, storage.redact(source), digest, same_as)
+    return ResolveResult(
+        digest=UNCHANGED if same_as and not force else digest,
+        source=storage.redact(source),
+        found=digest,
+        same_as=same_as,
+    )
 
 
 def _decided(digest: str, run: Run) -> str:
@@ -106,7 +85,7 @@ def _decided(digest: str, run: Run) -> str:
     if decided is None:
         return ""
     past, records = decided
-    return past.run_id if records["resolve"]["outcome"].get("found") == digest else ""
+    return past.run_id if records.resolved and records.resolved.found == digest else ""
 
 
 def check_settings(

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import STEPS, Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Outcome, Verdict, judge
@@ -89,7 +90,7 @@ def conclude(run: ClusterRun) -> tuple[Verdict, dict[str, str]]:
     Returns:
         How it ended and why, and the steps' summaries.
     """
-    records, cancelled = {}, run.state is State.CANCELLED
+    records, cancelled = RunRecords(), run.state is State.CANCELLED
     if run.store:
         kept = Run(run.store, run.name, run.run)
         try:
@@ -97,10 +98,10 @@ def conclude(run: ClusterRun) -> tuple[Verdict, dict[str, str]]:
             cancelled |= run.state is State.FAILED and was_cancelled(kept)
         except GraftError as error:
             log.warning("the run record can't be read, so the backend's word has to do: %s", error)
-    summaries = {step: record["summary"] for step, record in records.items()}
+    summaries = {step: record.summary for step, record in records.by_step().items()}
     if cancelled:
         return Verdict(Outcome.CANCELLED, "it was cancelled"), summaries
-    if records:
+    if summaries:
         return judge(records), summaries
     failed = next((step for step, state in run.steps.items() if state is State.FAILED), "")
     reason = ": ".join(part for part in (failed, run.error or f"the backend says {run.state}") if part)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.results import Result
+from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, new_run_id, read_run
 from graft.components.common.runs.verdict import Outcome, judge
@@ -24,38 +26,42 @@ class RunResult:
 
     Attributes:
         folder: The run's folder.
-        records: The steps' records, in order.
+        records: The steps' records.
         seconds: Seconds in all.
         outcome: How it ended.
         failure: Why it failed; None if it didn't.
     """
 
     folder: Path
-    records: dict[str, dict[str, Any]]
+    records: RunRecords
     seconds: float
     outcome: Outcome
     failure: str | None
 
     def content(self) -> dict[str, Any]:
         """Returns the content of `run.json`; what no step got to is None."""
-        outcomes = {step: record["outcome"] or {} for step, record in self.records.items()}
-        ingested, evaluated = outcomes.get("ingest", {}), outcomes.get("evaluate", {})
-        judged, exported = outcomes.get("gate", {}), outcomes.get("export", {})
+        records = self.records
+        ended = records.by_step()
         return {
             "status": "succeeded" if self.outcome.good else "failed",
             "outcome": self.outcome,
             "failure": self.failure,
             "steps": {
-                step: {key: record[key] for key in ("status", "seconds", "summary")}
-                | {"output": outcomes[step].get("path")}
-                for step, record in self.records.items()
+                step: record.model_dump(include={"status", "seconds", "summary"})
+                | {"output": getattr(record.outcome, "path", None)}
+                for step, record in ended.items()
             },
-            "dataset": {key: ingested.get(key) for key in ("digest", "counts")} if ingested else None,
-            "accuracy": evaluated.get("metrics", {}).get("accuracy"),
-            "gate": {key: judged.get(key) for key in ("passed", "rules")} if judged else None,
-            "export": exported.get("path"),
+            "dataset": _some(records.ingested, "digest", "counts"),
+            "accuracy": records.evaluated.metrics.accuracy if records.evaluated else None,
+            "gate": _some(records.judged, "passed", "rules"),
+            "export": records.exported.path if records.exported else None,
             "total_seconds": self.seconds,
         }
+
+
+def _some(result: Result | None, *fields: str) -> dict[str, Any] | None:
+    """Returns some fields of what a step returned; None if it did not get there."""
+    return None if result is None else result.model_dump(mode="json", include=set(fields))
 
 
 def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:

@@ -9,18 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_records import ENDINGS, leave_records
+from run_records import ENDINGS, EVALUATED, leave_records
 from support import ROOT
 
+from graft.components.common.artifacts.model import Stopped
+from graft.components.common.artifacts.results import ExportResult, IngestResult, Published, TrainResult
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import last_decided, read_history
 from graft.components.common.runs.past_run import UNFINISHED, PastRun
 from graft.components.common.runs.step_record import Run, mark_cancelled, recorded
 from graft.components.common.runs.verdict import Outcome
-from graft.components.export.export import ExportResult
-from graft.components.export.publishing import Published
-from graft.components.ingest.ingest import IngestResult
-from graft.components.train.train import TrainResult
 from graft.pipelines.local.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")
@@ -36,11 +34,33 @@ def store(tmp_path):
         leave_records(run, **ENDINGS[ending])
         if ending == "success":
             with recorded("ingest", run) as record:
-                record.outcome = IngestResult("", "d" * 64, COUNTS, 2, 250, 3750, 10_000_000, 9_000_000)
+                read, written = 10_000_000, 9_000_000
+                record.outcome = IngestResult(
+                    path="",
+                    digest="d" * 64,
+                    counts=COUNTS,
+                    excluded=2,
+                    checked=250,
+                    reused=3750,
+                    bytes_read=read,
+                    bytes_written=written,
+                )
             with recorded("train", run) as record:
-                record.outcome = TrainResult("", 0.9, "train", 30, "all asked for", 200, 5_000_000, 300_000)
+                record.outcome = TrainResult(
+                    path="",
+                    selection_accuracy=0.9,
+                    selection_split="train",
+                    epochs=30,
+                    stopped=Stopped.ALL_EPOCHS,
+                    computed=200,
+                    bytes_read=5_000_000,
+                    bytes_written=300_000,
+                )
             with recorded("export", run) as record:
-                record.outcome = ExportResult("", "e" * 64, [], 0.0, Published("/models/e", True))
+                published = Published(uri="/models/e", promoted=True)
+                record.outcome = ExportResult(
+                    path="", version="e" * 64, formats=(), max_difference=0.0, published=published
+                )
         began(run, number)
     return store
 
@@ -73,17 +93,26 @@ def test_a_damaged_record_hides_no_other_run(store):
     assert runs["run-7"].outcome == Outcome.FAILED and "resolve.json is damaged" in runs["run-7"].reason
 
 
+def told(**changes):
+    """What evaluate says, with other metrics."""
+    outcome = EVALUATED.model_dump(mode="json")
+    return outcome | (
+        {"metrics": changes["metrics"]} if "metrics" in changes else {"metrics": outcome["metrics"] | changes}
+    )
+
+
 @pytest.mark.parametrize(
     ("step", "field", "value", "said"),
     [
         ("resolve", "seconds", "soon", "resolve.json is damaged (seconds: "),
         ("resolve", "schema_version", 99, "resolve.json has schema version 99"),
         ("evaluate", "outcome", [], "evaluate.json is damaged (outcome: "),
-        ("evaluate", "outcome", {"metrics": "0.9"}, "are damaged"),
-        ("evaluate", "outcome", {"metrics": {"accuracy": "0.9"}}, "are damaged"),
-        ("evaluate", "outcome", {"metrics": {"accuracy": float("nan")}}, "are damaged"),
-        ("evaluate", "outcome", {"metrics": {"accuracy": 0.9, "accuracy_interval": [0.9]}}, "are damaged"),
-        ("ingest", "outcome", {"counts": {"train": {"cats": "many"}}}, "are damaged"),
+        ("evaluate", "outcome", {}, "evaluate.json is damaged (it has no outcome.path): remove it."),
+        ("evaluate", "outcome", told(metrics="0.9"), "evaluate.json is damaged (outcome.metrics: "),
+        ("evaluate", "outcome", told(accuracy="0.9"), "evaluate.json is damaged (outcome.metrics.accuracy: "),
+        ("evaluate", "outcome", told(accuracy=float("nan")), "evaluate.json is damaged (outcome.metrics.accuracy: "),
+        ("evaluate", "outcome", told(accuracy_interval=[0.9]), "(it has no outcome.metrics.accuracy_interval.1)"),
+        ("ingest", "outcome", {"path": "", "digest": "", "counts": {"train": {"cats": "many"}}}, "train.cats: "),
     ],
 )
 def test_damage_of_any_kind_is_named(store, step, field, value, said):

@@ -1,15 +1,15 @@
 """What a run prints is what it was told, whatever characters names have."""
 
-from graft.components.common.runs.verdict import Outcome
+from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
 from graft.pipelines.local.running import RunResult
 from graft.pipelines.local.summary import print_summary
 
 
 def test_names_are_no_markup(tmp_path, capsys):
     folder = tmp_path / "[old]" / "run[/b]"
-    records = {
-        "ingest": {"status": "succeeded", "seconds": 1.0, "summary": "2 images of [cats], x[/b]", "outcome": None}
-    }
+    said = {"status": "succeeded", "error": None, "summary": "2 images of [cats], x[/b]", "started": "", "seconds": 1.0}
+    records = RunRecords(ingest=STEP_RECORDS["ingest"](step="ingest", outcome=None, **said))
     print_summary(RunResult(folder, records, 1.0, Outcome.FAILED, "why"))
     shown = capsys.readouterr().out
     assert "2 images of [cats], x[/b]" in shown
@@ -22,5 +22,5 @@ def test_run_json_says_succeeded_or_failed_and_more_finely_how(tmp_path):
         (Outcome.UNCHANGED, "succeeded"),
         (Outcome.GATE_FAILED, "failed"),
     ):
-        content = RunResult(tmp_path, {}, 1.0, outcome, None).content()
+        content = RunResult(tmp_path, RunRecords(), 1.0, outcome, None).content()
         assert (content["status"], content["outcome"]) == (status, outcome)

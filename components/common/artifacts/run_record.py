@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Generic, Literal, TypeVar
 
+from pydantic import Field
+
 from graft.components.common.artifacts.results import (
+    UNCHANGED,
     EvaluateResult,
     ExportResult,
     GateResult,
@@ -14,7 +17,7 @@ from graft.components.common.artifacts.results import (
     Result,
     TrainResult,
 )
-from graft.components.common.artifacts.schema import Part, Record
+from graft.components.common.artifacts.schema import Part, Record, utc_now
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
@@ -38,6 +41,15 @@ class StepRecord(Record, Generic[ResultT_co]):
     """Seconds that it took."""
     outcome: ResultT_co | None
     """What it returned; None if it failed, unless it was the gate that decided."""
+
+
+class Cancelled(Record):
+    """The note that a run was cancelled."""
+
+    REMEDY: ClassVar[str] = "remove it"
+
+    cancelled: str = Field(default_factory=utc_now)
+    """When, ISO 8601 in UTC."""
 
 
 STEP_RECORDS: Mapping[str, type[StepRecord[Result]]] = MappingProxyType(
@@ -72,6 +84,11 @@ class RunRecords(Part):
     def resolved(self) -> ResolveResult | None:
         """What resolve found."""
         return self.resolve.outcome if self.resolve else None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether resolve found nothing new."""
+        return self.resolved is not None and self.resolved.digest == UNCHANGED
 
     @property
     def ingested(self) -> IngestResult | None:

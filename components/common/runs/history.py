@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from graft.components.common import storage
+from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.past_run import PastRun, read_past_run
-from graft.components.common.runs.step_record import Run, StepRecords, check_name, is_safe_name, read_run, read_step
-from graft.components.common.runs.verdict import UNCHANGED, Outcome, judge
+from graft.components.common.runs.step_record import Run, check_name, is_safe_name, read_run
+from graft.components.common.runs.verdict import Outcome, judge
 
 log = logging.getLogger("graft")
 
@@ -39,7 +40,7 @@ def past_runs(store: str, name: str, before: str = "") -> dict[Run, float]:
     return {Run(store, name, run_id): began[run_id] for run_id in newest}
 
 
-def last_decided(store: str, name: str, before: str = "") -> tuple[Run, StepRecords] | None:
+def last_decided(store: str, name: str, before: str = "") -> tuple[Run, RunRecords] | None:
     """Returns the last run that came to a decision about its model, which a failed gate is as well, and its records.
 
     What a run of which the records are damaged decided is not known: then none is returned, and the log says so.
@@ -85,8 +86,7 @@ def unchanged_in_a_row(run: Run) -> int:
 
 def _found_nothing_new(run: Run) -> bool:
     """Whether that was all; of a year of such runs only this one record is read."""
-    resolved = read_step(run, "resolve") or {}
-    return (resolved.get("outcome") or {}).get("digest") == UNCHANGED
+    return read_run(run, ("resolve",)).unchanged
 
 
 def read_history(store: str, name: str) -> list[PastRun]:

@@ -1,19 +1,17 @@
 """What became of a run, told from its records."""
 
-from typing import Any
+import dataclasses
 
-from pydantic import ConfigDict, ValidationError
-from pydantic.dataclasses import dataclass
-
+from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import DamagedRecordError
-from graft.components.common.runs.step_record import Run, StepRecords, read_run, was_cancelled
+from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Outcome, judge
 
 UNFINISHED = "unfinished"
 """The outcome of a run that no step of failed, and that did not come to its end: it is under way, or was killed."""
 
 
-@dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False))
+@dataclasses.dataclass(frozen=True)
 class PastRun:
     """What became of a run. Of what it did not get to, or what an older Graft did not note, None.
 
@@ -71,65 +69,54 @@ def read_past_run(run: Run, written: str) -> PastRun:
         records = read_run(run)
     except DamagedRecordError as error:
         return PastRun(run.run_id, written, Outcome.FAILED, str(error))
-    try:
-        return describe(run.run_id, records, written, cancelled=cancelled)
-    except (ValidationError, KeyError, TypeError, AttributeError, IndexError) as error:
-        said = " ".join(str(error).split())
-        reason = f"the records in {run.folder} are damaged or another program's ({type(error).__name__}: {said}): remove them"
-        return PastRun(run.run_id, written, Outcome.FAILED, reason)
+    return describe(run.run_id, records, written, cancelled=cancelled)
 
 
-def describe(run_id: str, records: StepRecords, written: str = "", *, cancelled: bool = False) -> PastRun:
+def describe(run_id: str, records: RunRecords, written: str = "", *, cancelled: bool = False) -> PastRun:
     """Returns what became of a run.
 
     Args:
         run_id: Its identifier.
-        records: Its records, as `read_run` returns them.
+        records: Its records.
         written: When its first record was written, for a run of which no record says when it began.
         cancelled: Whether it was noted as cancelled.
-
-    Raises:
-        ValidationError, KeyError, TypeError, AttributeError, IndexError: A record's outcome is not what a step writes.
     """
-    outcomes: dict[str, dict[str, Any]] = {step: record["outcome"] or {} for step, record in records.items()}
-    ingested, evaluated, exported = (outcomes.get(step, {}) for step in ("ingest", "evaluate", "export"))
-    metrics, champion = evaluated.get("metrics") or {}, (evaluated.get("comparisons") or {}).get("champion") or {}
-    counts = ingested.get("counts") or {}
-    published = exported.get("published") or {}
+    ended = list(records.by_step().values())
+    ingested, trained, exported = records.ingested, records.trained, records.exported
+    metrics = records.evaluated.metrics if records.evaluated else None
+    champion = records.evaluated.comparisons.champion if records.evaluated else None
     verdict = judge(records)
+    read = [result.bytes_read for result in (ingested, trained) if result]
+    written_bytes = [result.bytes_written for result in (ingested, trained) if result]
     return PastRun(
         run=run_id,
-        started=min((record["started"] for record in records.values()), default=written),
+        started=min((record.started for record in ended), default=written),
         outcome=str(_outcome(records, verdict.outcome, cancelled=cancelled)),
         reason=verdict.reason,
-        images=sum(sum(classes.values()) for classes in counts.values()) if ingested else None,
-        new=ingested.get("checked"),
-        computed=outcomes.get("train", {}).get("computed"),
-        accuracy=metrics.get("accuracy"),
-        accuracy_interval=_pair(metrics.get("accuracy_interval")),
-        difference=champion.get("difference"),
-        difference_interval=_pair(champion.get("interval")),
+        images=ingested.images if ingested else None,
+        new=ingested.checked if ingested else None,
+        computed=trained.computed if trained else None,
+        accuracy=metrics.accuracy if metrics else None,
+        accuracy_interval=metrics.accuracy_interval if metrics else None,
+        difference=champion.difference if champion else None,
+        difference_interval=champion.interval if champion else None,
         drift=verdict.drift,
-        version=exported.get("version"),
-        promoted=published.get("promoted") if published.get("uri") else None,
-        seconds=round(sum(record["seconds"] for record in records.values()), 3),
-        bytes_read=_moved(outcomes, "bytes_read"),
-        bytes_written=_moved(outcomes, "bytes_written"),
+        version=exported.version if exported else None,
+        promoted=exported.published.promoted if exported and exported.published.uri else None,
+        seconds=round(sum(record.seconds for record in ended), 3),
+        bytes_read=_sum(read),
+        bytes_written=_sum(written_bytes),
     )
 
 
-def _moved(outcomes: dict[str, dict[str, Any]], field: str) -> int | None:
-    amounts: list[Any] = [outcomes[step].get(field) for step in ("ingest", "train") if outcomes.get(step)]
-    return sum(amounts) if amounts and None not in amounts else None
+def _sum(amounts: list[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known and len(known) == len(amounts) else None
 
 
-def _outcome(records: StepRecords, outcome: Outcome, *, cancelled: bool) -> Outcome | str:
+def _outcome(records: RunRecords, outcome: Outcome, *, cancelled: bool) -> Outcome | str:
     if cancelled and not outcome.good:
         return Outcome.CANCELLED
-    if outcome is Outcome.FAILED and all(record["status"] == "succeeded" for record in records.values()):
+    if outcome is Outcome.FAILED and all(record.status == "succeeded" for record in records.by_step().values()):
         return UNFINISHED
     return outcome
-
-
-def _pair(interval: Any) -> tuple[float, float] | None:
-    return None if interval is None else (interval[0], interval[1])

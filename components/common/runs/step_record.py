@@ -2,42 +2,25 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from graft.components.common import storage
-from graft.components.common.artifacts.records import SCHEMA_VERSION, utc_now
-from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
+from graft.components.common.artifacts.results import Result
+from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
+from graft.components.common.artifacts.schema import utc_now
+from graft.components.common.errors import GateFailedError, GraftError
 
 log = logging.getLogger("graft")
 
 _CANCELLED = "cancelled"
 STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
-StepRecords = dict[str, dict[str, Any]]
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-class _KeptRecord(BaseModel):
-    """What every step's record holds."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    schema_version: int
-    step: str
-    status: str
-    error: str | None
-    summary: str
-    started: str
-    seconds: float
-    outcome: dict[str, Any] | None
 
 
 def is_safe_name(value: str) -> bool:
@@ -100,21 +83,21 @@ class Run:
         return f"{self.store.rstrip('/')}/models/{self.name}/runs/{self.run_id}"
 
 
-class StepRecord:
-    """What a step says of itself while it runs.
+class Recording:
+    """A step while it runs.
 
     Attributes:
         run: The run that the step belongs to.
-        outcome: The step's result dataclass, set when the work is done.
+        outcome: What the step returns, set when the work is done.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.outcome: Any = None
+        self.outcome: Any = None  # a Result, once every step returns one
 
 
 @contextlib.contextmanager
-def recorded(step: str, run: Run) -> Iterator[StepRecord]:
+def recorded(step: str, run: Run) -> Iterator[Recording]:
     """Runs a step's work and writes its run record when it ends, also when it fails.
 
     Args:
@@ -122,73 +105,64 @@ def recorded(step: str, run: Run) -> Iterator[StepRecord]:
         run: The run it belongs to; without a store nothing is written.
 
     Yields:
-        The record, whose `outcome` the caller sets.
+        The step as it runs, whose `outcome` the caller sets.
     """
-    record = StepRecord(run)
+    recording = Recording(run)
     started, clock = utc_now(), time.monotonic()
     error: BaseException | None = None
     try:
-        yield record
+        yield recording
     except BaseException as raised:
         error = raised
-        record.outcome = raised.outcome if isinstance(raised, GateFailedError) else None
+        recording.outcome = raised.outcome if isinstance(raised, GateFailedError) else None
         raise
     finally:
         if run.store:
-            outcome = None if record.outcome is None else dataclasses.asdict(record.outcome)
-            summary = str(error) or type(error).__name__ if error else getattr(record.outcome, "summary", "")
-            content = {
-                "schema_version": SCHEMA_VERSION,
-                "step": step,
-                "status": "failed" if error else "succeeded",
-                "error": type(error).__name__ if error else None,
-                "summary": summary,
-                "started": started,
-                "seconds": round(time.monotonic() - clock, 3),
-                "outcome": outcome,
-            }
-            _write(run, step, content, must_succeed=error is None)
+            outcome = recording.outcome
+            summary = str(error) or type(error).__name__ if error else outcome.summary if outcome else ""
+            # Steps that return no Result yet return a dataclass of the same fields.
+            fields = outcome if outcome is None or isinstance(outcome, Result) else dataclasses.asdict(outcome)
+            record = STEP_RECORDS[step](
+                step=step,
+                status="failed" if error else "succeeded",
+                error=type(error).__name__ if error else None,
+                summary=summary,
+                started=started,
+                seconds=round(time.monotonic() - clock, 3),
+                outcome=fields,
+            )
+            _write(run, step, record.text(), must_succeed=error is None)
 
 
-def _write(run: Run, step: str, content: dict[str, Any], *, must_succeed: bool) -> None:
+def _write(run: Run, step: str, text: str, *, must_succeed: bool) -> None:
     """Writes a step's record; when the step itself failed, a failure here must not hide the reason."""
     uri = f"{run.folder}/{step}.json"
     try:
         fs, path = storage.filesystem(uri)
         fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         with fs.transaction, fs.open(path, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False, default=str)
+            file.write(text)
     except Exception as error:
         if must_succeed:
             raise GraftError(f"the run record {storage.redact(uri)} can't be written: {error}.") from error
         log.error("the run record %s can't be written: %s", storage.redact(uri), error)
 
 
-def read_run(run: Run) -> StepRecords:
-    """Reads the records of all steps of a run that have ended.
+def read_run(run: Run, steps: Iterable[str] = STEPS) -> RunRecords:
+    """Reads the records of a run's steps; of those that have not ended there is none.
 
-    Returns:
-        The records by step, in the order of the pipeline.
+    Args:
+        run: The run.
+        steps: The steps to look for.
 
     Raises:
         DamagedRecordError: A record is damaged or of an unknown schema version.
         GraftError: The store can't be read.
     """
-    records = {step: read_step(run, step) for step in STEPS}
-    return {step: record for step, record in records.items() if record is not None}
+    return RunRecords.model_validate({step: _read(run, step) for step in steps})
 
 
-def read_step(run: Run, step: str) -> dict[str, Any] | None:
-    """Reads the record of a step; None if it has not ended.
-
-    Args:
-        run: The run.
-        step: The step's name.
-
-    Raises:
-        DamagedRecordError: The record is damaged or of an unknown schema version.
-        GraftError: The store can't be read.
-    """
+def _read(run: Run, step: str) -> StepRecord[Result] | None:
     uri = f"{run.folder}/{step}.json"
     fs, path = storage.filesystem(uri)
     with storage.access(uri):
@@ -196,18 +170,7 @@ def read_step(run: Run, step: str) -> dict[str, Any] | None:
             content = fs.cat_file(path)
         except FileNotFoundError:
             return None
-    try:
-        record = _KeptRecord.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
-        raise DamagedRecordError(f"{storage.redact(uri)} is damaged ({field}{first['msg']}): remove it.") from error
-    if record.schema_version not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
-        raise DamagedRecordError(
-            f"{storage.redact(uri)} has schema version {record.schema_version}, and this Graft reads {SCHEMA_VERSION}: use the Graft "
-            "that wrote it."
-        )
-    return record.model_dump()
+    return STEP_RECORDS[step].parse(content, storage.redact(uri))
 
 
 def mark_cancelled(run: Run) -> None:
@@ -218,7 +181,7 @@ def mark_cancelled(run: Run) -> None:
     """
     if not run.store:
         return
-    _write(run, _CANCELLED, {"schema_version": SCHEMA_VERSION, "cancelled": utc_now()}, must_succeed=False)
+    _write(run, _CANCELLED, Cancelled().text(), must_succeed=False)
 
 
 def was_cancelled(run: Run) -> bool:
@@ -241,7 +204,7 @@ def was_cancelled(run: Run) -> bool:
 
 
 @contextlib.contextmanager
-def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[StepRecord]:
+def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[Recording]:
     """What every component does around its step: log lines, the run record, and errors as one sentence.
 
     Args:
@@ -251,15 +214,15 @@ def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[St
         run_id: As in `Run`; of a resource name with slashes, which is what Vertex tells its steps, the last part.
 
     Yields:
-        The record, whose `outcome` the component sets.
+        The step as it runs, whose `outcome` the component sets.
 
     Raises:
         SystemExit: The step failed in a way that its message explains; KFP then shows that sentence and no traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     try:
-        with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as record:
-            yield record
+        with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
+            yield recording
     except (GraftError, OSError) as error:
         raise SystemExit(f"graft {step}: {error}") from error
-    log.info("%s: %s", step, getattr(record.outcome, "summary", "done"))
+    log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")

@@ -1,31 +1,16 @@
 """How a run ended, told from its steps' records alone: what backends report can be wrong, and says too little."""
 
 import dataclasses
-from enum import StrEnum
 
+from graft.components.common.artifacts.results import UNCHANGED, Outcome
+from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GateFailedError
-from graft.components.common.runs.step_record import STEPS, StepRecords
+from graft.components.common.runs.step_record import STEPS
 
-UNCHANGED = "unchanged"
-"""What resolve returns in place of a digest where there is nothing new to train on."""
+__all__ = ["QUIET_RUNS", "UNCHANGED", "Outcome", "Verdict", "judge"]
 
 QUIET_RUNS = 4
-"""Of runs that found nothing new, only every so many in a row are told of, unless a profile says otherwise."""
-
-
-class Outcome(StrEnum):
-    """How a run ended."""
-
-    SUCCEEDED = "succeeded"
-    UNCHANGED = "unchanged"
-    GATE_FAILED = "gate failed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def good(self) -> bool:
-        """Whether nobody has to look."""
-        return self in (Outcome.SUCCEEDED, Outcome.UNCHANGED)
+"""Every Nth unchanged run in a row is told of; this is the N unless a profile says otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,23 +30,23 @@ class Verdict:
     drift: tuple[str, ...] = ()
 
 
-def judge(records: StepRecords) -> Verdict:
+def judge(records: RunRecords) -> Verdict:
     """Tells how a run that is over ended.
 
     Args:
-        records: Its records, by step, as `read_run` returns them.
+        records: Its records.
     """
-    outcomes = {step: record["outcome"] or {} for step, record in records.items()}
-    accuracy = outcomes.get("evaluate", {}).get("metrics", {}).get("accuracy")
-    drift = tuple(outcomes.get("evaluate", {}).get("drift") or ())
+    evaluated, ended, reason = records.evaluated, records.by_step(), ""
+    accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
     for step in STEPS:
-        if step not in records:
+        if step not in ended:
             reason = f"{step}: ended without a word; it was killed, ran out of memory or never started: see its log"
             return Verdict(Outcome.FAILED, reason, accuracy, drift)
-        reason = f"{step}: {records[step]['summary']}"
-        if records[step]["status"] != "succeeded":
-            at_the_gate = records[step]["error"] == GateFailedError.__name__
+        record = ended[step]
+        reason = f"{step}: {record.summary}"
+        if record.status != "succeeded":
+            at_the_gate = record.error == GateFailedError.__name__
             return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy, drift)
-        if step == "resolve" and outcomes[step].get("digest") == UNCHANGED:
+        if step == "resolve" and records.unchanged:
             return Verdict(Outcome.UNCHANGED, reason)
     return Verdict(Outcome.SUCCEEDED, reason, accuracy, drift)

@@ -32,7 +32,7 @@ def test_a_run_record_on_gcs(bucket):
     run = Run(f"{bucket}/store", "cats", "run-1")
     with recorded("resolve", run):
         pass
-    assert list(read_run(run)) == ["resolve"]
+    assert list(read_run(run).by_step()) == ["resolve"]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.ingest.dataset.index import sample_order
 from graft.components.ingest.report.data_report import write_report
 
@@ -55,18 +56,25 @@ def make_record(index, **changes):
     keys = list(zip(index["split"].to_pylist(), index["label"].to_pylist(), strict=True))
     classes = sorted({label for _, label in keys})
     counts = {split: {name: keys.count((split, name)) for name in classes} for split in dict(keys)}
-    return {
+    fields = {
         "classes": classes,
         "counts": counts,
         "digest": "d" * 64,
         "source": "photos.zip",
+        "source_digest": "",
         "excluded": [],
+        "duplicates": [],
+        "fractions": {},
+        "warnings": [],
         "converted": {},
         "ignored": [],
+        "columns": [],
         "settings": {"validation_fraction": 0.2},
-        "duplicates": [],
-        **changes,
+        "checked": len(index),
+        "reused": 0,
+        "shards": [],
     }
+    return Dataset(**fields | changes)
 
 
 def eventful():
@@ -76,8 +84,11 @@ def eventful():
     broken = {f"train/cats/{HOSTILE}": jpeg(1, (128, 85))}
     twin = {
         "path": f"train/cats/twin {HOSTILE}",
+        "label": "cats",
         "reason": "is in validation too",
+        "sha256": "0" * 64,
         "twin": paths[35],
+        "twin_sha256": "1" * 64,
         "distance": 0,
         "identical": True,
     }
@@ -86,9 +97,9 @@ def eventful():
         source=HOSTILE,
         warnings=[f"Beware of {HOSTILE}.", "And of \udcff."],
         excluded=[
-            *({"path": path, "reason": f"is damaged ({HOSTILE})"} for path in broken),
+            *({"path": path, "label": "cats", "reason": f"is damaged ({HOSTILE})"} for path in broken),
             twin,
-            *({"path": f"train/cats/{number}.txt", "reason": "is empty"} for number in range(40)),
+            *({"path": f"train/cats/{number}.txt", "label": "cats", "reason": "is empty"} for number in range(40)),
         ],
         converted={"cmyk": 1200, "rotated": 3},
         ignored=[HOSTILE],

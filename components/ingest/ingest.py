@@ -6,16 +6,11 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import (
-    INDEX,
-    LEFT_OUT,
-    RECORD,
-)
+from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable
 from graft.components.common.artifacts.digest import content_digest
-from graft.components.common.artifacts.records import new_artifact, write_record
+from graft.components.common.artifacts.records import new_artifact
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
@@ -24,9 +19,8 @@ from graft.components.ingest.dataset.index import (
     count_conversions,
     count_images,
     read_contents,
-    read_index,
     shards_used,
-    write_index,
+    write_indexes,
 )
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset, keep_for_next
 from graft.components.ingest.dataset.shards import Shards
@@ -35,9 +29,6 @@ from graft.components.ingest.report.data_report import write_report
 from graft.components.ingest.report.images_by_path import ImagesByPath
 from graft.components.ingest.source.layout import listed, printable
 from graft.components.ingest.source.opening import open_source
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger("graft")
 
@@ -105,7 +96,7 @@ def ingest(
     """
     with (
         _memory_given_back(),
-        new_artifact(output, RECORD),
+        new_artifact(output, Dataset.FILE),
         open_source(source, config) as (files, layout),
         TemporaryFile() as scratch,
     ):
@@ -114,47 +105,46 @@ def ingest(
         with Shards(output, config.shard_mebibytes * 2**20, run.store, known) as shards:
             collected = collect(files, layout, shards, earlier, config, scratch)
         assigned = assign_splits(collected.rows, collected.by_content, earlier, config)
-        for name, left_out in ((INDEX, False), (LEFT_OUT, True)):
-            write_index(collected.rows, assigned.splits, shards.names, output / name, left_out=left_out)
-        index, twins_left_out = read_index(output / INDEX), read_index(output / LEFT_OUT)
-        excluded = [*collected.unusable, *assigned.excluded]
+        names = [shard.name for shard in shards.finished]
+        index, left_out = write_indexes(collected.rows, assigned.splits, names, output)
+        excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *assigned.excluded]
         counts = count_images(index, layout.classes)
         warnings = assigned.warnings + check_classes(counts, layout, config, excluded)
         for warning in warnings:
             log.warning("%s", warning)
-        used = shards_used(index, twins_left_out)
-        content: dict[str, Any] = {
-            "classes": layout.classes,
-            "counts": counts,
-            "digest": content_digest(read_contents(output / INDEX)),
-            "source": printable(storage.redact(source)),
-            "source_digest": source_digest,
-            "excluded": excluded,
-            "duplicates": assigned.duplicates,
-            "fractions": assigned.fractions,
-            "warnings": warnings,
-            "converted": count_conversions(index),
-            "ignored": [printable(path) for path in layout.ignored],
-            "columns": list(layout.columns),
-            "settings": dataclasses.asdict(config),
-            "checked": collected.checked,
-            "reused": collected.reused,
-            "shards": [entry for entry, name in zip(shards.entries, shards.names, strict=True) if name in used],
-        }
-        images = ImagesByPath(shards, index, twins_left_out)
-        write_report(output / REPORT, content, index, images.find, collected.thumbnails)
-        write_record(output / RECORD, content)
+        used = shards_used(index, left_out)
+        dataset = Dataset(
+            classes=layout.classes,
+            counts=counts,
+            digest=content_digest(read_contents(output / INDEX)),
+            source=printable(storage.redact(source)),
+            source_digest=source_digest,
+            excluded=excluded,
+            duplicates=assigned.duplicates,
+            fractions=assigned.fractions,
+            warnings=warnings,
+            converted=count_conversions(index),
+            ignored=[printable(path) for path in layout.ignored],
+            columns=layout.columns,
+            settings=dataclasses.asdict(config),
+            checked=collected.checked,
+            reused=collected.reused,
+            shards=[shard for shard in shards.finished if shard.name in used],
+        )
+        images = ImagesByPath(shards, index, left_out)
+        write_report(output / REPORT, dataset, index, images.find, collected.thumbnails)
+        dataset.write(output)
     if run.store:
         keep_for_next(output, run)
     return IngestResult(
         path=str(output),
-        digest=content["digest"],
+        digest=dataset.digest,
         counts=counts,
         excluded=len(excluded),
         checked=collected.checked,
         reused=collected.reused,
         bytes_read=collected.bytes_read,
-        bytes_written=sum(entry["bytes"] for entry in shards.entries[len(known) :]),
+        bytes_written=sum(shard.bytes for shard in shards.finished[len(known) :]),
     )
 
 

@@ -12,7 +12,7 @@ from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collected_rows import IndexRow
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.images.checked_image import CheckedImage
-from graft.components.ingest.images.decoding_pool import UnusableFile, check_contents, decoders
+from graft.components.ingest.images.decoding_pool import Undecodable, check_contents, decoders
 from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import printable
@@ -35,7 +35,7 @@ class Checked:
 
     file: LabelledImage
     version: str
-    found: CheckedImage | IndexRow | UnusableFile
+    found: CheckedImage | IndexRow | Undecodable
     bytes: int
 
 
@@ -100,7 +100,7 @@ def _check_batch(
 
 def _read(
     files: ImageFiles, file: LabelledImage, previous: PreviousDataset | None
-) -> tuple[str, bytes | IndexRow | UnusableFile, int]:
+) -> tuple[str, bytes | IndexRow | Undecodable, int]:
     """Returns a file's version, its content or what makes reading needless or impossible, and how much was read."""
     version, path = "", printable(file.path)
     try:
@@ -108,9 +108,9 @@ def _read(
         if previous and (row := previous.unchanged(path, version)):
             return version, row, 0
         if previous and (reason := previous.unusable(path, version)):
-            return version, UnusableFile(reason, None), 0
+            return version, Undecodable(reason, None), 0
         content = files.read(file.path)
     except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
-        return "", UnusableFile(str(error), None), 0
+        return "", Undecodable(str(error), None), 0
     known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
     return version, known or content, len(content)

@@ -1,9 +1,8 @@
 """Whether a dataset can train and judge a model: every split needs usable images of every class."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION
+from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, LeftOutTwin, Unusable
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.layout import Layout
@@ -15,7 +14,10 @@ _REMEDY = (
 
 
 def check_classes(
-    counts: Mapping[str, Mapping[str, int]], layout: Layout, config: IngestConfig, excluded: list[dict[str, Any]]
+    counts: Mapping[str, Mapping[str, int]],
+    layout: Layout,
+    config: IngestConfig,
+    excluded: Sequence[Unusable | LeftOutTwin],
 ) -> list[str]:
     """Refuses a dataset without images of some class to train on or, where the source says which split they are in, to judge by.
 
@@ -33,7 +35,7 @@ def check_classes(
     """
     for name in layout.classes:
         if not any(classes[name] for classes in counts.values()):
-            reasons = examples([entry for entry in excluded if entry["label"] == name])
+            reasons = examples([entry for entry in excluded if entry.label == name])
             raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
     by_source = set(layout.images.kinds)
     warnings = []
@@ -44,7 +46,7 @@ def check_classes(
         for name in missing:
             by_luck = split != TRAIN and (None, name) in by_source and (split, name) not in by_source
             if not by_luck or len(missing) > len(layout.classes) - 2:
-                own = examples([entry for entry in excluded if entry["label"] == name], " ({})")
+                own = examples([entry for entry in excluded if entry.label == name], " ({})")
                 raise GraftError(f"Class {name!r} has no usable image in {split}{own}: {_REMEDY}.")
             warnings.append(
                 f"Class {name!r} has no image in {split}, so it can't be evaluated there, and a gate's rule on every class fails."
@@ -59,12 +61,12 @@ def _expected_splits(layout: Layout, config: IngestConfig) -> list[str]:
     return [split for split in SPLITS if split in splits or split == TRAIN]
 
 
-def examples(excluded: list[dict[str, Any]], form: str = "{}") -> str:
+def examples(excluded: Sequence[Unusable | LeftOutTwin], form: str = "{}") -> str:
     """Returns a few of the files that were left out, with their reasons; nothing if there are none.
 
     Args:
-        excluded: The files, as `dataset.json` lists them.
+        excluded: The files.
         form: What to put them into.
     """
-    shown = "; ".join(f"{entry['path']!r} {entry['reason']}" for entry in excluded[:3])
+    shown = "; ".join(f"{entry.path!r} {entry.reason}" for entry in excluded[:3])
     return form.format(shown + (" …" if len(excluded) > 3 else "")) if excluded else ""

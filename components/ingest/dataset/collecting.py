@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections import defaultdict
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
+from graft.components.common.artifacts.dataset import Unusable
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.checking import Checked, check_all, check_anew
@@ -16,7 +17,7 @@ from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import split_by_content
 from graft.components.ingest.images.checked_image import CheckedImage
-from graft.components.ingest.images.decoding_pool import UnusableFile
+from graft.components.ingest.images.decoding_pool import Undecodable
 from graft.components.ingest.source.image_files import ImageFiles
 from graft.components.ingest.source.layout import Layout, printable
 
@@ -31,7 +32,7 @@ class Collected:
     Attributes:
         rows: A row an image, with the number of its shard.
         by_content: bool [N], true where the source doesn't say which split an image is in.
-        unusable: Files that are no usable images: path, label, reason and, if known, version.
+        unusable: Files that are no usable images.
         thumbnails: What could be decoded of them, JPEG by path.
         checked: How many images were read and decoded.
         reused: How many were not, being in the earlier dataset.
@@ -40,7 +41,7 @@ class Collected:
 
     rows: CollectedRows
     by_content: Array
-    unusable: list[dict[str, Any]]
+    unusable: list[Unusable]
     thumbnails: dict[str, bytes]
     checked: int
     reused: int
@@ -68,7 +69,7 @@ def collect(
     Raises:
         GraftError: Too many files can't be used.
     """
-    by_content, unusable = bytearray(), list[dict[str, Any]]()
+    by_content, unusable = bytearray(), list[Unusable]()
     thumbnails: dict[str, bytes] = {}
     checked = reused = bytes_read = 0
     labels = {name: number for number, name in enumerate(layout.classes)}
@@ -93,9 +94,9 @@ def collect(
                 records[record] = 1
             file, found, path = done.file, done.found, printable(done.file.path)
             bytes_read += done.bytes
-            if isinstance(found, UnusableFile):
-                known = {"version": done.version} if done.version else {}
-                unusable.append({"path": path, "label": file.label, "reason": found.reason, **known})
+            if isinstance(found, Undecodable):
+                version = done.version or None
+                unusable.append(Unusable(path=path, label=file.label, reason=found.reason, version=version))
                 if found.thumbnail and len(thumbnails) < MAX_PICTURED:
                     thumbnails[path] = found.thumbnail
                 continue

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graft.components.common.artifacts.dataset import SPLITS
+from graft.components.common.artifacts.dataset import SPLITS, LeftOutTwin
 from graft.components.common.compute.twins import IDENTICAL, Twins, find_twins
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 
@@ -87,16 +87,16 @@ class ImageArrays:
         """Returns an image's class."""
         return str(self.label_names[self.labels[number]])
 
-    def left_out(self, number: int, why: LeftOut) -> dict[str, Any]:
-        """Returns the entry of an image that is left out for its twin, as `dataset.json` lists it."""
+    def left_out(self, number: int, why: LeftOut) -> LeftOutTwin:
+        """Returns what the Dataset says of an image that is left out for its twin."""
         (path, sha256), (twin, twin_sha256) = self._names[number], self._names[why.twin]
-        return {
-            "path": path,
-            "label": self.label(number),
-            "reason": why.reason,
-            "sha256": sha256,
-            "twin": twin,
-            "twin_sha256": twin_sha256,
-            "distance": max(why.distance, 0),
-            "identical": why.distance == IDENTICAL,
-        }
+        return LeftOutTwin(
+            path=path,
+            label=self.label(number),
+            reason=why.reason,
+            sha256=sha256,
+            twin=twin,
+            twin_sha256=twin_sha256,
+            distance=max(why.distance, 0),
+            identical=why.distance == IDENTICAL,
+        )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graft.components.common.artifacts.dataset import SPLITS
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, SPLITS
 from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
 
 if TYPE_CHECKING:
@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 _ORDER_DIGITS = 16
 _REPEATED = ["split", "label", "conversions", "shard"]
 _REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
+
+
+def write_indexes(
+    rows: CollectedRows, splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], folder: Path
+) -> "tuple[pa.Table, pa.Table]":
+    """Writes the index of a Dataset, and a second one of the images that are left out.
+
+    Args:
+        rows: The rows, their shards being numbers.
+        splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
+        shard_names: The shards' names by number.
+        folder: The Dataset's directory.
+
+    Returns:
+        What the report needs of both: names and looks of the images, and a column `order` for samples.
+    """
+    for name, left_out in ((INDEX, False), (LEFT_OUT, True)):
+        write_index(rows, splits, shard_names, folder / name, left_out=left_out)
+    return _read(folder / INDEX), _read(folder / LEFT_OUT)
 
 
 def write_index(
@@ -58,12 +77,7 @@ def write_index(
             writer.write_table(pa.table(columns, schema=schema))
 
 
-def read_index(path: Path) -> "pa.Table":
-    """Returns what the report needs of an index: names and looks of the images, and a column `order` for samples.
-
-    Args:
-        path: The Parquet file.
-    """
+def _read(path: Path) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,10 +1,8 @@
 """Leakage: training images that are also in validation or test, the same or nearly, and all other twins."""
 
-from typing import Any
-
 import numpy as np
 
-from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION
+from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, TwinPair
 from graft.components.common.compute.twins import IDENTICAL, Twins
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import Leaks
@@ -47,7 +45,7 @@ def find_leaks(images: ImageArrays, splits: Array, twins: Twins, leaks: Leaks) -
     return found
 
 
-def pair_twins(images: ImageArrays, splits: Array, twins: Twins, leaks: dict[int, LeftOut]) -> list[dict[str, Any]]:
+def pair_twins(images: ImageArrays, splits: Array, twins: Twins, leaks: dict[int, LeftOut]) -> list[TwinPair]:
     """Pairs every image that has a twin with its nearest one; each pair comes once, those of dropped images first.
 
     Args:
@@ -55,9 +53,6 @@ def pair_twins(images: ImageArrays, splits: Array, twins: Twins, leaks: dict[int
         splits: int [N], as in `find_leaks`, before the leaks are taken out.
         twins: Their twins.
         leaks: The images that are dropped.
-
-    Returns:
-        The pairs, as `dataset.json` lists them.
     """
     distances = np.where(twins.twin >= 0, twins.distance, np.int8(_NO_DISTANCE))
     has_twin = np.flatnonzero((splits != NOWHERE) & (twins.twin >= 0).any(axis=1)).tolist()
@@ -69,16 +64,16 @@ def pair_twins(images: ImageArrays, splits: Array, twins: Twins, leaks: dict[int
         twin = int(twins.twin[number, split])
         pairs.setdefault((min(number, twin), max(number, twin)), (number, twin, int(distances[number, split])))
     return [
-        {
-            "path": images.path(one),
-            "split": SPLITS[splits[one]],
-            "label": images.label(one),
-            "twin": images.path(other),
-            "twin_split": SPLITS[splits[other]],
-            "twin_label": images.label(other),
-            "distance": max(distance, 0),
-            "identical": distance == IDENTICAL,
-            "dropped": one in leaks,
-        }
+        TwinPair(
+            path=images.path(one),
+            split=SPLITS[splits[one]],
+            label=images.label(one),
+            twin=images.path(other),
+            twin_split=SPLITS[splits[other]],
+            twin_label=images.label(other),
+            distance=max(distance, 0),
+            identical=distance == IDENTICAL,
+            dropped=one in leaks,
+        )
         for one, other, distance in pairs.values()
     ]

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, RECORD, shard_name
-from graft.components.common.artifacts.records import read_record
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable, shard_name
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.common.storage.transfer import fetch
@@ -27,7 +26,7 @@ class PreviousDataset:
         store: Path or URI of the store that this run keeps its shards in; empty for none.
 
     Attributes:
-        shards: Entries of its shards that lie in that store, to be used again.
+        shards: Its shards that lie in that store, to be used again.
 
     Raises:
         GraftError: It is no finished Dataset, or is damaged.
@@ -39,26 +38,26 @@ class PreviousDataset:
 
         folder = uri.rstrip("/")
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            files = {name: fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (RECORD, INDEX, LEFT_OUT)}
-            record = read_record(files[RECORD].parent, RECORD)
+            dataset = _fetch_record(folder, Path(scratch))
+            files = [fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
             try:
-                index, left_out = (
-                    pq.read_table(files[name], columns=list(COLUMNS), pre_buffer=False) for name in (INDEX, LEFT_OUT)
-                )
+                index, left_out = (pq.read_table(file, columns=list(COLUMNS), pre_buffer=False) for file in files)
                 self._table = pa.concat_tables([index, left_out])
                 self._by_path, self._by_content = _Numbers(self._table["path"]), _Numbers(self._table["sha256"])
-                self._twins = {entry["sha256"]: entry for entry in record["excluded"] if "twin" in entry}
-                binds = store and record["graft_version"] == version("graft")
-                stored = _stored_shards(store) if binds else {}
-                self._unusable = {entry["path"]: entry for entry in record["excluded"] if binds and "version" in entry}
-                self.shards = [entry for entry in record["shards"] if stored.get(entry["uri"]) == entry["bytes"]]
-            except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
+            except (pa.ArrowException, OSError, KeyError) as error:
                 raise GraftError(
-                    f"The earlier dataset {storage.redact(uri)} is damaged, or was made by an older Graft ({error!r}): remove "
-                    f"its {RECORD}, or ingest without it."
+                    f"The index of the earlier dataset {storage.redact(uri)} is damaged, or an older Graft's ({error!r}): "
+                    f"remove its {Dataset.FILE}, or ingest without it."
                 ) from error
         self._images = len(index)
-        self._numbers = {shard_name(entry["uri"]): number for number, entry in enumerate(self.shards)}
+        self._twins = {entry.sha256: entry for entry in dataset.excluded if isinstance(entry, LeftOutTwin)}
+        # What another version of Graft has checked is checked again.
+        trusted = store and dataset.graft_version == version("graft")
+        unusable = [entry for entry in dataset.excluded if trusted and isinstance(entry, Unusable) and entry.version]
+        self._unusable = {entry.path: entry for entry in unusable}
+        stored = _stored_shards(store) if trusted else {}
+        self.shards = [shard for shard in dataset.shards if stored.get(shard.uri) == shard.bytes]
+        self._numbers = {shard.name: number for number, shard in enumerate(self.shards)}
 
     def unchanged(self, path: str, version: str) -> IndexRow | None:
         """Returns the row of a file that is as it was, without its having been read; None if it has to be.
@@ -78,8 +77,8 @@ class PreviousDataset:
             path: The file's path in the source.
             version: As in `unchanged`.
         """
-        entry = self._unusable.get(path, {})
-        return str(entry["reason"]) if entry.get("version") == version else None
+        entry = self._unusable.get(path)
+        return entry.reason if entry and entry.version == version else None
 
     def same_content(self, path: str, sha256: str) -> IndexRow | None:
         """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.
@@ -105,7 +104,7 @@ class PreviousDataset:
         number = self._by_content.find(sha256)
         return None if number is None or number >= self._images else str(self._table["split"][number].as_py())
 
-    def left_out(self, sha256: str) -> dict[str, Any] | None:
+    def left_out(self, sha256: str) -> LeftOutTwin | None:
         """Returns why an image was left out for being another one's twin; None if it was not.
 
         Args:
@@ -142,6 +141,11 @@ def _key(value: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest()))
 
 
+def _fetch_record(folder: str, scratch: Path) -> Dataset:
+    file = fetch(f"{folder}/{Dataset.FILE}", scratch, keep=False)
+    return Dataset.parse(file.read_bytes(), f"{storage.redact(folder)}/{Dataset.FILE}")
+
+
 def _stored_shards(store: str) -> dict[str, int]:
     """Returns the sizes of a store's shards by URI."""
     folder = shards_folder(store)
@@ -158,7 +162,7 @@ def keep_for_next(output: Path, run: Run) -> None:
     Raises:
         GraftError: The store can't be written.
     """
-    for name in (LEFT_OUT, INDEX, RECORD):
+    for name in (LEFT_OUT, INDEX, Dataset.FILE):
         storage.write_file(f"{run.folder}/{name}", (output / name).read_bytes())
 
 
@@ -178,11 +182,10 @@ def latest_dataset(run: Run) -> str:
         return ""
     runs = run.folder.rpartition("/")[0]
     _, root = storage.filesystem(runs)
-    found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{RECORD}")}
+    found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{Dataset.FILE}")}
     for path in sorted(found, key=lambda path: (storage.written_at(found[path]), path), reverse=True):
         uri = f"{runs}{path.removeprefix(root.rstrip('/'))}".rpartition("/")[0]
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            record = read_record(fetch(f"{uri}/{RECORD}", Path(scratch), keep=False).parent, RECORD)
-        if not record.get("settings", {}).get("limit"):
-            return uri
+            if not _fetch_record(uri, Path(scratch)).settings.get("limit"):
+                return uri
     return ""

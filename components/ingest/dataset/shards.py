@@ -4,10 +4,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import shard_name
+from graft.components.common.artifacts.dataset import Shard
 from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import upload
@@ -32,15 +32,12 @@ class Shards:
         folder: Where the shards go, or are until they are whole.
         full_bytes: Size at which a shard is closed.
         store: Path or URI of the store that keeps them, by content; empty for the folder.
-        known: Entries of shards that are in the store already; they have the first numbers.
-
-    Attributes:
-        entries: The shards' entries for `dataset.json` by number, complete when the context ends.
+        known: Shards that are in the store already; they have the first numbers.
     """
 
-    def __init__(self, folder: Path, full_bytes: int, store: str = "", known: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(self, folder: Path, full_bytes: int, store: str = "", known: Sequence[Shard] = ()) -> None:
         self._folder, self._full_bytes, self._store = folder, full_bytes, store
-        self.entries = list(known)
+        self._numbered: list[Shard | None] = list(known)  # None for an open one
         self._files = contextlib.ExitStack()
         self._open: dict[str, tuple[int, ShardWriter]] = {}
         self._count: Counter[str] = Counter()
@@ -56,9 +53,9 @@ class Shards:
                 self._finish(split)
 
     @property
-    def names(self) -> list[str]:
-        """The names of the finished shards by number."""
-        return [shard_name(entry["uri"]) for entry in self.entries]
+    def finished(self) -> list[Shard]:
+        """The shards by number, all of them once the context has ended."""
+        return [shard for shard in self._numbered if shard]
 
     def write(self, split: str, label: int, class_name: str, path: str, image: CheckedImage) -> tuple[int, int, int]:
         """Appends an image.
@@ -78,8 +75,8 @@ class Shards:
         if split not in self._open:
             name = f"{split}-{self._count[split]:05}.tfrecord"
             self._count[split] += 1
-            self._open[split] = (len(self.entries), self._files.enter_context(ShardWriter(self._folder / name)))
-            self.entries.append({})  # filled in when the shard is whole
+            self._open[split] = (len(self._numbered), self._files.enter_context(ShardWriter(self._folder / name)))
+            self._numbered.append(None)
         number, writer = self._open[split]
         offset = writer.bytes
         writer.write(
@@ -123,9 +120,4 @@ class Shards:
             uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
             upload(writer.path, uri)
             writer.path.unlink()
-        self.entries[number] = {
-            "uri": uri,
-            "images": writer.records,
-            "bytes": writer.bytes,
-            "sha256": writer.sha256,
-        }
+        self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)

@@ -1,11 +1,10 @@
 """Which split each image is in: by content, bound by an earlier dataset, and never on both sides of the evaluation."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION
+from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, LeftOutTwin, SplitShare, TwinPair
 from graft.components.common.compute.twins import IDENTICAL
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.collected_rows import CollectedRows
@@ -17,8 +16,8 @@ _HASH_DIGITS = 15
 _FEW = 10
 _FAR = 0.1
 
-Fractions = dict[str, dict[str, dict[str, float]]]
-"""Asked and obtained share, by class and split."""
+Fractions = dict[str, dict[str, SplitShare]]
+"""By class and split."""
 
 
 def split_by_content(sha256: str, config: IngestConfig) -> str:
@@ -40,15 +39,15 @@ class SplitAssignment:
 
     Attributes:
         splits: int [N], index of each image's split in SPLITS; NOWHERE for one that is left out.
-        excluded: The images left out, as `dataset.json` lists them.
-        duplicates: Pairs of twins, as `dataset.json` lists them.
+        excluded: The images left out.
+        duplicates: Pairs of twins.
         fractions: Shares of the images that were split by content.
         warnings: What a person should know, a sentence each.
     """
 
     splits: Array
-    excluded: list[dict[str, Any]]
-    duplicates: list[dict[str, Any]]
+    excluded: list[LeftOutTwin]
+    duplicates: list[TwinPair]
     fractions: Fractions
     warnings: list[str]
 
@@ -75,7 +74,7 @@ def assign_splits(
     duplicates = pair_twins(images, splits, twins, leaks)
     splits[list(leaks)] = NOWHERE
     fractions, warnings = _fractions(images, splits, by_content, config, bound=previous is not None)
-    if mixed := sum(pair["label"] != pair["twin_label"] for pair in duplicates):
+    if mixed := sum(pair.label != pair.twin_label for pair in duplicates):
         warnings.append(f"Twins have different labels, so one label must be wrong: {mixed} of {len(duplicates)} pairs.")
     left_out = [images.left_out(number, why) for number, why in sorted((excluded | leaks).items())]
     return SplitAssignment(splits, left_out, duplicates, fractions, warnings)
@@ -86,7 +85,7 @@ def _bind(
 ) -> dict[int, LeftOut]:
     """Lets old images stay in their splits and new ones follow their twins; returns those that can't."""
     is_old = np.zeros(len(splits), bool)
-    before: dict[int, dict[str, Any]] = {}
+    before: dict[int, LeftOutTwin] = {}
     for number, sha256 in enumerate(images.digests()):
         if not by_content[number]:
             continue
@@ -114,11 +113,11 @@ def _bind(
     return excluded
 
 
-def _still_left_out(images: ImageArrays, before: dict[int, dict[str, Any]]) -> dict[int, LeftOut]:
+def _still_left_out(images: ImageArrays, before: dict[int, LeftOutTwin]) -> dict[int, LeftOut]:
     """Returns the images that were left out of the earlier dataset for a twin that is still there."""
     if not before:
         return {}
-    wanted = {entry["twin_sha256"] for entry in before.values()}
+    wanted = {entry.twin_sha256 for entry in before.values()}
     numbers: dict[str, int] = {}
     for number, sha256 in enumerate(images.digests()):
         if sha256 in wanted:
@@ -127,11 +126,11 @@ def _still_left_out(images: ImageArrays, before: dict[int, dict[str, Any]]) -> d
     return {
         number: LeftOut(
             twin,
-            IDENTICAL if entry["identical"] else entry["distance"],
+            IDENTICAL if entry.identical else entry.distance,
             f"was left out of an earlier dataset as the twin of {images.path(twin)!r}",
         )
         for number, entry in before.items()
-        if (twin := numbers.get(entry["twin_sha256"])) is not None
+        if (twin := numbers.get(entry.twin_sha256)) is not None
     }
 
 
@@ -150,7 +149,7 @@ def _fractions(
         for split, share in asked.items():
             count = int((members == SPLITS.index(split)).sum())
             obtained = count / len(members)
-            fractions[label][split] = {"asked": round(share, 6), "obtained": round(obtained, 6)}
+            fractions[label][split] = SplitShare(asked=round(share, 6), obtained=round(obtained, 6))
             if abs(obtained - share) > _FAR and bound:
                 warnings.append(
                     f"Class {label!r} has {obtained:.0%} of its images in {split}, not {share:.0%}: images of the earlier "

@@ -23,7 +23,7 @@ _MANY = 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class UnusableFile:
+class Undecodable:
     """A file that is no usable image.
 
     Attributes:
@@ -35,7 +35,7 @@ class UnusableFile:
     thumbnail: bytes | None
 
 
-def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | UnusableFile]:
+def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | Undecodable]:
     """Checks images, wherever this is called.
 
     Args:
@@ -47,11 +47,11 @@ def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | UnusableFil
     return [_check(content) for content in contents]
 
 
-def _check(content: bytes) -> CheckedImage | UnusableFile:
+def _check(content: bytes) -> CheckedImage | Undecodable:
     try:
         image = check_image(content)
     except BadImageError as error:
-        return UnusableFile(str(error), partial_thumbnail(content))
+        return Undecodable(str(error), partial_thumbnail(content))
     return dataclasses.replace(image, encoded=b"") if image.encoded == content else image
 
 

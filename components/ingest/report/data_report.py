@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from graft.components.common.artifacts.dataset import Dataset, TwinPair
 from graft.components.common.pages.rendering import render_page
 from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collecting import MAX_PICTURED
@@ -32,7 +33,7 @@ _NAME_LENGTH = 32
 
 def write_report(
     path: Path,
-    record: Mapping[str, Any],
+    dataset: Dataset,
     index: Any,
     image: Callable[[str], bytes | None],
     broken: Mapping[str, bytes],
@@ -41,32 +42,32 @@ def write_report(
 
     Args:
         path: The page's file.
-        record: The content of `dataset.json`.
+        dataset: What is known of the dataset.
         index: The dataset's index, a `pyarrow.Table`, with the column `order` of `sample_order`.
         image: Returns the encoded bytes of an image of the dataset or of one left out for its twin, by path; None if there
             are none. It is called from one thread.
         broken: Thumbnails of files that can't be decoded in full, by path.
     """
-    samples = _samples(index, record["classes"][:MAX_CLASSES])
-    pairs = sorted(record.get("duplicates", []), key=_gravity)
-    excluded = record["excluded"]
+    samples = _samples(index, dataset.classes[:MAX_CLASSES])
+    pairs = sorted(dataset.duplicates, key=_gravity)
+    excluded = dataset.excluded
     wanted = dict.fromkeys(
         [
             *(sample["path"] for chosen in samples.values() for sample in chosen),
-            *(pair[side] for pair in pairs[:MAX_PAIRS] for side in ("path", "twin")),
-            *(entry["path"] for entry in excluded[:MAX_PICTURED]),
+            *(path for pair in pairs[:MAX_PAIRS] for path in (pair.path, pair.twin)),
+            *(entry.path for entry in excluded[:MAX_PICTURED]),
         ]
     )
     pictures = {name: _data_uri(content) for name, content in broken.items() if name in wanted}
     pictures |= _draw([name for name in wanted if name not in pictures], image)
     values = {
-        "record": record,
-        "rows": _rows(record),
-        "charts_drawn": [histogram.draw() for histogram in histograms(index, list(record["counts"]))],
+        "record": dataset,
+        "rows": _rows(dataset),
+        "charts_drawn": [histogram.draw() for histogram in histograms(index, list(dataset.counts))],
         "samples": samples,
         "pairs": pairs,
-        "two_labels": sum(pair["label"] != pair["twin_label"] for pair in pairs),
-        "two_splits": sum(pair["split"] != pair["twin_split"] for pair in pairs),
+        "two_labels": sum(pair.label != pair.twin_label for pair in pairs),
+        "two_splits": sum(pair.split != pair.twin_split for pair in pairs),
         "pictures": pictures,
         "at_most": {
             "classes": MAX_CLASSES,
@@ -80,10 +81,10 @@ def write_report(
     path.write_text(render_page("graft.components.ingest.report", "data_report.html.j2", values), encoding="utf-8")
 
 
-def _rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(dataset: Dataset) -> list[dict[str, Any]]:
     """Returns a row of the table of counts for every class."""
-    counts = record["counts"]
-    totals = {name: sum(classes[name] for classes in counts.values()) for name in record["classes"]}
+    counts = dataset.counts
+    totals = {name: sum(classes[name] for classes in counts.values()) for name in dataset.classes}
     images, largest = max(1, sum(totals.values())), max(1, *totals.values())
     return [
         {
@@ -119,14 +120,14 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half + 1 :]}"
 
 
-def _gravity(pair: Mapping[str, Any]) -> tuple[bool, bool, int, str, str]:
+def _gravity(pair: TwinPair) -> tuple[bool, bool, int, str, str]:
     """Orders pairs by how much they matter: two labels for one picture are an error, two splits make results look better."""
     return (
-        pair["label"] == pair["twin_label"],
-        pair["split"] == pair["twin_split"],
-        pair["distance"],
-        pair["path"],
-        pair["twin"],
+        pair.label == pair.twin_label,
+        pair.split == pair.twin_split,
+        pair.distance,
+        pair.path,
+        pair.twin,
     )
 
 

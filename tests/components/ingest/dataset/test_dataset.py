@@ -121,7 +121,7 @@ def test_only_one_file_a_split_is_open(tmp_path):
         for _ in range(5):
             shards.write("train", 0, "cats", "x.jpg", image)
             assert len(open_files(tmp_path)) == 1
-    assert len(shards.entries) == len(list(tmp_path.iterdir())) == 5
+    assert len(shards.finished) == len(list(tmp_path.iterdir())) == 5
     assert open_files(tmp_path) == []
 
 

@@ -78,7 +78,10 @@ def test_the_same_dataset_makes_the_same_page_whatever_the_order(tmp_path):
 def test_long_lists_are_capped_and_say_so(tmp_path):
     classes = [f"class{number:03}" for number in range(50)]
     index = make_index(classes, images=1)
-    excluded = [{"path": f"left/out/{number}.jpg", "reason": "is odd"} for number in range(report.MAX_PICTURED + 7)]
+    excluded = [
+        {"path": f"left/out/{number}.jpg", "label": "class000", "reason": "is odd"}
+        for number in range(report.MAX_PICTURED + 7)
+    ]
     pair = DUPLICATE | {"path": "train/class000/0.jpg", "twin": "train/class001/0.jpg"}
     record = make_record(index, excluded=excluded, duplicates=[pair] * (report.MAX_PAIRS + 5))
     page = write_page(tmp_path / "report.html", index, record)

@@ -17,41 +17,29 @@ COLOURS = {
     "train": "#0072b2",
     "validation": "#d55e00",
     "test": "#00865f",
-    "quiet": "#565b62",
-    "line": "#c9ccd1",
+    "quiet": "#000000",
+    "line": "#b0b0b0",
     "page": "#ffffff",
 }
-"""The page's colours by their names in its style, as they are on a light screen."""
+"""What stands for the page's colours, by their names in its style; the last three are those that matplotlib takes by itself."""
 
 STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
     "axes.autolimit_mode": "round_numbers",
-    "axes.xmargin": 0,
-    "axes.ymargin": 0,
     "axes.axisbelow": True,
-    "axes.facecolor": "none",
-    "axes.edgecolor": COLOURS["quiet"],
-    "axes.labelcolor": COLOURS["quiet"],
     "axes.formatter.useoffset": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
     "axes.spines.left": False,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": COLOURS["line"],
+    "axes.xmargin": 0,
+    "axes.ymargin": 0,
+    "font.size": 11,
     "grid.linestyle": (0, (2, 3)),
-    "xtick.color": COLOURS["quiet"],
-    "ytick.color": COLOURS["quiet"],
-    "ytick.major.size": 0,
-    "lines.markersize": 4.8,
     "legend.frameon": False,
-    "legend.labelcolor": COLOURS["quiet"],
-    "legend.columnspacing": 1,
-    "legend.labelspacing": 0.35,
-    "legend.borderpad": 0,
-    "legend.borderaxespad": 0.2,
+    "lines.markersize": 4.8,
+    "svg.fonttype": "none",
+    "ytick.major.size": 0,
 }
 """What matplotlib is told about every chart."""
 
@@ -90,39 +78,32 @@ class Chart:
         summary: What it says, a sentence an item.
         size: Width and height of the drawing.
         svg: What stands inside the `svg` element.
-        header: Heads of the columns of its numbers.
-        rows: Its numbers; a table is left out where there are none.
+        numbers: Rows of its numbers, the first being their heads; empty for no table.
     """
 
     title: str
     summary: Sequence[str]
     size: tuple[int, int]
     svg: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    numbers: Sequence[Sequence[str]]
 
 
 def chart(
-    title: str,
-    summary: Sequence[str],
-    plot: Callable[[Any], None],
-    header: Sequence[str] = (),
-    rows: Sequence[Sequence[str]] = (),
+    title: str, summary: Sequence[str], plot: Callable[[Any], None], numbers: Sequence[Sequence[str]] = ()
 ) -> Chart:
-    """Draws a chart, with a legend of all that `plot` gave a label.
+    """Draws a chart, with a legend of all that `plot` gave a label, and a tooltip for each `gid` of several words.
 
     Args:
         title: What it shows; no two charts of a page have the same.
         summary: What it says, a sentence an item.
         plot: Puts it into the `matplotlib.axes.Axes` that it is given.
-        header: Heads of the columns of its numbers.
-        rows: Its numbers.
+        numbers: Rows of its numbers, the first being their heads.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": title}):
-        figure = Figure(frameon=False)
+        figure = Figure()
         axes = figure.add_subplot()
         plot(axes)
         handles, names = axes.get_legend_handles_labels()
@@ -132,8 +113,10 @@ def chart(
         figure.set_size_inches(_WIDTH / 72, height / 72)
         figure.subplots_adjust(_LEFT / _WIDTH, (_BOTTOM + keys) / height, 1 - _RIGHT / _WIDTH, 1 - _TOP / height)
         if names:
-            figure.legend(handles, names, loc="lower left", ncols=columns)
-        return Chart(title, summary, (_WIDTH, height), _inline(figure), header, rows)
+            figure.legend(
+                handles, names, loc="lower left", ncols=columns, borderpad=0, borderaxespad=0.2, labelspacing=0.35
+            )
+        return Chart(title, summary, (_WIDTH, height), _inline(figure), numbers)
 
 
 def _inline(figure: Any) -> str:
@@ -144,17 +127,8 @@ def _inline(figure: Any) -> str:
     svg = svg[svg.index("</defs>") + len("</defs>") : svg.rindex("</svg>")]
     for name, colour in COLOURS.items():
         svg = svg.replace(colour, f"var(--{name})")
-    svg = re.sub(r"<g id=(['\"])title:(.*?)\1>", r"<g><title>\2</title>", svg)
+    svg = re.sub(r"<g id=(['\"])(.+ .+)\1>", r"<g><title>\2</title>", svg)
     return re.sub(r'(?<=<g) id="[^"]*"| clip-path="[^"]*"|; font-family: [^;"]*|(?<=\n) +', "", svg)
-
-
-def tooltip(text: str) -> str:
-    """Returns the `gid` that gives a part of a drawing a tooltip.
-
-    Args:
-        text: What it says.
-    """
-    return f"title:{text}"
 
 
 def plot_lines(axes: Any, lines: Sequence[Line], form: Form, steps: int) -> None:
@@ -204,7 +178,7 @@ def plot_bars(axes: Any, shares: Mapping[str, Sequence[float]], names: Sequence[
         middles = [number - 0.43 + (place + 0.5) * width for number in range(len(names))]
         bars = axes.bar(middles, values, width, color=COLOURS[split], label=split)
         for bar, name, share in zip(bars, names, values, strict=True):
-            bar.set_gid(tooltip(f"{split}, {name}: {share:.1%}"))
+            bar.set_gid(f"{split}, {name}: {share:.1%}")
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.locator_params("y", nbins=4)
     _write(axes.yaxis, "share")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.pages.charts import COLOURS, DOTTED, STYLE, THIN, Chart, Line, chart, plot_lines, tooltip
+from graft.components.common.pages.charts import COLOURS, DOTTED, STYLE, THIN, Chart, Line, chart, plot_lines
 
 NAMES = ("accuracy", "loss")
 _INCHES, _DPI = (10, 4), 120
@@ -38,7 +38,7 @@ def write_learning_curves(training: Mapping[str, Any], path: Path) -> None:
         for axes, name in zip(figure.subplots(1, 2), NAMES, strict=True):
             _plot(axes, training, name)
             axes.set_title(name.capitalize())
-            axes.legend()
+            axes.legend(frameon=True)
         figure.savefig(path.with_suffix(".png"), dpi=_DPI)
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
@@ -52,12 +52,10 @@ def _chart(training: Mapping[str, Any], name: str) -> Chart:
         + (f", {form.format(known[best])} in the kept one." if best in known else ".")
         for line, known in zip(lines, values, strict=True)
     ]
-    rows = [
-        [str(epoch), *(f"{known[epoch]:.4f}" if epoch in known else "–" for known in values)]
-        for epoch in range(1, len(training["history"]) + 1)
-    ]
-    header = ["Epoch", *(line.name for line in lines)]
-    return chart(name.capitalize(), summary, lambda axes: _plot(axes, training, name), header, rows)
+    numbers = [["Epoch", *(line.name for line in lines)]]
+    for epoch in range(1, len(training["history"]) + 1):
+        numbers.append([str(epoch), *(f"{known[epoch]:.4f}" if epoch in known else "–" for known in values)])
+    return chart(name.capitalize(), summary, lambda axes: _plot(axes, training, name), numbers)
 
 
 def _plot(axes: Any, training: Mapping[str, Any], name: str) -> None:
@@ -71,9 +69,9 @@ def _plot(axes: Any, training: Mapping[str, Any], name: str) -> None:
         axes.fill_between(common, [trained[epoch] for epoch in common], [chosen[epoch] for epoch in common], **_GAP)
         kept += f", gap {trained[best] - chosen[best]:+.3f}" if best in common else ""
     if best:
-        axes.axvline(best, **THIN, label=kept, gid=tooltip(kept))
+        axes.axvline(best, **THIN, label=kept, gid=kept)
     for end in accumulate(phase["epochs"] for phase in (training.get("phases") or [])[:-1]):
-        axes.axvline(end + 0.5, **DOTTED, label="layers unfrozen", gid=tooltip("layers unfrozen"))
+        axes.axvline(end + 0.5, **DOTTED, label="layers unfrozen", gid="layers unfrozen")
 
 
 def _series(training: Mapping[str, Any], name: str) -> list[Line]:
@@ -85,13 +83,9 @@ def _series(training: Mapping[str, Any], name: str) -> list[Line]:
             [
                 (epoch, entry[key])
                 for epoch, entry in enumerate(training.get("history") or [], 1)
-                if _known(entry.get(key))
+                if np.isfinite(np.float64(entry.get(key)))
             ],
         )
         for title, key in (("training images", name), (f"{held_out} images", f"selection_{name}"))
     ]
     return [line for line in lines if line.points]
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))

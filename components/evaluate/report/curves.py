@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares, tooltip
+from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares
 from graft.components.evaluate.report.words import shorten
 
 _BAR_SHARE = 0.3
@@ -56,18 +56,17 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]], ece: float | None) -> C
         "On the dotted line the share that is right equals the probability. The grey bars count images."
     )
     names = [f"{each['low']:.0%}–{each['high']:.0%}" for each in bins]
-    rows = [
-        [name, f"{each['images']:,}", f"{each['confidence']:.1%}", f"{each['accuracy']:.1%}"]
-        for name, each in zip(names, bins, strict=True)
-    ]
+    numbers = [["Probability", "Images", "Mean probability", "Right"]]
+    for name, each in zip(names, bins, strict=True):
+        numbers.append([name, f"{each['images']:,}", f"{each['confidence']:.1%}", f"{each['accuracy']:.1%}"])
 
     def plot(axes: Any) -> None:
         most = max(each["images"] for each in bins)
         for name, each in zip(names, bins, strict=True):
             height, middle = _BAR_SHARE * each["images"] / most, (each["low"] + each["high"]) / 2
             width = 0.94 * (each["high"] - each["low"])
-            axes.bar(middle, height, width, color=COLOURS["line"], gid=tooltip(f"{name}: {each['images']:,} images"))
+            axes.bar(middle, height, width, color=COLOURS["line"], gid=f"{name}: {each['images']:,} images")
         plot_shares(axes, [(each["confidence"], each["accuracy"]) for each in bins], marked=True)
         axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
 
-    return chart("Reliability", [summary], plot, ["Probability", "Images", "Mean probability", "Right"], rows)
+    return chart("Reliability", [summary], plot, numbers)

@@ -49,8 +49,8 @@ class Histogram:
             axes.set_xticks(*zip(*self.ticks, strict=True))
 
         by_bin = zip(self.bins, *self.counts.values(), strict=True)
-        rows = [[name, *(f"{count:,}" for count in counts)] for name, *counts in by_bin]
-        return chart(self.title, self.summary, plot, [self.title, *self.counts], rows)
+        numbers = [[name, *(f"{count:,}" for count in counts)] for name, *counts in by_bin]
+        return chart(self.title, self.summary, plot, [[self.title, *self.counts], *numbers])
 
 
 def histograms(index: Any, splits: Sequence[str]) -> list[Histogram]:

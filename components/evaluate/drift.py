@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import ks_2samp, mannwhitneyu
 
+from graft.components.common.artifacts.dataset import INDEX, Dataset
+from graft.components.common.artifacts.model_source import SavedModel
+from graft.components.evaluate.contamination import read_index
+
 Array = np.ndarray[Any, Any]
 
 COLUMNS = ("sha256", "label", "width", "height", "brightness")
@@ -30,6 +34,32 @@ _P = 0.001
 _DRAWS = 2_999
 _FOLDS = 5
 _REGULARIZATION = 0.01
+
+
+def drift_since(
+    champion: SavedModel | None, dataset: Dataset, shown: Mapping[str, Sequence[Any]], features: Array
+) -> dict[str, Any]:
+    """Compares the images that are new since the champion with those that it was made from.
+
+    Args:
+        champion: The champion; None for none.
+        dataset: Today's dataset.
+        shown: `COLUMNS` of the evaluated images.
+        features: float32 [N, F] of the evaluated images.
+
+    Returns:
+        As `measure_drift`.
+
+    Raises:
+        GraftError: An index is damaged.
+    """
+    if champion is None:
+        return {"reason": "there is no champion yet", "flagged": []}
+    if champion.index is None:
+        return {"reason": f"{champion.uri} has no index of the images that it was made from", "flagged": []}
+    old = read_index(champion.index, COLUMNS, champion.uri)
+    today = read_index(dataset.path / INDEX, COLUMNS, str(dataset.path))
+    return measure_drift(old, today, shown, features)
 
 
 def measure_drift(

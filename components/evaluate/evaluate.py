@@ -1,32 +1,37 @@
 """The evaluate step: the saved model on the images themselves, not on features kept from training."""
 
-import contextlib
 import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.encoded import read_encoded
 from graft.components.common.artifacts.model import read_training
 from graft.components.common.artifacts.records import new_artifact, write_record
 from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
-from graft.components.evaluate.config import EvaluateConfig
-from graft.components.evaluate.contender import Contender
-from graft.components.evaluate.overlap import LOOKS, read_index
-from graft.components.evaluate.rivals import NONE, ROLES, open_rivals
+from graft.components.evaluate.baselines import Baseline, check_finite, open_baselines, run_baselines
+from graft.components.evaluate.comparison import compare_with, versus
+from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
+from graft.components.evaluate.contamination import LOOKS
+from graft.components.evaluate.drift import drift_since
+from graft.components.evaluate.metrics import compute_metrics
+from graft.components.evaluate.report.evaluation_report import write_report
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
 
 RECORD = "evaluation.json"
 PREDICTIONS = "predictions.parquet"
 REPORT = "report.html"
+
+Array = np.ndarray[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +64,7 @@ class EvaluateResult:
         low, high = self.metrics["accuracy_interval"]
         auc = self.metrics["auc"]
         champion = self.comparisons["champion"]
-        against = f"; {100 * champion['difference']:+.1f} points against the champion" if champion else ""
+        against = f"; {versus(champion['difference'], 'champion')}" if champion else ""
         drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
         return (
             f"accuracy {self.metrics['accuracy']:.4f} (95% interval {low:.3f} to {high:.3f}), "
@@ -80,8 +85,8 @@ def evaluate(
         model: A Model's directory.
         dataset: A Dataset's directory.
         output: Directory for the Evaluation; it must be empty or not exist.
-        config: The step's settings.
-        run: The run; the registry in its store, if it has one, has the models to compare with unless others are named.
+        config: The split, the baselines and the slices.
+        run: The run; unless `config` names baselines, they come from the registry in its store, if it has one.
 
     Raises:
         GraftError: Model or dataset can't be used or don't belong together; nothing is left in `output`.
@@ -89,72 +94,59 @@ def evaluate(
     data, training = Dataset.load(dataset), read_training(model)
     if training["classes"] != list(data.classes):
         raise GraftError(
-            f"The model tells {training['classes']} apart and the dataset holds {list(data.classes)}: use one that fits."
+            f"The model tells {', '.join(training['classes'])} apart, and the dataset holds {', '.join(data.classes)}: evaluate it "
+            "on a dataset of its own classes, in the same order."
         )
     split = data.evaluation_split if config.split == "auto" else config.split
     index = _read_index(data, split, config)
-    with new_artifact(output, RECORD), contextlib.ExitStack() as opened:
-        others = open_rivals(config, run, list(data.classes), opened)
+    digest = training["model_digest"]
+    with new_artifact(output, RECORD), open_baselines(config, run, data.classes) as models:
         loaded = load_model(model)
-        from graft.components.common.compute.predictions import predict
-        from graft.components.evaluate.meeting import Meeting, check_numbers
-        from graft.components.evaluate.metrics import compute_metrics
-        from graft.components.evaluate.report.evaluation_report import write_report
-
         start = time.monotonic()
         probabilities, labels, features = predict(loaded, data, split, "evaluating images")
         seconds = time.monotonic() - start
-        check_numbers(probabilities, str(model))
-        meeting = Meeting(data, split, index, labels, training["model_digest"], probabilities.argmax(axis=1))
-        comparisons = {role: meeting.compare(role, others[role]) if role in others else None for role in ROLES}
-        met = others.get("champion")
-        champion = None if met is None else (meeting.predicted[met.digest], meeting.fair(met))
-        table = _write_predictions(data, index, probabilities, labels, champion, output / PREDICTIONS)
-        drift = _drift(met, data, index, features)
-        right = probabilities.argmax(axis=1) == labels
+        check_finite(probabilities, str(model))
+        predicted = probabilities.argmax(axis=1)
+        baselines = run_baselines(models, data, split, index, {digest: predicted})
         content = {
             "split": split,
             "images": len(labels),
-            "classes": data.classes,
+            "classes": list(data.classes),
             "metrics": compute_metrics(probabilities, labels, data.classes),
-            "slices": make_slices(index, right, config.slices),
-            "comparisons": comparisons,
-            "drift": drift,
+            "slices": make_slices(index, predicted == labels, config.slices),
+            "comparisons": {
+                role: compare_with(baselines[role], digest, predicted, labels) if role in baselines else None
+                for role in BASELINES
+            },
+            "drift": drift_since(models.get("champion"), data, index, features),
             "selected_on_split": split in (TRAIN, training["selection"]["split"]),
             "images_per_second": round(len(labels) / seconds, 1),
             "dataset_digest": data.digest,
             "trained_on_digest": training["dataset_digest"],
-            "model_digest": training["model_digest"],
+            "model_digest": digest,
             "settings": dataclasses.asdict(config)
-            | {role: others[role].uri if role in others else NONE for role in ROLES},
+            | {role: models[role].uri if role in models else NONE for role in BASELINES},
         }
+        table = _predictions(data, index, probabilities, baselines.get("champion"))
+        pq.write_table(table, output / PREDICTIONS)
         images = functools.partial(read_encoded, data, split)
         write_report(output / REPORT, content, training, data.model_dump(mode="json"), table, images, loaded)
         write_record(output / RECORD, content)
-    figures = (content["metrics"], comparisons, content["selected_on_split"])
-    return EvaluateResult(str(output), split, len(labels), *figures, list(data.classes), drift["flagged"])
-
-
-def _drift(
-    champion: Contender | None, data: Dataset, index: dict[str, list[Any]], features: "np.ndarray[Any, Any]"
-) -> dict[str, Any]:
-    """Compares what is new since the champion with what it was made from."""
-    from graft.components.evaluate.drift import COLUMNS, measure_drift
-
-    if champion is None:
-        return {"reason": "there is no champion whose images they could be compared with", "flagged": []}
-    if champion.index is None:
-        return {"reason": f"{champion.uri} has no index of the images that it was made from", "flagged": []}
-    old = read_index(champion.index, COLUMNS, champion.uri)
-    today = read_index(data.path / INDEX, COLUMNS, str(data.path))
-    return measure_drift(old, today, index, features)
+    return EvaluateResult(
+        path=str(output),
+        **{
+            name: content[name]
+            for name in ("split", "images", "metrics", "comparisons", "selected_on_split", "classes")
+        },
+        drift=content["drift"]["flagged"],
+    )
 
 
 def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, list[Any]]:
     """Reads what identifies the evaluated images and what slices are made from.
 
     Raises:
-        GraftError: The dataset is damaged, or has no column that a slice is to be made from.
+        GraftError: The dataset is damaged, or lacks the split or a column that a slice is to be made from.
     """
     known = [name for name in data.columns if name not in KINDS]
     if unknown := [name for name in config.slices if name not in known]:
@@ -169,30 +161,20 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
     return data.index(split, list(dict.fromkeys([*LOOKS, *COLUMNS, *config.slices])))
 
 
-def _write_predictions(
-    data: Dataset,
-    index: dict[str, list[Any]],
-    probabilities: "np.ndarray[Any, Any]",
-    labels: "np.ndarray[Any, Any]",
-    champion: "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None",
-    path: Path,
-) -> "pa.Table":
-    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
+def _predictions(
+    data: Dataset, index: dict[str, list[Any]], probabilities: Array, champion: Baseline | None
+) -> pa.Table:
+    """Returns a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
 
-    The champion's answers come with bool [N], false for the images that it was trained on: there it has none.
+    The champion has no answer for contaminated images.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    def names(numbers: Any, mask: Any = None) -> pa.Array:
+    def names(numbers: Array, mask: Array | None = None) -> pa.Array:
         return pa.array([data.classes[number] for number in numbers], pa.string(), mask=mask)
 
     columns: dict[str, Any] = {name: index[name] for name in ("sha256", "path", "label")}
     columns["predicted"] = names(probabilities.argmax(axis=1))
     columns |= {f"probability_{name}": probabilities[:, label] for label, name in enumerate(data.classes)}
     if champion is not None:
-        answers, fair = champion
-        columns["champion"] = names(answers, ~fair)
-    table = pa.table(columns)
-    pq.write_table(table, path)
-    return table
+        columns["champion"] = names(champion.predicted, champion.contaminated)
+    return pa.table(columns)

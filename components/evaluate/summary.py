@@ -1,8 +1,9 @@
-"""An evaluation in a few lines and figures, for the page of a run."""
+"""An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from graft.components.evaluate.comparison import versus
 from graft.components.evaluate.evaluate import EvaluateResult
 
 _FIGURES = ("accuracy", "loss", "auc", "average_precision", "ece")
@@ -10,7 +11,7 @@ _SPECIAL = "\\`*_{}[]<>#|!&~"
 
 
 def figures(metrics: Mapping[str, Any], comparisons: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the figures that compare runs, those that are known.
+    """Returns the figures by which runs are compared, as far as they are known.
 
     Args:
         metrics: As `compute_metrics` returns them.
@@ -34,7 +35,11 @@ def markdown(result: EvaluateResult) -> str:
         f"**{metrics['accuracy']:.1%} of {result.images:,} {result.split} images right** "
         f"(95% interval {low:.1%} to {high:.1%})",
         "",
-        *(["- These images had a part in choosing the model."] if result.selected_on_split else []),
+        *(
+            ["- These images helped to choose the model: on fresh ones it may do worse."]
+            if result.selected_on_split
+            else []
+        ),
         *(_versus(role, entry) for role, entry in result.comparisons.items()),
         "",
         "| class | images | precision | recall | F1 |",
@@ -53,11 +58,12 @@ def markdown(result: EvaluateResult) -> str:
 
 def _versus(role: str, entry: Mapping[str, Any] | None) -> str:
     if not entry:
-        return f"- Compared with no {role}."
+        return f"- No {role} yet."
     low, high = entry["interval"]
+    against = versus(entry["difference"], role)
     return (
-        f"- {100 * entry['difference']:+.1f} points against the {role} (95% interval {100 * low:+.1f} to {100 * high:+.1f}): "
-        f"{entry['gained']:,} images won, {entry['lost']:,} lost"
+        f"- {against[0].upper()}{against[1:]} (95% interval {100 * low:+.1f} to {100 * high:+.1f} points): {entry['gained']:,} images "
+        f"gained, {entry['lost']:,} lost."
     )
 
 

@@ -49,19 +49,19 @@ def judge(evaluation: Mapping[str, Any], config: GateConfig) -> Iterator[Rule]:
         interval = metrics.get("accuracy_interval")
         accuracy = interval[0] if isinstance(interval, list) and interval else None
         what = "the lower end of the accuracy's 95% interval"
-    yield _rule("min_accuracy", config.min_accuracy, accuracy, what)
+    yield _at_least("min_accuracy", config.min_accuracy, accuracy, what)
     if evaluation.get("split") == TRAIN:
-        yield Rule("unseen_images", 1, 0, False, "the model was trained on the images that it was evaluated on")
+        yield Rule("unseen_images", 1, 0, False, "the model was trained on the evaluated images")
     if config.min_images is not None:
-        yield _rule("min_images", config.min_images, evaluation.get("images"), "the number of images")
+        yield _at_least("min_images", config.min_images, evaluation.get("images"), "the number of images")
     if config.min_auc is not None:
-        yield _rule("min_auc", config.min_auc, metrics.get("auc"), "AUC")
+        yield _at_least("min_auc", config.min_auc, metrics.get("auc"), "AUC")
     if config.max_ece is not None:
-        yield _rule("max_ece", config.max_ece, metrics.get("ece"), "ECE", at_most=True)
+        yield _at_most("max_ece", config.max_ece, metrics.get("ece"), "expected calibration error")
     if config.min_class_recall is not None:
         by_class = _mapping(metrics.get("by_class")).items()
-        recalls = [(_mapping(found).get("recall"), f"the recall of {name!r}") for name, found in by_class]
-        yield _rule("min_class_recall", config.min_class_recall, *_worst(recalls, "the recall of a class"))
+        recalls = [(_mapping(found).get("recall"), f"recall of {name!r}") for name, found in by_class]
+        yield _at_least("min_class_recall", config.min_class_recall, *_worst(recalls, "recall of a class"))
     if config.min_slice_accuracy is not None:
         missing = f"accuracy on a slice of at least {config.min_slice_images} images"
         accuracies = [
@@ -69,28 +69,38 @@ def judge(evaluation: Mapping[str, Any], config: GateConfig) -> Iterator[Rule]:
             for found in evaluation.get("slices") or []
             if found["images"] >= config.min_slice_images
         ]
-        yield _rule("min_slice_accuracy", config.min_slice_accuracy, *_worst(accuracies, missing))
+        yield _at_least("min_slice_accuracy", config.min_slice_accuracy, *_worst(accuracies, missing))
     if config.max_regression is not None:
         for role in ("champion", "anchor"):
             yield _regression(role, config.max_regression, _mapping(evaluation.get("comparisons")))
 
 
 def _regression(role: str, margin: float, comparisons: Mapping[str, Any]) -> Rule:
-    """Judges the difference from a model; that there is none must have been written down by the evaluation."""
-    name = f"max_regression_{role}"
+    """Judges the difference from a baseline; that there is none must have been written down by the evaluation."""
+    rule = f"max_regression_{role}"
     if role in comparisons and comparisons[role] is None:
-        return Rule(name, margin, None, True, f"compared with no {role}")
+        return Rule(rule, margin, None, True, f"no {role} yet")
     compared = _mapping(comparisons.get(role))
     lower = _number(compared.get("lower"))
-    # How much worse the model may be than the other one, with 95% confidence.
-    loss = None if lower is None else -lower
-    found = _rule(name, margin, loss, f"how much worse than the {role} it may be", at_most=True)
+    if lower is None:
+        return Rule(rule, margin, None, False, f"the comparison with the {role} is missing")
+    loss = -lower  # by so much it may be worse, with 95% confidence
+    most = round(100 * margin, 9)
+    shown = _digits(round(100 * abs(loss), 9), most, 1)
+    if loss < 0:
+        return Rule(rule, margin, loss, True, f"at least {shown} points better than the {role} (95% confidence)")
+    if loss <= margin:
+        return Rule(
+            rule, margin, loss, True, f"at most {shown} points worse than the {role} (95% confidence; allowed {most})"
+        )
+    sentence = f"it may be {shown} points worse than the {role} (95% confidence; allowed {most})"
     images = sum(_number(compared.get(name)) or 0 for name in ("gained", "lost", "both_right", "both_wrong"))
     least = math.ceil(_LEAST / margin - 2) if margin else 0
-    if found.passed or not images or images >= least:
-        return found
-    few = f"{images:,} images were compared, and being so sure takes {least:,}: add some to the evaluated split"
-    return dataclasses.replace(found, sentence=f"{found.sentence} ({few})")
+    if 0 < images < least:
+        sentence += (
+            f" ({images:,} images were compared and at least {least:,} are needed: add images to the evaluated split)"
+        )
+    return Rule(rule, margin, loss, False, sentence)
 
 
 def _worst(figures: Sequence[tuple[Any, str]], missing: str) -> tuple[float | None, str]:
@@ -99,21 +109,29 @@ def _worst(figures: Sequence[tuple[Any, str]], missing: str) -> tuple[float | No
     return min(known, key=lambda entry: -math.inf if entry[0] is None else entry[0])
 
 
-def _rule(rule: str, threshold: float, value: Any, what: str, *, at_most: bool = False) -> Rule:
+def _at_least(rule: str, threshold: float, value: Any, what: str) -> Rule:
     number = _number(value)
-    passed = number is not None and (number <= threshold if at_most else number >= threshold)
-    fails, limit = ("is above", "allowed") if at_most else ("is below", "required")
-    shown = "(missing)" if number is None else _digits(number, threshold)
-    return Rule(
-        rule, threshold, number, passed, f"{what} {shown} {'meets' if passed else fails} the {limit} {threshold}"
-    )
+    if number is None:
+        return Rule(rule, threshold, None, False, f"{what} is missing, and at least {threshold} is required")
+    passed = number >= threshold
+    outcome = "meets the required" if passed else "is below the required"
+    return Rule(rule, threshold, number, passed, f"{what} {_digits(number, threshold)} {outcome} {threshold:,}")
 
 
-def _digits(number: float, threshold: float) -> str:
-    """Writes a number with four decimals, or as many as tell it from the threshold."""
+def _at_most(rule: str, threshold: float, value: Any, what: str) -> Rule:
+    number = _number(value)
+    if number is None:
+        return Rule(rule, threshold, None, False, f"{what} is missing, and at most {threshold} is allowed")
+    passed = number <= threshold
+    outcome = "is within the allowed" if passed else "is above the allowed"
+    return Rule(rule, threshold, number, passed, f"{what} {_digits(number, threshold)} {outcome} {threshold}")
+
+
+def _digits(number: float, threshold: float, decimals: int = 4) -> str:
+    """Writes a number with so many decimals, or with as many as tell it from the threshold."""
     if isinstance(number, int):
         return f"{number:,}"
-    short = f"{number:.4f}"
+    short = f"{number:.{decimals}f}"
     return str(number) if float(short) == threshold != number else short
 
 

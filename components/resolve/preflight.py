@@ -31,7 +31,7 @@ def check_store(store: str) -> None:
         )
 
 
-def check_rivals(settings: Mapping[str, Any]) -> None:
+def check_baselines(settings: Mapping[str, Any]) -> None:
     """Checks that the models which evaluate will compare with are there.
 
     Args:
@@ -42,7 +42,6 @@ def check_rivals(settings: Mapping[str, Any]) -> None:
     """
     from graft.components.common.artifacts.model_source import find_record
     from graft.components.evaluate.config import EvaluateConfig
-    from graft.components.evaluate.rivals import named_rivals
 
-    for uri in named_rivals(EvaluateConfig(**settings)).values():
+    for uri in EvaluateConfig(**settings).named_baselines.values():
         find_record(uri)

@@ -19,7 +19,7 @@ from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.resolve.preflight import check_rivals, check_store
+from graft.components.resolve.preflight import check_baselines, check_store
 from graft.components.train.recipes import train_config
 
 
@@ -61,7 +61,7 @@ def resolve(
     if run.store:
         Registry(run.store, run.name).latest()
     check_weights(weights)
-    check_rivals(settings["evaluate"])
+    check_baselines(settings["evaluate"])
     check_packages(settings["export"]["formats"])
     found = {
         "source": fingerprint(source),

@@ -144,7 +144,7 @@ def test_the_report_of_a_real_run(view, run, width):
     assert page.complaints == [] and outside(page.requests, page.url) == []
     check_cells(page, confusion)
     assert page.evaluate(LOADED)
-    assert page.locator("img[alt^='Where it saw']").count() == sum(confusion[0][1:]) + sum(confusion[1][:1])
+    assert page.locator("img[alt^='Heat map for']").count() == sum(confusion[0][1:]) + sum(confusion[1][:1])
     page.evaluate(OPEN_ALL)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

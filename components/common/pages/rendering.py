@@ -6,11 +6,13 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+_NAME_LENGTH = 36
+
 
 def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
     """Renders a template that extends `page.html.j2`, which has the style and forbids every request and script.
 
-    Besides Jinja's filters there are `thousands` (1,234) and `percent` (12.3%).
+    Besides Jinja's filters there are `thousands` (1,234), `percent` (12.3%) and `shorten` (a long name's two ends).
 
     Args:
         package: Import name of the package that holds the template.
@@ -25,8 +27,14 @@ def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         finalize=visible,
     )
-    templates.filters |= {"thousands": "{:,}".format, "percent": "{:.1%}".format}
+    templates.filters |= {"thousands": "{:,}".format, "percent": "{:.1%}".format, "shorten": shorten}
     return templates.get_template(template).render(values)
+
+
+def shorten(name: str) -> str:
+    """Returns a name of at most 36 characters: both ends of a longer one."""
+    half = _NAME_LENGTH // 2
+    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def visible(value: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares
-from graft.components.evaluate.report.words import shorten
+from graft.components.common.pages.rendering import shorten
 
 _BAR_SHARE = 0.3
 _FEW = 0.05

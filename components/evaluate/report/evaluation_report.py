@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from graft.components.common.pages.learning_curves import learning_charts
-from graft.components.common.pages.rendering import render_page
-from graft.components.evaluate.report import words
+from graft.components.common.pages.rendering import render_page, shorten
+from graft.components.evaluate.report.comparison_table import comparison_table
 from graft.components.evaluate.report.curves import reliability_chart, roc_charts
 from graft.components.evaluate.report.drawing import draw
+from graft.components.evaluate.report.findings import verdict
 from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.matrix import matrix
 from graft.components.evaluate.report.reproduce import commands
@@ -51,7 +52,7 @@ def write_report(
     chosen = choose(predictions, classes, evaluation.get("drift") or {})
     shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
     about = {
-        row: entry | {"confidence": chosen.confidence[row], "name": words.shorten(PurePosixPath(entry["path"]).name)}
+        row: entry | {"confidence": chosen.confidence[row], "name": shorten(PurePosixPath(entry["path"]).name)}
         for row, entry in zip(chosen.rows, shown, strict=True)
     }
     labels = {row: classes.index(about[row]["predicted"]) for row in chosen.mistakes}
@@ -59,12 +60,11 @@ def write_report(
         "evaluation": evaluation,
         "metrics": evaluation["metrics"],
         "classes": classes,
-        "shorten": words.shorten,
         "most_open": MAX_OPEN,
         "training": training,
         "dataset": dataset,
-        "verdict": words.verdict(evaluation),
-        "comparisons": words.comparisons(evaluation),
+        "verdict": verdict(evaluation),
+        "comparisons": comparison_table(evaluation),
         "matrix": matrix(evaluation["metrics"]["confusion"], classes, chosen),
         "chosen": chosen,
         "about": about,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from graft.components.evaluate.comparison import compare, paired_interval
+from graft.components.evaluate.comparison import compare, paired_interval, versus
 
 
 def answers(both_right, gained, lost, both_wrong):
@@ -42,3 +42,15 @@ def test_equal_models_are_not_certain_to_be_equal():
     found = compare(*answers(80, 0, 0, 20))
     assert found["difference"] == 0
     assert found["interval"] == pytest.approx([-1.96 * math.sqrt(2) / 102, 1.96 * math.sqrt(2) / 102], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (0.005, "0.5 points better than the champion"),
+        (-0.02, "2.0 points worse than the champion"),
+        (0.0, "as accurate as the champion"),
+    ],
+)
+def test_the_difference_in_words(difference, said):
+    assert versus(difference, "champion") == said

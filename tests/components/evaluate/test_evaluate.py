@@ -18,8 +18,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
 from graft.components.common.storage.transfer import upload
-from graft.components.evaluate import evaluate as step
-from graft.components.evaluate import rivals
+from graft.components.evaluate import baselines
+from graft.components.evaluate.comparison import versus
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
@@ -73,7 +73,7 @@ def test_figures_predictions_and_report(models, dataset, tmp_path):
     assert f"{right.mean():.1%}" in (tmp_path / "evaluation" / "report.html").read_text()
 
 
-def test_champion_and_anchor_meet_the_same_images(models, dataset, tmp_path):
+def test_champion_and_anchor_run_on_the_same_images(models, dataset, tmp_path):
     evaluate(models / "champion", dataset, tmp_path / "alone")
     both = EvaluateConfig(champion=str(models / "champion"), anchor=str(models / "challenger"))
     evaluate(models / "challenger", dataset, tmp_path / "evaluation", both)
@@ -88,7 +88,7 @@ def test_champion_and_anchor_meet_the_same_images(models, dataset, tmp_path):
 
 
 def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(step.Contender, "predict", lambda *_: pytest.fail("ran the model again"))
+    monkeypatch.setattr(baselines, "predict", lambda *_: pytest.fail("ran the model again"))
     same = EvaluateConfig(champion=str(models / "challenger"), anchor=str(models / "challenger"))
     evaluate(models / "challenger", dataset, tmp_path / "evaluation", same)
     assert record(tmp_path / "evaluation")["comparisons"]["champion"]["difference"] == 0
@@ -110,7 +110,7 @@ def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, buc
     evaluate(models / "challenger", dataset, tmp_path / "local", EvaluateConfig(champion=str(models / "champion")))
     local = record(tmp_path / "local")["comparisons"]["champion"]
     assert result.comparisons["champion"] == local | {"uri": f"{bucket}/cats/"}
-    assert "points against the champion" in result.summary
+    assert result.summary.endswith(versus(local["difference"], "champion"))
 
 
 @pytest.fixture
@@ -137,8 +137,8 @@ def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [champion, challenger]
     assert record(tmp_path / "1")["settings"]["champion"] == registry.versions.uri(registry.latest().version)
     registry.rollback("sees cats everywhere")
-    opened, open_contender = [], rivals.open_contender
-    monkeypatch.setattr(rivals, "open_contender", lambda uri, *rest: opened.append(uri) or open_contender(uri, *rest))
+    opened, open_model = [], baselines.open_model
+    monkeypatch.setattr(baselines, "open_model", lambda uri, **rest: opened.append(uri) or open_model(uri, **rest))
     assert digests(models / "challenger", dataset, tmp_path / "2", run) == [challenger, challenger]
     assert len(opened) == 1, "champion and anchor are one version"
     none = EvaluateConfig(champion="none", anchor=str(models / "champion"))
@@ -168,10 +168,12 @@ def test_images_that_the_champion_was_trained_on_don_t_count(models, dataset, tm
     assert sum(compared[name] for name in ("gained", "lost", "both_right", "both_wrong")) == 15
 
 
-def test_a_champion_that_was_trained_on_all_of_them_can_t_be_met(models, dataset, tmp_path):
+def test_a_champion_that_was_trained_on_all_of_them_can_t_be_compared_with(models, dataset, tmp_path):
     export_of(models / "champion", tmp_path / "export", index=seen(dataset, 20))
     config = EvaluateConfig(champion=str(tmp_path / "export"))
-    with pytest.raises(GraftError, match="was trained on every validation image of .*: ingest splits that hold"):
+    with pytest.raises(
+        GraftError, match="The champion .* was trained on every validation image of .*: ingest with splits that stay"
+    ):
         evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
     assert not (tmp_path / "evaluation").exists()
 
@@ -206,13 +208,13 @@ def test_an_empty_registry_has_no_champion(models, dataset, tmp_path):
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
 
 
-def test_a_latest_version_of_other_classes_is_not_met(models, dataset, tmp_path, registry, caplog):
+def test_a_latest_version_of_other_classes_is_no_champion(models, dataset, tmp_path, registry, caplog):
     other = changed(models / "champion", "training.json", tmp_path / "other", classes=["birds", "cats"])
     export_of(other, tmp_path / "export-other", 0.99)
     registry.promote(registry.versions.publish(tmp_path / "export-other"))
     run = Run(str(tmp_path / "store"), "pets", "1")
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
-    assert "tells birds, cats apart and the dataset holds cats, dogs" in caplog.text
+    assert "tells birds, cats apart, and the dataset holds cats, dogs" in caplog.text
 
 
 def test_a_latest_version_that_was_changed_is_refused(models, dataset, tmp_path, registry):
@@ -235,7 +237,7 @@ def test_a_champion_that_can_t_be_compared_with(models, dataset, tmp_path):
         dataset
     )
     other = changed(models / "champion", "training.json", tmp_path / "other", classes=["cats", "birds"])
-    assert "tells cats, birds apart and the dataset holds cats, dogs: compare with a model" in refused(other)
+    assert "tells cats, birds apart, and the dataset holds cats, dogs: name a model" in refused(other)
     strange = changed(models / "champion", "training.json", tmp_path / "strange", model_digest=None, classes=None)
     assert f"The training.json of {strange} is damaged or another Graft's" in refused(strange)
     assert "is named with a query string" in refused("https://127.0.0.1:9/model?sig=secret")
@@ -256,7 +258,7 @@ def test_a_model_whose_answers_are_no_numbers(models, dataset, tmp_path, monkeyp
     from graft.components.common.compute import predictions
 
     monkeypatch.setattr(predictions, "by_class", lambda found: np.full((len(found), 2), np.nan, np.float32))
-    with pytest.raises(GraftError, match="answers 20 of 20 images with no number: train or name another"):
+    with pytest.raises(GraftError, match="gives no finite probability for 20 of 20 images: train it again"):
         evaluate(models / "challenger", dataset, tmp_path / "no")
     assert not (tmp_path / "no").exists()
 

@@ -92,11 +92,13 @@ def test_fewer_images_where_each_costs_more(build):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("most", "said"), [(9, "Beside each, where"), (2, "Beside each of the first 2, where")])
+@pytest.mark.parametrize(
+    ("most", "said"), [(9, "Beside each, a heat map"), (2, "Beside each of the first 2, a heat map")]
+)
 def test_heat_lies_beside_the_mistakes(build, tmp_path, monkeypatch, most, said):
     monkeypatch.setattr(gradcam, "affordable", lambda model: most)
     page = Made(wrong=3).write(tmp_path / "report.html", build())
-    assert sum(image["alt"].startswith("Where it saw") for image in page.all("img")) == min(most, 3)
+    assert sum(image["alt"].startswith("Heat map for") for image in page.all("img")) == min(most, 3)
     assert said in page.text
 
 

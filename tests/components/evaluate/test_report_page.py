@@ -11,11 +11,11 @@ from evaluation_reports import BOTH, FIVE, TRAINING, TWO, Made
 from PIL import Image
 
 from graft.components.common.pages.learning_curves import learning_charts
+from graft.components.common.pages.rendering import shorten
 from graft.components.evaluate.report import drawing, gallery
 from graft.components.evaluate.report.curves import reliability_chart, roc_charts
 from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.slice_table import slice_table
-from graft.components.evaluate.report.words import shorten
 
 VISIBLE = HOSTILE.replace("\n", r"\n").replace("\r", r"\r").replace("\u202e", r"\u202e")
 
@@ -36,8 +36,8 @@ def test_the_verdict_comes_first(plain):
     _, page = plain
     assert "80.0% of 60 images right The validation images of 2 classes: cats , dogs ." in page.text
     order = [
-        "On images like these, it gets between 68.2% and 88.2% right (95% confidence",
-        "It was compared with no champion.",
+        "On images like these it gets 68.2% to 88.2% right (95% confidence",
+        "There is no champion yet to compare it with.",
         "had no part in training or in choosing the model",
         "best threshold for “dogs” on these images is a probability of 0.470",
         "Confusion matrix",
@@ -49,7 +49,7 @@ def test_the_verdict_comes_first(plain):
         "Slices",
         "Dataset",
         "Settings of the training",
-        "How to make it again",
+        "Commands to repeat this",
     ]
     places = [page.text.index(text) for text in order]
     assert places == sorted(places)
@@ -60,11 +60,11 @@ def test_the_verdict_comes_first(plain):
     [
         (
             {},
-            "2.0 points more accurate than the champion (95% interval −1.0 to +5.0 points), which chance alone could make",
+            "2.0 points more accurate than the champion (95% interval −1.0 to +5.0 points). That may be chance.",
         ),
         (
             {"interval": [0.001, 0.04]},
-            "+0.1 to +4.0 points), which is more than chance: it gains 40 images and loses 20",
+            "+0.1 to +4.0 points). That is more than chance. It gains 40 images and loses 20.",
         ),
         ({"difference": -0.03, "interval": [-0.05, -0.01]}, "3.0 points less accurate than the champion"),
         ({"difference": 0}, "It is as accurate as the champion"),
@@ -80,8 +80,8 @@ def test_a_split_that_chose_the_model_is_no_fresh_one(tmp_path):
     made = Made()
     made.evaluation |= {"selected_on_split": True, "trained_on_digest": "f" * 64}
     page = made.write(tmp_path / "report.html")
-    assert "validation images had a part in choosing the model's weights" in page.text
-    assert "The model was trained on another dataset than the one evaluated." in page.text
+    assert "validation images helped to choose the model's weights" in page.text
+    assert "The model was trained on another dataset than this one." in page.text
 
 
 def radios(page):
@@ -134,12 +134,12 @@ def test_what_the_champion_had_right(hostile, plain, tmp_path):
     lost = [row for row in rows if row["champion"] == row["label"] != row["predicted"]]
     assert choose(made.predictions, FIVE, {}).lost_in_all == len(lost) == 60
     assert "Showing 48 of 60 images that the champion got right and this model wrong" in page.text
-    assert plain[1].text.count("It was compared with no champion.") == 2
+    assert plain[1].text.count("There is no champion yet") == 2
     page = Made(wrong=0, champion=True).write(tmp_path / "report.html")
-    assert "No image that the champion got right is wrong now." in page.text
+    assert "Every image that the champion got right is right now, too." in page.text
 
 
-@pytest.mark.parametrize(("wrong", "said"), [(0, "There is no mistake."), (1, "Showing 1 of 1 mistake,")])
+@pytest.mark.parametrize(("wrong", "said"), [(0, "There are no mistakes."), (1, "Showing 1 of 1 mistake,")])
 def test_few_mistakes(tmp_path, wrong, said):
     page = Made(wrong=wrong).write(tmp_path / "report.html")
     assert said in page.text
@@ -186,17 +186,17 @@ def test_unknown_figures_are_dashes(tmp_path):
         "Area under the ROC curve –, average precision –, cross-entropy –, expected calibration error –." in page.text
     )
     assert "dogs 0 – – – – – –" in page.text
-    for sentence in ("There is no ROC curve", "The training kept no history.", "There are no slices.", "cut –"):
+    for sentence in ("There is no ROC curve", "The training recorded no history.", "There are no slices.", "cut –"):
         assert sentence in page.text
     assert "How it compares with the champion is not known." in page.text
-    assert "This model is better by – – 95% interval of that – – At least" in page.text
+    assert "Difference: this model less it – – 95% interval of the difference – – Lower bound" in page.text
     assert "None" not in page.text and "threshold for" not in page.text
 
 
 def test_a_history_without_validation_says_so(tmp_path):
     made = Made()
     made.training["history"] = [{"loss": 0.5, "accuracy": 0.8}, {"loss": float("nan"), "accuracy": 0.9}]
-    assert "The training kept no figures of validation images." in made.write(tmp_path / "report.html").text
+    assert "The training recorded no figures of validation images." in made.write(tmp_path / "report.html").text
 
 
 def test_curves_say_what_they_show(plain):

@@ -70,10 +70,10 @@ def test_passes_at_the_threshold_and_names_every_rule(tmp_path, evaluation):
     ("metrics", "value", "said"),
     [
         ({"accuracy": 0.8999}, 0.8999, "accuracy 0.8999 is below the required 0.9"),
-        ({}, None, "accuracy .missing. is below the required 0.9"),
-        ({"accuracy": float("nan")}, None, "accuracy .missing. is below"),
-        ({"accuracy": None}, None, "accuracy .missing. is below"),
-        (None, None, "accuracy .missing. is below"),
+        ({}, None, "accuracy is missing, and at least 0.9 is required"),
+        ({"accuracy": float("nan")}, None, "accuracy is missing"),
+        ({"accuracy": None}, None, "accuracy is missing"),
+        (None, None, "accuracy is missing"),
     ],
 )
 def test_fails_with_the_decision_written(tmp_path, evaluation, metrics, value, said):
@@ -88,18 +88,30 @@ def test_fails_with_the_decision_written(tmp_path, evaluation, metrics, value, s
 @pytest.mark.parametrize(
     ("name", "config", "value", "passed", "said"),
     [
-        ("min_images", {"min_images": 1001}, 1000, False, "the number of images 1,000 is below the required 1001"),
+        ("min_images", {"min_images": 1001}, 1000, False, "the number of images 1,000 is below the required 1,001"),
         ("min_accuracy", {"min_accuracy": 0.94}, 0.95, True, "accuracy 0.9500 meets the required 0.94"),
         ("min_accuracy", {"min_accuracy": 0.94, "confident": True}, 0.93, False, "the lower end of the accuracy's"),
         ("min_auc", {"min_auc": 0.99}, 0.98, False, "AUC 0.9800 is below the required 0.99"),
         ("min_auc", {"min_auc": 0.98}, 0.98, True, "AUC 0.9800 meets the required 0.98"),
-        ("max_ece", {"max_ece": 0.02}, 0.03, False, "ECE 0.0300 is above the allowed 0.02"),
-        ("max_ece", {"max_ece": 0.03}, 0.03, True, "ECE 0.0300 meets the allowed 0.03"),
-        ("min_class_recall", {"min_class_recall": 0.95}, 0.93, False, "the recall of 'dogs' 0.9300 is below"),
-        ("min_class_recall", {"min_class_recall": 0.9}, 0.93, True, "the recall of 'dogs'"),
+        ("max_ece", {"max_ece": 0.02}, 0.03, False, "expected calibration error 0.0300 is above the allowed 0.02"),
+        ("max_ece", {"max_ece": 0.03}, 0.03, True, "expected calibration error 0.0300 is within the allowed 0.03"),
+        (
+            "min_class_recall",
+            {"min_class_recall": 0.95},
+            0.93,
+            False,
+            "recall of 'dogs' 0.9300 is below the required 0.95",
+        ),
+        ("min_class_recall", {"min_class_recall": 0.9}, 0.93, True, "recall of 'dogs' 0.9300 meets the required 0.9"),
         ("min_slice_accuracy", {"min_slice_accuracy": 0.92}, 0.91, False, "accuracy where brightness is '0–80'"),
         ("min_slice_accuracy", {"min_slice_accuracy": 0.4, "min_slice_images": 20}, 0.5, True, "is '81–90'"),
-        ("min_slice_accuracy", {"min_slice_accuracy": 0.4, "min_slice_images": 501}, None, False, "(missing)"),
+        (
+            "min_slice_accuracy",
+            {"min_slice_accuracy": 0.4, "min_slice_images": 501},
+            None,
+            False,
+            "of at least 501 images is missing",
+        ),
     ],
 )
 def test_rules(name, config, value, passed, said):
@@ -116,9 +128,25 @@ def test_rules_that_are_off_are_not_named():
 
 def test_regression_is_judged_against_champion_and_anchor():
     (champion,) = rule("max_regression_champion", max_regression=0.015)
-    assert champion == (0.019, False, "how much worse than the champion it may be 0.0190 is above the allowed 0.015")
-    ((value, passed, _),) = rule("max_regression_anchor", max_regression=0.015)
-    assert (value, passed) == (0.012, True)
+    assert champion == (0.019, False, "it may be 1.9 points worse than the champion (95% confidence; allowed 1.5)")
+    (anchor,) = rule("max_regression_anchor", max_regression=0.015)
+    assert anchor == (0.012, True, "at most 1.2 points worse than the anchor (95% confidence; allowed 1.5)")
+
+
+@pytest.mark.parametrize(
+    ("lower", "margin", "said"),
+    [
+        (0.004, 0.02, "at least 0.4 points better than the champion (95% confidence)"),
+        (0.0, 0.02, "at most 0.0 points worse than the champion (95% confidence; allowed 2.0)"),
+        (-0.0009, 0.0115, "at most 0.1 points worse than the champion (95% confidence; allowed 1.15)"),
+        (-0.0196, 0.02, "at most 1.96 points worse than the champion (95% confidence; allowed 2.0)"),
+        (-0.02, 0.02, "at most 2.0 points worse than the champion (95% confidence; allowed 2.0)"),
+        (-0.02004, 0.02, "it may be 2.004 points worse than the champion (95% confidence; allowed 2.0)"),
+    ],
+)
+def test_regression_in_points(lower, margin, said):
+    told = EVALUATION | {"comparisons": {"champion": {"lower": lower}, "anchor": None}}
+    assert rule("max_regression_champion", told, max_regression=margin) == [(-lower, lower >= -margin, said)]
 
 
 @pytest.mark.parametrize(("margin", "least"), [(0.02, 115), (0.05, 45)])
@@ -128,7 +156,7 @@ def test_a_comparison_of_too_few_images_says_so(margin, least):
         told = EVALUATION | {"comparisons": {"champion": alike, "anchor": None}}
         ((_, passed, sentence),) = rule("max_regression_champion", told, max_regression=margin)
         assert passed == (images == least)
-        few = f"({images} images were compared, and being so sure takes {least}: add some to the evaluated split)"
+        few = f"({images} images were compared and at least {least} are needed: add images to the evaluated split)"
         assert sentence.endswith(few) != passed
     ((_, passed, _),) = rule("max_regression_champion", told, max_regression=0)
     assert not passed
@@ -136,7 +164,7 @@ def test_a_comparison_of_too_few_images_says_so(margin, least):
 
 def test_that_there_is_no_champion_must_have_been_written_down():
     none = EVALUATION | {"comparisons": {"champion": None, "anchor": {"lower": 0.0}}}
-    assert rule("max_regression_champion", none) == [(None, True, "compared with no champion")]
+    assert rule("max_regression_champion", none) == [(None, True, "no champion yet")]
     for comparisons in (
         {"anchor": None},
         {"champion": {}, "anchor": None},
@@ -144,13 +172,13 @@ def test_that_there_is_no_champion_must_have_been_written_down():
         None,
     ):
         ((value, passed, sentence),) = rule("max_regression_champion", EVALUATION | {"comparisons": comparisons})
-        assert (value, passed) == (None, False) and "(missing)" in sentence
+        assert (value, passed) == (None, False) and sentence == "the comparison with the champion is missing"
 
 
 def test_a_model_is_not_judged_on_what_it_was_trained_on():
     assert rule("unseen_images") == []
     ((_, passed, sentence),) = rule("unseen_images", EVALUATION | {"split": "train"})
-    assert not passed and "was trained on the images that it was evaluated on" in sentence
+    assert not passed and sentence == "the model was trained on the evaluated images"
 
 
 def test_slices_of_one_name_are_all_judged():
@@ -183,7 +211,7 @@ def test_a_value_next_to_its_threshold_is_shown_with_all_digits():
 )
 def test_a_figure_that_is_missing_fails_its_rule(name, config, broken):
     ((value, passed, sentence),) = rule(name, EVALUATION | broken, **config)
-    assert (value, passed) == (None, False) and "(missing)" in sentence
+    assert (value, passed) == (None, False) and "is missing, and at" in sentence
 
 
 def test_settings_come_from_defaults_file_and_options(tmp_path):

@@ -1,0 +1,147 @@
+"""The baselines: which models the challenger is compared with, and what they predict."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model_source import SavedModel, open_model
+from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.predictions import predict
+from graft.components.common.errors import GraftError
+from graft.components.common.registry.registry import Registry
+from graft.components.common.runs.step_record import Run
+from graft.components.evaluate.config import EvaluateConfig
+from graft.components.evaluate.contamination import find_contaminated
+
+log = logging.getLogger("graft")
+
+Array = np.ndarray[Any, Any]
+
+
+class OtherClassesError(GraftError):
+    """A model tells other classes apart than a dataset holds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """A model that the challenger is compared with, on the evaluated images.
+
+    Attributes:
+        model: The model.
+        predicted: int64 [N], the class that it predicts, in the dataset's label order.
+        contaminated: bool [N], the images that it was trained on, or whose near twin it was trained on.
+    """
+
+    model: SavedModel
+    predicted: Array
+    contaminated: Array
+
+
+@contextlib.contextmanager
+def open_baselines(config: EvaluateConfig, run: Run, classes: Sequence[str]) -> Iterator[dict[str, SavedModel]]:
+    """Makes the baselines readable: those that the settings name, else those that the registry has.
+
+    A registered version that tells other classes apart can't be compared with. That is logged, and the version is left out, so
+    that what is published from here won't be promoted over it.
+
+    Args:
+        config: Which baselines are named, if any.
+        run: The run, whose store has the registry; without a store there are only the named ones.
+        classes: The classes that they have to tell apart, in any order.
+
+    Yields:
+        The models by `champion` and `anchor`; one that there is not is missing.
+
+    Raises:
+        GraftError: One is no finished Model or Export, is damaged, or can't be read; a named one tells other classes apart.
+    """
+    with contextlib.ExitStack() as opened:
+        models = {role: opened.enter_context(_open(uri, classes)) for role, uri in config.named_baselines.items()}
+        registered = _registered(config, run)
+        for uri in dict.fromkeys(registered.values()):  # champion and anchor are often the same: it is downloaded once
+            try:
+                model = opened.enter_context(_open(uri, classes))
+            except OtherClassesError as error:
+                log.warning("%s", error)
+            else:
+                models |= {role: model for role, version in registered.items() if version == uri}
+        yield models
+
+
+@contextlib.contextmanager
+def _open(uri: str, classes: Sequence[str]) -> Iterator[SavedModel]:
+    with open_model(uri, with_index=True) as model:
+        if set(model.classes) != set(classes):
+            raise OtherClassesError(
+                f"{model.uri} tells {', '.join(model.classes)} apart, and the dataset holds {', '.join(classes)}: name a model of "
+                "the same classes, or none."
+            )
+        yield model
+
+
+def _registered(config: EvaluateConfig, run: Run) -> dict[str, str]:
+    if not run.store or (config.champion and config.anchor):
+        return {}
+    registry = Registry(run.store, run.name)
+    latest, best = registry.latest().version, registry.best()
+    found = {"champion": latest, "anchor": best.version if best else None}
+    named = {"champion": config.champion, "anchor": config.anchor}
+    return {role: registry.versions.uri(version) for role, version in found.items() if version and not named[role]}
+
+
+def run_baselines(
+    models: Mapping[str, SavedModel],
+    dataset: Dataset,
+    split: str,
+    index: Mapping[str, Sequence[Any]],
+    predicted: Mapping[str, Array],
+) -> dict[str, Baseline]:
+    """Runs the baselines on the evaluated images. No model runs twice.
+
+    Args:
+        models: The models by `champion` and `anchor`.
+        dataset: The dataset.
+        split: The evaluated split.
+        index: The split's index, with the columns of `contamination.LOOKS`.
+        predicted: int64 [N], what models predict that ran already, by the model's digest.
+
+    Raises:
+        GraftError: A baseline was trained on all these images, or its answers are no numbers.
+    """
+    predicted, contaminated = dict(predicted), {}
+    baselines = {}
+    for role, model in models.items():
+        if model.uri not in contaminated:
+            contaminated[model.uri] = find_contaminated(index, model)
+        if contaminated[model.uri].all():
+            raise GraftError(
+                f"The {role} {model.uri} was trained on every {split} image of {dataset.path}, or on a near twin of it: ingest with "
+                f"splits that stay as they were, or compare with none (--{role} none)."
+            )
+        if model.digest not in predicted:
+            found, _, _ = predict(load_model(model.folder), dataset, split, f"evaluating the {role}")
+            check_finite(found, model.uri)
+            predicted[model.digest] = found[:, [model.classes.index(name) for name in dataset.classes]].argmax(axis=1)
+        baselines[role] = Baseline(model, predicted[model.digest], contaminated[model.uri])
+    return baselines
+
+
+def check_finite(probabilities: Array, model: str) -> None:
+    """Refuses a model whose answers are no numbers: no figure of it would mean anything.
+
+    Args:
+        probabilities: float [N, classes], its answers.
+        model: The model's path or URI, for the message.
+
+    Raises:
+        GraftError: An answer is infinite or not a number.
+    """
+    if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
+        raise GraftError(
+            f"{model} gives no finite probability for {bad:,} of {len(probabilities):,} images: train it again, or name another."
+        )

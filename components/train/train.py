@@ -7,48 +7,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import MODEL, RECORD
-from graft.components.common.artifacts.records import new_artifact, sha256_file, write_record
+from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.records import new_artifact
+from graft.components.common.artifacts.results import TrainResult
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
-from graft.components.common.compute.weights import IMAGENET, RANDOM, check_weights, local_weights
+from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
 
 TENSORBOARD, PAGE = "tensorboard", "training.html"
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainResult:
-    """What train made.
-
-    Attributes:
-        path: The Model's directory.
-        selection_accuracy: Accuracy on the images that selected the weights, at the kept weights.
-        selection_split: The split that they are of.
-        epochs: Epochs trained.
-        stopped: Why training ended.
-        computed: How many images went through the backbone to have their features computed; the others' were in the store.
-        bytes_read: Bytes of the shards and features that were read.
-        bytes_written: Bytes of the features that were written to the store.
-    """
-
-    path: str
-    selection_accuracy: float
-    selection_split: str
-    epochs: int
-    stopped: str
-    computed: int
-    bytes_read: int
-    bytes_written: int
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        which = "images set aside from training" if self.selection_split == "train" else "the validation images"
-        return f"{self.epochs} epochs ({self.stopped}), accuracy {self.selection_accuracy:.4f} on {which}"
 
 
 def train(
@@ -72,7 +41,7 @@ def train(
     """
     data = Dataset.load(dataset)
     check_weights(weights)
-    with new_artifact(output, RECORD), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
+    with new_artifact(output, Model.FILE), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
         from graft.components.train.features.training_set import collect_training_set
@@ -82,7 +51,7 @@ def train(
         from graft.components.train.network import backbone
         from graft.components.train.network.assembly import build_network, whole_model
         from graft.components.train.training_page import write_page
-        from graft.components.train.training_record import describe
+        from graft.components.train.training_record import training_record
 
         clock.lap("import")
         file = local_weights(weights, Path(scratch))
@@ -95,26 +64,25 @@ def train(
             checkpoints = Checkpoints(store, _key(data, config, devices, network))
             trained = train_head(data, network, training_set, config, checkpoints, events)
             clock.lap("head")
-        save_model(whole_model(network, trained.head, config), output / MODEL)
+        save_model(whole_model(network, trained.head, config), output / Model.KERAS)
         clock.lap("save")
-        record = describe(data, config, devices, network, training_set, trained) | {
-            "weights": weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
-            "model_digest": sha256_file(output / MODEL),
-        }
-        write_page(record, data, network, config, output / PAGE)
+        model = training_record(
+            data, config, weights, devices, network, training_set, trained, output / Model.KERAS, _versions()
+        )
+        write_page(model, data, network, config, output / PAGE)
         clock.lap("pictures")
-        write_record(output / RECORD, record | {"seconds": clock.laps, "versions": _versions()})
+        model.model_copy(update={"seconds": clock.laps}).write(output)
     checkpoints.clear()
-    selection = record["selection"]
     return TrainResult(
-        str(output),
-        selection["accuracy"],
-        selection["split"],
-        len(record["history"]),
-        record["stopped"],
-        training_set.computed,
-        sum(data.opened.values()) + training_set.bytes_read,
-        training_set.bytes_written,
+        path=str(output),
+        selection_accuracy=model.selection.accuracy,
+        selection_split=model.selection.split,
+        epochs=len(model.history),
+        stopped=model.stopped,
+        computed=training_set.computed,
+        bytes_read=sum(data.opened.values()) + training_set.bytes_read,
+        bytes_written=training_set.bytes_written,
+        most_epochs=trained.most_epochs,
     )
 
 
@@ -150,7 +118,7 @@ class _Clock:
         self._last = now
 
 
-def _versions() -> dict[str, Any]:
+def _versions() -> dict[str, str]:
     return {package: version(package) for package in ("graft", "keras", "numpy")} | {
         "tensorflow": import_tensorflow().__version__
     }

@@ -1,7 +1,6 @@
 """The page of a training: learning curves and a sheet of augmented images, which lie beside it as files too."""
 
 import base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
+from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.passes import read_images
 from graft.components.common.pages.learning_curves import learning_charts, write_learning_curves
 from graft.components.common.pages.rendering import render_page
@@ -21,23 +21,25 @@ CURVES, SHEET = "learning_curves", "augmented_samples.png"
 _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 
 
-def write_page(record: Mapping[str, Any], dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
+def write_page(model: Model, dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
     """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them.
 
     Args:
-        record: The training's record.
+        model: The training's record.
         dataset: The dataset.
         network: What stands before the head.
         config: The step's settings.
         page: The page's file; the pictures go beside it.
     """
     folder, sheet = page.parent, ""
+    record = model.model_dump(mode="json")
     write_learning_curves(record, folder / CURVES)
     augment = live_augmentation(config) if config.augmentation != "off" or config.unfreeze else None
     if augment:
         draw_samples(dataset, network, config, augment).save(folder / SHEET)
         sheet = base64.b64encode((folder / SHEET).read_bytes()).decode()
-    values = {**record, "curves": learning_charts(record), "sheet": sheet}
+    limits = (config.epochs, config.unfreeze_epochs)
+    values = {**record, "curves": learning_charts(record), "sheet": sheet, "limits": limits}
     page.write_text(render_page("graft.components.train", "training_page.html.j2", values), encoding="utf-8")
 
 

@@ -1,54 +1,73 @@
-"""What a training tells of itself, for `training.json`."""
+"""The record of a training: what went in, how it went, and what came out."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import (
+    DeviceSummary,
+    Epoch,
+    FeatureCounts,
+    Model,
+    PhaseSummary,
+    Selection,
+)
+from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.compute.devices import Devices
+from graft.components.common.compute.weights import IMAGENET, RANDOM
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.head_training import Trained
 from graft.components.train.network.assembly import Network, layer_table
 
 
-def describe(
+def training_record(
     dataset: Dataset,
     config: TrainConfig,
+    weights: str,
     devices: Devices,
     network: Network,
     training_set: TrainingSet,
     trained: Trained,
-) -> dict[str, Any]:
-    """Returns what is known of a training: what went in, how it went, and what was chosen.
+    keras_file: Path,
+    versions: Mapping[str, str],
+) -> Model:
+    """Returns the record of a training, but for the seconds that it took.
 
     Args:
         dataset: The dataset.
         config: The step's settings.
+        weights: The backbone's weights, as the step was given them.
         devices: What it ran on.
         network: What stands before the head.
         training_set: What the head was trained on and selected by.
         trained: The trained head.
+        keras_file: The saved Keras model.
+        versions: Versions of the packages.
     """
-    return {
-        "config": dataclasses.asdict(config) | {"tensorboard": storage.redact(config.tensorboard)},
-        "backbone": config.backbone,
-        "classes": dataset.classes,
-        "layers": layer_table(network, trained.head),
-        "history": trained.history,
-        "best_epoch": trained.best_epoch,
-        "stopped": trained.stopped,
-        "phases": [
-            {"name": phase.phase, "epochs": len(phase.history), "stopped": phase.stopped} for phase in trained.phases
-        ],
-        "selection": {
-            "split": training_set.selection_split,
-            "images": int(training_set.selects.sum()),
-            "accuracy": trained.accuracy,
-        },
-        "training_images": int(training_set.trains.sum()),
-        "features": {"computed": training_set.computed, "cached": training_set.cached},
-        "dataset_digest": dataset.digest,
-        "weights_digest": network.weights_digest,
-        "devices": {"kind": devices.kind, "count": devices.count, "precision": devices.precision},
-    }
+    return Model(
+        config=dataclasses.asdict(config) | {"tensorboard": storage.redact(config.tensorboard)},
+        backbone=config.backbone,
+        classes=dataset.classes,
+        layers=layer_table(network, trained.head),
+        history=tuple(Epoch.model_validate(entry) for entry in trained.history),
+        best_epoch=trained.best_epoch,
+        stopped=trained.stopped,
+        phases=tuple(
+            PhaseSummary(name=phase.phase, epochs=len(phase.history), stopped=phase.stopped) for phase in trained.phases
+        ),
+        selection=Selection(
+            split=training_set.selection_split, images=int(training_set.selects.sum()), accuracy=trained.accuracy
+        ),
+        training_images=int(training_set.trains.sum()),
+        features=FeatureCounts(computed=training_set.computed, cached=training_set.cached),
+        dataset_digest=dataset.digest,
+        weights_digest=network.weights_digest,
+        devices=DeviceSummary(kind=devices.kind, count=devices.count, precision=devices.precision),
+        weights=weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
+        model_digest=sha256_file(keras_file),
+        seconds={},
+        versions=versions,
+    )

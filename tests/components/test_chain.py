@@ -20,6 +20,7 @@ from support import QUICK, ROOT
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.encoded import read_encoded
+from graft.components.common.artifacts.model import Stopped
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
@@ -371,7 +372,7 @@ def test_what_can_t_be_trained_is_refused_in_one_sentence(dataset, tmp_path):
 def test_flatten_dense_head_and_a_wanted_accuracy(dataset, tmp_path):
     config = dataclasses.replace(QUICK, head="flatten-dense", stop_at_accuracy=0.01, dropout=0.2)
     result = train(dataset, tmp_path / "model", "random", config)
-    assert (result.epochs, result.stopped) == (1, "wanted accuracy reached")
+    assert (result.epochs, result.stopped) == (1, Stopped.ACCURACY_REACHED)
     head = [layer for layer in record(tmp_path / "model", "training.json")["layers"] if layer["part"] == "head"]
     assert [layer["name"] for layer in head] == ["hidden", "dropout", "probability"]
     assert head[0]["output_shape"] == [None, 1024]

@@ -9,14 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from graft.components.common.artifacts.model import Stopped
 from graft.components.train.config import TrainConfig
 from graft.components.train.fit.checkpoints import Checkpoint, Checkpoints
 
 log = logging.getLogger("graft")
 
 CHECKPOINT_SECONDS = 60.0
-
-ALL_DONE, WANTED_REACHED = "all asked for", "wanted accuracy reached"
 
 
 class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
@@ -33,7 +32,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         epoch: The epoch of the best weights, from 1; 0 for those before the first.
         accuracy: Accuracy of the best weights on the selection images.
         stopped: Why the fit ended.
-        broken: The step in which the loss became NaN; empty if it never did.
+        broken: Where the loss became NaN or infinite; empty if it never did.
     """
 
     def __init__(self, score: Callable[[], dict[str, float]], config: TrainConfig, steps: int) -> None:
@@ -45,7 +44,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         self._weights: list[Any] | None = None
         self.history: list[dict[str, float]] = []
         self.epoch, self.accuracy = 0, 0.0
-        self.stopped, self.broken = ALL_DONE, ""
+        self.stopped, self.broken = Stopped.ALL_EPOCHS, ""
 
     @property
     def in_an_epoch(self) -> bool:
@@ -85,11 +84,11 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         reached = logs["accuracy"] if self._config.stop_on == "training" else scored["selection_accuracy"]
         if wanted and reached >= wanted:
             self._keep(epoch + 1, scored)
-            self._stop(WANTED_REACHED)
+            self._stop(Stopped.ACCURACY_REACHED)
         elif scored["selection_loss"] < self._loss:
             self._keep(epoch + 1, scored)
         elif epoch + 1 - self.epoch >= self._config.patience:
-            self._stop("no better for a while")
+            self._stop(Stopped.NO_IMPROVEMENT)
 
     def restore(self) -> bool:
         """Gives the model its best weights back; false if there are none."""
@@ -128,13 +127,13 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         self._weights = [np.array(variable) for variable in self.model.trainable_variables]
         self.epoch, self._loss, self.accuracy = epoch, scored["selection_loss"], scored["selection_accuracy"]
 
-    def _stop(self, why: str) -> None:
+    def _stop(self, why: Stopped) -> None:
         self.stopped = why
         self.model.stop_training = True
 
     def _break(self, where: str) -> None:
         self.broken = where
-        self._stop(f"the loss became NaN in {where}")
+        self._stop(Stopped.NO_NUMBER)
 
 
 class WriteCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]

@@ -4,10 +4,11 @@ import dataclasses
 import logging
 from typing import Any
 
+from graft.components.common.artifacts.model import Stopped
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.train.config import Optimizer, TrainConfig
-from graft.components.train.fit.callbacks import ALL_DONE, BestWeights, WriteCheckpoints
+from graft.components.train.fit.callbacks import BestWeights, WriteCheckpoints
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
 from graft.components.train.fit.phases import Phase
@@ -25,13 +26,15 @@ class Fitted:
         best_epoch: The epoch whose weights were kept, from 1; 0 for those from before the first.
         accuracy: Accuracy on the selection images, at those weights.
         stopped: Why it ended.
+        most_epochs: Epochs that the settings allowed.
     """
 
     phase: str
     history: list[dict[str, float]]
     best_epoch: int
     accuracy: float
-    stopped: str
+    stopped: Stopped
+    most_epochs: int
 
 
 def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, events: EventLogs) -> Fitted:
@@ -67,8 +70,13 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
     if not best.restore():
         raise GraftError(f"The loss became NaN in {best.broken}: {remedy}.")
     if best.broken:
-        log.warning("%s: %s; the best weights before are kept. %s", phase.name, best.stopped, remedy.capitalize())
-    return Fitted(phase.name, best.history, best.epoch, best.accuracy, best.stopped)
+        log.warning(
+            "%s: the loss became NaN in %s; the best weights before are kept. %s",
+            phase.name,
+            best.broken,
+            remedy.capitalize(),
+        )
+    return Fitted(phase.name, best.history, best.epoch, best.accuracy, best.stopped, phase.epochs)
 
 
 def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: EventLogs) -> None:
@@ -91,7 +99,7 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
             WriteCheckpoints(phase.name, best, checkpoints),
             keras.callbacks.LambdaCallback(on_epoch_end=log_epoch, on_train_batch_end=lambda batch, logs: advance(1)),
         ]
-        while best.done < total and best.stopped == ALL_DONE:
+        while best.done < total and best.stopped is Stopped.ALL_EPOCHS:
             epoch, begun = divmod(best.done, phase.steps)
             phase.model.fit(
                 phase.stream(best.done),

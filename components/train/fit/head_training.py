@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.model import Stopped
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit import phases
@@ -32,9 +33,14 @@ class Trained:
         return self.phases[-1].accuracy
 
     @property
-    def stopped(self) -> str:
+    def stopped(self) -> Stopped:
         """Why the last phase ended."""
         return self.phases[-1].stopped
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs that the settings allowed, in the phases that were begun."""
+        return sum(phase.most_epochs for phase in self.phases)
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -74,12 +80,10 @@ def train_head(
     """
     import keras
 
-    from graft.components.train.fit.callbacks import WANTED_REACHED
-
     keras.utils.set_random_seed(config.seed)  # so that the head doesn't depend on what was drawn to make the features
     head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), len(dataset.classes))
     fitted = [fit_phase(phases.head_phase(dataset, network, head, training_set, config), config, checkpoints, events)]
-    if network.unfrozen and fitted[0].stopped != WANTED_REACHED:
+    if network.unfrozen and fitted[0].stopped is not Stopped.ACCURACY_REACHED:
         phase = phases.unfrozen_phase(dataset, network, head, training_set, config)
         fitted.append(fit_phase(phase, config, checkpoints, events))
     return Trained(head, fitted)

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.artifacts.model import Layer
 from graft.components.common.compute.keras_models import AVERAGE, EXTRACTOR, NETWORK
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.backbone import build_backbone, check_head, find_range, number_layers_afresh
@@ -102,25 +103,25 @@ def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
     return keras.Model(inputs, probabilities, name="graft")
 
 
-def layer_table(network: Network, head: Any) -> list[dict[str, Any]]:
+def layer_table(network: Network, head: Any) -> tuple[Layer, ...]:
     """Lists the layers of backbone and head with their shapes and parameters.
 
     Args:
         network: What stands before the head.
         head: The head.
     """
-    return [
-        {
-            "part": part.name,
-            "name": layer.name,
-            "class": type(layer).__name__,
-            "output_shape": list(layer.output.shape),
-            "parameters": layer.count_params(),
-            "trainable_parameters": sum(int(weight.numpy().size) for weight in layer.trainable_weights),
-        }
+    return tuple(
+        Layer(
+            part=part.name,
+            name=layer.name,
+            kind=type(layer).__name__,
+            output_shape=tuple(layer.output.shape),
+            parameters=layer.count_params(),
+            trainable_parameters=sum(int(weight.numpy().size) for weight in layer.trainable_weights),
+        )
         for part in (network.backbone, head)
         for layer in part.layers
-    ]
+    )
 
 
 def _frozen(backbone: Any, pooling: Any) -> Any:

@@ -117,7 +117,7 @@ def test_selection_on_validation_is_said_everywhere(trained, dataset):
 
 def test_it_stops_at_a_wanted_accuracy_of_the_chosen_images(trained):
     _, record, _ = trained(epochs=60, stop_at_accuracy=0.8, stop_on="training", learning_rate=0.01)
-    assert record["stopped"] == "wanted accuracy reached"
+    assert record["stopped"] == "accuracy reached"
     accuracies = [entry["accuracy"] for entry in record["history"]]
     assert accuracies[-1] >= 0.8 and all(accuracy < 0.8 for accuracy in accuracies[:-1])
     assert record["best_epoch"] == len(accuracies) < 60
@@ -126,7 +126,7 @@ def test_it_stops_at_a_wanted_accuracy_of_the_chosen_images(trained):
 def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(trained):
     _, record, result = trained(stop_at_accuracy=0.6, epochs=60, learning_rate=0.01, unfreeze="conv2d_3..mixed0")
     assert [phase["name"] for phase in record["phases"]] == ["head"]
-    assert record["stopped"] == "wanted accuracy reached"
+    assert record["stopped"] == "accuracy reached"
     assert result.selection_accuracy >= 0.6
 
 

@@ -47,7 +47,7 @@ format: $(DEV_READY) ## Bring all files into shape
 	@$(BIN)/python -m graft.pipelines.generated
 
 .PHONY: bench
-bench: $(RUN_READY) ## Time training against one bare pass of the backbone, and the original recipe: SOURCE= WEIGHTS= ARGS=
+bench: $(RUN_READY) ## Time training against one bare pass of the backbone, and the original recipe: SOURCE= WEIGHTS= ARGS=--cold
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 

@@ -1,7 +1,8 @@
 """Times training against one bare pass of the backbone: python tests/bench/training.py --source ZIP --weights H5
 
 Everything is measured in one go on the same machine, so that the ratios say something where seconds alone would not. It takes
-about an hour on two cores; `--epochs` shortens the runs of the original recipe, whose time is then scaled to 20 epochs.
+about an hour on two cores; `--epochs` shortens the runs of the original recipe, whose time is then scaled to 20 epochs. `--cold` ends
+after the first figures, `pass_seconds`, `run_seconds` and `cold_multiple`: a minute or two.
 """
 
 import argparse
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--cold", action="store_true", help="end after pass_seconds, run_seconds and cold_multiple")
     arguments = parser.parse_args()
     source, weights, epochs = arguments.source, arguments.weights, arguments.epochs
     if epochs < LEAST_EPOCHS:
@@ -102,6 +104,8 @@ def main() -> None:
             step_seconds={step: record["seconds"] for step, record in cold["steps"].items()},
             cold_multiple=round(cold["total_seconds"] / seconds, 2),
         )
+        if arguments.cold:
+            return
         shutil.unpack_archive(source, photographs)
         multiply(sorted(photographs.rglob("*.jpg")), photographs, crops, TIMES)
         large = graft_run(crops, weights, Path(folder) / "large")

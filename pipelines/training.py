@@ -41,7 +41,7 @@ class Surroundings:
         link: Address of a run's page, with `{run}` in place of its identifier; empty for none.
         webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
         webhook_format: What the webhook gets: `json` or `text`.
-        webhook_quiet: Of runs that found nothing new, only every so many in a row are told of.
+        webhook_quiet: Notify on every Nth unchanged run in a row; this is the N.
     """
 
     run: str = dsl.PIPELINE_JOB_ID_PLACEHOLDER

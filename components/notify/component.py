@@ -20,7 +20,7 @@ def notify(
         link: Address of a run's page, with `{run}` in place of its identifier; empty for none.
         webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
         webhook_format: What the webhook gets: `json` for all fields, `text` for `text` alone.
-        webhook_quiet: Of runs that found nothing new, only every so many in a row are told of.
+        webhook_quiet: Notify on every Nth unchanged run in a row; this is the N.
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.

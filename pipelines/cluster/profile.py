@@ -137,7 +137,7 @@ class Notification(_Section):
     format: Literal["json", "text"] = "json"
     """What is sent: all fields, or `text` alone for chats that take nothing else."""
     quiet: Annotated[int, Field(ge=1)] = QUIET_RUNS
-    """Of runs that found nothing new, only every so many in a row are told of."""
+    """Notify on every Nth unchanged run in a row; this is the N."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "Notification":

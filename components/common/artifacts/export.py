@@ -50,6 +50,8 @@ class Export(Artifact):
     """An exported model. SHA256SUMS, which is written after it, marks the Export as finished."""
 
     FILE: ClassVar[str] = "export.json"
+    LINEAGE: ClassVar[str] = "lineage"
+    """Folder in the Export that holds every record, the index, predictions and report."""
     REMEDY: ClassVar[str] = "export the model again"
 
     classes: tuple[str, ...]

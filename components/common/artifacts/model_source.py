@@ -8,12 +8,13 @@ from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX
-from graft.components.common.artifacts.model import MODEL, RECORD, read_training
+from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.sums import SUMS, fetch_checked, read_sums
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.transfer import fetch
 
-_EXPORTED_RECORD, _EXPORTED_INDEX = f"lineage/{RECORD}", f"lineage/{INDEX}"
+_EXPORTED_RECORD, _EXPORTED_INDEX = f"{Export.LINEAGE}/{Model.FILE}", f"{Export.LINEAGE}/{INDEX}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class SavedModel:
     uri: str
     folder: Path
     digest: str
-    classes: list[str]
+    classes: tuple[str, ...]
     index: Path | None = None
 
 
@@ -49,11 +50,13 @@ def find_record(uri: str) -> str:
             f"{storage.redact(uri)} is named with a query string: name a folder that can be read without one."
         )
     base = uri.rstrip("/")
-    if storage.exists(f"{base}/{RECORD}"):
-        return RECORD
+    if storage.exists(f"{base}/{Model.FILE}"):
+        return Model.FILE
     if storage.exists(f"{base}/{SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
         return _EXPORTED_RECORD
-    raise GraftError(f"{storage.redact(uri)} is no finished Model or Export: no {RECORD} or {SUMS} can be read there.")
+    raise GraftError(
+        f"{storage.redact(uri)} is no finished Model or Export: no {Model.FILE} or {SUMS} can be read there."
+    )
 
 
 @contextmanager
@@ -73,19 +76,21 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
         folder.mkdir()
         downloads.mkdir()
         record = find_record(uri)
-        sums = None if record == RECORD else read_sums(uri, downloads)
+        sums = None if record == Model.FILE else read_sums(uri, downloads)
 
         def get(path: str, digest: str = "") -> Path:
             if sums is None:
                 return fetch(f"{uri.rstrip('/')}/{path}", downloads, digest).absolute()
             return fetch_checked(uri, path, sums, downloads).absolute()
 
-        (folder / RECORD).symlink_to(get(record))
+        (folder / Model.FILE).symlink_to(get(record))
         try:
-            training = read_training(folder)
-            digest, found = training["model_digest"], list(training["classes"])
-        except (GraftError, KeyError, TypeError) as error:
-            raise GraftError(f"The {RECORD} of {name} is damaged or another Graft's: name another model.") from error
-        (folder / MODEL).symlink_to(get(MODEL, digest))
+            trained = Model.load(folder)
+        except GraftError as error:
+            raise GraftError(
+                f"The {Model.FILE} of {name} is damaged or another Graft's: name another model."
+            ) from error
+        (folder / Model.KERAS).symlink_to(get(Model.KERAS, trained.model_digest))
         has_index = with_index and sums is not None and _EXPORTED_INDEX in sums
-        yield SavedModel(name, folder, digest, found, get(_EXPORTED_INDEX) if has_index else None)
+        index = get(_EXPORTED_INDEX) if has_index else None
+        yield SavedModel(name, folder, trained.model_digest, trained.classes, index)

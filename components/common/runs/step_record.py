@@ -138,14 +138,11 @@ def _write(run: Run, step: str, text: str, *, must_succeed: bool) -> None:
     """Writes a step's record; when the step itself failed, a failure here must not hide the reason."""
     uri = f"{run.folder}/{step}.json"
     try:
-        fs, path = storage.filesystem(uri)
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with fs.transaction, fs.open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except Exception as error:
+        storage.write(uri, text.encode())
+    except GraftError as error:
         if must_succeed:
-            raise GraftError(f"the run record {storage.redact(uri)} can't be written: {error}.") from error
-        log.error("the run record %s can't be written: %s", storage.redact(uri), error)
+            raise GraftError(f"The run record can't be written: {error}") from error
+        log.error("the run record can't be written: %s", error)
 
 
 def read_run(run: Run, steps: Iterable[str] = STEPS) -> RunRecords:
@@ -164,12 +161,10 @@ def read_run(run: Run, steps: Iterable[str] = STEPS) -> RunRecords:
 
 def _read(run: Run, step: str) -> StepRecord[Result] | None:
     uri = f"{run.folder}/{step}.json"
-    fs, path = storage.filesystem(uri)
-    with storage.access(uri):
-        try:  # not exists(), which takes any failure for absence
-            content = fs.cat_file(path)
-        except FileNotFoundError:
-            return None
+    try:
+        content = storage.read(uri)
+    except storage.MissingError:
+        return None
     return STEP_RECORDS[step].parse(content, storage.redact(uri))
 
 
@@ -193,14 +188,7 @@ def was_cancelled(run: Run) -> bool:
     Raises:
         GraftError: The store can't be read.
     """
-    uri = f"{run.folder}/{_CANCELLED}.json"
-    fs, path = storage.filesystem(uri)
-    with storage.access(uri):
-        try:
-            fs.info(path)
-        except FileNotFoundError:
-            return False
-    return True
+    return storage.exists(f"{run.folder}/{_CANCELLED}.json")
 
 
 @contextlib.contextmanager

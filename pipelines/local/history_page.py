@@ -10,7 +10,7 @@ from graft.components.common.pages.rendering import render_page, visible
 from graft.components.common.runs.past_run import PastRun
 from graft.components.common.runs.verdict import Outcome
 
-HEADER = ("date", "images", "new", "accuracy", "95% interval", "to champion", "verdict", "seconds")
+HEADER = ("date", "images", "new", "accuracy", "95% interval", "vs champion", "verdict", "seconds")
 _NONE = "–"
 
 
@@ -41,13 +41,13 @@ def verdict(run: PastRun) -> str:
         run: The run.
     """
     if run.outcome == Outcome.SUCCEEDED and run.version:
-        became = "" if run.promoted is None else ", the latest" if run.promoted else ", not promoted"
+        became = "" if run.promoted is None else ", promoted" if run.promoted else ", not promoted"
         said = f"version {run.version[:12]}{became}"
     elif run.outcome == Outcome.UNCHANGED:
         said = "nothing new"
     else:
         said = run.outcome
-    return f"{said}; new images differ in {', '.join(run.drift)}" if run.drift else said
+    return f"{said}; drift in {', '.join(run.drift)}" if run.drift else said
 
 
 def write_history(path: Path, name: str, runs: Sequence[PastRun]) -> None:
@@ -83,7 +83,7 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
     seconds = _line(runs, "all steps together", lambda run: run.seconds)
     drawn = [
         _chart("Accuracy", "share", runs, [accuracy], "{:.2%}".format),
-        _chart("Better than the champion, in points", "points", runs, [difference], lambda it: f"{100 * it:+.2f}"),
+        _chart("Difference from the champion, in points", "points", runs, [difference], lambda it: f"{100 * it:+.2f}"),
         _chart("Images", "count", runs, [images, new], "{:,.0f}".format),
         _chart("Seconds", "count", runs, [seconds], "{:,.0f}".format),
     ]

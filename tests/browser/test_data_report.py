@@ -49,7 +49,7 @@ def test_it_asks_for_nothing_and_complains_of_nothing(view, pages):
 
 def test_it_works_by_keyboard_without_scripts(view, pages):
     page = view(pages / "eventful.html", java_script_enabled=False)
-    shares = page.locator("details", has_text="Shares of the splits")
+    shares = page.locator("details", has_text="Split fractions")
     assert not shares.locator("table").is_visible()
     for _ in range(20):
         page.keyboard.press("Tab")
@@ -67,14 +67,14 @@ def test_it_works_in_a_sandboxed_frame(view, pages):
     report = page.frame_locator("iframe")
     assert report.locator("h1").inner_text() == "90 images of 2 classes"
     assert report.locator("img").first.bounding_box()["width"] > 50
-    report.locator("summary", has_text="Shares of the splits").click()
-    assert report.locator("table", has_text="asked").is_visible()
+    report.locator("summary", has_text="Split fractions").click()
+    assert report.locator("table", has_text="requested").is_visible()
     assert all(url.startswith(("data:", "about:")) for url in page.requests)
 
 
 def test_folded_lists_are_printed(view, pages):
     page = view(pages / "eventful.html")
-    table = page.locator("table", has_text="asked")
+    table = page.locator("table", has_text="requested")
     assert not table.is_visible()
     page.emulate_media(media="print")
     assert table.is_visible() and table.bounding_box()["height"] > 20

@@ -188,15 +188,15 @@ def test_the_command(store, tmp_path):
         "accuracy",
         "95%",
         "interval",
-        "to",
+        "vs",
         "champion",
         "verdict",
         "seconds",
     ]
-    assert "4,000" in lines[1] and "87.00%" in lines[1] and "version eeeeeeeeeeee, the latest" in lines[1]
+    assert "4,000" in lines[1] and "87.00%" in lines[1] and "version eeeeeeeeeeee, promoted" in lines[1]
     assert "nothing new" in lines[2] and "gate failed" in lines[3]
     assert lines[-1] == "history.html"
-    assert "version eeeeeeeeeeee, the latest" in (tmp_path / "history.html").read_text()
+    assert "version eeeeeeeeeeee, promoted" in (tmp_path / "history.html").read_text()
     assert [run["run"] for run in json.loads(shown("pets", "--json"))] == [f"run-{n}" for n in (8, 7, 6, 5, 4)]
     assert shown("others") == f"There is no run of 'others' in {store} yet.\n"
 

@@ -22,34 +22,34 @@ def page(tmp_path_factory):
 def test_a_plain_dataset(tmp_path):
     index = make_index()
     page = write_page(tmp_path / "report.html", index, make_record(index))
-    assert "60 images of 2 classes From photos.zip train 30 validation 30 left out 0" in page.text
+    assert "60 images of 2 classes From photos.zip train 30 validation 30 excluded files 0" in page.text
     assert "cats 15 15 30 50.0% dogs 15 15 30 50.0%" in page.text
     assert "d" * 64 in page.text and "validation_fraction 0.2 Converted none Versions Python" in page.text
-    assert "No file was left out." in page.text and "No two images are the same or nearly so." in page.text
-    assert "warning" not in page.text and "asked" not in page.text
+    assert "No file is excluded." in page.text and "No two images are the same or nearly so." in page.text
+    assert "warning" not in page.text and "requested" not in page.text
     assert len(page.all("img")) == 2 * report.SAMPLES
 
 
 def test_an_eventful_dataset(page):
-    assert page.text.index("2 warnings Beware of") < page.text.index("left out 42")
-    assert "75.0% of 50.0% asked" in page.text
+    assert page.text.index("2 warnings Beware of") < page.text.index("excluded files 42")
+    assert "75.0% (50.0% requested)" in page.text
     assert "1,200 cmyk, 3 rotated" in page.text and "1 file lies outside of any class folder" in page.text
     assert "42 files are not in the dataset" in page.text and page.text.count("is empty") == 40
-    assert "3 pairs of images that are the same or nearly so: 1 with two labels" in page.text
+    assert "3 pairs of images that are the same or nearly so: 1 with different labels" in page.text
     verdicts = [
-        "Two labels: nearly identical, distance 6 of 64",
-        "Two splits: identical bytes",
-        "Nearly identical, distance 4 of 64",
+        "Different labels: nearly identical, 6 of 64 hash bits differ",
+        "Different splits: identical bytes",
+        "Nearly identical, 4 of 64 hash bits differ",
     ]
     places = [page.text.index(verdict) for verdict in verdicts]
     assert places == sorted(places)
-    assert "cats , train, left out" in page.text
+    assert "cats , train, excluded" in page.text
 
 
 def test_every_exclusion_has_its_picture_where_there_is_one(page):
-    assert sum(image["alt"] == "What can be seen of it" for image in page.all("img")) == 2
+    assert sum(image["alt"] == "The part that can be decoded" for image in page.all("img")) == 2
     assert page.text.count("no picture") == 40
-    assert "Its twin: validation/cats/5.jpg (identical bytes)" in page.text
+    assert "Duplicate of validation/cats/5.jpg (identical bytes)" in page.text
 
 
 def test_names_show_what_they_are_and_do_nothing(page):
@@ -86,7 +86,7 @@ def test_long_lists_are_capped_and_say_so(tmp_path):
     record = make_record(index, excluded=excluded, duplicates=[pair] * (report.MAX_PAIRS + 5))
     page = write_page(tmp_path / "report.html", index, record)
     alts = [image["alt"] for image in page.all("img")]
-    assert alts.count("What can be seen of it") == report.MAX_PICTURED
+    assert alts.count("The part that can be decoded") == report.MAX_PICTURED
     assert alts.count("cats, train") == 2 * report.MAX_PAIRS
     assert len(alts) == report.MAX_PICTURED + 2 * report.MAX_PAIRS + 2 * report.MAX_CLASSES
     assert "The other 30 classes are not shown." in page.text

@@ -75,7 +75,11 @@ def histograms(index: Any, splits: Sequence[str]) -> list[Histogram]:
     proportions = [float(Fraction(*map(int, name.split(":")))) for name in _PROPORTIONS]
     return [
         _linear("Longer side in pixels", {split: longer[mask] for split, mask in masks.items()}, sides),
-        _nearest("Aspect ratio, width to height", {split: (width / height)[mask] for split, mask in masks.items()}, proportions),
+        _nearest(
+            "Aspect ratio, width to height",
+            {split: (width / height)[mask] for split, mask in masks.items()},
+            proportions,
+        ),
         _linear(
             "Brightness, 0 black to 255 white",
             {split: brightness[mask] for split, mask in masks.items()},

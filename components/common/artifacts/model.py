@@ -42,8 +42,7 @@ class Layer(Part):
     """The part of the model that it belongs to: the backbone or the head."""
     name: str
     """Its name."""
-    kind: str = Field(validation_alias="class", serialization_alias="class")
-    """Keras' class of it."""
+    kind: str = Field(validation_alias="class", serialization_alias="class", description="Keras' class of it.")
     output_shape: tuple[int | None, ...]
     """Shape of its output, of which the first is the batch; None where any size will do."""
     parameters: int

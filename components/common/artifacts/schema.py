@@ -30,9 +30,7 @@ def is_none(value: object) -> bool:
 class Part(BaseModel):
     """Frozen, validated fields of a record."""
 
-    model_config = ConfigDict(
-        frozen=True, allow_inf_nan=False, use_attribute_docstrings=True, serialize_by_alias=True, validate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, serialize_by_alias=True, validate_by_name=True)
 
 
 class Record(Part):

@@ -52,9 +52,7 @@ def read_yaml(uri: str) -> dict[str, Any]:
     """
     import yaml
 
-    fs, path = storage.filesystem(uri)
-    with storage.access(uri):
-        content = fs.cat_file(path)
+    content = storage.read(uri)
     try:
         fields = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError) as error:

@@ -19,12 +19,12 @@ def check_store(store: str) -> None:
     """
     content = secrets.token_bytes(8)
     uri = f"{store.rstrip('/')}/.probe-{content.hex()}"
-    fs, path = storage.filesystem(uri)
-    with storage.access(store, "write"):
-        fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-        fs.pipe_file(path, content)
-        found = fs.cat_file(path)
-        fs.rm_file(path)
+    try:
+        storage.write(uri, content)
+        found = storage.read(uri)
+        storage.delete(uri)
+    except GraftError as error:  # it speaks of the probe
+        raise GraftError(str(error).replace(storage.redact(uri), storage.redact(store))) from error
     if found != content:
         raise GraftError(
             f"{storage.redact(store)} gives back other bytes than were written: it can't serve as a store."

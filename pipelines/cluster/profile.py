@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
-from graft.components.common.storage.files import redact
+from graft.components.common.storage import redact
 from graft.pipelines.cluster.durations import parse_duration
 from graft.pipelines.cluster.target import Target
 

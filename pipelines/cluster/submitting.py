@@ -108,30 +108,16 @@ def _is_local(uri: str) -> bool:
 
 def _upload(path: str, store: str) -> str:
     """Copies a local file or folder into the store, under its content, once."""
-    local = Path(storage.filesystem(path)[1])
+    local = storage.local_path(path) or Path(path)
     folder = f"{store.rstrip('/')}/uploads/{fingerprint(path)}"
-    target = f"{folder}/{local.name}"
-    fs, root = storage.filesystem(folder)
-    done = f"{root}/.uploaded"
-    with storage.access(folder, "write"):
-        if _is_there(fs, done):
-            log.info("%s is in the store already", path)
-            return target
-        files = sorted(file for file in storage.walk(local) if file.is_file()) if local.is_dir() else [local]
-        with progress(f"copying {local.name} to the store", len(files)) as advance:
-            for file in files:
-                to = f"{root}/{local.name}/{file.relative_to(local)}" if local.is_dir() else f"{root}/{local.name}"
-                fs.makedirs(to.rpartition("/")[0], exist_ok=True)
-                fs.put_file(str(file), to)
-                advance(1)
-        fs.pipe_file(done, b"")
+    target, done = f"{folder}/{local.name}", f"{folder}/.uploaded"
+    if storage.exists(done):
+        log.info("%s is in the store already", path)
+        return target
+    files = sorted(file for file in storage.walk(local) if file.is_file()) if local.is_dir() else [local]
+    with progress(f"copying {local.name} to the store", len(files)) as advance:
+        for file in files:
+            storage.put(file, f"{target}/{file.relative_to(local).as_posix()}" if local.is_dir() else target)
+            advance(1)
+    storage.write(done, b"")
     return target
-
-
-def _is_there(fs: Any, path: str) -> bool:
-    """Whether a file is there; unlike fsspec's `exists`, which takes any failure for absence."""
-    try:
-        fs.info(path)
-    except FileNotFoundError:
-        return False
-    return True

@@ -14,7 +14,6 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, RECORD, shard_name
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 _DAY = 24 * 60 * 60
 # Paths within a store, as the steps write them.
@@ -54,11 +53,8 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self._uri = storage.absolute(uri)
-        self._fs, root = storage.filesystem(self._uri)
-        self._root = root.rstrip("/")
-        storage.info(self._uri)
-        found = storage.list_tree(self._uri)
-        self.files = {path[len(self._root) + 1 :]: entry for path, entry in found.items()}
+        storage.stat(self._uri)
+        self.files = {file.path: file for file in storage.list(self._uri)}
         if not any(path.startswith(f"{folder}/") for path in self.files for folder in _FOLDERS):
             raise GraftError(f"{storage.redact(uri)} is no store: it has no folder {', '.join(_FOLDERS)}.")
 
@@ -79,9 +75,9 @@ class Store:
         shards, images = _needs([*used, *datasets])
         youngest = time.time() - min_age_days * _DAY
         return [
-            Garbage(path, int(entry["size"]), reason)
-            for path, entry in sorted(self.files.items())
-            if storage.written_at(entry) <= youngest and (reason := self._reason(path, shards, images, old))
+            Garbage(path, file.size or 0, reason)
+            for path, file in sorted(self.files.items())
+            if file.written_at <= youngest and (reason := self._reason(path, shards, images, old))
         ]
 
     def remove(self, garbage: Garbage) -> None:
@@ -90,12 +86,10 @@ class Store:
         Raises:
             GraftError: The store can't be written.
         """
-        path = f"{self._root}/{garbage.path}"
-        folder = path.rpartition("/")[0]
-        with storage.access(self._uri), contextlib.suppress(FileNotFoundError):
-            self._fs.invalidate_cache(folder)
-            if storage.written_at(self._fs.info(path)) == storage.written_at(self.files[garbage.path]):
-                storage.remove_file(self._uri, path)
+        listed = self.files[garbage.path]
+        with contextlib.suppress(storage.MissingError):
+            if storage.stat(listed.uri).written_at == listed.written_at:
+                storage.delete(listed.uri)
 
     def _runs(self, keep: int) -> tuple[list[str], set[str]]:
         """Returns the dataset records of recent runs, and the folders of older ones."""
@@ -106,7 +100,7 @@ class Store:
         recent: list[str] = []
         old: set[str] = set()
         for paths in by_name.values():
-            paths.sort(key=lambda path: storage.written_at(self.files[path]), reverse=True)
+            paths.sort(key=lambda path: self.files[path].written_at, reverse=True)
             recent += paths[:keep]
             old |= {path.rpartition("/")[0] for path in paths[keep:]}
         return recent, old
@@ -129,8 +123,7 @@ class Store:
         """Yields the digests of the images whose features a pack holds, without reading the features."""
         import pyarrow as pa
 
-        path = f"{self._root}/{pack}"
-        with storage.access(self._uri), self._fs.open(path, "rb") as file:
+        with storage.open(self.files[pack].uri) as file:
             try:
                 names_only = pa.ipc.IpcReadOptions(included_fields=[0])
                 opened = pa.ipc.open_file(file, options=names_only)
@@ -151,10 +144,10 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
         with tempfile.TemporaryDirectory(prefix="graft-gc-") as scratch:
             try:
                 record: dict[str, Any] = json.loads(
-                    fetch(f"{dataset.rstrip('/')}/{RECORD}", Path(scratch), keep=False).read_bytes()
+                    storage.fetch(f"{dataset.rstrip('/')}/{RECORD}", Path(scratch), keep=False).read_bytes()
                 )
                 shards |= {shard_name(entry["uri"]) for entry in record["shards"]}
-                index = fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
+                index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
             except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
                 raise GraftError(

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 from typing import Any
 
 from graft.components.common import storage
@@ -16,7 +15,6 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
-from graft.components.common.storage.retries import persist
 from graft.components.ingest.images.checked_image import BadImageError, check_image
 
 _BATCH = 32
@@ -85,15 +83,11 @@ def find_images(places: Sequence[str]) -> list[str]:
     """
     found = []
     for place in places:
-        _, root = storage.filesystem(place)
-        if storage.info(place)["type"] != "directory":
+        if not storage.stat(place).is_folder:
             found.append(place)
             continue
-        inside = [path.removeprefix(root.rstrip("/")).lstrip("/") for path in storage.list_tree(place)]
-        visible = [
-            path for path in sorted(inside) if not any(part.startswith(".") for part in PurePosixPath(path).parts)
-        ]
-        found += [f"{place.rstrip('/')}/{path}" for path in visible]
+        files = sorted(storage.list(place), key=lambda file: file.path)
+        found += [file.uri for file in files if not any(part.startswith(".") for part in file.path.split("/"))]
     return found
 
 
@@ -137,9 +131,7 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
 
 def _read(uri: str) -> bytes | str:
     """Returns an image as a dataset would hold it, or why it can't be used."""
-    fs, path = storage.filesystem(uri)
-    with storage.access(uri):
-        content = persist(lambda: fs.cat_file(path))
+    content = storage.read(uri)
     try:
         return check_image(content).encoded
     except BadImageError as error:

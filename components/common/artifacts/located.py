@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset, Shard
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,4 +87,4 @@ def _local(dataset: Dataset, shard: Shard) -> str:
     if "://" not in shard.uri:
         return str(dataset.path / shard.uri)
     target = _downloads() / shard.name
-    return str(target if target.exists() else fetch(shard.uri, _downloads(), shard.sha256, keep=False))
+    return str(target if target.exists() else storage.fetch(shard.uri, _downloads(), shard.sha256, keep=False))

@@ -12,7 +12,6 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.sums import SUMS, fetch_checked, read_sums
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 _EXPORTED_RECORD, _EXPORTED_INDEX = f"{Export.LINEAGE}/{Model.FILE}", f"{Export.LINEAGE}/{INDEX}"
 
@@ -80,7 +79,7 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
 
         def get(path: str, digest: str = "") -> Path:
             if sums is None:
-                return fetch(f"{uri.rstrip('/')}/{path}", downloads, digest).absolute()
+                return storage.fetch(f"{uri.rstrip('/')}/{path}", downloads, digest).absolute()
             return fetch_checked(uri, path, sums, downloads).absolute()
 
         (folder / Model.FILE).symlink_to(get(record))

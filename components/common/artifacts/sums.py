@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from graft.components.common import storage
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 SUMS = "SHA256SUMS"
 VERSIONS = "versions"
@@ -81,7 +80,7 @@ def read_sums(uri: str, downloads: Path) -> dict[str, str]:
     Raises:
         GraftError: They can't be read or are damaged.
     """
-    content = fetch(f"{uri.rstrip('/')}/{SUMS}", downloads, keep=False).read_bytes()
+    content = storage.fetch(f"{uri.rstrip('/')}/{SUMS}", downloads, keep=False).read_bytes()
     *_, parent, name = ("", "", *uri.rstrip("/").split("/"))
     if parent == VERSIONS and VERSION_NAME.fullmatch(name) and digest_of(content) != name:
         raise GraftError(
@@ -104,4 +103,4 @@ def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path)
     """
     if path not in sums:
         raise GraftError(f"{storage.redact(uri)} has no {path}: name a Model, or a version that has it.")
-    return fetch(f"{uri.rstrip('/')}/{path}", downloads, sums[path])
+    return storage.fetch(f"{uri.rstrip('/')}/{path}", downloads, sums[path])

@@ -8,7 +8,6 @@ import h5py
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 
 IMAGENET, RANDOM = "imagenet", "random"
 IMAGENET_URL = (
@@ -39,9 +38,7 @@ def check_weights(weights: str) -> None:
         _check_imagenet()
         return
     shown = storage.redact(weights)
-    storage.info(weights)
-    fs, path = storage.filesystem(weights)
-    with storage.access(weights), fs.open(path, "rb") as file:
+    with storage.open(weights) as file:
         if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
             raise GraftError(
                 f"{shown} is not a Keras weights file (HDF5): name a .h5 or .weights.h5 file, imagenet or random."
@@ -107,7 +104,7 @@ def local_weights(weights: str, folder: Path) -> Path | None:
         return None
     if weights == IMAGENET:
         return _imagenet()
-    return _named_for_keras(fetch(weights, folder), folder)
+    return _named_for_keras(storage.fetch(weights, folder), folder)
 
 
 def _named_for_keras(file: Path, folder: Path) -> Path:

@@ -22,7 +22,6 @@ from graft.components.common.registry.latest import (
 )
 from graft.components.common.registry.versions import Versions
 from graft.components.common.runs.step_record import check_name
-from graft.components.common.storage.swap import look, swap
 
 _A_DAY = 24 * 60 * 60
 
@@ -63,7 +62,7 @@ class Registry:
         Raises:
             GraftError: It can't be read, or is damaged.
         """
-        return parse_latest(look(self._file).content, self._file)
+        return parse_latest(storage.look(self._file).content, self._file)
 
     def challenge(self, version: str, met: str | None) -> Latest:
         """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with, or has its model.
@@ -237,10 +236,10 @@ class Registry:
     def _change(self, change: Callable[[Latest], Latest]) -> Latest:
         """Changes `latest.json` in one swap, deciding anew whenever somebody else was faster."""
         while True:
-            seen = look(self._file)
+            seen = storage.look(self._file)
             before = parse_latest(seen.content, self._file)
             after = change(before)
-            if after == before or swap(self._file, seen, format_latest(after)):
+            if after == before or storage.swap(self._file, seen, format_latest(after)):
                 return after
 
 

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.records import read_record, sha256_file
@@ -20,7 +19,6 @@ from graft.components.common.artifacts.sums import (
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.registry.latest import About
-from graft.components.common.storage.transfer import fetch, upload
 
 _EVALUATION = "lineage/evaluation.json"
 
@@ -72,7 +70,7 @@ class Versions:
         ):
             for path, digest in {**sums, SUMS: version}.items():
                 if not there or self._problem(version, path, digest, Path(scratch)):
-                    upload(export / path, f"{self.uri(version)}/{path}")
+                    storage.put(export / path, f"{self.uri(version)}/{path}")
                 advance(1)
         return version
 
@@ -82,7 +80,7 @@ class Versions:
         Raises:
             GraftError: The store can't be read.
         """
-        return {version: storage.written_at(files[SUMS]) for version, files in self._files().items() if SUMS in files}
+        return {version: files[SUMS].written_at for version, files in self._files().items() if SUMS in files}
 
     def unfinished(self, older_than: float) -> list[str]:
         """Returns the versions that killed publishers left without their checksums.
@@ -96,7 +94,7 @@ class Versions:
         return sorted(
             version
             for version, files in self._files().items()
-            if SUMS not in files and max(map(storage.written_at, files.values())) < older_than
+            if SUMS not in files and max(file.written_at for file in files.values()) < older_than
         )
 
     def find(self, beginning: str) -> str:
@@ -139,13 +137,8 @@ class Versions:
         Raises:
             GraftError: The store can't be written.
         """
-        fs, _ = storage.filesystem(self._folder)
-        for path in sorted(storage.list_tree(self.uri(version)), key=lambda path: not path.endswith(f"/{SUMS}")):
-            storage.remove_file(self._folder, path)
-        if (folder := Path(self.uri(version))).is_dir() and "file" in fs.protocol:
-            for empty in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-                empty.rmdir()
-            folder.rmdir()
+        storage.delete(f"{self.uri(version)}/{SUMS}")
+        storage.delete_folder(self.uri(version))
 
     def verify(self) -> list[str]:
         """Checks every file of every finished version against its checksums.
@@ -178,7 +171,7 @@ class Versions:
     def _problem(self, version: str, path: str, digest: str, scratch: Path) -> str:
         uri = f"{self.uri(version)}/{path}"
         try:
-            file = fetch(uri, scratch, keep=False)
+            file = storage.fetch(uri, scratch, keep=False)
             found = sha256_file(file)
             if file.parent == scratch:
                 file.unlink()
@@ -186,14 +179,13 @@ class Versions:
             return str(error)
         return "" if found == digest else f"{uri} was changed: its SHA-256 is {found}, not {digest}."
 
-    def _files(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def _files(self) -> dict[str, dict[str, storage.Entry]]:
         """Returns the files of all versions, finished or not, by version and path in it."""
-        _, root = storage.filesystem(self._folder)
-        found: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-        for path, entry in storage.list_tree(self._folder).items():
-            version, _, rest = path.removeprefix(f"{root.rstrip('/')}/").partition("/")
+        found: dict[str, dict[str, storage.Entry]] = defaultdict(dict)
+        for file in storage.list(self._folder):
+            version, _, rest = file.path.partition("/")
             if VERSION_NAME.fullmatch(version):
-                found[version][rest] = entry
+                found[version][rest] = file
         return found
 
 

@@ -32,10 +32,10 @@ def past_runs(store: str, name: str, before: str = "") -> dict[Run, float]:
     check_name("name", name)
     folder = f"{store.rstrip('/')}/models/{name}/runs"
     began: dict[str, float] = {}
-    for path, entry in storage.list_tree(folder).items():
-        run_id, file = path.split("/")[-2:]
-        if file.endswith(".json") and is_safe_name(run_id) and run_id != before:
-            began[run_id] = min(storage.written_at(entry), began.get(run_id, float("inf")))
+    for file in storage.list(folder):
+        run_id = file.path.rpartition("/")[0]
+        if file.name.endswith(".json") and is_safe_name(run_id) and run_id != before:
+            began[run_id] = min(file.written_at, began.get(run_id, float("inf")))
     newest = sorted(began, key=lambda run_id: (began[run_id], run_id), reverse=True)
     return {Run(store, name, run_id): began[run_id] for run_id in newest}
 

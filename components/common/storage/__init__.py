@@ -16,9 +16,10 @@ from graft.components.common.storage.files import list_files as list_files
 from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.listing import list_pages
 from graft.components.common.storage.local import sha256_file, walk
+from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
 from graft.components.common.storage.uris import absolute, join, redact
-from graft.components.common.storage.verbs import delete, exists, open, put, read, stat, version, write
+from graft.components.common.storage.verbs import delete, delete_folder, exists, open, put, read, stat, version, write
 
 __all__ = [
     "Entry",
@@ -29,6 +30,7 @@ __all__ = [
     "access",
     "content_version",
     "delete",
+    "delete_folder",
     "exists",
     "fetch",
     "filesystem",
@@ -38,6 +40,7 @@ __all__ = [
     "list_files",
     "list_pages",
     "list_tree",
+    "local_path",
     "look",
     "open",
     "put",

@@ -1,6 +1,7 @@
 """What storage raises, told in one sentence: missing, not allowed, refused, or out of reach."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from typing import Literal
 
@@ -15,6 +16,7 @@ _ROLES = {
     ("s3", "read"): "s3:GetObject and s3:ListBucket",
     ("s3", "write"): "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket",
 }
+_NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _DENIED, _GONE, _SERVER_ERRORS = (401, 403), (404, 410), 500
 
 
@@ -74,7 +76,7 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
         return FileError(f"{name} {reason}: grant it {remedy}.", reason)
     if status is not None and status < _SERVER_ERRORS:
         return FileError(f"{unreachable}.", f"can't be read (HTTP status {status})")
-    if isinstance(cause, IsADirectoryError | NotADirectoryError):
+    if isinstance(cause, OSError) and cause.errno in _NO_FILE:
         return FileError(f"{unreachable}.", "doesn't exist, or is no file")
     if isinstance(cause, ValueError):
         return FileError(f"{unreachable}.", "has no valid URI")

@@ -38,6 +38,18 @@ class Place:
         return found
 
 
+def local_path(uri: str) -> Path | None:
+    """Returns the absolute path of a local file or folder; None for one that is elsewhere.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: The URI's scheme is unknown, or its client is not installed.
+    """
+    return locate(uri).local
+
+
 def locate(uri: str) -> Place:
     """Finds out where a path or URI leads.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from graft.components.common.storage.access import MissingError, access
 from graft.components.common.storage.entries import Entry, local_entry, local_version, remote_entry
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
+from graft.components.common.storage.listing import list_files
 from graft.components.common.storage.local import open_local, read_local, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import RangedFile
@@ -190,3 +191,20 @@ def delete(uri: str) -> None:
             place.local.unlink()
         else:
             persist(lambda: request(place.fs, "rm_file", place.path))
+
+
+def delete_folder(uri: str) -> None:
+    """Deletes a folder and all files below it.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        GraftError: It can't be listed or deleted.
+    """
+    if local := locate(uri).local:
+        with access(uri, "write"), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(local)
+    else:
+        for file in list_files(uri):
+            delete(file.uri)

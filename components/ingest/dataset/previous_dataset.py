@@ -13,7 +13,6 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable, shard_name
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
-from graft.components.common.storage.transfer import fetch
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
 from graft.components.ingest.dataset.shards import shards_folder
 
@@ -39,7 +38,7 @@ class PreviousDataset:
         folder = uri.rstrip("/")
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
             dataset = _fetch_record(folder, Path(scratch))
-            files = [fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
+            files = [storage.fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
             try:
                 index, left_out = (pq.read_table(file, columns=list(COLUMNS), pre_buffer=False) for file in files)
                 self._table = pa.concat_tables([index, left_out])
@@ -142,14 +141,14 @@ def _key(value: str) -> np.uint64:
 
 
 def _fetch_record(folder: str, scratch: Path) -> Dataset:
-    file = fetch(f"{folder}/{Dataset.FILE}", scratch, keep=False)
+    file = storage.fetch(f"{folder}/{Dataset.FILE}", scratch, keep=False)
     return Dataset.parse(file.read_bytes(), f"{storage.redact(folder)}/{Dataset.FILE}")
 
 
 def _stored_shards(store: str) -> dict[str, int]:
     """Returns the sizes of a store's shards by URI."""
     folder = shards_folder(store)
-    return {f"{folder}/{shard_name(path)}": size for path, size in storage.list_files(folder, ".tfrecord")}
+    return {f"{folder}/{shard_name(file.path)}": file.size for file in storage.list(folder) if file.size is not None}
 
 
 def keep_for_next(output: Path, run: Run) -> None:
@@ -163,7 +162,7 @@ def keep_for_next(output: Path, run: Run) -> None:
         GraftError: The store can't be written.
     """
     for name in (LEFT_OUT, INDEX, Dataset.FILE):
-        storage.write_file(f"{run.folder}/{name}", (output / name).read_bytes())
+        storage.put(output / name, f"{run.folder}/{name}")
 
 
 def latest_dataset(run: Run) -> str:
@@ -181,10 +180,9 @@ def latest_dataset(run: Run) -> str:
     if not run.store:
         return ""
     runs = run.folder.rpartition("/")[0]
-    _, root = storage.filesystem(runs)
-    found = {path: entry for path, entry in storage.list_tree(runs).items() if path.endswith(f"/{Dataset.FILE}")}
-    for path in sorted(found, key=lambda path: (storage.written_at(found[path]), path), reverse=True):
-        uri = f"{runs}{path.removeprefix(root.rstrip('/'))}".rpartition("/")[0]
+    found = [file for file in storage.list(runs) if file.name == Dataset.FILE]
+    for file in sorted(found, key=lambda file: (file.written_at, file.path), reverse=True):
+        uri = file.uri.rpartition("/")[0]
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
             if not _fetch_record(uri, Path(scratch)).settings.get("limit"):
                 return uri

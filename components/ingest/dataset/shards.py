@@ -10,7 +10,6 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Shard
 from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import upload
 from graft.components.ingest.images.checked_image import CheckedImage
 
 _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
@@ -105,8 +104,7 @@ class Shards:
             GraftError: The shard can't be read.
         """
         uri = f"{shards_folder(self._store)}/{name}" if self._store else str(self._folder / name)
-        fs, path = storage.filesystem(uri)
-        with storage.access(uri), fs.open(path, "rb", block_size=_READ_AHEAD) as file:
+        with storage.open(uri, _READ_AHEAD) as file:
             try:
                 return image_at(file, offset)
             except ValueError as error:
@@ -118,6 +116,6 @@ class Shards:
         uri = writer.path.name
         if self._store:
             uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
-            upload(writer.path, uri)
+            storage.put(writer.path, uri)
             writer.path.unlink()
         self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)

@@ -1,25 +1,15 @@
 """Folders of files, local and remote."""
 
-import os
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.storage.retries import persist, request
-from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
-
-
-def file_version(file: Path) -> str:
-    """Returns what changes whenever a local file is written, moved or replaced; nothing if there is no such file.
-
-    Args:
-        file: The file.
-    """
-    try:
-        status = file.stat()
-    except (OSError, ValueError):
-        return ""
-    # The time of the last change of content or name: unlike that of modification, no program can set it.
-    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
+from graft.components.ingest.source.image_files import (
+    MAX_FILE_BYTES,
+    TOO_LARGE,
+    UnreadableFileError,
+    bounded,
+    read_file,
+)
 
 
 class LocalFolder:
@@ -34,7 +24,10 @@ class LocalFolder:
 
     def version(self, path: str) -> str:
         """Returns what changes whenever a file is written, moved or replaced; nothing for a broken link."""
-        return file_version(self._root / path)
+        try:
+            return storage.version(str(self._root / path))
+        except storage.FileError:
+            return ""
 
     def read(self, path: str) -> bytes:
         """Returns a file's bytes.
@@ -42,38 +35,20 @@ class LocalFolder:
         Raises:
             UnreadableFileError: It can't be read.
         """
-        file = self._root / path
-        try:
-            if not file.is_file():  # a pipe would wait forever
-                raise UnreadableFileError("is not a file, or a broken link")
-            with file.open("rb") as opened:
-                # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
-                size = os.fstat(opened.fileno()).st_size
-                return bounded(opened.read(min(size, MAX_FILE_BYTES) + 1))
-        except PermissionError as error:
-            raise UnreadableFileError(f"can't be read ({error.strerror})") from error
+        return read_file(str(self._root / path))
 
 
 class RemoteFolder:
-    """A folder anywhere fsspec reads; one listing tells the paths, sizes and versions of all files.
+    """A folder anywhere else; one listing tells the paths, sizes and versions of all files.
 
     Raises:
         GraftError: It can't be listed.
     """
 
     def __init__(self, uri: str) -> None:
-        self._fs, path = storage.filesystem(uri)
-        self._root = path.rstrip("/")
-        with storage.access(uri):
-            self._fs.invalidate_cache()  # some other listing may be hours old
-            found = persist(lambda: self._fs.find(self._root, detail=True))
-            self._fs.invalidate_cache()  # what fsspec keeps of a hundred thousand files is of some size
-        # All that is kept of a file: the rest of what a listing tells would take kilobytes each.
-        self._files: dict[str, tuple[int | None, str]] = {
-            name[len(self._root) + 1 :]: (entry.get("size"), storage.content_version(entry))
-            for name, entry in found.items()
-            if entry["type"] != "directory" and not name.endswith("/")
-        }
+        self._uri = uri
+        # All that is kept of a file: a version and a size.
+        self._files = {file.path: (file.size, file.version) for file in storage.list(uri)}
 
     def paths(self) -> list[str]:
         """Returns the paths of all files when the folder was opened."""
@@ -95,7 +70,5 @@ class RemoteFolder:
             return b""  # no range of it can be asked for
         if size is not None and size > MAX_FILE_BYTES:
             raise UnreadableFileError(TOO_LARGE)
-        name = f"{self._root}/{path}"
-        with storage.access(self._fs.unstrip_protocol(name)):
-            content: bytes = persist(lambda: request(self._fs, "cat_file", name, start=0, end=MAX_FILE_BYTES + 1))
+        content = storage.read(storage.join(self._uri, path), MAX_FILE_BYTES + 1)
         return bounded(content)

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from graft.components.common import storage
+
 MAX_FILE_BYTES = 256 * 2**20
 TOO_LARGE = f"is larger than {MAX_FILE_BYTES >> 20} MiB"
 
@@ -36,3 +38,19 @@ def bounded(content: bytes) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise UnreadableFileError(TOO_LARGE)
     return content
+
+
+def read_file(uri: str) -> bytes:
+    """Returns the bytes of a file, local or remote.
+
+    Args:
+        uri: Its path or URI.
+
+    Raises:
+        UnreadableFileError: It is missing or too large, or this account may not read it.
+        GraftError: The place where it lies can't be reached.
+    """
+    try:
+        return bounded(storage.read(uri, MAX_FILE_BYTES + 1))
+    except storage.FileError as error:
+        raise UnreadableFileError(error.reason) from error

@@ -11,7 +11,6 @@ from typing import IO
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import Layout, arranged
 from graft.components.ingest.source.manifest_images import ImagePlaces, ManifestImages
@@ -42,7 +41,7 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
     with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
-        path = fetch(uri, Path(scratch), sha256)
+        path = storage.fetch(uri, Path(scratch), sha256)
         if not path.is_file():  # a pipe would wait forever
             raise GraftError(f"{storage.redact(uri)} is no file: name a CSV or JSON Lines file, or a folder of images.")
         places = ImagePlaces(uri)

@@ -1,17 +1,11 @@
 """The images that a manifest names: found, told apart, and read, each by a path that holds no secret."""
 
-import errno
 import os
 import re
 from pathlib import Path
-from typing import Any
-
-from fsspec.implementations.local import LocalFileSystem
 
 from graft.components.common import storage
-from graft.components.common.storage.retries import is_transient, persist, request
-from graft.components.ingest.source.folders import file_version
-from graft.components.ingest.source.image_files import MAX_FILE_BYTES, UnreadableFileError, bounded
+from graft.components.ingest.source.image_files import read_file
 from graft.components.ingest.source.layout import Layout
 from graft.components.ingest.source.listed_versions import ListedVersions
 
@@ -21,7 +15,6 @@ _SCHEMES = ("gs", "gcs", "s3", "s3a", "https", "http")
 _LOCAL = ("file", "local")
 _WEB = ("https", "http")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
-_NO_FILE = (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class ImagePlaces:
@@ -35,10 +28,10 @@ class ImagePlaces:
     """
 
     def __init__(self, manifest: str) -> None:
-        fs, path = storage.filesystem(manifest)
-        self._is_local = isinstance(fs, LocalFileSystem)
-        self._scheme = "" if self._is_local else manifest.partition("://")[0]
-        place = path if self._is_local else manifest
+        local = storage.local_path(manifest)
+        self._is_local = local is not None
+        self._scheme = "" if local else manifest.partition("://")[0]
+        place = str(local or manifest)
         self._folder = (_QUERY.sub("", place) if self._scheme in _WEB else place).rpartition("/")[0]
         self._secret: dict[str, str] = {}  # by path, what the path alone doesn't lead to
 
@@ -81,7 +74,7 @@ class ImagePlaces:
         if is_uri and "::" in uri:
             raise ValueError("uri is a chain of URIs: write a plain one")
         if is_uri and self._is_local and scheme in _LOCAL:
-            return str(storage.filesystem(uri)[1])
+            return str(storage.local_path(uri))
         if is_uri and scheme not in (*_SCHEMES, self._scheme):
             allowed = ", ".join(f"{name}://" for name in dict.fromkeys((*_SCHEMES, self._scheme or _LOCAL[0])))
             raise ValueError(f"uri begins with {scheme[:20]!r}, which this manifest can't name: write one of {allowed}")
@@ -118,67 +111,14 @@ class ManifestImages:
             UnreadableFileError: It is missing or too large, or this account may not read it.
             GraftError: The place where it lies can't be reached.
         """
-        uri = self._places.find(path)
-        fs, place = storage.filesystem(uri)
-        try:
-            content = persist(lambda: _read(fs, place))
-        except Exception as error:  # Each backend raises its own kind.
-            if reason := _reason(error):
-                raise UnreadableFileError(reason) from error
-            with storage.access(uri):
-                raise _cause(error) from error
-        return bounded(content)
+        return read_file(self._places.find(path))
 
     def version(self, path: str) -> str:
         """Returns what changes when an image does, by a listing or a request where it is remote; nothing where nothing is known."""
         uri = self._places.find(path)
-        if "://" not in uri:
-            return file_version(Path(uri))
-        fs, place = storage.filesystem(uri)
         if listed := self._versions.find(uri):
             return listed
         try:
-            return storage.content_version(persist(lambda: request(fs, "info", place)))
-        except Exception as error:  # Each backend raises its own kind.
-            if _reason(error):
-                return ""  # read will say why
-            with storage.access(uri):
-                raise _cause(error) from error
-
-
-def _read(fs: Any, path: str) -> bytes:
-    most = MAX_FILE_BYTES + 1
-    if isinstance(fs, LocalFileSystem):
-        if not Path(path).is_file():  # a pipe would wait forever
-            raise FileNotFoundError(path)
-        most = min(most, Path(path).stat().st_size)  # Python would set all it may read aside at once
-    with fs.open(path, "rb") as file:
-        content: bytes = file.read(most)
-    return content
-
-
-def _reason(error: BaseException) -> str:
-    """Says why one image can't be read; empty if the reason isn't the image."""
-    if is_transient(error):
-        return ""
-    cause, status = _cause(error), _status(error)
-    if status is not None and status >= 500:
-        return ""
-    if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in (401, 403):
-        return "can't be read by this account"
-    if status is not None:
-        return "doesn't exist" if status in (404, 410) else f"can't be read (HTTP status {status})"
-    if isinstance(cause, FileNotFoundError | IsADirectoryError) or getattr(cause, "errno", None) in _NO_FILE:
-        return "doesn't exist, or is no file"
-    return "has no valid URI" if isinstance(cause, ValueError) else ""
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Looks behind an error: fsspec's web client turns all that goes wrong at first into a FileNotFoundError."""
-    return error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
-
-
-def _status(error: BaseException) -> int | None:
-    cause = _cause(error)
-    status = getattr(cause, "status", None) or getattr(cause, "code", None)  # aiohttp warns of its `code`
-    return status if isinstance(status, int) else None
+            return storage.version(uri)
+        except storage.FileError:
+            return ""  # read will say why

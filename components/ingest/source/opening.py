@@ -5,11 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from fsspec.implementations.local import LocalFileSystem
-
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.transfer import fetch
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.archives import DAMAGE, open_archive
 from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
@@ -61,12 +58,12 @@ def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
             raise GraftError(
                 f"{storage.redact(uri)} is a folder, which has no SHA-256: leave out --sha256, or name an archive."
             )
-        fs, root = storage.filesystem(uri)
-        yield LocalFolder(Path(root)) if isinstance(fs, LocalFileSystem) else RemoteFolder(uri)
+        local = storage.local_path(uri)
+        yield LocalFolder(local) if local else RemoteFolder(uri)
         return
     with contextlib.ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))
-        archive = fetch(uri, scratch, sha256)
+        archive = storage.fetch(uri, scratch, sha256)
         if not archive.is_file():
             raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")
         try:
@@ -80,4 +77,4 @@ def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
 
 def _is_folder(uri: str) -> bool:
     """Whether there is a folder; the web has none, and a presigned URL would refuse to tell."""
-    return not uri.startswith(("http://", "https://")) and bool(storage.info(uri)["type"] == "directory")
+    return not uri.startswith(("http://", "https://")) and storage.stat(uri).is_folder

@@ -123,54 +123,54 @@ class FeatureCache:
         Args:
             width: Length of a feature vector.
         """
-        small = [(path, size) for path, size in self._list() if size < PACK_BYTES // 2]
+        small = [name for name, size in self._list() if size < PACK_BYTES // 2]
         if len(small) <= _FEW:
             return
-        for names, vectors in self._packs(width, [path for path, _ in small]):
+        for names, vectors in self._packs(width, small):
             self.keep(names, vectors)
         self.flush()
-        for path, _ in small:
-            if path.rpartition("/")[2] not in self._written:  # a pack that no other was joined with keeps its name
-                storage.remove_file(self._uri, path)
+        for name in small:
+            if name not in self._written:  # a pack that no other was joined with keeps its name
+                storage.delete(f"{self._uri}/{name}")
 
-    def _packs(self, width: int, paths: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
+    def _packs(self, width: int, chosen: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
         """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again.
 
         Packs are read ahead, but no more than `_HELD` are held here, the caller's among them.
         """
         if not self._uri:
             return
-        fs, _ = storage.filesystem(self._uri)
-        chosen = [path for path, _ in self._list()] if paths is None else paths
 
-        def read(path: str) -> bytes | None:
-            with storage.access(self._uri):
-                try:
-                    return bytes(fs.cat_file(path))
-                except FileNotFoundError:  # another training has just joined it with others
-                    return None
+        def read(name: str) -> bytes | None:
+            try:
+                return storage.read(f"{self._uri}/{name}")
+            except storage.MissingError:  # another training has just joined it with others
+                return None
 
-        left = iter(chosen)
+        left = iter([name for name, _ in self._list()] if chosen is None else chosen)
         ahead: deque[tuple[str, Future[bytes | None]]] = deque()
         with ThreadPoolExecutor(_HELD - 1) as threads:
             while True:
-                ahead += [(path, threads.submit(read, path)) for path in islice(left, _HELD - 1 - len(ahead))]
+                ahead += [(name, threads.submit(read, name)) for name in islice(left, _HELD - 1 - len(ahead))]
                 if not ahead:
                     return
-                path, reading = ahead.popleft()
+                name, reading = ahead.popleft()
                 content = reading.result()
                 if content is None:
                     continue
                 self.bytes_read += len(content)
-                pack = _unpack(path, content, width)
+                pack = _unpack(name, content, width)
                 if pack is None:
-                    log.warning("a pack of cached features is damaged and computed again: %s", storage.redact(path))
-                    storage.remove_file(self._uri, path)
+                    uri = f"{self._uri}/{name}"
+                    log.warning("A pack of cached features is damaged and computed again: %s", storage.redact(uri))
+                    storage.delete(uri)
                     continue
                 yield pack
 
     def _list(self) -> list[tuple[str, int]]:
-        return storage.list_files(self._uri, _SUFFIX) if self._uri else []
+        """Returns the packs' names and sizes in bytes."""
+        files = storage.list(self._uri) if self._uri else []
+        return [(file.path, file.size or 0) for file in files if file.path.endswith(_SUFFIX)]
 
     def _write(self, names: Sequence[str], features: Array) -> None:
         schema = _schema(features.shape[1])
@@ -183,7 +183,7 @@ class FeatureCache:
             writer.write_batch(batch)
         content = buffer.getvalue()
         name = f"{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
-        storage.write_file(f"{self._uri}/{name}", content)
+        storage.write(f"{self._uri}/{name}", content)
         self._written.add(name)
         self.bytes_written += len(content)
 
@@ -194,9 +194,9 @@ def _schema(width: int) -> pa.Schema:
     return pa.schema([("sha256", pa.string()), ("features", row)])
 
 
-def _unpack(path: str, content: bytes, width: int) -> tuple[list[str], Array] | None:
+def _unpack(name: str, content: bytes, width: int) -> tuple[list[str], Array] | None:
     """Returns a pack's names and features, the latter within `content`; None if it is not what its name and `width` say."""
-    if hashlib.sha256(content).hexdigest() != path.rpartition("/")[2].removesuffix(_SUFFIX):
+    if hashlib.sha256(content).hexdigest() != name.removesuffix(_SUFFIX):
         return None
     file = pa.ipc.open_file(pa.BufferReader(content))
     if not file.schema.equals(_schema(width)):

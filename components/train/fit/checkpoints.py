@@ -55,15 +55,13 @@ class Checkpoints:
         Raises:
             GraftError: The store can't be read.
         """
-        for path in sorted(self._list(phase), reverse=True):
-            fs, _ = storage.filesystem(self._uri)
-            with storage.access(self._uri):
-                try:
-                    content = bytes(fs.cat_file(path))
-                except FileNotFoundError:  # another attempt has just put a later one in its place
-                    continue
-            if hashlib.sha256(content).hexdigest() != path.removesuffix(_SUFFIX).rpartition("-")[2]:
-                log.warning("a checkpoint is damaged and left out: %s", storage.redact(path))
+        for name in sorted(self._list(phase), reverse=True):
+            try:
+                content = storage.read(f"{self._uri}/{name}")
+            except storage.MissingError:  # another attempt has just put a later one in its place
+                continue
+            if hashlib.sha256(content).hexdigest() != name.removesuffix(_SUFFIX).rpartition("-")[2]:
+                log.warning("A checkpoint is damaged and left out: %s", storage.redact(f"{self._uri}/{name}"))
                 continue
             return _read(content)
         return None
@@ -90,8 +88,8 @@ class Checkpoints:
         before = self._list(phase)
         up_to = f"{_stem(phase)}{step:09d}-"
         name = f"{up_to}{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
-        storage.write_file(f"{self._uri}/{name}", content)
-        self._remove([old for old in before if _name(old)[: len(up_to)] <= up_to and _name(old) != name])
+        storage.write(f"{self._uri}/{name}", content)
+        self._remove([old for old in before if old[: len(up_to)] <= up_to and old != name])
 
     def clear(self) -> None:
         """Removes all checkpoints of this training, which has come to its end.
@@ -104,16 +102,13 @@ class Checkpoints:
     def _list(self, phase: str = "") -> list[str]:
         if not self._uri:
             return []
-        paths = [path for path, _ in storage.list_files(self._uri, _SUFFIX)]
-        return [path for path in paths if _name(path).startswith(_stem(phase) if phase else "")]
+        stem = _stem(phase) if phase else ""
+        names = [file.path for file in storage.list(self._uri)]
+        return [name for name in names if name.startswith(stem) and name.endswith(_SUFFIX)]
 
-    def _remove(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            storage.remove_file(self._uri, path)
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            storage.delete(f"{self._uri}/{name}")
 
 
 def _stem(phase: str) -> str:

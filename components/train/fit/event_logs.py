@@ -1,5 +1,6 @@
 """TensorBoard logs: beside the model, and copied to where they are watched."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Self
@@ -66,10 +67,15 @@ class EventLogs:
     def _send(self) -> None:
         for writer in self._writers.values():
             writer.flush()
-        fs, root = storage.filesystem(self._copy)
-        with storage.access(self._copy, "write"):
-            for file in self._folder.rglob("events.*"):
-                target = f"{root}/{file.relative_to(self._folder).as_posix()}"
-                fs.makedirs(target.rpartition("/")[0], exist_ok=True)
-                fs.pipe_file(target, file.read_bytes())
+        local = storage.local_path(self._copy)
+        for file in self._folder.rglob("events.*"):
+            path = file.relative_to(self._folder)
+            if local is None:
+                storage.write(f"{self._copy}/{path.as_posix()}", file.read_bytes())
+                continue
+            with storage.access(
+                self._copy, "write"
+            ):  # not replaced: TensorBoard reads on in the file that it has opened
+                (local / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, local / path)
         self._since = time.monotonic()

@@ -55,8 +55,8 @@ def history(tmp_path, store):
         cache.flush()
         digests.append(images)
     Checkpoints(store, {"run": 1}).save("head", 5, Checkpoint({}, [np.zeros(3)]))
-    storage.write_file(f"{store}/models/pets/runs/run-2/train.json", b"{}")
-    storage.write_file(f"{store}/features/x/.killed.0123.part", b"half")
+    storage.write(f"{store}/models/pets/runs/run-2/train.json", b"{}")
+    storage.write(f"{store}/features/x/.killed.0123.part", b"half")
     return digests
 
 
@@ -103,9 +103,7 @@ def test_young_files_stay(store, history):
 
 def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, history):
     for name in ("dataset.json", "index.parquet"):
-        storage.write_file(
-            f"{store}/models/pets/versions/v1/lineage/{name}", (tmp_path / "dataset-0" / name).read_bytes()
-        )
+        storage.write(f"{store}/models/pets/versions/v1/lineage/{name}", (tmp_path / "dataset-0" / name).read_bytes())
     removed(store, "--keep-runs", "1", "--dataset", str(tmp_path / "dataset-1"))
     assert shards(tmp_path, 0) | shards(tmp_path, 1) | shards(tmp_path, 2) <= names(store)
     cache = FeatureCache(store, KIND)
@@ -113,7 +111,7 @@ def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, hist
 
 
 def test_a_damaged_dataset_in_use_stops_it(store, history):
-    storage.write_file(f"{store}/models/pets/runs/run-2/dataset.json", b"{")
+    storage.write(f"{store}/models/pets/runs/run-2/dataset.json", b"{")
     before = names(store)
     with pytest.raises(GraftError, match="nothing was removed"):
         removed(store)
@@ -144,7 +142,7 @@ def test_a_file_that_was_written_anew_meanwhile_stays(tmp_path, history, store):
     found = opened.garbage(1, 0, ())
     chosen = next(garbage for garbage in found if garbage.path.startswith("shards/"))
     time.sleep(1.1)  # the coarsest of the stores' clocks
-    storage.write_file(f"{store}/{chosen.path}", b"anew")
+    storage.write(f"{store}/{chosen.path}", b"anew")
     opened.remove(chosen)
     assert chosen.path in names(store)
 

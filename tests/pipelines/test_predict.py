@@ -9,9 +9,9 @@ import pytest
 from exports import export_of
 from PIL import Image
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.storage.transfer import upload
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
@@ -119,10 +119,10 @@ def test_images_and_model_in_a_bucket(trained, predict, bucket, tmp_path, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder, pictures, _ = trained
     for path in ("model.keras", "lineage/training.json", "lineage/evaluation.json", "SHA256SUMS"):
-        upload(folder / "export" / path, f"{bucket}/export/{path}")
+        storage.put(folder / "export" / path, f"{bucket}/export/{path}")
     files = sorted((pictures / "cats").iterdir())[:3]
     for file in files:
-        upload(file, f"{bucket}/images/{file.name}")
+        storage.put(file, f"{bucket}/images/{file.name}")
     here = json.loads(predict(folder / "model", *files, "--format", "json"))
     there = json.loads(predict(f"{bucket}/export", f"{bucket}/images", "--format", "json"))
     assert [answer["probabilities"] for answer in there] == [answer["probabilities"] for answer in here]

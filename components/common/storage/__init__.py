@@ -3,16 +3,6 @@
 from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.download import fetch
 from graft.components.common.storage.entries import Entry
-from graft.components.common.storage.files import (
-    content_version,
-    filesystem,
-    info,
-    list_tree,
-    remove_file,
-    write_file,
-    written_at,
-)
-from graft.components.common.storage.files import list_files as list_files
 from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.listing import list_pages
 from graft.components.common.storage.local import sha256_file, walk
@@ -28,31 +18,23 @@ __all__ = [
     "Seen",
     "absolute",
     "access",
-    "content_version",
     "delete",
     "delete_folder",
     "exists",
     "fetch",
-    "filesystem",
-    "info",
     "join",
     "list",
-    "list_files",
     "list_pages",
-    "list_tree",
     "local_path",
     "look",
     "open",
     "put",
     "read",
     "redact",
-    "remove_file",
     "sha256_file",
     "stat",
     "swap",
     "version",
     "walk",
     "write",
-    "write_file",
-    "written_at",
 ]

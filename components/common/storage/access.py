@@ -62,8 +62,11 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
     unreachable = f"{name} can't be reached: {brief(error)}"
     if is_transient(error):
         return GraftError(f"{unreachable}: try again later.")
+    cause: BaseException = error
     # fsspec's web client turns all that goes wrong into a FileNotFoundError, and keeps what did as its cause.
-    cause = (error.__cause__ or error) if isinstance(error, FileNotFoundError) else error
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        behind = error.__cause__
+        cause = behind if isinstance(behind, OSError) or http_status(behind) is not None else error
     status = http_status(cause)
     if status in _GONE:
         return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist")

@@ -58,8 +58,11 @@ def _find(place: Place) -> dict[str, dict[str, Any]]:
 
 
 def _list_local(uri: str, root: Path) -> Iterator[Entry]:
-    if not root.exists():
-        return
+    with access(uri):
+        try:
+            root.stat()
+        except FileNotFoundError:
+            return
     for path in walk(root) if root.is_dir() else (root,):
         with contextlib.suppress(FileNotFoundError):  # it is gone already, or a link to nothing
             if S_ISREG((status := path.stat()).st_mode):

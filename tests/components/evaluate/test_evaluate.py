@@ -12,12 +12,12 @@ import pytest
 from exports import export_of
 from kfp import dsl
 
+from graft.components.common import storage
 from graft.components.common.artifacts.model import read_training
 from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
-from graft.components.common.storage.transfer import upload
 from graft.components.evaluate import baselines
 from graft.components.evaluate.comparison import versus
 from graft.components.evaluate.component import evaluate as component
@@ -97,13 +97,13 @@ def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch)
 def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, bucket):
     export_of(models / "champion", tmp_path / "export")
     for path in ("model.keras", "lineage/training.json", "lineage/evaluation.json"):
-        upload(tmp_path / "export" / path, f"{bucket}/cats/{path}")
+        storage.put(tmp_path / "export" / path, f"{bucket}/cats/{path}")
     unfinished = EvaluateConfig(champion=f"{bucket}/cats")
     with pytest.raises(
         GraftError, match="cats is no finished Model or Export: no training.json or SHA256SUMS can be read"
     ):
         evaluate(models / "challenger", dataset, tmp_path / "no", unfinished)
-    upload(tmp_path / "export" / "SHA256SUMS", f"{bucket}/cats/SHA256SUMS")
+    storage.put(tmp_path / "export" / "SHA256SUMS", f"{bucket}/cats/SHA256SUMS")
     result = evaluate(
         models / "challenger", dataset, tmp_path / "evaluation", EvaluateConfig(champion=f"{bucket}/cats/")
     )

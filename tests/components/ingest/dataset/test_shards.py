@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from graft.components.common.artifacts import located
+from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.encoded import read_encoded
 from graft.components.common.runs.step_record import Run
@@ -17,8 +17,8 @@ def test_they_are_read_by_number_and_downloaded_once(tmp_path, any_bucket, monke
     draw_sample(tmp_path / "pictures", images=60)
     ingest(str(tmp_path / "pictures"), tmp_path / "dataset", run=Run(f"{any_bucket}/store", "pets", "run-1"))
     ingest(str(tmp_path / "pictures"), tmp_path / "local")
-    fetched, fetch = [], located.fetch
-    monkeypatch.setattr(located, "fetch", lambda uri, *rest, **more: fetched.append(uri) or fetch(uri, *rest, **more))
+    fetched, fetch = [], storage.fetch
+    monkeypatch.setattr(storage, "fetch", lambda uri, *rest, **more: fetched.append(uri) or fetch(uri, *rest, **more))
     remote, local = (Dataset.load(tmp_path / name) for name in ("dataset", "local"))
     rows = [0, 3, 17]
     for _ in range(2):

@@ -10,8 +10,8 @@ import fsspec
 import pytest
 from pictures import encoded, noise, write_folder
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.folders import file_version
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage
 from graft.components.ingest.source.layout import by_hash, limited, read_layout
@@ -252,7 +252,7 @@ def test_local_images_are_read_from_wherever_they_lie(tmp_path):
     images, layout = open_manifest(manifest(tmp_path / "folder", text))
     assert images.paths() == [item.path for item in layout.images] == ["../a::b.jpg", str(elsewhere), "a 1.jpg"]
     assert [images.read(path) for path in images.paths()] == list(contents.values())[::-1]
-    assert images.version(str(elsewhere)) == file_version(elsewhere) != ""
+    assert images.version(str(elsewhere)) == storage.version(str(elsewhere)) != ""
 
 
 def test_a_manifest_named_by_a_relative_path(tmp_path, monkeypatch):
@@ -349,8 +349,6 @@ def web(monkeypatch):
         server.shutdown()
 
 
-# aiohttp warns of `code`, which storage.access asks for, since gcsfs has it.
-@pytest.mark.filterwarnings("ignore:code property is deprecated:DeprecationWarning")
 def test_images_of_a_web_server(tmp_path, web):
     text = "".join(
         f"{uri},{label}\n"

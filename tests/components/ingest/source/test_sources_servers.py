@@ -24,7 +24,6 @@ from graft.components.common import storage
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
-from graft.components.common.storage.transfer import fetch, upload
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.source.opening import open_files
@@ -55,7 +54,7 @@ def kept(cache):
 def test_an_archive_in_a_bucket(tmp_path, any_bucket, pictures, cache, caplog):
     archive, digest = pictures
     uri = f"{any_bucket}/some/photos.zip"
-    upload(archive, uri)
+    storage.put(archive, uri)
     caplog.set_level(logging.INFO, logger="graft")
     for run in ("first", "second"):
         assert ingest(uri, tmp_path / run, IngestConfig(sha256=sha256_file(archive))).digest == digest
@@ -67,7 +66,7 @@ def test_an_archive_in_a_bucket(tmp_path, any_bucket, pictures, cache, caplog):
 
 def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
     archive, digest = pictures
-    fs, path = storage.filesystem(f"{any_bucket}/photos")
+    fs, path = fsspec.core.url_to_fs(f"{any_bucket}/photos")
     fs.put(f"{archive.parent}/photos", path, recursive=True)
     assert ingest(f"{any_bucket}/photos", tmp_path / "first").digest == digest
     with open_files(f"{any_bucket}/photos") as source:
@@ -106,32 +105,32 @@ def test_a_big_file_goes_to_a_bucket_and_back(tmp_path, any_bucket):
     content = os.urandom(20_000_000)
     (tmp_path / "big").write_bytes(content)
     for _ in range(2):
-        upload(tmp_path / "big", f"{any_bucket}/big")
-    fetched = fetch(f"{any_bucket}/big", tmp_path)
+        storage.put(tmp_path / "big", f"{any_bucket}/big")
+    fetched = storage.fetch(f"{any_bucket}/big", tmp_path)
     assert fetched.read_bytes() == content
     content = content[:9_000_000][::-1]
     (tmp_path / "big").write_bytes(content)
-    upload(tmp_path / "big", f"{any_bucket}/big")
-    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content and not fetched.exists()
+    storage.put(tmp_path / "big", f"{any_bucket}/big")
+    assert storage.fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content and not fetched.exists()
 
 
 def test_an_object_is_taken_as_it_is_now(tmp_path, any_bucket):
     uri = f"{any_bucket}/file"
-    storage.write_file(uri, b"first")
-    fs, path = storage.filesystem(uri)
+    storage.write(uri, b"first")
+    fs, path = fsspec.core.url_to_fs(uri)
     fs.ls(any_bucket, detail=True)
     type(fs)(skip_instance_cache=True).pipe_file(path, b"second one")
-    assert storage.info(uri)["size"] == 10
+    assert storage.stat(uri).size == 10
     fs.ls(any_bucket, detail=True)
     type(fs)(skip_instance_cache=True).pipe_file(path, b"third, and longer")
-    assert fetch(uri, tmp_path).read_bytes() == b"third, and longer"
+    assert storage.fetch(uri, tmp_path).read_bytes() == b"third, and longer"
 
 
 def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cache):
     content = os.urandom(10_000_000)
     (tmp_path / "big").write_bytes(content)
-    upload(tmp_path / "big", f"{any_bucket}/big")
-    fs, _ = storage.filesystem(any_bucket)
+    storage.put(tmp_path / "big", f"{any_bucket}/big")
+    fs, _ = fsspec.core.url_to_fs(any_bucket)
     monkeypatch.setattr(retries, "PATIENCE", 0.5)
     ranges, read = [], fs.cat_file
 
@@ -144,7 +143,7 @@ def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cac
     with monkeypatch.context() as broken:
         broken.setattr(fs, "cat_file", breaks)
         with pytest.raises(GraftError, match="can't be reached: ConnectionResetError gone"):
-            fetch(f"{any_bucket}/big", tmp_path)
+            storage.fetch(f"{any_bucket}/big", tmp_path)
     assert kept(cache) == ["big.part"]
 
     def counted(path, start, end, **options):
@@ -153,30 +152,30 @@ def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cac
 
     ranges.clear()
     monkeypatch.setattr(fs, "cat_file", counted)
-    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content
+    assert storage.fetch(f"{any_bucket}/big", tmp_path).read_bytes() == content
     assert ranges[0] == 4 * 2**20
 
 
 def test_an_object_that_changes_while_it_is_read_is_never_stitched(tmp_path, any_bucket, monkeypatch):
     old, new = os.urandom(10_000_000), os.urandom(10_000_000)
-    fs, _ = storage.filesystem(f"{any_bucket}/big")
-    storage.write_file(f"{any_bucket}/big", old)
+    fs, _ = fsspec.core.url_to_fs(f"{any_bucket}/big")
+    storage.write(f"{any_bucket}/big", old)
     read, asked = fs.cat_file, []
 
     def changes(path, **options):
         asked.append(options)
         if len(asked) == 2:
-            storage.write_file(f"{any_bucket}/big", new)
+            storage.write(f"{any_bucket}/big", new)
         return read(path, **options)
 
     monkeypatch.setattr(fs, "cat_file", changes)
-    assert fetch(f"{any_bucket}/big", tmp_path).read_bytes() == new
+    assert storage.fetch(f"{any_bucket}/big", tmp_path).read_bytes() == new
 
 
 def test_damage_on_the_way_is_found(tmp_path, any_bucket, monkeypatch):
     content = os.urandom(1_000_000)
-    storage.write_file(f"{any_bucket}/file", content)
-    fs, _ = storage.filesystem(any_bucket)
+    storage.write(f"{any_bucket}/file", content)
+    fs, _ = fsspec.core.url_to_fs(any_bucket)
     read, asked = fs.cat_file, []
 
     def damages(path, **options):
@@ -186,7 +185,7 @@ def test_damage_on_the_way_is_found(tmp_path, any_bucket, monkeypatch):
         return bytes(found)
 
     monkeypatch.setattr(fs, "cat_file", damages)
-    assert fetch(f"{any_bucket}/file", tmp_path).read_bytes() == content
+    assert storage.fetch(f"{any_bucket}/file", tmp_path).read_bytes() == content
     assert len(asked) == 3
 
 
@@ -237,9 +236,9 @@ def test_a_missing_object_and_a_missing_server(tmp_path, request, monkeypatch, c
     with pytest.raises(GraftError, match="doesn't exist"):
         ingest(f"{bucket}/none.zip", tmp_path / "dataset")
     with pytest.raises(GraftError, match="no-such-bucket"):
-        upload(
+        storage.put(
             ROOT / "pyproject.toml", f"{scheme}://no-such-bucket-{uuid.uuid4().hex}/file"
-        ) if scheme == "gs" else fetch(f"{scheme}://no-such-bucket/file", tmp_path)
+        ) if scheme == "gs" else storage.fetch(f"{scheme}://no-such-bucket/file", tmp_path)
     monkeypatch.setattr(retries, "PATIENCE", 3.0)
     monkeypatch.setattr(retries, "REQUEST_SECONDS", 0.5)
     address = f"http://127.0.0.1:{free_port()}"

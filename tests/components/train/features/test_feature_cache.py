@@ -7,9 +7,9 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 from web import web_server
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.train.features import feature_cache
 from graft.components.train.features.feature_cache import FeatureCache, half
@@ -125,14 +125,14 @@ def test_where_nothing_is_asked_nothing_is_read(tmp_path):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The local files that have been read, as they are read."""
-    begun, cat_file = [], LocalFileSystem.cat_file
+    """The files that have been read, as they are read."""
+    begun, read = [], storage.read
 
-    def counted(fs, path, *arguments, **more):
-        begun.append(path)
-        return cat_file(fs, path, *arguments, **more)
+    def counted(uri):
+        begun.append(uri)
+        return read(uri)
 
-    monkeypatch.setattr(LocalFileSystem, "cat_file", counted)
+    monkeypatch.setattr(storage, "read", counted)
     return begun
 
 

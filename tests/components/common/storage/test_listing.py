@@ -6,13 +6,13 @@ from file_server import file_server
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.listing import PAGE, list_pages
+from graft.components.common.storage.listing import PAGE
 
 pytestmark = pytest.mark.slow
 
 
 def put(uri, names):
-    fs, path = storage.filesystem(uri)
+    fs, path = fsspec.core.url_to_fs(uri)
     fs.pipe({f"{path}/{name}": name.encode() for name in names})
     return fs, path
 
@@ -21,7 +21,7 @@ def test_pages_tell_what_asking_for_each_would(any_bucket):
     names = [f"{number:04} #ü.jpg" for number in range(PAGE + 200)]
     put(f"{any_bucket}/photos", [*names, "deeper/x.jpg"])
     put(f"{any_bucket}/photos-of-others", ["x.jpg"])
-    pages = list(list_pages(f"{any_bucket}/photos"))
+    pages = list(storage.list_pages(f"{any_bucket}/photos"))
     assert [len(page) for page in pages] == [PAGE, 200]
     found = {name: version for page in pages for name, version in page.items()}
     assert sorted(found) == names
@@ -32,19 +32,19 @@ def test_pages_tell_what_asking_for_each_would(any_bucket):
 
 def test_a_listing_is_of_now(any_bucket):
     fs, path = put(any_bucket, ["a.jpg", "b.jpg"])
-    (before,) = list_pages(any_bucket)
+    (before,) = storage.list_pages(any_bucket)
     fs.ls(path)
     other = type(fs)(skip_instance_cache=True)
     other.pipe_file(f"{path}/b.jpg", b"another")
-    (after,) = list_pages(any_bucket)
+    (after,) = storage.list_pages(any_bucket)
     assert after["a.jpg"] == before["a.jpg"] and after["b.jpg"] != before["b.jpg"]
 
 
 def test_where_nothing_is_and_where_nothing_can_be_listed(any_bucket, tmp_path):
-    assert list(list_pages(f"{any_bucket}/nothing")) == [{}]
+    assert list(storage.list_pages(f"{any_bucket}/nothing")) == [{}]
     with pytest.raises(GraftError, match=r"-nowhere/photos doesn't exist|-nowhere/photos can't be reached"):
-        list(list_pages(f"{any_bucket}-nowhere/photos"))
+        list(storage.list_pages(f"{any_bucket}-nowhere/photos"))
     fsspec.filesystem("memory").pipe("/photos/a.jpg", b"a")
     with file_server(b"cat") as server:
         for uri in ("memory://photos", server.url.rpartition("/")[0], str(tmp_path)):
-            assert list(list_pages(uri)) == []
+            assert list(storage.list_pages(uri)) == []

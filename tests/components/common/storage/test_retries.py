@@ -4,6 +4,7 @@ import errno
 import logging
 import socket
 import ssl
+from pathlib import Path
 
 import aiohttp
 import botocore.exceptions
@@ -17,7 +18,6 @@ from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
 from graft.components.common.storage.retries import is_transient, persist
-from graft.components.ingest.source.folders import RemoteFolder
 
 
 def caused(error, cause):
@@ -109,14 +109,20 @@ def trouble(monkeypatch):
     return break_method
 
 
-@pytest.mark.parametrize("method", ["info", "ls", "pipe_file", "cat_file", "find", "rm_file"])
+@pytest.mark.parametrize("method", ["info", "ls", "makedirs", "pipe_file", "put_file", "cat_file", "find", "rm_file"])
 def test_single_objects_are_tried_again(trouble, method, caplog):
     calls = trouble(method, 2, ConnectionResetError("https://ann:secret@host/x?secret"))
-    storage.write_file("memory://test-retries/file.bin", b"content")
-    assert storage.info("memory://test-retries/file.bin")["size"] == 7
-    assert len(storage.list_files("memory://test-retries", ".bin")) == 1
-    assert RemoteFolder("memory://test-retries").read("file.bin") == b"content"
-    storage.remove_file("memory://test-retries", "/test-retries/file.bin")
+    uri = "memory://test-retries/file.bin"
+    storage.write(uri, b"content")
+    assert storage.stat(uri).size == 7 and storage.exists(uri)
+    assert [file.uri for file in storage.list("memory://test-retries")] == [uri]
+    assert storage.read(uri) == storage.read(uri, 100) == b"content"
+    with storage.open(uri) as file:
+        assert (file.seek(3), file.read()) == (3, b"tent")
+    storage.put(Path(__file__), uri)
+    assert storage.read(uri, 10) == Path(__file__).read_bytes()[:10]
+    storage.delete(uri)
+    assert not storage.exists(uri)
     assert len(calls) >= 3
     assert "ConnectionResetError https://host/x: trying again in 0.0 s" in caplog.text and "secret" not in caplog.text
 
@@ -124,7 +130,7 @@ def test_single_objects_are_tried_again(trouble, method, caplog):
 def test_lasting_trouble_is_not_tried_again(trouble):
     calls = trouble("pipe_file", 1, PermissionError("no"))
     with pytest.raises(GraftError, match="can't be written by this account"):
-        storage.write_file("memory://test-retries/file.bin", b"content")
+        storage.write("memory://test-retries/file.bin", b"content")
     assert len(calls) == 1
 
 

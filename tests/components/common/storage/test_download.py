@@ -9,9 +9,9 @@ import fsspec
 import pytest
 from file_server import change, cut, file_server, reset
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
-from graft.components.common.storage.transfer import fetch, upload
 
 CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 
@@ -41,7 +41,7 @@ def files(root):
 
 def refusal(*arguments):
     with pytest.raises(GraftError) as refused:
-        fetch(*arguments)
+        storage.fetch(*arguments)
     sentence = str(refused.value)
     assert sentence.endswith(".") and "\n" not in sentence and "secret" not in sentence
     return sentence
@@ -50,19 +50,19 @@ def refusal(*arguments):
 def test_a_local_file_stays_where_it_is(tmp_path):
     (tmp_path / "a").write_bytes(CONTENT)
     digest = hashlib.sha256(CONTENT).hexdigest()
-    assert fetch(str(tmp_path / "a"), tmp_path / "none", digest.upper()) == tmp_path / "a"
+    assert storage.fetch(str(tmp_path / "a"), tmp_path / "none", digest.upper()) == tmp_path / "a"
     assert f"has the SHA-256 {digest}, not {'0' * 64}" in refusal(str(tmp_path / "a"), tmp_path, "0" * 64)
     assert "doesn't exist" in refusal(str(tmp_path / "b"), tmp_path)
 
 
 def test_what_has_no_version_is_downloaded_each_time_and_not_kept(folder, cache):
     fsspec.filesystem("memory").pipe("memory://test-transfer/b", b"there")
-    fetched = fetch("memory://test-transfer/b", folder)
+    fetched = storage.fetch("memory://test-transfer/b", folder)
     assert fetched == folder / "b" and fetched.read_bytes() == b"there"
     for etag in ("none", "weak"):
         with file_server(CONTENT, etag=etag) as server:
             for _ in range(2):
-                assert fetch(server.url, folder).read_bytes() == CONTENT
+                assert storage.fetch(server.url, folder).read_bytes() == CONTENT
             assert server.asked == ["", ""]
     assert files(cache) == []
 
@@ -72,8 +72,8 @@ def test_a_presigned_url_leaves_no_trace(folder, cache, caplog):
     with file_server(CONTENT) as server:
         server.troubles = [503, reset(500_000)]
         url = server.url.replace("//", "//ann:secret@") + f"?signature=secret{'x' * 300}/y"
-        fetched = fetch(url, folder)
-        assert fetch(url, folder) == fetched
+        fetched = storage.fetch(url, folder)
+        assert storage.fetch(url, folder) == fetched
         server.troubles = [500] * 100
         refusal(url, folder)
     assert (fetched.name, fetched.read_bytes()) == ("photos.zip", CONTENT)
@@ -83,10 +83,10 @@ def test_a_presigned_url_leaves_no_trace(folder, cache, caplog):
 
 def test_it_is_downloaded_once_and_a_new_version_replaces_the_old(folder, cache):
     with file_server(CONTENT) as server:
-        assert [fetch(server.url, folder).read_bytes() for _ in range(2)] == [CONTENT] * 2
+        assert [storage.fetch(server.url, folder).read_bytes() for _ in range(2)] == [CONTENT] * 2
         assert server.asked == [""]
         server.content = OTHER
-        assert fetch(server.url, folder).read_bytes() == OTHER
+        assert storage.fetch(server.url, folder).read_bytes() == OTHER
     assert [path.read_bytes() for path in files(cache)] == [OTHER]
     assert files(folder) == []
 
@@ -95,7 +95,7 @@ def test_it_is_downloaded_once_and_a_new_version_replaces_the_old(folder, cache)
 def test_it_goes_on_where_it_broke_off(folder, cache, trouble):
     with file_server(CONTENT) as server:
         server.troubles = [trouble(700_000), trouble(400_000)]
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
         assert server.asked[0] == "" and all(asked.startswith("bytes=") for asked in server.asked[1:])
         assert len(server.asked) == 3
     assert len(files(cache)) == 1
@@ -105,7 +105,7 @@ def test_it_goes_on_where_it_broke_off(folder, cache, trouble):
 def test_without_ranges_or_versions_it_begins_again(folder, cache, options):
     with file_server(CONTENT, **options) as server:
         server.troubles = [reset(700_000), reset(1_200_000)]
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
         assert len(server.asked) == 3
 
 
@@ -118,7 +118,7 @@ def test_another_run_goes_on_with_what_an_earlier_one_left(folder, cache):
         kept = part.stat().st_size
         assert part.suffix == ".part" and 0 < kept <= 700_000 and CONTENT.startswith(part.read_bytes())
         server.troubles, server.asked = [], []
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
         assert server.asked == [f"bytes={kept}-"]
 
 
@@ -128,7 +128,7 @@ def test_a_part_of_an_older_version_is_not_gone_on_with(folder, cache):
         server.troubles = [reset(700_000)] + [reset(0)] * 100
         refusal(server.url, folder)
         server.troubles, server.asked, server.content = [], [], OTHER
-        assert fetch(server.url, folder).read_bytes() == OTHER
+        assert storage.fetch(server.url, folder).read_bytes() == OTHER
         assert server.asked == [""] and len(files(cache)) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_stitched(folder, cache, h
                 reset(700_000)(handler, content)
 
             server.troubles = [trouble]
-        assert fetch(server.url, folder).read_bytes() == OTHER
+        assert storage.fetch(server.url, folder).read_bytes() == OTHER
     assert len(files(cache)) == 1
 
 
@@ -159,7 +159,7 @@ def test_a_file_that_changes_and_changes_back_is_not_taken_for_what_it_was_meanw
             handler.send(content)
 
         server.troubles = [broken, whole]
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
 
 
 def test_a_file_without_versions_that_becomes_shorter_is_begun_again(folder, cache):
@@ -170,7 +170,7 @@ def test_a_file_without_versions_that_becomes_shorter_is_begun_again(folder, cac
             reset(700_000)(handler, content)
 
         server.troubles = [trouble]
-        assert fetch(server.url, folder).read_bytes() == b"short"
+        assert storage.fetch(server.url, folder).read_bytes() == b"short"
 
 
 def test_a_file_that_never_rests_is_refused(folder, cache):
@@ -184,7 +184,7 @@ def test_a_file_that_never_rests_is_refused(folder, cache):
 def test_passing_trouble_is_waited_for(folder, cache, status):
     with file_server(CONTENT) as server:
         server.troubles = [status] * 2
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_server_that_is_gone_is_given_up(folder, cache):
 
 def test_an_empty_file(folder, cache):
     with file_server(b"") as server:
-        assert fetch(server.url, folder).read_bytes() == b""
+        assert storage.fetch(server.url, folder).read_bytes() == b""
 
 
 def test_another_sha256_is_refused_and_not_kept(folder, cache):
@@ -225,13 +225,13 @@ def test_another_sha256_is_refused_and_not_kept(folder, cache):
     with file_server(CONTENT) as server:
         assert f"photos.zip has the SHA-256 {digest}, not {'0' * 64}" in refusal(server.url, folder, "0" * 64)
         assert files(cache) == []
-        fetched = fetch(server.url, folder, digest)
+        fetched = storage.fetch(server.url, folder, digest)
         damaged = bytearray(CONTENT)
         damaged[1000] ^= 1
         fetched.write_bytes(damaged)
-        assert fetch(server.url, folder, digest).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder, digest).read_bytes() == CONTENT
         fetched.write_bytes(b"cut off")
-        assert fetch(server.url, folder).read_bytes() == CONTENT
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
         assert len(server.asked) == 4
 
 
@@ -240,7 +240,7 @@ def test_several_at_once_into_one_folder_do_not_meet(folder, cache):
     with file_server(CONTENT, speed=5_000_000) as server:
 
         def download():
-            fetched.append(fetch(server.url, folder, keep=False).read_bytes())
+            fetched.append(storage.fetch(server.url, folder, keep=False).read_bytes())
 
         threads = [threading.Thread(target=download) for _ in range(4)]
         for thread in threads:
@@ -255,7 +255,8 @@ def test_several_at_once_download_it_once(folder, cache):
     fetched = []
     with file_server(CONTENT, speed=5_000_000) as server:
         threads = [
-            threading.Thread(target=lambda: fetched.append(fetch(server.url, folder).read_bytes())) for _ in range(4)
+            threading.Thread(target=lambda: fetched.append(storage.fetch(server.url, folder).read_bytes()))
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()
@@ -276,7 +277,7 @@ def test_without_a_cache_it_works_and_says_so(tmp_path, folder, monkeypatch, cap
         monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     with file_server(CONTENT) as server:
         server.troubles = [reset(700_000)]
-        assert fetch(server.url, folder) == folder / "photos.zip"
+        assert storage.fetch(server.url, folder) == folder / "photos.zip"
         assert server.asked[1].startswith("bytes=")
     assert (folder / "photos.zip").read_bytes() == CONTENT
     assert "Downloads are not kept for the next run" in caplog.text
@@ -287,7 +288,7 @@ def test_upload_replaces_what_was_there(tmp_path, kind):
     uri = f"{tmp_path}/a/b/file.bin" if kind == "local" else "memory://test-upload/a/b/file.bin"
     for content in (CONTENT, b"second"):
         (tmp_path / "file").write_bytes(content)
-        upload(tmp_path / "file", uri)
+        storage.put(tmp_path / "file", uri)
         fs, path = fsspec.core.url_to_fs(uri)
         assert fs.cat_file(path) == content
         assert len(fs.ls(path.rpartition("/")[0])) == 1
@@ -297,5 +298,5 @@ def test_an_upload_that_fails_leaves_nothing_behind(tmp_path):
     (tmp_path / "there" / "file.bin").mkdir(parents=True)
     (tmp_path / "file").write_bytes(CONTENT)
     with pytest.raises(GraftError, match=r"file\.bin can't be reached"):
-        upload(tmp_path / "file", str(tmp_path / "there" / "file.bin"))
+        storage.put(tmp_path / "file", str(tmp_path / "there" / "file.bin"))
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["file.bin"]

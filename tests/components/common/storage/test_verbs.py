@@ -3,6 +3,7 @@
 import os
 import threading
 
+import fsspec
 import pytest
 
 from graft.components.common import storage
@@ -33,46 +34,46 @@ def test_redact(uri, shown):
 def test_what_is_not_there_is_refused(tmp_path, monkeypatch, uri):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(GraftError) as refused:
-        storage.info(uri)
+        storage.stat(uri)
     assert str(refused.value).startswith(storage.redact(uri)) and "secret" not in str(refused.value)
 
 
 def test_an_unreachable_server_is_refused_without_secrets(monkeypatch):
     monkeypatch.setattr(retries, "PATIENCE", 0.5)
     with pytest.raises(GraftError) as refused:
-        storage.info("http://user:secret@127.0.0.1:1/x.zip?token=secret")
+        storage.stat("http://user:secret@127.0.0.1:1/x.zip?token=secret")
     assert str(refused.value).startswith("http://127.0.0.1:1/x.zip")
     assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("kind", ["local", "memory"])
-def test_write_file_makes_folders_and_replaces_what_was_there(tmp_path, kind):
-    folder = str(tmp_path) if kind == "local" else "memory://test-write-file"
+def test_write_makes_folders_and_replaces_what_was_there(tmp_path, kind):
+    folder = str(tmp_path) if kind == "local" else "memory://test-write"
     for content in (b"first and longer", b"second"):
-        storage.write_file(f"{folder}/a/b/file.bin", content)
-        fs, path = storage.filesystem(f"{folder}/a/b")
+        storage.write(f"{folder}/a/b/file.bin", content)
+        fs, path = fsspec.core.url_to_fs(f"{folder}/a/b")
         assert [fs.cat_file(name) for name in fs.find(path)] == [content]
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path):
     (tmp_path / "file.bin").mkdir()
     with pytest.raises(GraftError, match=r"file\.bin can't be reached"):
-        storage.write_file(str(tmp_path / "file.bin"), b"content")
+        storage.write(str(tmp_path / "file.bin"), b"content")
     assert [path.name for path in tmp_path.iterdir()] == ["file.bin"]
 
 
 def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
     uri, sizes, content = str(tmp_path / "file.bin"), set(), bytes(10**7)
-    storage.write_file(uri, content)
+    storage.write(uri, content)
 
     def write():
         for _ in range(20):
-            storage.write_file(uri, content)
+            storage.write(uri, content)
 
     writer = threading.Thread(target=write)
     writer.start()
     while writer.is_alive():
-        sizes |= {size for _, size in storage.list_files(str(tmp_path), ".bin")}
+        sizes |= {file.size for file in storage.list(str(tmp_path)) if file.name == "file.bin"}
     writer.join()
     assert sizes == {10**7}
 
@@ -97,4 +98,4 @@ def test_walk_refuses_a_folder_that_it_can_not_list(tmp_path):
 
 def test_a_scheme_that_nobody_knows():
     with pytest.raises(GraftError, match=r"^gs2://bucket/photos can't be opened \(.*gs2.*\): use a path, gs://"):
-        storage.filesystem("gs2://bucket/photos?key=secret")
+        storage.read("gs2://bucket/photos?key=secret")

@@ -71,15 +71,11 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
         result = result.model_copy(update={"reason": f"{since}; {verdict.reason}"})
     if not (webhook.url or webhook.secret):
         return result
+    fields = {} if webhook.format == "text" else result.model_dump(mode="json", exclude={"delivered"})
     try:
-        text = {"text": result.summary}
-        fields = result.model_dump(mode="json", exclude={"delivered"})
-        send(
-            webhook.url or secret_url(webhook.secret),
-            text if webhook.format == "text" else {**text, **fields},
-        )
+        send(webhook.url or secret_url(webhook.secret), {"text": result.summary, **fields})
     except GraftError as error:
-        log.error("notify: nobody was told: %s", error)
+        log.error("notify: %s", error)
         return result.model_copy(update={"delivered": False})
     return result.model_copy(update={"delivered": True})
 
@@ -87,7 +83,7 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
 def _verdict(run: Run, pipeline_state: str) -> Verdict:
     stated = _STATES.get(pipeline_state, Outcome.FAILED)
     if not run.store:
-        return Verdict(stated, "without a store nothing more is known")
+        return Verdict(stated, "no more is known without a store")
     try:
         verdict = judge(read_run(run))
         cancelled = stated is Outcome.CANCELLED or was_cancelled(run)

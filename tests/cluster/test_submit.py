@@ -77,10 +77,10 @@ def test_what_the_profile_says_goes_with_the_run(graft, cluster):
         ("unchanged", "SUCCEEDED", 0, "unchanged: resolve"),
         ("gate", "FAILED", 3, "gate failed: gate: accuracy 0.87 is below 0.9"),
         ("error", "FAILED", 1, "failed: ingest: photos.zip is empty"),
-        ("killed", "FAILED", 1, "failed: train: ended without a word"),
+        ("killed", "FAILED", 1, "failed: train: left no record"),
         ("killed", "CANCELLED", 4, "cancelled: it was cancelled"),
         # The record, not the backend's word: a run without an export did not succeed.
-        ("killed", "SUCCEEDED", 1, "failed: train: ended without a word"),
+        ("killed", "SUCCEEDED", 1, "failed: train: left no record"),
     ],
 )
 def test_waiting_ends_with_the_run_s_exit_code(graft, cluster, bucket, ending, state, code, said):

@@ -150,7 +150,7 @@ def test_a_killed_container_is_named_and_nothing_is_exported(image, tmp_path, pi
     thread.join()
     assert killed.is_set()
     assert result.returncode == 1
-    assert "train: ended without a word; it was killed" in result.stderr.strip().splitlines()[-1]
+    assert "train: left no record; it was killed" in result.stderr.strip().splitlines()[-1]
     assert json.loads(result.stdout)["export"] is None
     assert not list(tmp_path.glob("runs/**/training.json"))
     assert not list(tmp_path.glob("runs/**/SHA256SUMS"))
@@ -160,7 +160,7 @@ def test_out_of_memory_is_named_and_nothing_is_exported(image, tmp_path, picture
     result = run(tmp_path, "--source", pictures, "--weights", "random", "--config", QUICK, "--memory", "300m")
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
-    assert "train: ended without a word; it was killed, ran out of memory" in last
+    assert "train: left no record; it was killed, ran out of memory" in last
     assert json.loads(result.stdout)["export"] is None
 
 

@@ -145,7 +145,7 @@ def test_a_run_without_its_first_record_and_folders_that_are_none(store):
     foreign.write_text("{}")
     runs = {run.run: run for run in read_history(store, "pets")}
     assert len(runs) == 5
-    assert runs["run-6"].outcome == Outcome.FAILED and runs["run-6"].reason.startswith("resolve: ended without")
+    assert runs["run-6"].outcome == Outcome.FAILED and runs["run-6"].reason.startswith("resolve: left no record")
 
 
 def test_a_name_that_leads_elsewhere(store):

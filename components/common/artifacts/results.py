@@ -78,7 +78,7 @@ class ResolveResult(Result):
     def summary(self) -> str:
         """One line for people."""
         if self.digest == UNCHANGED:
-            return f"nothing new since run {self.same_as}, which came to a decision about the same images, settings and code"
+            return f"nothing new since run {self.same_as}, which decided about the same images, settings and code"
         again = f"; the same as run {self.same_as}, and forced" if self.same_as else ""
         return f"source and weights can be read; digest {self.digest[:12]}{again}"
 

@@ -40,7 +40,7 @@ def judge(records: RunRecords) -> Verdict:
     accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
     for step in STEPS:
         if step not in ended:
-            reason = f"{step}: ended without a word; it was killed, ran out of memory or never started: see its log"
+            reason = f"{step}: left no record; it was killed, ran out of memory or never started: see its log"
             return Verdict(Outcome.FAILED, reason, accuracy, drift)
         record = ended[step]
         reason = f"{step}: {record.summary}"

@@ -39,10 +39,10 @@ def test_a_gate_that_decides_is_no_error():
 
 
 def test_a_step_without_a_record_failed_whatever_came_after():
-    assert judge(RunRecords()).reason.startswith("resolve: ended without a word")
+    assert judge(RunRecords()).reason.startswith("resolve: left no record")
     # A killed step leaves no record, and the next one stumbles over what it left.
     later = ENDED.model_copy(update={"train": None})
-    assert judge(later).reason.startswith("train: ended without a word")
+    assert judge(later).reason.startswith("train: left no record")
     assert judge(later).outcome is Outcome.FAILED
 
 

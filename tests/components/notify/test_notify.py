@@ -38,7 +38,7 @@ TOLD = {
     "success": ("SUCCEEDED", Outcome.SUCCEEDED, 0.87, ""),
     "gate": ("FAILED", Outcome.GATE_FAILED, 0.87, "gate: accuracy 0.87 is below 0.9"),
     "error": ("FAILED", Outcome.FAILED, None, "ingest: photos.zip is empty"),
-    "killed": ("FAILED", Outcome.FAILED, None, "train: ended without a word"),
+    "killed": ("FAILED", Outcome.FAILED, None, "train: left no record"),
 }
 
 
@@ -130,7 +130,7 @@ def test_a_webhook_that_does_not_take_it_changes_nothing_and_stays_secret(run, c
     with web_server(lambda *request: (status, {})) as web:
         result = notify(run, "SUCCEEDED", "", Webhook(f"{web.url}/{SECRET}"))
     assert (result.outcome, result.delivered) == (Outcome.SUCCEEDED, False)
-    assert f"nobody was told: the webhook did not take the message (HTTP {status})" in caplog.text
+    assert f"notify: the webhook did not take the message (HTTP {status})" in caplog.text
     assert len(web.asked) == (3 if status == 500 else 1)
     assert not any(SECRET in record.getMessage() for record in caplog.records if record.name == "graft")
 

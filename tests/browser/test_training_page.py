@@ -2,8 +2,9 @@
 
 import pytest
 from accessibility import violations
-from evaluation_reports import TRAINING
+from support import ROOT
 
+from graft.components.common.artifacts.model import Model
 from graft.components.train.config import TrainConfig
 from graft.components.train.training_page import write_page
 
@@ -12,15 +13,9 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    record = TRAINING | {
-        "classes": ["cats", "dogs"],
-        "training_images": 1600,
-        "dataset_digest": "d" * 64,
-        "model_digest": "a" * 64,
-        "features": {"computed": 10, "cached": 90},
-    }
     path = tmp_path_factory.mktemp("training") / "training.html"
-    write_page(record, None, None, TrainConfig(augmentation="off"), path)
+    config = TrainConfig(epochs=2, unfreeze_epochs=1, augmentation="off")
+    write_page(Model.load(ROOT / "tests/fixtures/schema_2/lineage"), None, None, config, path)
     return path
 
 

@@ -5,15 +5,17 @@ import contextlib
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
-
-import requests
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import TruncatedError, request
 from graft.components.common.storage.uris import is_web, redact
+
+if TYPE_CHECKING:
+    import requests
 
 _PIECE = 256 * 2**10
 # Small enough that a slow line brings one within the seconds that a request may take.
@@ -66,6 +68,8 @@ class Remote(Protocol):
 def open_remote(uri: str) -> Iterator[Remote]:
     """Finds the way to a file by its URI's scheme."""
     if is_web(uri):
+        import requests
+
         with requests.Session() as session:
             yield _Web(session, uri)
     else:
@@ -75,13 +79,13 @@ def open_remote(uri: str) -> Iterator[Remote]:
 class _Web:
     """A file on a web server: fsspec's client doesn't tell whether a server heeded a range, so requests does this."""
 
-    def __init__(self, session: requests.Session, url: str) -> None:
+    def __init__(self, session: "requests.Session", url: str) -> None:
         self._session, self._url = session, url
 
     def describe(self) -> Description:
         # Not HEAD, which a presigned URL refuses.
         with self._get({"Range": "bytes=0-0"}) as response:
-            if response.status_code != requests.codes.requested_range_not_satisfiable:
+            if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return _description(response)
         with self._get({}) as response:  # an empty file has no first byte
             return _description(response)
@@ -90,11 +94,11 @@ class _Web:
     def read(self, found: Description, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
         ranged = {"Range": f"bytes={start}-", "If-Range": f'"{found.version}"'} if start else {}
         with self._get(ranged) as response:
-            if response.status_code == requests.codes.requested_range_not_satisfiable:
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise ChangedError("became shorter")
             if found.version and _description(response).version not in ("", found.version):
                 raise ChangedError("changed")
-            partial = response.status_code == requests.codes.partial_content
+            partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise ChangedError("came in other parts than were asked for")
             if not partial and _description(response).size != found.size:
@@ -102,28 +106,25 @@ class _Web:
             # As it was sent: what a server calls an encoding may be the file's own compression.
             yield start if partial else 0, response.raw.stream(_PIECE, decode_content=False)
 
-    def _get(self, headers: dict[str, str]) -> requests.Response:
+    def _get(self, headers: dict[str, str]) -> "requests.Response":
         response = self._session.get(
             self._url, headers=_AS_STORED | headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
         )
-        if response.status_code in (requests.codes.not_found, requests.codes.gone):
+        if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             response.close()
             raise FileNotFoundError(redact(self._url))
-        if response.status_code in (requests.codes.unauthorized, requests.codes.forbidden):
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             response.close()
             raise PermissionError(redact(self._url))
-        if response.status_code != requests.codes.requested_range_not_satisfiable:
-            try:
-                response.raise_for_status()
-            except requests.HTTPError:
-                response.close()
-                raise
+        if not response.ok and response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            response.close()
+            response.raise_for_status()
         return response
 
 
-def _description(response: requests.Response) -> Description:
+def _description(response: "requests.Response") -> Description:
     total = response.headers.get("Content-Length", "")
-    if response.status_code == requests.codes.partial_content:
+    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
         total = response.headers.get("Content-Range", "").rpartition("/")[2]
     return Description(int(total) if total.isdecimal() else None, strong_tag(response.headers.get("ETag", "")), {})
 

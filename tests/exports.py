@@ -8,15 +8,23 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from support import ROOT
 
+from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.sums import write_sums
-from graft.components.common.registry.latest import NotPromotedError
-from graft.components.common.registry.registry import Registry
+from graft.components.common.registry.registry import NotPromotedError, Registry
 
 # gcsfs reads it when it is imported, which the processes do before they know of a server.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
 FILES = {"model.keras": 60_000, "saved_model/saved_model.pb": 40_000, "saved_model/variables/variables.index": 500}
+
+
+def write_evaluation(folder, model_digest, accuracy):
+    """Writes the record of an evaluation that gave a model this accuracy."""
+    evaluation = Evaluation.load(ROOT / "tests/fixtures/schema_2/lineage")
+    metrics = evaluation.metrics.model_copy(update={"accuracy": accuracy})
+    evaluation.model_copy(update={"model_digest": model_digest, "metrics": metrics}).write(folder)
 
 
 def make_export(folder, seed, accuracy=0.9):
@@ -25,9 +33,8 @@ def make_export(folder, seed, accuracy=0.9):
     for path, size in FILES.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(chance.randbytes(size))
-    evaluation = {"schema_version": 1, "model_digest": f"model-{seed}", "metrics": {"accuracy": accuracy}}
     (folder / "lineage").mkdir()
-    (folder / "lineage/evaluation.json").write_text(json.dumps(evaluation))
+    write_evaluation(folder / "lineage", f"model-{seed}", accuracy)
     return write_sums(folder)
 
 
@@ -39,8 +46,7 @@ def export_of(model, folder, accuracy=0.9, index=None):
     shutil.copyfile(model / "model.keras", folder / "model.keras")
     shutil.copyfile(model / "training.json", folder / "lineage/training.json")
     digest = json.loads((model / "training.json").read_text())["model_digest"]
-    evaluation = {"schema_version": 1, "model_digest": digest, "metrics": {"accuracy": accuracy}}
-    (folder / "lineage/evaluation.json").write_text(json.dumps(evaluation))
+    write_evaluation(folder / "lineage", digest, accuracy)
     return write_sums(folder)
 
 

@@ -5,13 +5,19 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Literal
 
-from graft.components.common.artifacts.model import MODEL
+from graft.components.common.artifacts.export import ParityLimits
+from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 
 SAVED_MODEL = "saved_model"
 
 Runtime = Literal["saved_model", "keras", "litert", "onnx"]
 Further = Literal["litert-float32", "litert-float16", "litert-int8", "onnx"]
+
+# The evaluation may have run on other hardware, whose arithmetic differs a little.
+_CLOSE = ParityLimits(max_difference=1e-3, label_agreement=0.995)
+_ROUNDED = ParityLimits(max_difference=1e-2, label_agreement=0.995)
+_QUANTISED = ParityLimits(max_difference=None, label_agreement=0.98)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,25 +27,22 @@ class Format:
     Attributes:
         path: Where it lies in the Export.
         runtime: What runs it.
-        agreement: Least share of images that it must put into the same class as the evaluation did.
-        max_difference: Largest difference of a probability from what the evaluation got; None if labels alone count.
+        limits: How close it must come to what was evaluated.
         packages: Import names of what writing and checking it needs beyond TensorFlow.
     """
 
     path: str
     runtime: Runtime
-    agreement: float = 0.995
-    # The evaluation may have run on other hardware, whose arithmetic differs a little.
-    max_difference: float | None = 1e-3
+    limits: ParityLimits = _CLOSE
     packages: tuple[str, ...] = ()
 
 
-TENSORFLOW, KERAS = Format(SAVED_MODEL, "saved_model"), Format(MODEL, "keras")
+TENSORFLOW, KERAS = Format(SAVED_MODEL, "saved_model"), Format(Model.KERAS, "keras")
 _LITERT = ("ai_edge_litert",)
 FURTHER: dict[Further, Format] = {
     "litert-float32": Format("model.tflite", "litert", packages=_LITERT),
-    "litert-float16": Format("model-float16.tflite", "litert", max_difference=1e-2, packages=_LITERT),
-    "litert-int8": Format("model-int8.tflite", "litert", 0.98, None, packages=_LITERT),
+    "litert-float16": Format("model-float16.tflite", "litert", _ROUNDED, _LITERT),
+    "litert-int8": Format("model-int8.tflite", "litert", _QUANTISED, _LITERT),
     "onnx": Format("model.onnx", "onnx", packages=("tf2onnx", "onnx", "onnxruntime")),
 }
 

@@ -1,22 +1,21 @@
 """Exporting to formats for phones and other runtimes, each checked like the SavedModel."""
 
-import dataclasses
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.artifacts.export import ExportedFormat, ParityFigures
+from graft.components.export.converters import by_classes, write_litert, write_onnx
 from graft.components.export.formats import FURTHER, Format, Further
-from graft.components.export.parity import EvaluatedImages, Parity, describe, serving
-from graft.components.export.writing import by_classes, write_litert, write_onnx
+from graft.components.export.parity import EvaluatedImages, check_parity, describe, is_close, serving
 
 log = logging.getLogger("graft")
 
 
 def export_further(
     model: Any, formats: Sequence[Further], output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]
-) -> dict[str, Any]:
+) -> dict[str, ExportedFormat]:
     """Writes a model in further formats and holds each against the evaluation.
 
     Args:
@@ -27,7 +26,7 @@ def export_further(
         calibration: Encoded training images, by which int8 learns the range of every value.
 
     Returns:
-        What `export.json` says of each, by its path.
+        What the record says of each, by its path.
 
     Raises:
         GraftError: One differs too much from what was evaluated, or can't be run.
@@ -38,7 +37,7 @@ def export_further(
 
 def _export(
     model: Any, name: Further, output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]
-) -> dict[str, Any]:
+) -> ExportedFormat:
     form = FURTHER[name]
     if name == "litert-int8":
         return _export_int8(model, output, samples, calibration)
@@ -47,31 +46,28 @@ def _export(
     else:
         write_litert(model, output / form.path, name.removeprefix("litert-"))
     parity = _compare(output, form, samples)
-    parity.check(form)
+    check_parity(parity, form)
     return describe(output, form, parity)
 
 
-def _export_int8(model: Any, output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]) -> dict[str, Any]:
+def _export_int8(model: Any, output: Path, samples: EvaluatedImages, calibration: Sequence[bytes]) -> ExportedFormat:
     """Quantises in full, and only the weights where that loses too much: how much it loses depends on the cut."""
     form = FURTHER["litert-int8"]
-    tried = {}
+    tried: dict[str, ParityFigures] = {}
     for kind in ("full-integer", "dynamic-range"):
         write_litert(model, output / form.path, kind, calibration)
-        parity = _compare(output, form, samples)
-        tried[kind] = dataclasses.asdict(parity)
-        if not math.isfinite(parity.max_difference):  # JSON knows no NaN
-            tried[kind]["max_difference"] = None
-        if parity.within(form):
+        parity = tried[kind] = _compare(output, form, samples)
+        if is_close(parity, form.limits):
             break
         log.warning(
             "litert-int8: %s quantisation puts only %.1f%% of the images into the same class as the evaluation",
             kind,
             100 * parity.label_agreement,
         )
-    parity.check(form)
-    return describe(output, form, parity) | {"quantization": kind, "tried": tried}
+    check_parity(parity, form)
+    return describe(output, form, parity).model_copy(update={"quantization": kind, "tried": tried})
 
 
-def _compare(output: Path, form: Format, samples: EvaluatedImages) -> Parity:
+def _compare(output: Path, form: Format, samples: EvaluatedImages) -> ParityFigures:
     with serving(output, form) as compare:
         return compare(samples)

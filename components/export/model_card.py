@@ -4,29 +4,32 @@ Its sections follow Mitchell et al., "Model Cards for Model Reporting", FAT* 201
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from graft.components.common.artifacts.records import read_record
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.decision import Decision
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.rendering import visible
 
 _FEW = 100
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")
 
 
-def model_card(lineage: Path, name: str, export: Mapping[str, Any]) -> str:
+def model_card(lineage: Path, name: str, export: Export) -> str:
     """Returns a version's model card, in Markdown.
 
     Args:
         lineage: The folder of its records.
         name: The model's name.
-        export: The content of `export.json`.
+        export: The Export's record.
     """
-    records = {what: read_record(lineage, f"{what}.json") for what in ("training", "dataset", "evaluation", "decision")}
-    by_class = records["evaluation"]["metrics"]["by_class"]
+    evaluation = Evaluation.load(lineage)
     templates = Environment(
         loader=PackageLoader("graft.components.export", "."),
         autoescape=False,  # noqa: S701 (it is Markdown)
@@ -37,8 +40,15 @@ def model_card(lineage: Path, name: str, export: Mapping[str, Any]) -> str:
         finalize=_escape,
     )
     templates.filters |= {"figure": _figure, "interval": _interval}
-    thin = [label for label, found in by_class.items() if found["images"] < _FEW]
-    card = templates.get_template("model_card.md.j2").render(**records, name=name, export=export, thin=thin)
+    card = templates.get_template("model_card.md.j2").render(
+        name=name,
+        training=Model.load(lineage),
+        dataset=Dataset.load(lineage),
+        evaluation=evaluation,
+        decision=Decision.load(lineage),
+        export=export,
+        thin=[label for label, found in evaluation.metrics.by_class.items() if found.images < _FEW],
+    )
     return re.sub(r"\n{3,}", "\n\n", card)
 
 

@@ -13,12 +13,13 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.export.formats import Format
 
-_SERVER = Path(__file__).with_name("server.py")
+_RUNNER = Path(__file__).with_name("model_runner.py")
 # A GPU belongs to the step itself, and every server has a CPU.
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -38,51 +39,43 @@ class EvaluatedImages:
     probabilities: Array
 
 
-@dataclasses.dataclass(frozen=True)
-class Parity:
-    """How a format compares with the model that was evaluated.
+def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
+    """Tells whether a format comes close enough to the model that was evaluated.
 
-    Attributes:
-        images: How many images were compared, each at its own size.
-        max_difference: Largest difference between two probabilities; NaN if the format gave one that is no number.
-        label_agreement: Share of the images that both put into the same class.
-        latency_ms: Median milliseconds for one image on the CPU, of a SavedModel decoding included.
+    Args:
+        parity: How it compares.
+        limits: How close it must come.
     """
+    if parity.max_difference is None or parity.label_agreement < limits.label_agreement:
+        return False
+    return limits.max_difference is None or parity.max_difference <= limits.max_difference
 
-    images: int
-    max_difference: float
-    label_agreement: float
-    latency_ms: float
 
-    def within(self, limits: Format) -> bool:
-        """Whether that is close enough.
+def check_parity(parity: ParityFigures, form: Format) -> None:
+    """Refuses a format that differs from the model that was evaluated.
 
-        Args:
-            limits: The format.
-        """
-        close = limits.max_difference is None or self.max_difference <= limits.max_difference
-        return close and not np.isnan(self.max_difference) and self.label_agreement >= limits.agreement
+    Args:
+        parity: How it compares.
+        form: The format.
 
-    def check(self, limits: Format) -> None:
-        """Refuses what is not close enough.
-
-        Args:
-            limits: The format.
-
-        Raises:
-            GraftError: It is not.
-        """
-        if self.within(limits):
-            return
-        limit = "" if limits.max_difference is None else f" (limit {limits.max_difference:g})"
+    Raises:
+        GraftError: It is not close enough.
+    """
+    if is_close(parity, form.limits):
+        return
+    if parity.max_difference is None:
         raise GraftError(
-            f"{limits.path} differs from the evaluated model by up to {self.max_difference:.2g}{limit}, and both name the same class "
-            f"on {self.label_agreement:.1%} of the images (limit {limits.agreement:.1%}): nothing is exported."
+            f"{form.path} differs from the evaluated model: it gives probabilities that are no numbers. Nothing is exported."
         )
+    limit = "" if form.limits.max_difference is None else f" (limit {form.limits.max_difference:g})"
+    raise GraftError(
+        f"{form.path} differs from the evaluated model by up to {parity.max_difference:.2g}{limit}, and both name the same class "
+        f"on {parity.label_agreement:.1%} of the images (limit {form.limits.label_agreement:.1%}): nothing is exported."
+    )
 
 
 @contextlib.contextmanager
-def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], Parity]]:
+def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], ParityFigures]]:
     """Starts a process that loads a format as a server does, which takes seconds, for as long as the context lasts.
 
     Args:
@@ -95,11 +88,11 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
     """
     with TemporaryDirectory(prefix="graft-served-") as scratch, (Path(scratch) / "log").open("w+b") as log:
         result = Path(scratch) / "result.npz"
-        command = [sys.executable, "-I", str(_SERVER), form.runtime, str(export / form.path), str(result)]
+        command = [sys.executable, "-I", str(_RUNNER), form.runtime, str(export / form.path), str(result)]
         environment = {**os.environ, **_ENVIRONMENT}
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment) as server:  # noqa: S603
 
-            def compare(samples: EvaluatedImages) -> Parity:
+            def compare(samples: EvaluatedImages) -> ParityFigures:
                 with contextlib.suppress(BrokenPipeError):  # where it ends early, its log says why
                     _send(samples.encoded, cast(IO[bytes], server.stdin), decoded=form.runtime != "saved_model")
                 if server.wait() != 0:
@@ -116,21 +109,22 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
                 server.kill()
 
 
-def _compare(result: Path, samples: EvaluatedImages) -> Parity:
+def _compare(result: Path, samples: EvaluatedImages) -> ParityFigures:
     """Holds what a server wrote against the evaluation."""
     with np.load(result) as served:
         got, rows, seconds = by_class(served["probabilities"]), served["rows"], served["seconds"]
     expected = samples.probabilities[rows]
-    return Parity(
-        len(samples.encoded),
-        float(np.abs(got - expected).max()),  # NaN if one of them is
-        float((got.argmax(axis=1) == expected.argmax(axis=1)).mean()),
-        round(1000 * float(np.median(seconds)), 1),
+    difference = float(np.abs(got - expected).max())  # NaN if one of them is
+    return ParityFigures(
+        images=len(samples.encoded),
+        max_difference=difference if np.isfinite(difference) else None,
+        label_agreement=float((got.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        latency_ms=round(1000 * float(np.median(seconds)), 1),
     )
 
 
-def describe(export: Path, form: Format, parity: Parity) -> dict[str, Any]:
-    """Returns what `export.json` says of a format.
+def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedFormat:
+    """Returns what the record of an Export says of a format.
 
     Args:
         export: The folder that holds it.
@@ -139,11 +133,8 @@ def describe(export: Path, form: Format, parity: Parity) -> dict[str, Any]:
     """
     path = export / form.path
     files = path.rglob("*") if path.is_dir() else [path]
-    return {
-        "bytes": sum(file.stat().st_size for file in files if file.is_file()),
-        "parity": dataclasses.asdict(parity),
-        "limits": {"max_difference": form.max_difference, "label_agreement": form.agreement},
-    }
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return ExportedFormat(bytes=size, parity=parity, limits=form.limits)
 
 
 def _send(encoded: Sequence[bytes], pipe: IO[bytes], *, decoded: bool) -> None:

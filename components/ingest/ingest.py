@@ -11,6 +11,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable
 from graft.components.common.artifacts.digest import content_digest
 from graft.components.common.artifacts.records import new_artifact
+from graft.components.common.artifacts.results import IngestResult
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
@@ -27,46 +28,12 @@ from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import assign_splits
 from graft.components.ingest.report.data_report import write_report
 from graft.components.ingest.report.images_by_path import ImagesByPath
-from graft.components.ingest.source.layout import listed, printable
+from graft.components.ingest.source.layout import printable
 from graft.components.ingest.source.opening import open_source
 
 log = logging.getLogger("graft")
 
 REPORT = "report.html"
-
-
-@dataclasses.dataclass(frozen=True)
-class IngestResult:
-    """What ingest made.
-
-    Attributes:
-        path: The Dataset's directory.
-        digest: Its content digest.
-        counts: Images by split and class.
-        excluded: How many files were left out.
-        checked: How many images were read, decoded and checked.
-        reused: How many were not, an earlier dataset having the same ones.
-        bytes_read: How many bytes of images were read.
-        bytes_written: How many bytes of shards were written.
-    """
-
-    path: str
-    digest: str
-    counts: dict[str, dict[str, int]]
-    excluded: int
-    checked: int
-    reused: int
-    bytes_read: int
-    bytes_written: int
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        splits = ", ".join(f"{sum(classes.values()):,} {split}" for split, classes in self.counts.items())
-        classes = listed(next(iter(self.counts.values())))
-        excluded = f"; {self.excluded:,} files excluded" if self.excluded else ""
-        reused = f"; {self.checked:,} of them new" if self.reused else ""
-        return f"{splits} images of {classes}{excluded}{reused}"
 
 
 def ingest(

@@ -47,7 +47,7 @@ def list_(name: str = "model", /, *, store: str) -> None:
     from graft.components.common.progress import progress
 
     opened = _open(store, name)
-    whole, latest = opened.versions.whole(), opened.latest()
+    whole, latest = opened.versions.finished(), opened.latest()
     table = Table("version", "published", "accuracy", "state", box=None)
     with progress("reading versions", len(whole)) as advance:
         for version in sorted(whole, key=lambda version: whole[version], reverse=True):
@@ -200,6 +200,6 @@ def verify(name: str = "model", /, *, store: str) -> None:
         print(problem)
     if problems:
         sys.exit(EXIT_ERROR)
-    if not (whole := opened.versions.whole()):
+    if not (whole := opened.versions.finished()):
         raise GraftError(f"{opened.folder} has no versions: check the name and the store.")
     print(f"{len(whole):,} versions of {name}: every file is as published.")

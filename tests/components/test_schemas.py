@@ -6,6 +6,7 @@ import shutil
 import pytest
 from support import ROOT
 
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.records import SCHEMA_VERSION, read_record
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run, read_run
@@ -15,7 +16,6 @@ from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 
 BEFORE = ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION - 1}"
-PARITY = {"images": 200, "max_difference": 0.0, "label_agreement": 1.0, "latency_ms": 16.7}
 RUN = "20261125-212738-62eb"
 
 
@@ -41,7 +41,8 @@ def test_the_registry_s_latest_stays_and_is_written_anew_in_today_s_form(tmp_pat
 
 
 def test_a_model_card_is_made_of_them():
-    card = model_card(BEFORE / "lineage", "pets", {"formats": {"model.keras": {"bytes": 1, "parity": PARITY}}})
+    export = Export.load(ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION}")
+    card = model_card(BEFORE / "lineage", "pets", export)
     assert "| accuracy | 0.942 | 0.926 to 0.955 |" in card
 
 

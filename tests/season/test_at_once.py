@@ -35,7 +35,7 @@ def test_both_come_to_an_end_and_one_of_them_is_the_latest(tmp_path):
     assert len(digests) == 1
     registry = Registry(store, "pets")
     assert registry.verify() == []
-    assert set(registry.versions.whole()) == {run.version for run in runs}
+    assert set(registry.versions.finished()) == {run.version for run in runs}
     promoted = [entry.about.version for entry in registry.latest().history]
     assert registry.latest().version == promoted[-1]
     assert set(promoted) == {run.version for run in runs if run.promoted}

@@ -1,29 +1,23 @@
 """The registry of one model: publishing versions, and deciding which is the latest, one swap at a time."""
 
-import dataclasses
 import shlex
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 from graft.components.common import storage
-from graft.components.common.artifacts.records import utc_now
+from graft.components.common.artifacts.latest import About, Latest, Note, Promotion
+from graft.components.common.artifacts.schema import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.registry.latest import (
-    FILE,
-    About,
-    Latest,
-    Note,
-    NotPromotedError,
-    Promotion,
-    format_latest,
-    parse_latest,
-)
 from graft.components.common.registry.versions import Versions
 from graft.components.common.runs.step_record import check_name
 
 _A_DAY = 24 * 60 * 60
+
+
+class NotPromotedError(GraftError):
+    """A version was published, but is not the latest; the message says why."""
 
 
 class Registry:
@@ -62,14 +56,14 @@ class Registry:
         Raises:
             GraftError: It can't be read, or is damaged.
         """
-        return parse_latest(storage.look(self._file).content, self._file)
+        return self._parse(storage.look(self._file).content)
 
-    def challenge(self, version: str, met: str | None) -> Latest:
+    def challenge(self, version: str, champion: str | None) -> Latest:
         """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with, or has its model.
 
         Args:
             version: The version's name.
-            met: Digest of the model that its evaluation met as champion; None for none.
+            champion: Digest of the model that it was compared with as the champion; None for none.
 
         Raises:
             NotPromotedError: The latest is on hold or another one by now, or the version's content was withdrawn.
@@ -87,9 +81,9 @@ class Registry:
             if latest.hold:
                 raise NotPromotedError(f"{self.name} is on hold ({latest.hold.reason}): {self.command('release')}")
             # A step that is tried again, or another run at the same time, may have published the same model before.
-            if latest.model_digest not in (met, about.model_digest):
+            if latest.model_digest not in (champion, about.model_digest):
                 now = (latest.version or "none")[:12]
-                whom = f"the model {met[:12]}" if met else "no champion"
+                whom = f"the model {champion[:12]}" if champion else "no champion"
                 raise NotPromotedError(
                     f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or "
                     + self.command("promote", version[:12])
@@ -121,7 +115,7 @@ class Registry:
                     for name, note in latest.withdrawn.items()
                     if name != about.version and note.model_digest != about.model_digest
                 }
-                latest = dataclasses.replace(latest, withdrawn=kept)
+                latest = latest.model_copy(update={"withdrawn": kept})
             return latest if latest.version == about.version else _promoted(latest, about, "person")
 
         return self._change(change)
@@ -137,7 +131,7 @@ class Registry:
             GraftError: There is none to go back to, or another version became the latest meanwhile: nobody meant to withdraw that.
         """
         meant = self.latest().version
-        there = set(self.versions.whole())
+        there = set(self.versions.finished())
         chosen = self.versions.about(self.versions.find(to)) if to else None
 
         def change(latest: Latest) -> Latest:
@@ -148,8 +142,8 @@ class Registry:
                     f"{self.name} has another latest version by now, {latest.version}: look whether to roll that back."
                 )
             current = latest.history[-1].about
-            note = Note(reason, utc_now(), current.model_digest)
-            latest = dataclasses.replace(latest, withdrawn={**latest.withdrawn, current.version: note})
+            note = Note(reason=reason, time=utc_now(), model_digest=current.model_digest)
+            latest = latest.model_copy(update={"withdrawn": {**latest.withdrawn, current.version: note}})
             if chosen and latest.withdraws(chosen):
                 raise GraftError(
                     f"{chosen.version} was withdrawn, or has the latest version's model: go back to another version."
@@ -167,11 +161,11 @@ class Registry:
         Args:
             reason: Why.
         """
-        return self._change(lambda latest: dataclasses.replace(latest, hold=Note(reason, utc_now())))
+        return self._change(lambda latest: latest.model_copy(update={"hold": Note(reason=reason, time=utc_now())}))
 
     def release(self) -> Latest:
         """Ends a hold."""
-        return self._change(lambda latest: dataclasses.replace(latest, hold=None))
+        return self._change(lambda latest: latest.model_copy(update={"hold": None}))
 
     def best(self) -> About | None:
         """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there.
@@ -179,7 +173,7 @@ class Registry:
         Raises:
             GraftError: The store can't be read.
         """
-        there = set(self.versions.whole())
+        there = set(self.versions.finished())
         known = [about for about in self.latest().candidates if about.accuracy is not None and about.version in there]
         return max(known, key=lambda about: about.accuracy or 0.0, default=None)
 
@@ -198,11 +192,11 @@ class Registry:
         Raises:
             GraftError: The store can't be read or written.
         """
-        whole = self.versions.whole()
+        finished = self.versions.finished()
         latest = self.latest()
-        promoted = [about.version for about in latest.candidates if about.version in whole]
-        stay = {*sorted(whole, key=lambda version: whole[version], reverse=True)[:keep], *promoted[:2]}
-        go = sorted(set(whole) - stay - {latest.version}, key=lambda version: whole[version])
+        promoted = [about.version for about in latest.candidates if about.version in finished]
+        stay = {*sorted(finished, key=lambda version: finished[version], reverse=True)[:keep], *promoted[:2]}
+        go = sorted(set(finished) - stay - {latest.version}, key=lambda version: finished[version])
         go += self.versions.unfinished(older_than=time.time() - _A_DAY)
         with progress("removing versions", 0 if dry_run else len(go)) as advance:
             for version in () if dry_run else go:
@@ -225,25 +219,27 @@ class Registry:
             latest = self.latest()
         except GraftError as error:
             return [*problems, str(error)]
-        if latest.version and latest.version not in self.versions.whole():
+        if latest.version and latest.version not in self.versions.finished():
             problems.append(f"{self._file} names {latest.version}, which is not there as a whole.")
         return problems
 
     @property
     def _file(self) -> str:
-        return f"{self.folder}/{FILE}"
+        return f"{self.folder}/{Latest.FILE}"
+
+    def _parse(self, content: bytes | None) -> Latest:
+        return Latest() if content is None else Latest.parse(content, self._file)
 
     def _change(self, change: Callable[[Latest], Latest]) -> Latest:
         """Changes `latest.json` in one swap, deciding anew whenever somebody else was faster."""
         while True:
             seen = storage.look(self._file)
-            before = parse_latest(seen.content, self._file)
+            before = self._parse(seen.content)
             after = change(before)
-            if after == before or storage.swap(self._file, seen, format_latest(after)):
+            if after == before or storage.swap(self._file, seen, after.text().encode()):
                 return after
 
 
-def _promoted(latest: Latest, about: About, by: Any) -> Latest:
-    return dataclasses.replace(
-        latest, version=about.version, history=(*latest.history, Promotion(about, utc_now(), by))
-    )
+def _promoted(latest: Latest, about: About, by: Literal["pipeline", "person", "rollback"]) -> Latest:
+    promotion = Promotion(about=about, time=utc_now(), by=by)
+    return latest.model_copy(update={"version": about.version, "history": (*latest.history, promotion)})

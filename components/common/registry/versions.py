@@ -6,7 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
-from graft.components.common.artifacts.records import read_record, sha256_file
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.latest import About
+from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.artifacts.sums import (
     SUMS,
     VERSION_NAME,
@@ -16,11 +19,10 @@ from graft.components.common.artifacts.sums import (
     parse_sums,
     read_sums,
 )
-from graft.components.common.errors import GraftError
+from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
-from graft.components.common.registry.latest import About
 
-_EVALUATION = "lineage/evaluation.json"
+_EVALUATION = f"{Export.LINEAGE}/{Evaluation.FILE}"
 
 
 class Versions:
@@ -74,7 +76,7 @@ class Versions:
                 advance(1)
         return version
 
-    def whole(self) -> dict[str, float]:
+    def finished(self) -> dict[str, float]:
         """Returns when each finished version was published, in seconds since 1970.
 
         Raises:
@@ -106,7 +108,7 @@ class Versions:
         Raises:
             GraftError: There is none, or more than one.
         """
-        found = [version for version in self.whole() if version.startswith(beginning)]
+        found = [version for version in self.finished() if version.startswith(beginning)]
         if len(found) != 1 or not beginning:
             which = "no version" if not found else f"{len(found)} versions"
             raise GraftError(
@@ -197,9 +199,9 @@ def _is_part(path: str) -> bool:
 def _about(version: str, evaluation: Path, where: str) -> About:
     """Reads what a version's evaluation says of it."""
     try:
-        record = read_record(evaluation.parent, evaluation.name)
-        return About(version, str(record["model_digest"]), float(record["metrics"]["accuracy"]))
-    except (GraftError, ValueError, KeyError, TypeError) as error:
+        found = Evaluation.parse(evaluation.read_bytes(), f"{where}/{_EVALUATION}")
+    except (DamagedRecordError, OSError) as error:
         raise GraftError(
             f"{where} has no {_EVALUATION} that this Graft reads: name a version or an Export that it made."
         ) from error
+    return About(version=version, model_digest=found.model_digest, accuracy=found.metrics.accuracy)

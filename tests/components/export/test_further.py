@@ -1,17 +1,17 @@
 """Formats for other runtimes, of a small model with three classes; tests/components/test_chain.py has one of two."""
 
 import io
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.export import formats, further
 from graft.components.export.further import export_further
-from graft.components.export.parity import EvaluatedImages, Parity
+from graft.components.export.parity import EvaluatedImages
 
 pytestmark = pytest.mark.slow
 
@@ -59,21 +59,23 @@ def test_every_format_gives_what_the_model_gives(model, samples, tmp_path):
     made = export_further(model, list(formats.FURTHER), tmp_path, samples, samples.encoded)
     assert set(made) == {"model.tflite", "model-float16.tflite", "model-int8.tflite", "model.onnx"}
     for path, entry in made.items():
-        assert entry["bytes"] == (tmp_path / path).stat().st_size
-        assert entry["parity"]["images"] == 30
-        assert entry["parity"]["latency_ms"] > 0
-    assert made["model-int8.tflite"]["quantization"] == "full-integer"
-    sizes = [made[path]["bytes"] for path in ("model-int8.tflite", "model-float16.tflite", "model.tflite")]
+        assert entry.bytes == (tmp_path / path).stat().st_size
+        assert entry.parity.images == 30
+        assert entry.parity.latency_ms > 0
+    assert made["model-int8.tflite"].quantization == "full-integer"
+    sizes = [made[path].bytes for path in ("model-int8.tflite", "model-float16.tflite", "model.tflite")]
     assert sizes == sorted(sizes)
 
 
 def test_int8_falls_back_to_the_weights_alone_and_says_so(model, samples, tmp_path, monkeypatch, caplog):
-    found = [Parity(30, float("nan"), 0.6, 1.0), Parity(30, 0.01, 1.0, 2.0)]
+    found = [
+        ParityFigures(images=30, max_difference=None, label_agreement=0.6, latency_ms=1.0),
+        ParityFigures(images=30, max_difference=0.01, label_agreement=1.0, latency_ms=2.0),
+    ]
     monkeypatch.setattr(further, "_compare", lambda *arguments: found.pop(0))
     (entry,) = export_further(model, ["litert-int8"], tmp_path, samples, samples.encoded).values()
-    json.dumps(entry, allow_nan=False)
-    assert entry["quantization"] == "dynamic-range"
-    assert {kind: parity["label_agreement"] for kind, parity in entry["tried"].items()} == {
+    assert entry.quantization == "dynamic-range"
+    assert {kind: parity.label_agreement for kind, parity in entry.tried.items()} == {
         "full-integer": 0.6,
         "dynamic-range": 1.0,
     }
@@ -81,7 +83,8 @@ def test_int8_falls_back_to_the_weights_alone_and_says_so(model, samples, tmp_pa
 
 
 def test_int8_that_is_not_good_enough_either_way_is_refused(model, samples, tmp_path, monkeypatch):
-    monkeypatch.setattr(further, "_compare", lambda *arguments: Parity(30, 0.5, 0.6, 1.0))
+    poor = ParityFigures(images=30, max_difference=0.5, label_agreement=0.6, latency_ms=1.0)
+    monkeypatch.setattr(further, "_compare", lambda *arguments: poor)
     with pytest.raises(GraftError, match=r"on 60\.0% of the images \(limit 98\.0%\)"):
         export_further(model, ["litert-int8"], tmp_path, samples, samples.encoded)
 

@@ -6,16 +6,25 @@ import shutil
 import pytest
 from support import ROOT
 
+from graft.components.common.artifacts.export import Export
 from graft.components.export.model_card import model_card
 
 RECORDS = ROOT / "tests/fixtures/schema_1"
 PARITY = {"images": 200, "max_difference": 5.96e-08, "label_agreement": 1.0, "latency_ms": 16.7}
-EXPORT = {
-    "formats": {
-        "saved_model": {"bytes": 37382194, "parity": PARITY},
-        "model-int8.tflite": {"bytes": 9296368, "parity": PARITY, "quantization": "full-integer"},
-    }
-}
+LIMITS = {"max_difference": 0.001, "label_agreement": 0.995}
+EXPORT = Export(
+    classes=["cats", "dogs"],
+    formats={
+        "saved_model": {"bytes": 37382194, "parity": PARITY, "limits": LIMITS},
+        "model-int8.tflite": {
+            "bytes": 9296368,
+            "parity": PARITY,
+            "limits": LIMITS,
+            "quantization": "full-integer",
+            "tried": {"full-integer": PARITY},
+        },
+    },
+)
 
 
 @pytest.fixture
@@ -73,8 +82,20 @@ def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):
 
 
 def test_a_champion_is_told_of(lineage):
-    met = {"accuracy": 0.93, "difference": 0.012, "interval": [-0.001, 0.025]}
-    change(lineage, "evaluation.json", {"comparisons": {"champion": met, "anchor": None}})
+    champion = {
+        "uri": "store/models/pets/versions/1",
+        "model_digest": "0" * 64,
+        "accuracy": 0.93,
+        "difference": 0.012,
+        "interval": [-0.001, 0.025],
+        "lower": 0.0,
+        "p_value": 0.9,
+        "gained": 40,
+        "lost": 28,
+        "both_right": 900,
+        "both_wrong": 32,
+    }
+    change(lineage, "evaluation.json", {"comparisons": {"champion": champion, "anchor": None}})
     assert (
         "- champion: accuracy 0.93 on the same images, difference 0.012 (95% interval -0.001 to 0.025)\n- anchor"
         in card(lineage)

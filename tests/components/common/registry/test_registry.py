@@ -12,8 +12,7 @@ from exports import FILES, make_export, publish_and_challenge
 
 from graft.components.common.artifacts.sums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 from graft.components.common.errors import GraftError
-from graft.components.common.registry.latest import NotPromotedError
-from graft.components.common.registry.registry import Registry
+from graft.components.common.registry.registry import NotPromotedError, Registry
 
 KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
 
@@ -45,7 +44,7 @@ def three(registry, publish):
 
 def test_publishing_does_not_promote(registry, publish):
     version = publish(1)
-    assert list(registry.versions.whole()) == [version] and registry.latest().version is None
+    assert list(registry.versions.finished()) == [version] and registry.latest().version is None
     assert registry.verify() == []
 
 
@@ -75,7 +74,7 @@ def test_an_export_of_another_graft_is_not_published(registry, tmp_path, change)
     write_sums(tmp_path / "export")
     with pytest.raises(GraftError, match=r"export has no lineage/evaluation.json that this Graft reads"):
         registry.versions.publish(tmp_path / "export")
-    assert registry.versions.whole() == {}
+    assert registry.versions.finished() == {}
 
 
 def test_a_folder_named_like_the_registry_s_is_no_registry(tmp_path):
@@ -92,7 +91,7 @@ def test_an_export_that_was_changed_or_is_unfinished_is_not_published(registry, 
     (tmp_path / "unfinished" / SUMS).unlink()
     with pytest.raises(GraftError, match="no SHA256SUMS: it is no Export, or an unfinished one"):
         registry.versions.publish(tmp_path / "unfinished")
-    assert registry.versions.whole() == {}
+    assert registry.versions.finished() == {}
 
 
 def test_a_challenger_is_promoted_if_it_met_the_latest(registry, publish, three):
@@ -148,14 +147,14 @@ def test_nothing_to_roll_back(registry):
 
 
 def test_of_two_rollbacks_at_once_one_withdraws_one_version(registry, three, monkeypatch):
-    listed = registry.versions.whole
+    listed = registry.versions.finished
 
     def while_another_rolls_back():
-        monkeypatch.setattr(registry.versions, "whole", listed)
+        monkeypatch.setattr(registry.versions, "finished", listed)
         registry.rollback("bad")
         return listed()
 
-    monkeypatch.setattr(registry.versions, "whole", while_another_rolls_back)
+    monkeypatch.setattr(registry.versions, "finished", while_another_rolls_back)
     with pytest.raises(GraftError, match="another latest version by now"):
         registry.rollback("bad")
     assert set(registry.latest().withdrawn) == {three[2]} and registry.latest().version == three[1]
@@ -196,9 +195,9 @@ def test_the_best_is_the_most_accurate_that_was_not_withdrawn(registry, publish,
 def test_pruning_leaves_the_newest_the_latest_and_the_one_before(registry, publish, three):
     late = [publish(seed) for seed in (7, 8)]
     assert registry.prune(1, dry_run=True) == registry.prune(1, dry_run=True) == [three[0], late[0]]
-    assert len(registry.versions.whole()) == 5
+    assert len(registry.versions.finished()) == 5
     assert registry.prune(1) == [three[0], late[0]]
-    assert set(registry.versions.whole()) == {*three[1:], late[1]} and registry.verify() == []
+    assert set(registry.versions.finished()) == {*three[1:], late[1]} and registry.verify() == []
 
 
 @pytest.mark.parametrize("name", ["model.keras", ".model.keras.0a.part"])
@@ -242,7 +241,7 @@ def test_what_is_missing_or_strange_is_found(registry, publish, three, tmp_path)
     [
         (lambda latest: latest | {"version": 3}, r"is damaged \(version: .*restore an earlier generation"),
         (lambda latest: latest | {"version": "a" * 64}, r"is damaged \(version is not the last one of history"),
-        (lambda latest: {}, r"is damaged \(no 'schema_version'"),
+        (lambda latest: {}, r"is damaged \(it has no schema_version"),
         (lambda latest: [], "is damaged"),
         (lambda latest: {"schema_version": 99, "champion": 1}, r"schema version 99, .* use the Graft that wrote it"),
     ],
@@ -327,7 +326,7 @@ def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, publis
         assert sorted(process.exitcode for process in running) == [0] + [1] * (PUBLISHERS - 1)
         after = registry.latest()
         assert after.history[:-1] == before.history and after.history[-1].about.version == after.version
-    assert set(registry.versions.whole()) == expected and registry.verify() == []
+    assert set(registry.versions.finished()) == expected and registry.verify() == []
 
 
 @pytest.mark.slow
@@ -337,11 +336,11 @@ def test_versions_in_buckets(any_bucket, tmp_path):
         make_export(tmp_path / str(seed), seed)
         version = registry.versions.publish(tmp_path / str(seed))
         registry.challenge(version, registry.latest().model_digest)
-    assert len(registry.versions.whole()) == 2 and registry.verify() == []
+    assert len(registry.versions.finished()) == 2 and registry.verify() == []
     fs = fsspec.filesystem(any_bucket.partition("://")[0])
     fs.pipe_file(f"{registry.versions.uri(version)}/model.keras", b"another")
     (problem,) = registry.verify()
     assert "model.keras was changed" in problem
     registry.rollback("bad")
     registry.versions.remove(version)
-    assert len(registry.versions.whole()) == 1 and registry.verify() == []
+    assert len(registry.versions.finished()) == 1 and registry.verify() == []

@@ -1,6 +1,6 @@
-"""What a server does with an exported model, with numpy and one runtime and nothing of Graft, to hold the result against the evaluation.
+"""Runs an exported model as a server does: with numpy and one runtime, and nothing of Graft.
 
-    python -I server.py RUNTIME MODEL RESULT < images
+    python -I model_runner.py RUNTIME MODEL RESULT < images
 
 It reads pickles of images from its standard input: uint8 [H, W, 3], or for a SavedModel their encoded bytes. RESULT becomes an
 .npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to, and `seconds`, for

@@ -23,14 +23,13 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.run_record import STEP_RECORDS
-from graft.components.common.runs.step_record import STEPS
+from graft.components.common.steps import COMPONENTS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.profile import Images, Profile, read_profile
 from graft.pipelines.cluster.target import Target
 
-COMPONENTS = (*STEPS, "notify")
 _ROOT = Path(__file__).resolve().parents[1]
 _RECORDS = (Dataset, Model, Evaluation, Decision, Export, Latest)
 _BEGIN, _END = "<!-- table: made by `make format` -->", "<!-- end of table -->"

@@ -6,7 +6,8 @@ from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
 from graft.components.common.artifacts.results import UNCHANGED, EvaluateResult, GateResult, ResolveResult
 from graft.components.common.artifacts.schema import SCHEMA_VERSION
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.runs.step_record import STEPS, recorded
+from graft.components.common.runs.step_record import recorded
+from graft.components.common.steps import STEPS
 
 _TODAY = ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION}"
 METRICS = Evaluation.load(_TODAY / "lineage").metrics.model_copy(

@@ -9,10 +9,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.steps import SECTIONS
 
 Config = TypeVar("Config")
-
-SECTIONS = ("ingest", "train", "evaluate", "gate", "export")
 
 
 def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Config:

@@ -35,12 +35,12 @@ def resolve(
     Returns:
         The digest of source, weights, settings and code, or `unchanged`.
     """
+    from graft.components.common.parameters import Parameters
     from graft.components.common.runs.step_record import component_step
     from graft.components.resolve.resolve import resolve as run_step
 
+    parameters = Parameters(source, weights, recipe, optimizer, learning_rate, min_accuracy, config, store, name, force)
     with component_step("resolve", store, name, run_id) as record:
-        result = run_step(
-            source, weights, recipe, config, optimizer, learning_rate, min_accuracy, record.run, force=force
-        )
+        result = run_step(parameters, record.run)
         record.outcome = result
     return result.digest

@@ -1,100 +1,55 @@
-"""The `graft` command."""
+"""The `graft` command: which commands there are, each loaded when it is called, and what becomes of errors."""
 
-import dataclasses
-import json
 import logging
 import signal
 import sys
-import time
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Group
 from rich.console import Console
 
-from graft.components.common.errors import GateFailedError, GraftError
-from graft.pipelines.cli import (
-    cluster_commands,
-    history_commands,
-    predict_commands,
-    registry_commands,
-    schedule_commands,
-    step_commands,
-    store_commands,
-)
-from graft.pipelines.cli.exits import EXIT_CODES, EXIT_ERROR, EXIT_GATE, EXIT_INTERRUPTED, EXIT_USAGE
-from graft.pipelines.cli.options import flatten, usage_error
-from graft.pipelines.cli.settings import RunSettings
-from graft.pipelines.local.docker_runner import DockerOptions
+COMMANDS = {
+    "Pipeline": {
+        "run_commands:run": "Runs the whole pipeline on this machine, each step in a process or a container.",
+        "history_command:history": "Lists the runs of a model: images, accuracy, difference from the champion, outcome.",
+        "run_commands:sample": "Draws pictures of cats and dogs to try Graft with.",
+    },
+    "Single steps": {
+        "steps.resolve_command:resolve": "Checks that a run can begin, and prints the digest of what it would work on.",
+        "steps.ingest_command:ingest": "Decodes and checks every image of a source and writes a Dataset.",
+        "steps.train_commands:train": "Trains a new head on the frozen backbone and writes a Model.",
+        "steps.evaluate_command:evaluate": "Evaluates a Model on images it was not trained on and writes an Evaluation.",
+        "steps.gate_command:gate": "Decides whether an evaluated Model may be published.",
+        "steps.export_command:export": "Exports a Model that passed the gate, and checks the result on real images.",
+        "steps.train_commands:layers": "Lists the layers that the backbone can be cut at.",
+    },
+    "Clusters": {
+        "compile_command:compile_": "Compiles the pipeline, or one component, for Kubeflow or Vertex.",
+        "cluster_commands:submit": "Starts a run on a cluster, and prints its identifier and the address of its page.",
+        "cluster_commands:status": "Shows the state of the steps of a run on a cluster; once it is over, ends with its exit code.",
+        "cluster_commands:cancel": "Cancels a run on a cluster.",
+        "schedule_commands:schedules": "Runs the pipeline on a schedule, on a cluster.",
+    },
+    "Models and stores": {
+        "predict_command:predict": "Predicts the classes of images; exit code 1 if one of them can't be used.",
+        "registry_commands:registry": "Lists, publishes, promotes and withdraws the versions of a model.",
+        "gc_command:gc": "Deletes from a store what no model version, no dataset in use and no recent run needs.",
+    },
+}
+"""The commands by group, each as `module:function` and its help, so that `graft --help` loads none of them."""
 
 app = App(
     name="graft",
     help="Grafts a new classification head onto a frozen, pretrained InceptionV3: from images to a published model.",
     version_flags=["--version"],
+    help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 the gate did not pass, 4 cancelled, 130 interrupted.",
     suppress_keyboard_interrupt=False,
 )
-log = logging.getLogger("graft")
-
-flatten(DockerOptions)
-step_commands.register(app)
-cluster_commands.register(app)
-schedule_commands.register(app)
-store_commands.register(app)
-registry_commands.register(app)
-predict_commands.register(app)
-history_commands.register(app)
-
-
-@app.command
-def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:
-    """Draws pictures of cats and dogs to try Graft with.
-
-    Args:
-        output: Folder for the pictures; it must be empty or not exist.
-        images: How many to draw, a multiple of 6 and at least 60.
-        seed: Seed of the drawing.
-    """
-    from graft.pipelines.local.sample import draw_sample
-
-    draw_sample(output, images, seed)
-    print(output)
-
-
-@app.command
-def run(
-    *,
-    settings: RunSettings = RunSettings(),  # noqa: B008
-    runs: Path = Path("runs"),
-    runner: Literal["subprocess", "docker"] = "subprocess",
-    containers: DockerOptions = DockerOptions(),  # noqa: B008
-    json_output: Annotated[bool, Parameter(name="--json")] = False,
-) -> None:
-    """Runs the whole pipeline on this machine, a process or container a step; exit code 3 if the gate does not pass.
-
-    Args:
-        settings: The pipeline's parameters.
-        runs: Folder of all runs.
-        runner: What runs a step: a process, or a container of the local Docker Engine.
-        containers: Options of the containers, for the docker runner.
-        json_output: Print run.json on stdout, and nothing else.
-    """
-    started = time.monotonic()
-    from graft.pipelines.local.defaults import choose_inputs
-    from graft.pipelines.local.running import new_run, run_locally
-    from graft.pipelines.local.summary import print_summary
-
-    settings.check()
-    this_run, folder = new_run(runs, settings.store, settings.name)
-    inputs = choose_inputs(settings.source, settings.weights, settings.recipe, folder / "sample")
-    parameters = {**dataclasses.asdict(settings), **dataclasses.asdict(inputs)}
-    result = run_locally(this_run, folder, parameters, started, containers if runner == "docker" else None)
-    if json_output:
-        print(json.dumps(result.content(), indent=2, ensure_ascii=False))
-    else:
-        print_summary(result)
-    if result.failure:
-        log.error("%s", result.failure)
-        sys.exit(EXIT_CODES[result.outcome])
+for _title, _commands in COMMANDS.items():
+    _group = Group.create_ordered(_title)
+    for _number, (_path, _help) in enumerate(_commands.items()):
+        app.command(f"graft.pipelines.cli.{_path}", help=_help, group=_group, sort_key=_number)
+app["--help"].group = app["--version"].group = Group("Options", sort_key=len(COMMANDS))
 
 
 def _terminate(signum: int, frame: Any) -> None:
@@ -105,30 +60,18 @@ def _terminate(signum: int, frame: Any) -> None:
 def main() -> None:
     """Runs the command line: errors are one sentence, unless `--debug` asks for the traceback."""
     words = sys.argv[1:]
-    debug = "--debug" in words
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app([word for word in words if word != "--debug"], exit_on_error=False, print_error=False)
-    except CycloptsError as error:
-        _fail(f"{usage_error(error)} See --help.", EXIT_USAGE, debug)
-    except GateFailedError as error:
-        _fail(str(error), EXIT_GATE, debug)
-    except GraftError as error:
-        _fail(str(error), EXIT_ERROR, debug)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("graft"):
+    except (Exception, KeyboardInterrupt) as error:
+        from graft.pipelines.cli.exits import explain  # `graft --help` can do without what it knows of runs
+
+        if (explained := explain(error)) is None:
             raise
-        _fail(f"This needs {error.name}: install graft[pipelines]; the images run single steps.", EXIT_ERROR, debug)
-    except OSError as error:
-        _fail(f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR, debug)
-    except KeyboardInterrupt:
-        _fail("Interrupted; what was unfinished is cleared away.", EXIT_INTERRUPTED, debug)
-
-
-def _fail(message: str, code: int, debug: bool) -> None:
-    if debug:
-        Console(stderr=True).print_exception()
-    print(f"graft: {message}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.exit(code)
+        message, code = explained
+        if "--debug" in words:
+            Console(stderr=True).print_exception()
+        print(f"graft: {message}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.exit(code)

@@ -1,4 +1,4 @@
-"""Options of the steps' commands, made from the steps' configuration dataclasses."""
+"""Options made from the pipeline's parameters and from the steps' configurations."""
 
 import dataclasses
 import json
@@ -6,10 +6,12 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from cyclopts import CycloptsError, Parameter, Token
-from pydantic import ValidationError, WrapValidator
+from cyclopts import Parameter, Token
+from pydantic import WrapValidator
 
 from graft.components.common.config import read_yaml
+from graft.components.common.parameters import Parameters
+from graft.components.train.recipes import read_recipe
 
 # None is a value: it switches a rule of the gate off.
 _NOT_GIVEN: Any = object()
@@ -60,8 +62,6 @@ def _validate_given(value: Any, validate: Callable[[Any], Any]) -> Any:
 
 def _recipe(kind: type, tokens: Sequence[Token]) -> str:
     """Reads a recipe's file, so that its content and not its path goes to where the step runs."""
-    from graft.components.train.recipes import read_recipe
-
     value = tokens[0].value
     return read_recipe(value) if value.endswith((".yaml", ".yml")) else value
 
@@ -76,12 +76,31 @@ ConfigOption = Annotated[str, Parameter(converter=_config)]
 RecipeOption = Annotated[str, Parameter(converter=_recipe)]
 
 
-def usage_error(error: CycloptsError) -> str:
-    """Returns what is wrong with a command line as one sentence."""
-    cause = error.__cause__
-    if isinstance(cause, ValidationError):
-        return f"{str(error).splitlines()[0].partition('. ')[0]}: {cause.errors()[0]['msg'].removeprefix('Value error, ')}."
-    return " ".join(str(error).split())
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class PipelineParameters(Parameters):
+    """The pipeline's parameters as options. Files of settings are read here: the steps may run where they are not."""
+
+    recipe: RecipeOption = ""
+    config: ConfigOption = ""
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class RunParameters(PipelineParameters):
+    """The pipeline's parameters as options of a run, which finds a source, weights and a store if none are named.
+
+    Attributes:
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl). If not given: the public
+            archive of cats and dogs, or pictures drawn on this machine if the archive can't be reached.
+        weights: Pretrained weights of the backbone: imagenet, random, or path or URI of a Keras weights file. If not given:
+            imagenet, or random for drawn pictures.
+        store: Path or URI of the store, which keeps models, run records, images and features. If not given: the folder store
+            in --runs, or on a cluster the store of the profile.
+    """
+
+    source: str = ""
+    weights: str = ""
 
 
 def _shown(default: Any, source: str) -> Parameter:

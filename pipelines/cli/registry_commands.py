@@ -4,36 +4,31 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
+from rich.console import Console
+from rich.table import Table
 
+from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
+from graft.components.common.registry.latest import Latest
+from graft.components.common.registry.registry import Registry
+from graft.components.common.registry.versions import Versions
 from graft.pipelines.cli.exits import EXIT_ERROR
 
 log = logging.getLogger("graft")
 
-
-def register(app: App) -> None:
-    """Adds the commands to the command line."""
-    registry = App(name="registry", help="A model's published versions: which there are, and which one is the latest.")
-    registry.command(list_, name="list")
-    for command in (show, publish, promote, rollback, hold, release, prune, verify):
-        registry.command(command)
-    app.command(registry)
+registry = App(name="registry", help="Lists, publishes, promotes and withdraws the versions of a model.")
 
 
-def _open(store: str, name: str) -> Any:
-    from graft.components.common.registry.registry import Registry
-
-    return Registry(store, name)
-
-
-def _say(opened: Any, latest: Any) -> None:
+def _say(opened: Registry, latest: Latest) -> None:
     held = f", on hold ({latest.hold.reason})" if latest.hold else ""
     print(f"{opened.name}: the latest version is {latest.version or 'none'}{held}")
 
 
+@registry.command(name="list")
 def list_(name: str = "model", /, *, store: str) -> None:
     """Lists the versions of a model, the newest first.
 
@@ -41,12 +36,7 @@ def list_(name: str = "model", /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    from graft.components.common.progress import progress
-
-    opened = _open(store, name)
+    opened = Registry(store, name)
     whole, latest = opened.versions.finished(), opened.latest()
     table = Table("version", "published", "accuracy", "state", box=None)
     with progress("reading versions", len(whole)) as advance:
@@ -60,10 +50,8 @@ def list_(name: str = "model", /, *, store: str) -> None:
         console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
 
 
-def _became(versions: Any, version: str, latest: Any) -> tuple[str, str]:
+def _became(versions: Versions, version: str, latest: Latest) -> tuple[str, str]:
     """Returns a version's accuracy and state; where its records are damaged, the accuracy alone is unknown."""
-    from graft.components.common.errors import GraftError
-
     accuracy, withdrawn = "unknown", version in latest.withdrawn
     try:
         about = versions.about(version)
@@ -78,6 +66,7 @@ def _became(versions: Any, version: str, latest: Any) -> tuple[str, str]:
     return accuracy, "promoted earlier" if promoted else "not promoted"
 
 
+@registry.command
 def show(name: str = "model", version: str = "", /, *, store: str) -> None:
     """Shows a version: where it is, what it was evaluated at, and what became of it.
 
@@ -86,13 +75,12 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
         version: The version, or how its name begins; the latest if not given.
         store: Path or URI of the store.
     """
-    from graft.components.common.errors import GraftError
-
-    opened = _open(store, name)
+    opened = Registry(store, name)
     latest = opened.latest()
-    if not version and not latest.version:
+    chosen = opened.versions.find(version) if version else latest.version
+    if not chosen:
         raise GraftError(f"{opened.folder} has no latest version: name one of graft registry list.")
-    about = opened.versions.about(opened.versions.find(version) if version else latest.version)
+    about = opened.versions.about(chosen)
     rows = {"version": about.version, "at": opened.versions.uri(about.version), "model": about.model_digest}
     rows["accuracy"] = f"{about.accuracy:.2%}"
     for entry in latest.history:
@@ -107,6 +95,7 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
         print(f"{field:<36} {value}")
 
 
+@registry.command
 def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) -> None:
     """Makes a version the latest, whatever it was compared with.
 
@@ -116,10 +105,11 @@ def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) 
         store: Path or URI of the store.
         withdrawn: Promote it even if it was withdrawn.
     """
-    opened = _open(store, name)
+    opened = Registry(store, name)
     _say(opened, opened.promote(version, withdrawn=withdrawn))
 
 
+@registry.command
 def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> None:
     """Withdraws the latest version, so that no pipeline promotes it again, and goes back to an earlier one.
 
@@ -129,10 +119,11 @@ def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> Non
         store: Path or URI of the store.
         reason: Why; kept with the version.
     """
-    opened = _open(store, name)
+    opened = Registry(store, name)
     _say(opened, opened.rollback(reason, version))
 
 
+@registry.command
 def hold(name: str, /, *, store: str, reason: str) -> None:
     """Keeps the latest version as it is: pipelines publish, and promote nothing.
 
@@ -141,10 +132,11 @@ def hold(name: str, /, *, store: str, reason: str) -> None:
         store: Path or URI of the store.
         reason: Why; shown to whoever meets it.
     """
-    opened = _open(store, name)
+    opened = Registry(store, name)
     _say(opened, opened.hold(reason))
 
 
+@registry.command
 def release(name: str, /, *, store: str) -> None:
     """Ends a hold.
 
@@ -152,10 +144,11 @@ def release(name: str, /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
-    opened = _open(store, name)
+    opened = Registry(store, name)
     _say(opened, opened.release())
 
 
+@registry.command
 def publish(name: str, export: Path, /, *, store: str) -> None:
     """Publishes an Export as a version, which does not make it the latest.
 
@@ -164,10 +157,11 @@ def publish(name: str, export: Path, /, *, store: str) -> None:
         export: The Export's folder.
         store: Path or URI of the store.
     """
-    opened = _open(store, name)
+    opened = Registry(store, name)
     print(opened.versions.uri(opened.versions.publish(export)))
 
 
+@registry.command
 def prune(
     name: str, /, *, store: str, keep: Annotated[int, Parameter(validator=Number(gte=1))] = 10, dry_run: bool = False
 ) -> None:
@@ -179,12 +173,13 @@ def prune(
         keep: How many of the newest versions stay.
         dry_run: Print what would be removed, and remove nothing.
     """
-    gone = _open(store, name).prune(keep, dry_run=dry_run)
+    gone = Registry(store, name).prune(keep, dry_run=dry_run)
     for version in gone:
         print(version)
     print(f"{len(gone):,} versions {'would be removed' if dry_run else 'removed'}.")
 
 
+@registry.command
 def verify(name: str = "model", /, *, store: str) -> None:
     """Checks every file of every version against its checksums; exit code 1 if one is wrong.
 
@@ -192,9 +187,7 @@ def verify(name: str = "model", /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
-    from graft.components.common.errors import GraftError
-
-    opened = _open(store, name)
+    opened = Registry(store, name)
     problems = opened.verify()
     for problem in problems:
         print(problem)

@@ -1,29 +1,30 @@
 """The commands that schedule the pipeline on a cluster."""
 
 import itertools
+from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
 
-from graft.pipelines.cli.settings import RunSettings
+from graft.components.common.runs.step_record import check_name
+from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.connecting import connect
+from graft.pipelines.cluster.profile import read_profile
+from graft.pipelines.cluster.scheduling import put_schedule, the_schedule
+from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
 from graft.pipelines.cluster.target import TargetOptions
+from graft.pipelines.cluster.triggers import make_trigger
 
-_SETTINGS = RunSettings()
+_PARAMETERS = RunParameters()
 _ACCESS = Access()
 
-
-def register(app: App) -> None:
-    """Adds the commands to the command line."""
-    schedules = App(name="schedules", help="Retrains on a schedule, on a cluster.")
-    schedules.command(list_, name="list")
-    schedules.command(run_now, name="run-now")
-    for command in (create, pause, resume, delete):
-        schedules.command(command)
-    app.command(schedules)
+schedules = App(name="schedules", help="Runs the pipeline on a schedule, on a cluster.")
 
 
+@schedules.command
 def create(
     schedule: str,
     /,
@@ -32,7 +33,7 @@ def create(
     cron: str = "",
     every: str = "",
     timezone: str = "",
-    settings: RunSettings = _SETTINGS,
+    parameters: RunParameters = _PARAMETERS,
     access: Access = _ACCESS,
     upload: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -45,33 +46,26 @@ def create(
         cron: When it fires, as the usual five fields: minute, hour, day of the month, month, day of the week.
         every: How often it fires instead, such as 6h.
         timezone: Time zone of the cron fields, such as Europe/Berlin. Kubeflow has only its own, which the profile names.
-        settings: The pipeline's parameters.
+        parameters: The pipeline's parameters.
         access: Where the backend is, and who you are there.
         upload: Copy a local source and local weights into the store first.
         dry_run: Only show when it would fire next.
     """
-    from datetime import UTC, datetime
-
-    from graft.components.common.runs.step_record import check_name
-    from graft.pipelines.cluster.profile import read_profile
-    from graft.pipelines.cluster.scheduling import put_schedule
-    from graft.pipelines.cluster.submitting import packaged, run_parameters
-    from graft.pipelines.cluster.triggers import make_trigger
-
     check_name("schedule's name", schedule)
     profile = read_profile(where.profile, where.target)
     trigger = make_trigger(where.target, cron, every, timezone, profile.kubeflow.time_zone)
     if not dry_run:
-        parameters = run_parameters(settings, profile, upload=upload)
+        there = run_parameters(parameters, profile, upload=upload)
         backend = connect(where, access, profile)
         with packaged(profile, where) as package:
-            made, new = put_schedule(backend, schedule, package, parameters, trigger)
+            made, new = put_schedule(backend, schedule, package, there, trigger)
         print(f"{made.name}: {trigger}{'' if new else '; it was so already'}")
     print("fires next:")
     for time in itertools.islice(trigger.next_times(datetime.now(UTC)), 3):
         print(f"  {time:%a %Y-%m-%d %H:%M:%S %Z}")
 
 
+@schedules.command(name="list")
 def list_(*, where: TargetOptions, access: Access = _ACCESS) -> None:
     """Lists the schedules that Graft made.
 
@@ -79,9 +73,6 @@ def list_(*, where: TargetOptions, access: Access = _ACCESS) -> None:
         where: The target and its profile.
         access: Where the backend is, and who you are there.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table("schedule", "fires", "state", "made", box=None, pad_edge=False)
     for schedule in connect(where, access).schedules():
         state = "active" if schedule.active else "paused"
@@ -89,6 +80,7 @@ def list_(*, where: TargetOptions, access: Access = _ACCESS) -> None:
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
+@schedules.command
 def pause(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
     """Stops a schedule from firing until it is resumed.
 
@@ -100,6 +92,7 @@ def pause(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -
     _set_active(schedule, where, access, active=False)
 
 
+@schedules.command
 def resume(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
     """Lets a paused schedule fire again; what was missed meanwhile is not made up for.
 
@@ -111,6 +104,7 @@ def resume(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) 
     _set_active(schedule, where, access, active=True)
 
 
+@schedules.command
 def delete(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
     """Removes a schedule; its runs stay.
 
@@ -119,13 +113,12 @@ def delete(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) 
         where: The target and its profile.
         access: Where the backend is, and who you are there.
     """
-    from graft.pipelines.cluster.scheduling import the_schedule
-
     backend = connect(where, access)
     backend.delete_schedule(the_schedule(backend, schedule))
     print(f"{schedule} is removed")
 
 
+@schedules.command
 def run_now(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
     """Starts a run as the schedule would, and prints its identifier and its page's address.
 
@@ -134,9 +127,6 @@ def run_now(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS)
         where: The target and its profile.
         access: Where the backend is, and who you are there.
     """
-    from graft.pipelines.cluster.scheduling import the_schedule
-    from graft.pipelines.cluster.submitting import run_title
-
     backend = connect(where, access)
     run = backend.run_now(the_schedule(backend, schedule), run_title(schedule))
     print(run.run)
@@ -144,7 +134,6 @@ def run_now(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS)
 
 
 def _set_active(name: str, where: TargetOptions, access: Access, *, active: bool) -> None:
-    from graft.pipelines.cluster.scheduling import the_schedule
 
     backend = connect(where, access)
     backend.set_active(the_schedule(backend, name), active)

@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.pipelines.cluster.triggers import Trigger
 
 log = logging.getLogger("graft")
@@ -102,7 +103,7 @@ class Schedule:
 class Backend(Protocol):
     """Where pipelines run. Every method raises GraftError with one sentence, and LostContactError where it can't be reached."""
 
-    def submit(self, package: Package, parameters: dict[str, Any], title: str) -> ClusterRun:
+    def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run of a pipeline, which is uploaded if it isn't there. The title, unique, tells a lost answer's run."""
 
     def run(self, run: str) -> ClusterRun:
@@ -115,7 +116,7 @@ class Backend(Protocol):
         """Returns all schedules that Graft made, the newest first."""
 
     def create_schedule(
-        self, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger, content: str
+        self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
         """Makes a schedule, whatever others of the same name there are."""
 

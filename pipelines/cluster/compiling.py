@@ -13,7 +13,7 @@ from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.pipelines.cluster.placement import Placement
 from graft.pipelines.cluster.profile import Images, Profile
 from graft.pipelines.cluster.target import Target
-from graft.pipelines.training import Surroundings, build_pipeline
+from graft.pipelines.training import Deployment, build_pipeline
 
 # What the target calls a run is what its steps' records are filed under, so that whoever submitted it finds them.
 _RUN = {"kubeflow": dsl.PIPELINE_JOB_ID_PLACEHOLDER, "vertex": dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER}
@@ -33,8 +33,8 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
     """
     place = Placement(profile, images, target)
     told = profile.notification
-    around = Surroundings(
-        run=str(_RUN[target]),
+    deployment = Deployment(
+        run_id=str(_RUN[target]),
         store=profile.store,
         pipeline_root=profile.pipeline_root or None,
         link=run_link(profile, target, "{run}"),
@@ -42,7 +42,7 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         webhook_format=told.format if told else "json",
         webhook_quiet=told.quiet if told else QUIET_RUNS,
     )
-    _write(build_pipeline(place, around), output)
+    _write(build_pipeline(place, deployment), output)
 
 
 def compile_component(step: str, profile: Profile, images: Images, target: Target, output: Path) -> None:

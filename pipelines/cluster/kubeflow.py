@@ -1,10 +1,12 @@
 """Kubeflow Pipelines as a backend, by kfp's client (API v2beta1)."""
 
+import dataclasses
 from typing import Any
 
 import kfp_server_api as api
 
-from graft.components.common.runs.step_record import STEPS
+from graft.components.common.parameters import Parameters
+from graft.components.common.steps import STEPS
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import ClusterRun, Package, Schedule, State, described
 from graft.pipelines.cluster.kubeflow_client import KubeflowClient, named
@@ -45,7 +47,7 @@ class Kubeflow:
         self._experiment = access.experiment or profile.kubeflow.experiment
         self._profile = profile
 
-    def submit(self, package: Package, parameters: dict[str, Any], title: str) -> ClusterRun:
+    def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run of a pipeline, which is uploaded if it isn't there.
 
         Args:
@@ -54,7 +56,12 @@ class Kubeflow:
             title: Name of the run, which no other has: where an answer is lost, it tells whether the run was begun.
         """
         experiment = self._experiment_id()
-        return self._start(title, experiment, self._version(package), api.V2beta1RuntimeConfig(parameters=parameters))
+        return self._start(
+            title,
+            experiment,
+            self._version(package),
+            api.V2beta1RuntimeConfig(parameters=dataclasses.asdict(parameters)),
+        )
 
     def run(self, run: str) -> ClusterRun:
         """Returns a run.
@@ -95,7 +102,7 @@ class Kubeflow:
         return sorted(ours, key=lambda schedule: schedule.created, reverse=True)
 
     def create_schedule(
-        self, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger, content: str
+        self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
         """Makes a schedule, whatever others of the same name there are.
 
@@ -116,7 +123,7 @@ class Kubeflow:
             description=f"{_MARK}{content}",
             experiment_id=self._experiment_id(),
             pipeline_version_reference=self._version(package),
-            runtime_config=self._rooted(api.V2beta1RuntimeConfig(parameters=parameters)),
+            runtime_config=self._rooted(api.V2beta1RuntimeConfig(parameters=dataclasses.asdict(parameters))),
             service_account=self._profile.service_account or None,
             trigger=when,
             mode=api.RecurringRunMode.ENABLE,

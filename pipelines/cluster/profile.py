@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
+from graft.components.common.steps import Component
 from graft.components.common.storage import redact
 from graft.pipelines.cluster.durations import parse_duration
 from graft.pipelines.cluster.target import Target
 
-Step = Literal["resolve", "ingest", "train", "evaluate", "gate", "export", "notify"]
 IMAGES_FILE = "images.json"
 DEFAULTS = Path(__file__).parent / "profiles"
 
@@ -114,7 +114,7 @@ class Secret(_Section):
     """The key in it."""
     env: EnvName
     """The environment variable."""
-    steps: list[Step] = []
+    steps: list[Component] = []
     """The steps that get it; all of them if not given."""
 
 
@@ -185,7 +185,7 @@ class Profile(_Section):
     """The GPU node pool; without it the run needs no GPU."""
     retry: Retry = Retry()
     """Attempts after a failure."""
-    steps: dict[Step, StepSettings] = {}
+    steps: dict[Component, StepSettings] = {}
     """CPU, memory, timeout and retries by step."""
     secrets: list[Secret] = []
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""

@@ -1,11 +1,12 @@
 """Schedules by the user's name: one of each, whatever a crash left behind."""
 
+import dataclasses
 import hashlib
 import json
 import logging
-from typing import Any
 
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.pipelines.cluster.backend import Backend, LostContactError, Package, Schedule
 from graft.pipelines.cluster.triggers import Trigger
 
@@ -15,7 +16,7 @@ _ATTEMPTS = 3
 
 
 def put_schedule(
-    backend: Backend, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger
+    backend: Backend, name: str, package: Package, parameters: Parameters, trigger: Trigger
 ) -> tuple[Schedule, bool]:
     """Makes a schedule, in place of any other of its name; one that is exactly so already stays.
 
@@ -50,7 +51,7 @@ def _made(
     backend: Backend,
     name: str,
     package: Package,
-    parameters: dict[str, Any],
+    parameters: Parameters,
     trigger: Trigger,
     content: str,
     known: set[str],
@@ -93,6 +94,6 @@ def _all(backend: Backend, name: str) -> list[Schedule]:
     return [schedule for schedule in backend.schedules() if schedule.name == name]
 
 
-def _digest(name: str, package: Package, parameters: dict[str, Any], trigger: Trigger) -> str:
-    content = json.dumps([name, package.name, parameters, str(trigger)], sort_keys=True)
+def _digest(name: str, package: Package, parameters: Parameters, trigger: Trigger) -> str:
+    content = json.dumps([name, package.name, dataclasses.asdict(parameters), str(trigger)], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.compute.weights import IMAGENET, RANDOM, check_weights
+from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
 from graft.components.common.progress import progress
 from graft.components.common.runs.step_record import Run
 from graft.components.resolve.fingerprint import fingerprint
-from graft.pipelines.cli.settings import RunSettings
+from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cluster.backend import Package
-from graft.pipelines.cluster.compiling import compile_pipeline, content_name
 from graft.pipelines.cluster.digests import pinned_images
 from graft.pipelines.cluster.profile import Profile
 from graft.pipelines.cluster.target import TargetOptions
-from graft.pipelines.local.defaults import PUBLIC_ARCHIVE
 
 log = logging.getLogger("graft")
 
@@ -41,6 +40,11 @@ def packaged(profile: Profile, where: TargetOptions) -> Iterator[Package]:
     Yields:
         The compiled pipeline.
     """
+    from graft.pipelines.cluster.compiling import (  # kfp: half a second that --help needn't take
+        compile_pipeline,
+        content_name,
+    )
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         images = pinned_images(profile, where.profile, allow_tag=where.allow_tag)
@@ -48,21 +52,21 @@ def packaged(profile: Profile, where: TargetOptions) -> Iterator[Package]:
         yield Package(path, content_name(path))
 
 
-def run_parameters(settings: RunSettings, profile: Profile, *, upload: bool) -> dict[str, Any]:
+def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Parameters:
     """Returns the pipeline's parameters, checked as far as can be from here.
 
     Args:
-        settings: What the user asked for.
+        given: What the user asked for.
         profile: The profile, for the store.
         upload: Copy local sources and weights into the store.
 
     Raises:
         GraftError: A setting is wrong, a path or URI would not do on a cluster, or the copy failed.
     """
-    settings.check()
-    store = settings.store or profile.store
-    Run(store, settings.name, "run")
-    source, weights = settings.source or PUBLIC_ARCHIVE, settings.weights or IMAGENET
+    check_settings(given)
+    store = given.store or profile.store
+    Run(store, given.name, "run")
+    source, weights = given.source or PUBLIC_ARCHIVE, given.weights or IMAGENET
     for option, uri in (("--store", store), ("--source", source), ("--weights", weights)):
         if storage.redact(uri) != uri:
             raise GraftError(
@@ -79,7 +83,7 @@ def run_parameters(settings: RunSettings, profile: Profile, *, upload: bool) -> 
         )
     inputs = {"source": source, "weights": weights}
     for option, path in inputs.items():
-        if path in (IMAGENET, RANDOM) or path.startswith(IN_THE_IMAGE) or not _is_local(path):
+        if path in NAMED or path.startswith(IN_THE_IMAGE) or not _is_local(path):
             continue
         if not upload:
             raise GraftError(
@@ -90,7 +94,7 @@ def run_parameters(settings: RunSettings, profile: Profile, *, upload: bool) -> 
         if option == "weights":
             check_weights(path)
         inputs[option] = _upload(path, store)
-    return {**dataclasses.asdict(settings), **inputs, "store": store}
+    return dataclasses.replace(given, source=inputs["source"], weights=inputs["weights"], store=store)
 
 
 def run_title(name: str) -> str:

@@ -1,5 +1,6 @@
 """Vertex AI Pipelines as a backend, by the clients of google-cloud-aiplatform (API v1, REST)."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,8 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import STEPS
+from graft.components.common.parameters import Parameters
+from graft.components.common.steps import STEPS
 from graft.pipelines.cluster import backend
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import (
@@ -86,7 +88,7 @@ class VertexPipelines:
             self._jobs = api.PipelineServiceClient(**client)
             self._schedules = api.ScheduleServiceClient(**client)
 
-    def submit(self, package: Package, parameters: dict[str, Any], title: str) -> ClusterRun:
+    def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run of a pipeline.
 
         Args:
@@ -121,7 +123,7 @@ class VertexPipelines:
         return sorted(map(_as_schedule, ours), key=lambda entry: entry.created, reverse=True)
 
     def create_schedule(
-        self, name: str, package: Package, parameters: dict[str, Any], trigger: Trigger, content: str
+        self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
         """Makes a schedule, whatever others of the same name there are.
 
@@ -191,13 +193,15 @@ class VertexPipelines:
         )
         return self._start(found.create_pipeline_job_request.pipeline_job, title)
 
-    def _job(self, package: Package, parameters: dict[str, Any]) -> Any:
+    def _job(self, package: Package, parameters: Parameters) -> Any:
         root = self._profile.pipeline_root
         if not root:
             raise GraftError("pipeline_root is missing in the profile: name a gs:// bucket for the run's artifacts.")
         return api.PipelineJob(
             pipeline_spec=yaml.safe_load(package.path.read_text(encoding="utf-8")),
-            runtime_config=api.PipelineJob.RuntimeConfig(gcs_output_directory=root, parameter_values=parameters),
+            runtime_config=api.PipelineJob.RuntimeConfig(
+                gcs_output_directory=root, parameter_values=dataclasses.asdict(parameters)
+            ),
             service_account=self._profile.service_account,
             labels={"graft-pipeline": package.name},
         )

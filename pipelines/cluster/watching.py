@@ -11,8 +11,9 @@ from rich.table import Table
 
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import STEPS, Run, read_run, was_cancelled
+from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Outcome, Verdict, judge
+from graft.components.common.steps import STEPS
 from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
 
 log = logging.getLogger("graft")

@@ -14,7 +14,9 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, new_run_id, read_run
 from graft.components.common.runs.verdict import Outcome, judge
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
@@ -83,7 +85,7 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
 
 
 def run_locally(
-    run: Run, folder: Path, parameters: dict[str, Any], started: float, containers: DockerOptions | None
+    run: Run, folder: Path, parameters: Parameters, started: float, containers: DockerOptions | None
 ) -> RunResult:
     """Runs the pipeline in a process or a container a step.
 
@@ -101,14 +103,12 @@ def run_locally(
     """
     from kfp import local
 
-    from graft.pipelines.training import IMAGE, Surroundings, build_pipeline, on_image
+    from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
 
-    arguments = {**parameters, "store": run.store, "name": run.name}
-    for value in ("source", "weights"):
-        arguments[value] = _absolute(arguments[value])
-    inputs = [
-        path for path in (arguments["source"], arguments["weights"]) if path.startswith("/") and Path(path).exists()
-    ]
+    source = _absolute(parameters.source)
+    weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
+    arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
+    inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
     with contextlib.ExitStack() as stack:
         if containers:
@@ -119,7 +119,7 @@ def run_locally(
             _refuse_python3(str(folder), *map(str, arguments.values()))
             runner = local.SubprocessRunner(use_venv=False)
             image = IMAGE
-        pipeline = build_pipeline(on_image(image), Surroundings(run=run.run_id))
+        pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id))
         stack.enter_context(_log_to_stderr())
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
@@ -144,10 +144,8 @@ def run_locally(
 
 
 def _absolute(path: str) -> str:
-    """Returns a local path resolved, since steps run elsewhere; URIs and names of weights stay as they are."""
-    if "://" in path or path in ("", "imagenet", "random"):
-        return path
-    return str(Path(path).resolve())
+    """Returns a local path resolved, since steps run elsewhere; a URI stays as it is."""
+    return path if "://" in path else str(Path(path).resolve())
 
 
 def _refuse_python3(*values: str) -> None:

@@ -15,10 +15,15 @@ def spec(tmp_path_factory):
 
 
 def test_parameters(spec):
-    assert set(spec["root"]["inputDefinitions"]["parameters"]) == {
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert set(parameters) == {
         *("source", "weights", "recipe", "optimizer", "learning_rate"),
         *("min_accuracy", "config", "store", "name", "force"),
     }
+    assert not parameters["source"].get("isOptional")
+    assert parameters["weights"] == {"defaultValue": "imagenet", "isOptional": True, "parameterType": "STRING"}
+    assert parameters["learning_rate"]["parameterType"] == "NUMBER_DOUBLE"
+    assert parameters["force"]["parameterType"] == "BOOLEAN"
 
 
 def test_notify_always_runs_and_the_rest_only_if_something_changed(spec):

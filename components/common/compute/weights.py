@@ -10,6 +10,7 @@ from graft.components.common import storage
 from graft.components.common.errors import GraftError
 
 IMAGENET, RANDOM = "imagenet", "random"
+NAMED = (IMAGENET, RANDOM)
 IMAGENET_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
     "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"

@@ -15,11 +15,11 @@ from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
 from graft.components.common.artifacts.schema import utc_now
 from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.steps import STEPS
 
 log = logging.getLogger("graft")
 
 _CANCELLED = "cancelled"
-STEPS = ("resolve", "ingest", "train", "evaluate", "gate", "export")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 

@@ -5,7 +5,7 @@ import dataclasses
 from graft.components.common.artifacts.results import UNCHANGED, Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GateFailedError
-from graft.components.common.runs.step_record import STEPS
+from graft.components.common.steps import STEPS
 
 __all__ = ["QUIET_RUNS", "UNCHANGED", "Outcome", "Verdict", "judge"]
 

@@ -4,8 +4,8 @@ from run_records import EVALUATED
 
 from graft.components.common.artifacts.results import UNCHANGED, Outcome, ResolveResult
 from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
-from graft.components.common.runs.step_record import STEPS
 from graft.components.common.runs.verdict import judge
+from graft.components.common.steps import STEPS
 
 
 def record(step, summary="done", status="succeeded", error=None, outcome=None):

@@ -8,6 +8,7 @@ from web import web_server
 
 from graft.components.common.compute.weights import check_weights
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, read_run, recorded
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store
@@ -82,10 +83,10 @@ def test_tensorboard_logs_that_can_t_be_written_fail_at_once(tmp_path):
     (tmp_path / "file").touch()
     config = json.dumps({"train": {"tensorboard": str(tmp_path / "file" / "logs")}})
     with pytest.raises(GraftError, match=r"file/logs can't be"):
-        resolve(str(tmp_path), "random", config=config)
+        resolve(Parameters(str(tmp_path), "random", config=config))
 
 
 def test_a_champion_that_isn_t_there_fails_at_once(tmp_path):
     config = json.dumps({"evaluate": {"champion": str(tmp_path / "gone")}})
     with pytest.raises(GraftError, match="gone is no finished Model or Export"):
-        resolve(str(tmp_path), "random", config=config)
+        resolve(Parameters(str(tmp_path), "random", config=config))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from run_records import ENDINGS, leave_records
 
+from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.resolve import resolve as resolve_module
@@ -27,7 +28,7 @@ def look(source, tmp_path):
 
     def resolved(ending=None, **settings):
         run = Run(str(tmp_path / "store"), "pets", f"run-{next(numbers)}")
-        result = resolve(str(source), "random", run=run, **settings)
+        result = resolve(Parameters(str(source), "random", **settings), run)
         if ending is not None:
             leave_records(run, resolved=result, **ENDINGS[ending])
             os.utime(Path(run.folder) / "resolve.json", (int(run.run_id[4:]),) * 2)
@@ -85,7 +86,8 @@ def test_new_images_settings_or_code_are_a_change(look, source, monkeypatch):
 
 
 def test_without_a_store_nothing_is_known(source):
-    assert resolve(str(source), "random").digest == resolve(str(source), "random").digest != UNCHANGED
+    parameters = Parameters(str(source), "random")
+    assert resolve(parameters).digest == resolve(parameters).digest != UNCHANGED
 
 
 def test_a_cancelled_run_decided_nothing(look, tmp_path):

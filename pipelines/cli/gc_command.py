@@ -3,13 +3,11 @@
 from collections import Counter
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
-
-def register(app: App) -> None:
-    """Adds the store's commands to the command line."""
-    app.command(gc)
+from graft.components.common.progress import progress
+from graft.pipelines.local.garbage import Store
 
 
 def gc(
@@ -20,7 +18,7 @@ def gc(
     dataset: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> None:
-    """Removes from a store what no model version, no dataset in use and no recent run refers to.
+    """Deletes from a store what no model version, no dataset in use and no recent run needs.
 
     Args:
         store: Path or URI of the store.
@@ -29,9 +27,6 @@ def gc(
         dataset: Path or URI of another Dataset that is in use; may be given several times.
         dry_run: Print what would be removed, and remove nothing.
     """
-    from graft.components.common.progress import progress
-    from graft.pipelines.local.garbage import Store
-
     opened = Store(store)
     found = opened.garbage(keep_runs, min_age_days, dataset)
     with progress("removing files", len(found)) as advance:

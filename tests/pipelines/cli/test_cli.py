@@ -1,7 +1,10 @@
 """The `graft` command: help, exit codes, and errors in one sentence."""
 
+import dataclasses
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,8 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
+from graft.components.common.parameters import Parameters
+from graft.components.common.steps import STEPS
+from graft.components.resolve.resolve import resolve
 from graft.components.train.config import TrainConfig
+from graft.pipelines.cli import app as command_line
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
@@ -21,16 +30,7 @@ def graft(*arguments, **options):
     return subprocess.run([GRAFT, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
 
 
-STEPS = ["resolve", "ingest", "train", "evaluate", "gate", "export"]
-COMMANDS = [*STEPS, "layers", "predict", "sample", "run", "compile", "submit", "status", "cancel"]
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command):
-    result = graft(command, "--help")
-    assert result.returncode == 0
-    assert "default:" in result.stdout or "required" in result.stdout
-    assert command in graft("--help").stdout
+COMMANDS = [*STEPS, "layers", "predict", "sample", "run", "history", "gc", "compile", "submit", "status", "cancel"]
 
 
 def test_layers_lists_the_cuts_at_a_size():
@@ -70,21 +70,71 @@ def test_none_is_a_value_of_an_option_that_may_be_none(tmp_path):
     assert (refused.returncode, "--min-accuracy" in refused.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["train", "run", "submit", "schedules"])
-def test_help_imports_neither_tensorflow_nor_kfp(command):
-    code = (
-        f"COMMAND = {command!r}"
-        + """
+HEAVY = {"tensorflow", "keras", "kfp", "sklearn", "scipy", "google.auth"}
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "schedules create", "registry list"])
+def test_every_command_explains_itself_and_imports_neither_tensorflow_nor_kfp_for_that(command):
+    shown, imported = help_of(*command.split())
+    assert "default:" in shown or "required" in shown
+    needed_by_its_options = {"evaluate": {"sklearn", "scipy"}, "compile": {"kfp", "google.auth"}}
+    assert not (HEAVY - needed_by_its_options.get(command, set())) & imported
+
+
+def test_the_list_of_commands_imports_none_of_them_nor_what_they_need():
+    shown, imported = help_of()
+    assert all(f" {command} " in shown for command in COMMANDS)
+    assert not (HEAVY | {"pydantic", "fsspec", "numpy", "yaml", "cronsim"}) & imported
+    ours = {name for name in imported if name.startswith("graft.")} - {"graft.components", "graft.pipelines"}
+    assert ours == {"graft.pipelines.cli", "graft.pipelines.cli.app"}
+
+
+def help_of(*command):
+    """Returns what a command's help prints, and the modules that it imports."""
+    code = f"""
 import sys
-from graft.pipelines.cli import app as cli
+from graft.pipelines.cli.app import app
 try:
-    cli.app([COMMAND, "--help"])
-except SystemExit:
-    pass
-assert not {"tensorflow", "keras", "kfp", "sklearn", "scipy", "yaml", "cronsim", "google.auth"} & set(sys.modules), sys.modules.keys()
+    app({[*command, "--help"]})
+except SystemExit as end:
+    assert not end.code
+print(*sys.modules, file=sys.stderr)
 """
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout, set(done.stderr.split())
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself():
+    for commands in command_line.COMMANDS.values():
+        for path, said in commands.items():
+            module, _, name = path.partition(":")
+            command = getattr(importlib.import_module(f"graft.pipelines.cli.{module}"), name)
+            described = command.help if isinstance(command, App) else command.__doc__.splitlines()[0]
+            assert said == described, path
+
+
+def test_resolve_takes_what_run_takes_and_gives_the_digest_that_the_pipeline_works_on(tmp_path):
+    draw_sample(tmp_path / "pictures", images=60)
+    (tmp_path / "mine.yaml").write_text("optimizer: sgd\nepochs: 5\n")
+    (tmp_path / "settings.yaml").write_text("train: {cut: mixed4}\n")
+    options = {"optimizer": "adam", "learning_rate": 0.02, "min_accuracy": 0.7}
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    files = ["--recipe", "mine.yaml", "--config", "settings.yaml"]
+    asked = ["--source", "pictures", "--weights", "random", *files, *words]
+    result = graft("resolve", *asked, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    run = Parameters(
+        str(tmp_path / "pictures"),
+        "random",
+        recipe='{"optimizer": "sgd", "epochs": 5}',
+        config='{"train": {"cut": "mixed4"}}',
+        **options,
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert result.stdout.splitlines()[-1] == resolve(run).digest
+    assert result.stdout.splitlines()[-1] != resolve(dataclasses.replace(run, optimizer="sgd")).digest
+    offered = {option: set(re.findall(r"--[a-z-]+", graft(option, "--help").stdout)) for option in ("run", "resolve")}
+    assert offered["resolve"] - {"--run-id"} < offered["run"]
+    assert {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Parameters)} <= offered["resolve"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +174,7 @@ def test_errors_are_one_sentence(tmp_path, arguments, said):
         (["train", "--dataset", ".", "--output", "out", "--optimizer", "adm"], '"adam", "adamw", "rmsprop", "sgd"'),
         (["train", "--dataset", ".", "--output", "out", "--epochs", "0"], "Input should be greater than 0"),
         (["gate", "--evaluation", ".", "--output", "out", "--min-acuracy", "0.5"], "--min-accuracy"),
-        (["retrain"], "Available commands: resolve, ingest"),
+        (["retrain"], "Available commands: run, history"),
     ],
 )
 def test_wrong_options_are_named_with_what_is_allowed(tmp_path, arguments, said):

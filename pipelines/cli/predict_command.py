@@ -5,21 +5,15 @@ import dataclasses
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from graft.components.common.errors import GraftError
 from graft.pipelines.cli.exits import EXIT_ERROR
-
-if TYPE_CHECKING:
-    from graft.pipelines.local.predicting import Prediction
+from graft.pipelines.local.predicting import Prediction, find_images, find_model, predict_images
 
 log = logging.getLogger("graft")
-
-
-def register(app: App) -> None:
-    """Adds the command to the command line."""
-    app.command(predict)
 
 
 def predict(
@@ -29,7 +23,7 @@ def predict(
     store: str = "",
     form: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
 ) -> None:
-    """Tells the classes of images; exit code 1 if one of them can't be used.
+    """Predicts the classes of images; exit code 1 if one of them can't be used.
 
     Args:
         model: Path or URI of a Model or an Export; with a store a name in its registry, as pets (the latest version) or pets@3f9a.
@@ -37,9 +31,6 @@ def predict(
         store: Path or URI of the store whose registry has the model.
         form: How to print the result.
     """
-    from graft.components.common.errors import GraftError
-    from graft.pipelines.local.predicting import find_images, find_model, predict_images
-
     files = find_images(images)
     if not files:
         raise GraftError("There is no image to predict: name files, or folders with files in them.")
@@ -51,18 +42,18 @@ def predict(
         sys.exit(EXIT_ERROR)
 
 
-def _table(found: "list[Prediction]") -> None:
+def _table(found: list[Prediction]) -> None:
     width = max(len(prediction.image) for prediction in found)
     for prediction in found:
         told = prediction.error or f"{prediction.label}  {max(prediction.probabilities.values()):.1%}"
         print(f"{prediction.image:<{width}}  {told}")
 
 
-def _json(found: "list[Prediction]") -> None:
+def _json(found: list[Prediction]) -> None:
     print(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=2, ensure_ascii=False))
 
 
-def _csv(found: "list[Prediction]") -> None:
+def _csv(found: list[Prediction]) -> None:
     classes = next((list(prediction.probabilities) for prediction in found if prediction.probabilities), [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["image", "label", *classes, "error"])

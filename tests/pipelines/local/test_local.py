@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.pipelines.local import defaults
 from graft.pipelines.local.running import _refuse_python3
 from graft.pipelines.local.sample import draw_sample
@@ -94,7 +95,7 @@ def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, mo
     monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
     caplog.set_level("INFO", "graft")
     started = time.monotonic()
-    inputs = defaults.choose_inputs("", "", "", tmp_path / "sample")
+    inputs = defaults.choose_inputs(Parameters("", ""), tmp_path / "sample")
     assert time.monotonic() - started < 60
     assert (inputs.source, inputs.weights, inputs.recipe) == (str(tmp_path / "sample"), "random", "sample")
     assert len(list((tmp_path / "sample").rglob("*.jpg"))) >= 600
@@ -107,11 +108,11 @@ def test_a_folder_that_is_somebody_s_is_never_removed(tmp_path, monkeypatch):
     (tmp_path / "sample").mkdir()
     (tmp_path / "sample" / "precious.jpg").write_bytes(b"precious")
     with pytest.raises(GraftError):
-        defaults.choose_inputs("", "", "", tmp_path / "sample")
+        defaults.choose_inputs(Parameters("", ""), tmp_path / "sample")
     assert (tmp_path / "sample" / "precious.jpg").read_bytes() == b"precious"
 
 
 def test_named_inputs_are_never_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(defaults, "answers", lambda address: pytest.fail("nothing needs to be asked"))
-    inputs = defaults.choose_inputs("photos.zip", "", "fast", tmp_path / "sample")
+    inputs = defaults.choose_inputs(Parameters("photos.zip", "", "fast"), tmp_path / "sample")
     assert (inputs.source, inputs.weights, inputs.recipe) == ("photos.zip", "imagenet", "fast")

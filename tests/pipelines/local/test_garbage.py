@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "components" / "ingest"))
+sys.path.append(str(Path(__file__).parents[2] / "components" / "ingest"))
 
 from pictures import encoded, image_files, noise, record, write_folder
 

@@ -6,16 +6,16 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from graft.components.common.runs.history import read_history
 from graft.components.common.runs.past_run import PastRun
+from graft.pipelines.local.history_page import HEADER, cells, write_history
 
 _WIDE = 200  # characters, for files and pipes, where nothing folds lines
-
-
-def register(app: App) -> None:
-    """Adds the command to the command line."""
-    app.command(history)
 
 
 def history(
@@ -26,7 +26,7 @@ def history(
     html: Path | None = None,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
-    """Shows the runs of a model: images, accuracy, how it compared with the champion, and what became of it.
+    """Lists the runs of a model: images, accuracy, difference from the champion, outcome.
 
     Args:
         name: The model's name.
@@ -34,9 +34,6 @@ def history(
         html: File for a page with the curves over time.
         json_output: Print JSON instead of a table.
     """
-    from graft.components.common.runs.history import read_history
-    from graft.pipelines.local.history_page import write_history
-
     runs = read_history(store, name)
     if html:
         write_history(html, name, runs)
@@ -52,11 +49,6 @@ def history(
 
 
 def _print_table(runs: list[PastRun]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from graft.pipelines.local.history_page import HEADER, cells
 
     table = Table(box=None, pad_edge=False)
     for title in HEADER:

@@ -1,0 +1,66 @@
+"""The commands that run the pipeline on this machine, and draw pictures for it."""
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from graft.components.resolve.resolve import check_settings
+from graft.pipelines.cli.exits import EXIT_CODES
+from graft.pipelines.cli.options import RunParameters, flatten
+from graft.pipelines.local.defaults import choose_inputs
+from graft.pipelines.local.docker_runner import DockerOptions
+from graft.pipelines.local.running import new_run, run_locally
+from graft.pipelines.local.sample import draw_sample
+from graft.pipelines.local.summary import print_summary
+
+log = logging.getLogger("graft")
+
+flatten(DockerOptions)
+
+
+def run(
+    *,
+    parameters: RunParameters = RunParameters(),  # noqa: B008
+    runs: Path = Path("runs"),
+    runner: Literal["subprocess", "docker"] = "subprocess",
+    containers: DockerOptions = DockerOptions(),  # noqa: B008
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+) -> None:
+    """Runs the whole pipeline on this machine, each step in a process or a container.
+
+    Args:
+        parameters: The pipeline's parameters.
+        runs: Folder of all runs.
+        runner: What runs a step: a process, or a container of the local Docker Engine.
+        containers: Options of the containers, for the docker runner.
+        json_output: Print run.json on stdout, and nothing else.
+    """
+    started = time.monotonic()
+    check_settings(parameters)
+    this_run, folder = new_run(runs, parameters.store, parameters.name)
+    chosen = choose_inputs(parameters, folder / "sample")
+    result = run_locally(this_run, folder, chosen, started, containers if runner == "docker" else None)
+    if json_output:
+        print(json.dumps(result.content(), indent=2, ensure_ascii=False))
+    else:
+        print_summary(result)
+    if result.failure:
+        log.error("%s", result.failure)
+        sys.exit(EXIT_CODES[result.outcome])
+
+
+def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:
+    """Draws pictures of cats and dogs to try Graft with.
+
+    Args:
+        output: Folder for the pictures; it must be empty or not exist.
+        images: Number of pictures: a multiple of 6, at least 60.
+        seed: Seed of the drawing.
+    """
+    draw_sample(output, images, seed)
+    print(output)

@@ -1,0 +1,34 @@
+"""The command of the export step."""
+
+from pathlib import Path
+
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export as export_step
+from graft.pipelines.cli.options import flatten
+from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
+
+flatten(ExportConfig)
+
+
+def export(
+    *,
+    model: Path,
+    dataset: Path,
+    evaluation: Path,
+    decision: Path,
+    output: Path,
+    config: ExportConfig = ExportConfig(),  # noqa: B008
+    record: RecordOptions = NO_RECORD,
+) -> None:
+    """Exports a Model that passed the gate, and checks the result on real images.
+
+    Args:
+        model: A Model's folder.
+        dataset: The Dataset that it was evaluated on.
+        evaluation: Its Evaluation.
+        decision: The gate's Decision.
+        output: Folder for the Export; it must be empty or not exist.
+        config: Settings of the step.
+        record: Where the run record goes.
+    """
+    run_step("export", record, lambda run: export_step(model, dataset, evaluation, decision, output, config, run))

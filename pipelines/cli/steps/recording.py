@@ -1,0 +1,55 @@
+"""What the commands of all steps do around their step: the run record, and what is printed."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from cyclopts import Parameter
+
+from graft.components.common.runs.step_record import Run, new_run_id, recorded
+
+
+class Outcome(Protocol):
+    """What a step returns."""
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+
+
+Result = TypeVar("Result", bound=Outcome)
+
+
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class RecordOptions:
+    """Where the step's run record goes.
+
+    Attributes:
+        store: Path or URI of the store; without one no run record, images or features are kept.
+        name: The model's name in the store.
+        run_id: Identifier of the run in the store; by default one made of the time.
+    """
+
+    store: str = ""
+    name: str = "model"
+    run_id: str = ""
+
+
+NO_RECORD = RecordOptions()
+
+
+def run_step(step: str, record: RecordOptions, work: Callable[[Run], Result]) -> Result:
+    """Runs a step, writes its run record, and prints its summary and the path of its output.
+
+    Args:
+        step: The step's name.
+        record: Where the record goes.
+        work: Does the step's work as part of the run that it is given.
+    """
+    with recorded(step, Run(record.store, record.name, record.run_id or new_run_id())) as kept:
+        result = kept.outcome = work(kept.run)
+    print(f"{step}: {result.summary}")
+    if path := getattr(result, "path", None):
+        print(path)
+    return result

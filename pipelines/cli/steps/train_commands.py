@@ -1,0 +1,54 @@
+"""The command of the train step, and the one that lists the layers to cut the backbone at."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.train.config import ImageSize, TrainConfig
+from graft.components.train.network.backbone import describe_layers
+from graft.components.train.recipes import train_config
+from graft.components.train.train import train as train_step
+from graft.pipelines.cli.options import RecipeOption, given, options_over
+from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
+
+TrainOptions = options_over(TrainConfig, "the recipe")
+
+
+def train(
+    *,
+    dataset: Path,
+    output: Path,
+    weights: str = "imagenet",
+    recipe: RecipeOption = "",
+    config: TrainOptions = TrainOptions(),  # type: ignore[valid-type]  # noqa: B008
+    record: RecordOptions = NO_RECORD,
+) -> None:
+    """Trains a new head on the frozen backbone and writes a Model.
+
+    Args:
+        dataset: A Dataset's folder.
+        output: Folder for the Model; it must be empty or not exist.
+        weights: imagenet, random, or path or URI of a Keras weights file.
+        recipe: Name of the settings to start from, or a .yaml file of them; the default ones if not given.
+        config: Settings of the step.
+        record: Where the run record goes.
+    """
+    settings = train_config(recipe, "", given(config))
+    run_step("train", record, lambda run: train_step(dataset, output, weights, settings, run.store))
+
+
+def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = False) -> None:  # noqa: B008
+    """Lists the layers that the backbone can be cut at.
+
+    Args:
+        image_size: Side of the square, in pixels, to which images are resized.
+        every: List every layer, not only the blocks.
+    """
+    import_tensorflow()
+    table = Table("cut", "output", "parameters", box=None, pad_edge=False)
+    for name, shape, parameters in describe_layers(image_size):
+        if every or name.startswith("mixed"):
+            table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
+    Console(soft_wrap=True, highlight=False).print(table)

@@ -12,9 +12,9 @@ import fsspec
 import pytest
 from run_records import ENDINGS, leave_records
 
+from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
 from graft.components.common.runs.step_record import Run
 from graft.pipelines.cluster import submitting, watching
-from graft.pipelines.local.defaults import PUBLIC_ARCHIVE
 
 pytestmark = pytest.mark.slow
 
@@ -322,7 +322,7 @@ def test_two_at_once_upload_it_once(graft, cluster):
     with submitting.packaged(profile, where) as package:
         threads = [
             threading.Thread(
-                target=lambda n=n: connect(where, Access(), profile).submit(package, {"source": "gs://a"}, f"run {n}")
+                target=lambda n=n: connect(where, Access(), profile).submit(package, Parameters("gs://a"), f"run {n}")
             )
             for n in range(2)
         ]

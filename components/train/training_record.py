@@ -16,7 +16,7 @@ from graft.components.common.artifacts.model import (
 )
 from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.compute.devices import Devices
-from graft.components.common.compute.weights import IMAGENET, RANDOM
+from graft.components.common.compute.weights import NAMED
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.head_training import Trained
@@ -66,7 +66,7 @@ def training_record(
         dataset_digest=dataset.digest,
         weights_digest=network.weights_digest,
         devices=DeviceSummary(kind=devices.kind, count=devices.count, precision=devices.precision),
-        weights=weights if weights in (IMAGENET, RANDOM) else Path(storage.redact(weights)).name,
+        weights=weights if weights in NAMED else Path(storage.redact(weights)).name,
         model_digest=sha256_file(keras_file),
         seconds={},
         versions=versions,

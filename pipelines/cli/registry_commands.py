@@ -11,9 +11,9 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
+from graft.components.common.artifacts.latest import Latest
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.registry.latest import Latest
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import Versions
 from graft.pipelines.cli.exits import EXIT_ERROR

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights

@@ -26,13 +26,13 @@ def _figures(compared: Mapping[str, Any]) -> dict[str, str]:
         return UNKNOWN if compared.get(name) is None else format(compared[name], form)
 
     return {
-        "Its accuracy": written("accuracy", ".1%"),
-        "Difference: this model less it": points(compared.get("difference")),
+        "Accuracy of the baseline": written("accuracy", ".1%"),
+        "Difference of this model": points(compared.get("difference")),
         "95% interval of the difference": span(compared.get("interval")),
         "Lower bound (95%, one-sided)": points(compared.get("lower")),
         "p-value: this model is worse": written("p_value", ".3g"),
         "Gained: only this model is right": written("gained", ","),
-        "Lost: only it is right": written("lost", ","),
+        "Lost: only the baseline is right": written("lost", ","),
         "Both right": written("both_right", ","),
         "Both wrong": written("both_wrong", ","),
         "Contaminated: left out": written("left_out", ","),

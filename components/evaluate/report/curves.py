@@ -31,7 +31,7 @@ def _roc_chart(name: str, curve: Mapping[str, Any], area: float | None) -> Chart
     summary = "The area under the curve is not known." if area is None else f"The area under the curve is {area:.4f}."
     reached = max((true for false, true in points if false <= _FEW), default=None)
     if reached is not None:
-        summary += f" At a false positive rate of at most {_FEW:.0%}, {reached:.1%} are found."
+        summary += f" At a false positive rate of at most {_FEW:.0%}, the true positive rate is {reached:.1%}."
 
     def plot(axes: Any) -> None:
         plot_shares(axes, points, marked=False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_CHARTS = 24
 # Longer lists of mistakes are folded.
 MAX_OPEN = 12
-_LIBRARIES = ("graft", "pillow", "numpy", "pyarrow", "scikit-learn")
+_LIBRARIES = ("graft", "matplotlib", "pillow", "numpy", "pyarrow", "scikit-learn")
 
 
 def write_report(

@@ -93,7 +93,7 @@ def test_fewer_images_where_each_costs_more(build):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("most", "said"), [(9, "Beside each, a heat map"), (2, "Beside each of the first 2, a heat map")]
+    ("most", "said"), [(9, "Each has a heat map beside it"), (2, "Each of the first 2 has a heat map beside it")]
 )
 def test_heat_lies_beside_the_mistakes(build, tmp_path, monkeypatch, most, said):
     monkeypatch.setattr(gradcam, "affordable", lambda model: most)

@@ -34,7 +34,7 @@ def hostile(tmp_path_factory):
 
 def test_the_verdict_comes_first(plain):
     _, page = plain
-    assert "80.0% of 60 images right The validation images of 2 classes: cats , dogs ." in page.text
+    assert "80.0% accuracy on 60 validation images 2 classes: cats , dogs ." in page.text
     order = [
         "On images like these it gets 68.2% to 88.2% right (95% confidence",
         "There is no champion yet to compare it with.",
@@ -189,7 +189,7 @@ def test_unknown_figures_are_dashes(tmp_path):
     for sentence in ("There is no ROC curve", "The training recorded no history.", "There are no slices.", "cut –"):
         assert sentence in page.text
     assert "How it compares with the champion is not known." in page.text
-    assert "Difference: this model less it – – 95% interval of the difference – – Lower bound" in page.text
+    assert "Difference of this model – – 95% interval of the difference – – Lower bound" in page.text
     assert "None" not in page.text and "threshold for" not in page.text
 
 

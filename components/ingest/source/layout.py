@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from graft.components.common.artifacts.dataset import TEST, TRAIN, VALIDATION
+from graft.components.common.artifacts.results import listed, one_line
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 
 SPLIT_NAMES = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
-_SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
+_MANY_CLASSES = 10
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 
 EXPECTED = "expected train/<class>/ with validation/<class>/, val/<class>/ or test/<class>/, or just <class>/ folders"
@@ -80,7 +81,7 @@ def read_layout(paths: Iterable[str]) -> Layout:
     for folder, name in strangers:
         if printable(name) in labels:
             raise GraftError(
-                f"{_name(folder)}/ beside train/ has the class folder {_name(name)}, but is no split: "
+                f"{one_line(folder)}/ beside train/ has the class folder {one_line(name)}, but is no split: "
                 "name it validation or test, or move it away."
             )
     if not images:
@@ -136,17 +137,6 @@ def limited(layout: Layout, limit: int) -> Layout:
     return dataclasses.replace(layout, images=LabelledImages(image for image in layout.images if image.path in kept))
 
 
-def listed(classes: Iterable[str]) -> str:
-    """Names classes as a message shows them: the first ones, on one line, whatever characters they have.
-
-    Args:
-        classes: The classes' names.
-    """
-    names = [_name(label) for label in classes]
-    more = f" and {len(names) - _SHOWN_CLASSES:,} more" if len(names) > _SHOWN_CLASSES else ""
-    return ", ".join(names[:_SHOWN_CLASSES]) + more
-
-
 def printable(name: str) -> str:
     """Makes a file name that is no valid UTF-8 writable as text."""
     return name.encode("utf-8", "backslashreplace").decode()
@@ -190,22 +180,17 @@ def _classes(images: LabelledImages, expected: str) -> list[str]:
     for split, labels in by_split.items():
         if labels == reference:
             continue
-        found = f"train has the classes {_names(reference)}, but {split} has {_names(labels)}"
-        if len(reference | labels) > _SHOWN_CLASSES:
+        found = f"train has the classes {listed(sorted(reference))}, but {split} has {listed(sorted(labels))}"
+        if len(reference | labels) > _MANY_CLASSES:
             missing = reference - labels
-            found = f"{split} lacks {_names(missing)}" if missing else f"train lacks {_names(labels - reference)}"
+            found = (
+                f"{split} lacks {listed(sorted(missing))}"
+                if missing
+                else f"train lacks {listed(sorted(labels - reference))}"
+            )
         raise GraftError(f"{found}: every split needs images of every class.")
     if len(reference) < 2:
-        raise GraftError(f"The source has only one class, {_names(reference)}: a classifier needs at least two.")
+        raise GraftError(
+            f"The source has only one class, {listed(sorted(reference))}: a classifier needs at least two."
+        )
     return sorted(reference)
-
-
-def _names(labels: set[str]) -> str:
-    names = [_name(label) for label in sorted(labels)[:_SHOWN_CLASSES]]
-    return ", ".join(names) + (f" and {len(labels) - len(names):,} more" if len(labels) > len(names) else "")
-
-
-def _name(label: str) -> str:
-    """Returns a class's name as a message shows it: on one line, and not of any length."""
-    short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
-    return short if short.isprintable() else repr(short)

@@ -1,91 +1,24 @@
-"""The images that a manifest names: found, told apart, and read, each by a path that holds no secret."""
+"""The images that a manifest names: read one at a time, their versions listed where they lie together."""
 
-import os
-import re
-from pathlib import Path
+import functools
+import itertools
+import logging
+import math
+import threading
+from collections import Counter
+from collections.abc import Iterable
 
 from graft.components.common import storage
+from graft.components.common.errors import GraftError
+from graft.components.common.storage.listing import PAGE
 from graft.components.ingest.source.image_files import read_file
+from graft.components.ingest.source.image_places import ImagePlaces
 from graft.components.ingest.source.layout import Layout
-from graft.components.ingest.source.listed_versions import ListedVersions
 
-# A manifest may name these, what is of its own kind, and, if it is a local file itself, local files. Others of fsspec's many
-# file systems lead to this machine's files by a detour.
-_SCHEMES = ("gs", "gcs", "s3", "s3a", "https", "http")
-_LOCAL = ("file", "local")
-_WEB = ("https", "http")
-_QUERY = re.compile(r"[?#].*", re.DOTALL)
+log = logging.getLogger("graft")
 
-
-class ImagePlaces:
-    """Where the images lie that a manifest names.
-
-    Args:
-        manifest: The manifest's path or URI.
-
-    Raises:
-        GraftError: The URI's scheme is unknown.
-    """
-
-    def __init__(self, manifest: str) -> None:
-        local = storage.local_path(manifest)
-        self._is_local = local is not None
-        self._scheme = "" if local else manifest.partition("://")[0]
-        place = str(local or manifest)
-        self._folder = (_QUERY.sub("", place) if self._scheme in _WEB else place).rpartition("/")[0]
-        self._secret: dict[str, str] = {}  # by path, what the path alone doesn't lead to
-
-    def add(self, uri: str) -> tuple[str, str]:
-        """Takes an image.
-
-        Args:
-            uri: It, as the manifest names it.
-
-        Returns:
-            Its path, as written but for secrets, by which `find` finds it; and its place, but for secrets.
-
-        Raises:
-            ValueError: The manifest may not name it; the text says why.
-        """
-        place = self._locate(uri)
-        if "://" not in place:
-            return (place if "://" in uri else uri), place
-        if "://" not in uri and self._scheme not in _WEB:  # a name in a bucket may hold anything
-            return uri, place
-        path = storage.redact(uri) if "://" in uri else _QUERY.sub("", uri)
-        if path != uri:
-            self._secret.setdefault(path, place)
-        return path, storage.redact(place)
-
-    def find(self, path: str) -> str:
-        """Returns where an image lies, secrets included.
-
-        Args:
-            path: What `add` returned.
-        """
-        return self._secret.get(path) or self._locate(path)
-
-    def is_at(self, path: str, uri: str) -> bool:
-        """Whether the manifest's name for an image leads where a path leads, secrets included."""
-        return self.find(path) == self._locate(uri)
-
-    def _locate(self, uri: str) -> str:
-        scheme, is_uri, _ = uri.partition("://")
-        if is_uri and "::" in uri:
-            raise ValueError("uri is a chain of URIs: write a plain one")
-        if is_uri and self._is_local and scheme in _LOCAL:
-            return str(storage.local_path(uri))
-        if is_uri and scheme not in (*_SCHEMES, self._scheme):
-            allowed = ", ".join(f"{name}://" for name in dict.fromkeys((*_SCHEMES, self._scheme or _LOCAL[0])))
-            raise ValueError(f"uri begins with {scheme[:20]!r}, which this manifest can't name: write one of {allowed}")
-        if is_uri:
-            return uri
-        if self._is_local:
-            return os.path.normpath(Path(self._folder) / uri)
-        name = uri.removeprefix("./")
-        if name.startswith("/") or ".." in name.split("/") or "::" in name:
-            raise ValueError("uri is no path below a remote manifest's folder: write such a path, or a whole URI")
-        return f"{self._folder}/{name}"
+# For fewer images a folder isn't listed; and one of so many times more objects only in part.
+_LEAST, _TIMES = 32, 4
 
 
 class ManifestImages:
@@ -98,7 +31,7 @@ class ManifestImages:
 
     def __init__(self, places: ImagePlaces, layout: Layout) -> None:
         self._places, self._layout = places, layout
-        self._versions = ListedVersions(places.find(image.path) for image in layout.images)
+        self._versions = _ListedVersions(places.find(image.path) for image in layout.images)
 
     def paths(self) -> list[str]:
         """Returns the paths of all images."""
@@ -122,3 +55,49 @@ class ManifestImages:
             return storage.version(uri)
         except storage.FileError:
             return ""  # read will say why
+
+
+class _ListedVersions:
+    """The versions of images in buckets, as far as listings tell them. It may be used from several threads.
+
+    Args:
+        uris: Where all images lie. They are looked at when the first one is asked for.
+    """
+
+    def __init__(self, uris: Iterable[str]) -> None:
+        self._uris = uris
+        self._listed: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def find(self, uri: str) -> str:
+        """Returns the version of an image; empty if it has to be asked for by itself.
+
+        Args:
+            uri: Where it lies.
+        """
+        folder, _, name = uri.rpartition("/")
+        with self._lock:
+            if folder not in self._listed:
+                self._listed[folder] = self._list(folder)
+            return self._listed[folder].get(name, "")
+
+    @functools.cached_property
+    def _wanted(self) -> Counter[str]:
+        """How many images lie in each folder."""
+        return Counter(map(_folder, self._uris))
+
+    def _list(self, folder: str) -> dict[str, str]:
+        wanted, found = self._wanted[folder], dict[str, str]()
+        if wanted < _LEAST:
+            return found
+        try:
+            # Pages, not objects, are counted: one may hold nothing but folders.
+            for page in itertools.islice(storage.list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
+                found |= page
+        except GraftError as error:  # who may read an image may not always list its folder
+            log.info("%s Every image in %s is asked for by itself.", error, storage.redact(folder))
+        return found
+
+
+def _folder(uri: str) -> str:
+    return uri.rpartition("/")[0]

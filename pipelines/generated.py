@@ -3,11 +3,8 @@
 `python -m graft.pipelines.generated` writes them; a test fails when they have drifted.
 """
 
-import ast
 import dataclasses
-import functools
 import importlib
-import itertools
 import json
 import tempfile
 from collections.abc import Iterator
@@ -53,35 +50,7 @@ def generated_files() -> dict[Path, str]:
 
 
 def _schema(model: type[BaseModel]) -> str:
-    """Returns the JSON Schema of a model, its fields described by the docstrings under them."""
-    schema, described = model.model_json_schema(), _field_docstrings()
-    for part in (schema, *schema.get("$defs", {}).values()):
-        name = part["title"].partition("[")[0]
-        for field, content in part.get("properties", {}).items():
-            for owner in (name, "Artifact", "Record"):
-                if text := described.get(owner, {}).get(field):
-                    content.setdefault("description", text)
-    return json.dumps(schema, indent=2) + "\n"
-
-
-@functools.cache
-def _field_docstrings() -> dict[str, dict[str, str]]:
-    """Returns the docstrings of all records' fields by class: pydantic reads them too, but whenever a step starts, in 50 ms."""
-    classes = [
-        node
-        for path in sorted((_ROOT / "components/common/artifacts").glob("*.py"))
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef)
-    ]
-    return {
-        node.name: {
-            field.target.id: text.value.value
-            for field, text in itertools.pairwise(node.body)
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
-        }
-        for node in classes
-    }
+    return json.dumps(model.model_json_schema(), indent=2) + "\n"
 
 
 def _with_table(path: Path, table: str) -> str:

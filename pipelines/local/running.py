@@ -43,15 +43,18 @@ class RunResult:
     def content(self) -> dict[str, Any]:
         """Returns the content of `run.json`; what no step got to is None."""
         records = self.records
-        ended = records.by_step()
         return {
             "status": "succeeded" if self.outcome.good else "failed",
             "outcome": self.outcome,
             "failure": self.failure,
             "steps": {
-                step: record.model_dump(include={"status", "seconds", "summary"})
-                | {"output": getattr(record.outcome, "path", None)}
-                for step, record in ended.items()
+                step: {
+                    "status": record.status,
+                    "seconds": record.seconds,
+                    "summary": record.summary,
+                    "output": getattr(record.outcome, "path", None),
+                }
+                for step, record in records.by_step().items()
             },
             "dataset": _some(records.ingested, "digest", "counts"),
             "accuracy": records.evaluated.metrics.accuracy if records.evaluated else None,

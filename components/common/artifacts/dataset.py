@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, PrivateAttr
 
 from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Part, Setting, is_none
+from graft.components.common.artifacts.schema import Part, Setting, Sparse
 from graft.components.common.errors import GraftError
 
 RECORD = "dataset.json"
@@ -28,80 +28,53 @@ def shard_name(uri: str) -> str:
 class Unusable(Part):
     """A file that is no usable image."""
 
-    path: str
-    """Its path in the source."""
-    label: str
-    """Its class."""
-    reason: str
-    """Why it is not usable."""
-    version: str | None = Field(default=None, exclude_if=is_none)
-    """What changes when the file does; None if that is unknown."""
+    path: str = Field(description="Its path in the source.")
+    label: str = Field(description="Its class.")
+    reason: str = Field(description="Why it is not usable.")
+    version: Sparse[str] = Field(None, description="What changes when the file does; None if unknown.")
 
 
 class LeftOutTwin(Part):
     """An image that was left out, being another one's twin."""
 
-    path: str
-    """Its path in the source."""
-    label: str
-    """Its class."""
-    reason: str
-    """Why it was left out."""
-    sha256: str
-    """SHA-256 of its bytes."""
-    twin: str
-    """The other one's path."""
-    twin_sha256: str
-    """SHA-256 of the other one's bytes."""
-    distance: int
-    """Bits in which their perceptual hashes differ."""
-    identical: bool
-    """Whether their bytes are the same."""
+    path: str = Field(description="Its path in the source.")
+    label: str = Field(description="Its class.")
+    reason: str = Field(description="Why it was left out.")
+    sha256: str = Field(description="SHA-256 of its bytes.")
+    twin: str = Field(description="The other one's path.")
+    twin_sha256: str = Field(description="SHA-256 of the other one's bytes.")
+    distance: int = Field(description="Bits in which their perceptual hashes differ.")
+    identical: bool = Field(description="Whether their bytes are the same.")
 
 
 class TwinPair(Part):
     """Two images that are the same, or nearly."""
 
-    path: str
-    """Path of the first one in the source."""
-    split: str
-    """Its split, had it not been dropped."""
-    label: str
-    """Its class."""
-    twin: str
-    """Path of the second one."""
-    twin_split: str
-    """Its split."""
-    twin_label: str
-    """Its class."""
-    distance: int
-    """Bits in which their perceptual hashes differ."""
-    identical: bool
-    """Whether their bytes are the same."""
-    dropped: bool
-    """Whether the first one was left out for being in two splits."""
+    path: str = Field(description="Path of the first one in the source.")
+    split: str = Field(description="Its split, had it not been dropped.")
+    label: str = Field(description="Its class.")
+    twin: str = Field(description="Path of the second one.")
+    twin_split: str = Field(description="Its split.")
+    twin_label: str = Field(description="Its class.")
+    distance: int = Field(description="Bits in which their perceptual hashes differ.")
+    identical: bool = Field(description="Whether their bytes are the same.")
+    dropped: bool = Field(description="Whether the first one was left out for being in two splits.")
 
 
 class SplitShare(Part):
     """The share of a class's images in a split, of those that were split by content."""
 
-    asked: float
-    """The share that the settings ask for."""
-    obtained: float
-    """The share that it came to."""
+    asked: float = Field(description="The share that the settings ask for.")
+    obtained: float = Field(description="The share that it came to.")
 
 
 class Shard(Part):
     """A file of images."""
 
-    uri: str
-    """Its URI in the store, or its name in the Dataset's directory."""
-    images: int
-    """Images in it."""
-    bytes: int
-    """Its size."""
-    sha256: str
-    """SHA-256 of its bytes."""
+    uri: str = Field(description="Its URI in the store, or its name in the Dataset's directory.")
+    images: int = Field(description="Images in it.")
+    bytes: int = Field(description="Its size.")
+    sha256: str = Field(description="SHA-256 of its bytes.")
 
     @property
     def name(self) -> str:
@@ -124,38 +97,22 @@ class Dataset(Artifact):
     FILE: ClassVar[str] = "dataset.json"
     REMEDY: ClassVar[str] = "ingest it again"
 
-    classes: tuple[str, ...]
-    """The class names in label order."""
-    counts: Mapping[str, Mapping[str, int]]
-    """Images by split and class."""
-    digest: str
-    """Digest of images, labels and splits: the same for the same content, whatever the source."""
-    source: str
-    """Path or URI of the source, without secrets."""
-    source_digest: str
-    """What `resolve` found; empty if it was not asked."""
-    excluded: tuple[LeftOutTwin | Unusable, ...]
-    """Files that were left out."""
-    duplicates: tuple[TwinPair, ...]
-    """Twins, each pair once, those of which one was dropped first."""
-    fractions: Mapping[str, Mapping[str, SplitShare]]
-    """By class and split, how large a share of the class is in the split."""
-    warnings: tuple[str, ...]
-    """What a person should know, a sentence each."""
-    converted: Mapping[str, int]
-    """Images that were converted, by what was done."""
-    ignored: tuple[str, ...]
-    """Files of the source that lie outside of any class folder."""
-    columns: tuple[str, ...]
-    """Further columns that a manifest brought into the index."""
-    settings: Mapping[str, Setting]
-    """The step's settings."""
-    checked: int
-    """Images that were read, decoded and checked."""
-    reused: int
-    """Images that were not, an earlier dataset having the same ones."""
-    shards: tuple[Shard, ...]
-    """The files that hold the images, in the order of the index."""
+    classes: tuple[str, ...] = Field(description="The class names in label order.")
+    counts: Mapping[str, Mapping[str, int]] = Field(description="Images by split and class.")
+    digest: str = Field(description="Digest of images, labels and splits, whatever the source.")
+    source: str = Field(description="Path or URI of the source, without secrets.")
+    source_digest: str = Field(description="What `resolve` found; empty if it was not asked.")
+    excluded: tuple[LeftOutTwin | Unusable, ...] = Field(description="Files that were left out.")
+    duplicates: tuple[TwinPair, ...] = Field(description="Twins, each pair once, those of which one was dropped first.")
+    fractions: Mapping[str, Mapping[str, SplitShare]] = Field(description="Shares of each class, by class and split.")
+    warnings: tuple[str, ...] = Field(description="What a person should know, a sentence each.")
+    converted: Mapping[str, int] = Field(description="Images that were converted, by what was done.")
+    ignored: tuple[str, ...] = Field(description="Files of the source that lie outside of any class folder.")
+    columns: tuple[str, ...] = Field(description="Further columns that a manifest brought into the index.")
+    settings: Mapping[str, Setting] = Field(description="The step's settings.")
+    checked: int = Field(description="Images that were read, decoded and checked.")
+    reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
+    shards: tuple[Shard, ...] = Field(description="The files that hold the images, in the order of the index.")
 
     _opened: dict[str, int] = PrivateAttr(default_factory=dict)
 

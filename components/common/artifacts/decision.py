@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from graft.components.common.artifacts.records import Artifact
 from graft.components.common.artifacts.schema import Part
 
@@ -9,16 +11,11 @@ from graft.components.common.artifacts.schema import Part
 class Rule(Part):
     """A rule of the gate and how it went."""
 
-    rule: str
-    """The rule's name, as in the settings."""
-    threshold: int | float
-    """What was asked."""
-    value: int | float | None
-    """What the evaluation found; None where there was nothing to judge."""
-    passed: bool
-    """Whether the value is good enough; None never is, but where there is nothing to compare with."""
-    sentence: str
-    """The same in words."""
+    rule: str = Field(description="The rule's name, as in the settings.")
+    threshold: int | float = Field(description="What was asked.")
+    value: int | float | None = Field(description="What the evaluation found; None where there was nothing to judge.")
+    passed: bool = Field(description="Whether the value passes; None does only without a baseline.")
+    sentence: str = Field(description="The same in words.")
 
 
 class Decision(Artifact):
@@ -27,13 +24,8 @@ class Decision(Artifact):
     FILE: ClassVar[str] = "decision.json"
     REMEDY: ClassVar[str] = "judge the evaluation again"
 
-    passed: bool
-    """Whether every rule passed."""
-    rules: tuple[Rule, ...]
-    """Every rule that was switched on."""
-    model_digest: str
-    """SHA-256 of the model's `model.keras`."""
-    dataset_digest: str
-    """Content digest of the dataset that it was evaluated on."""
-    split: str
-    """The split that it was evaluated on."""
+    passed: bool = Field(description="Whether every rule passed.")
+    rules: tuple[Rule, ...] = Field(description="Every rule that was switched on.")
+    model_digest: str = Field(description="SHA-256 of the model's `model.keras`.")
+    dataset_digest: str = Field(description="Content digest of the dataset that it was evaluated on.")
+    split: str = Field(description="The split that it was evaluated on.")

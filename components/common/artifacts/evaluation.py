@@ -8,51 +8,34 @@ from pydantic import Field
 
 from graft.components.common.artifacts.metrics import Metrics
 from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Interval, Part, Setting, is_none
+from graft.components.common.artifacts.schema import Interval, Part, Setting, Sparse
 
 
 class Slice(Part):
     """Accuracy on a part of the evaluated images."""
 
-    by: str
-    """What the images are cut by: `class`, `size`, `brightness`, `folder`, or a manifest's column."""
-    value: str
-    """Its value in this part."""
-    images: int
-    """Images in this part."""
-    accuracy: float
-    """Share of them that the model has right."""
-    interval: Interval
-    """The 95% interval of that (Wilson)."""
+    by: str = Field(description="`class`, `size`, `brightness`, `folder`, or a manifest's column.")
+    value: str = Field(description="Its value in this part.")
+    images: int = Field(description="Images in this part.")
+    accuracy: float = Field(description="Share of them that the model has right.")
+    interval: Interval = Field(description="The 95% interval of that (Wilson).")
 
 
 class Comparison(Part):
     """A model compared with another one on the images that the other one was not trained on."""
 
-    uri: str
-    """Path or URI of the other model, without secrets."""
-    model_digest: str
-    """SHA-256 of the other one's `model.keras`."""
-    accuracy: float
-    """Accuracy of the other one."""
-    difference: float
-    """Accuracy of this model, less that of the other one."""
-    interval: Interval
-    """The 95% interval of the difference."""
-    lower: float
-    """With 95% confidence (one-sided) the difference is at least this."""
-    p_value: float
-    """Of the exact one-sided McNemar test that this model is worse."""
-    gained: int
-    """Images that this model alone has right."""
-    lost: int
-    """Images that the other one alone has right."""
-    both_right: int
-    """Images that both have right."""
-    both_wrong: int
-    """Images that both have wrong."""
-    left_out: int = 0
-    """Images that were not compared, since the other one was trained on them or on near twins of them."""
+    uri: str = Field(description="Path or URI of the other model, without secrets.")
+    model_digest: str = Field(description="SHA-256 of the other one's `model.keras`.")
+    accuracy: float = Field(description="Accuracy of the other one.")
+    difference: float = Field(description="Accuracy of this model, less that of the other one.")
+    interval: Interval = Field(description="The 95% interval of the difference.")
+    lower: float = Field(description="With 95% confidence (one-sided) the difference is at least this.")
+    p_value: float = Field(description="Of the exact one-sided McNemar test that this model is worse.")
+    gained: int = Field(description="Images that this model alone has right.")
+    lost: int = Field(description="Images that the other one alone has right.")
+    both_right: int = Field(description="Images that both have right.")
+    both_wrong: int = Field(description="Images that both have wrong.")
+    left_out: int = Field(0, description="Images left out: the other one was trained on them or on near twins.")
 
     @property
     def images(self) -> int:
@@ -63,10 +46,8 @@ class Comparison(Part):
 class Comparisons(Part):
     """The models that a model was compared with."""
 
-    champion: Comparison | None
-    """The registry's latest version, or the model that was named; None where there is none."""
-    anchor: Comparison | None
-    """The best version so far, or the model that was named; None where there is none."""
+    champion: Comparison | None = Field(description="The registry's latest version, or the model that was named.")
+    anchor: Comparison | None = Field(description="The best version so far, or the model that was named.")
 
     def by_role(self) -> dict[str, Comparison | None]:
         """Returns the comparisons by role, `champion` first."""
@@ -76,41 +57,29 @@ class Comparisons(Part):
 class DriftMeasure(Part):
     """In one respect, how much the new images differ from those that the champion was made from."""
 
-    name: str
-    """What is compared."""
-    effect: float
-    """How much they differ."""
-    kind: str
-    """The statistic that says so."""
-    threshold: float
-    """From here on a difference counts."""
-    p_value: float
-    """How often chance alone would make as large a difference."""
-    flagged: bool
-    """Whether they differ by more than the threshold, and by more than chance."""
-    before: str
-    """The old images in words."""
-    now: str
-    """The new ones in words."""
-    drivers: tuple[int, ...]
-    """Rows of evaluated images that are most unlike the old ones; none unless flagged."""
+    name: str = Field(description="What is compared.")
+    effect: float = Field(description="How much they differ.")
+    kind: str = Field(description="The statistic that says so.")
+    threshold: float = Field(description="From here on a difference counts.")
+    p_value: float = Field(description="How often chance alone would make as large a difference.")
+    flagged: bool = Field(description="Whether they differ by more than the threshold, and by more than chance.")
+    before: str = Field(description="The old images in words.")
+    now: str = Field(description="The new ones in words.")
+    drivers: tuple[int, ...] = Field(description="If flagged, the evaluated images most unlike the old ones.")
 
 
 class Drift(Part):
     """How the images that are new since the champion was made differ from those that it was made from."""
 
-    old: int | None = Field(default=None, exclude_if=is_none)
-    """Images that the champion was made from."""
-    new: int | None = Field(default=None, exclude_if=is_none)
-    """Today's images that are not among them."""
-    reason: str | None = Field(default=None, exclude_if=is_none)
-    """Why nothing was compared; None if something was."""
-    measures: tuple[DriftMeasure, ...] | None = Field(default=None, exclude_if=is_none)
-    """What was compared; None if nothing was."""
-    flagged: tuple[str, ...] = ()
-    """Names of the measures that are flagged."""
-    features_reason: str | None = Field(default=None, exclude_if=is_none)
-    """Why features were not compared; empty if they were, None if nothing was."""
+    old: Sparse[int] = Field(None, description="Images that the champion was made from.")
+    new: Sparse[int] = Field(None, description="Today's images that are not among them.")
+    reason: Sparse[str] = Field(None, description="Why nothing was compared; else None.")
+    measures: Sparse[tuple[DriftMeasure, ...]] = Field(None, description="What was compared; None if nothing was.")
+    flagged: tuple[str, ...] = Field((), description="Names of the measures that are flagged.")
+    features_reason: Sparse[str] = Field(None, description="Why features were not compared; empty if they were.")
+
+
+_UNKNOWN = Drift(reason="the Graft that evaluated it did not compare them")
 
 
 class Evaluation(Artifact):
@@ -123,32 +92,19 @@ class Evaluation(Artifact):
     """File name of the report."""
     REMEDY: ClassVar[str] = "evaluate again"
 
-    split: str
-    """The split that the model was judged on."""
-    images: int
-    """Images of that split."""
-    classes: tuple[str, ...]
-    """The class names in label order."""
-    metrics: Metrics
-    """The figures."""
-    slices: tuple[Slice, ...]
-    """Accuracy on parts of the images."""
-    comparisons: Comparisons
-    """The same images by champion and anchor."""
-    drift: Drift = Drift(reason="the Graft that evaluated it did not compare them")
-    """In what the new images differ from those that the champion was made from."""
-    selected_on_split: bool
-    """Whether these images had a part in training or in choosing the model."""
-    images_per_second: float
-    """Images predicted in a second."""
-    dataset_digest: str
-    """Content digest of the dataset that it was evaluated on."""
-    trained_on_digest: str
-    """Content digest of the dataset that it was trained on."""
-    model_digest: str
-    """SHA-256 of the `model.keras` that was evaluated."""
-    settings: Mapping[str, Setting]
-    """The step's settings; `champion` and `anchor` are the models that were met, or `none`."""
+    split: str = Field(description="The split that the model was judged on.")
+    images: int = Field(description="Images of that split.")
+    classes: tuple[str, ...] = Field(description="The class names in label order.")
+    metrics: Metrics = Field(description="The figures.")
+    slices: tuple[Slice, ...] = Field(description="Accuracy on parts of the images.")
+    comparisons: Comparisons = Field(description="The same images by champion and anchor.")
+    drift: Drift = Field(_UNKNOWN, description="How images differ that are new since the champion.")
+    selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
+    images_per_second: float = Field(description="Images predicted in a second.")
+    dataset_digest: str = Field(description="Content digest of the dataset that it was evaluated on.")
+    trained_on_digest: str = Field(description="Content digest of the dataset that it was trained on.")
+    model_digest: str = Field(description="SHA-256 of the `model.keras` that was evaluated.")
+    settings: Mapping[str, Setting] = Field(description="Settings, with the baselines that there were.")
 
     @property
     def predictions(self) -> Path:

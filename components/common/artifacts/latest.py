@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from graft.components.common.artifacts.schema import Part, Record
 
@@ -11,34 +11,25 @@ from graft.components.common.artifacts.schema import Part, Record
 class About(Part):
     """What is known of a version."""
 
-    version: str
-    """Its name: the digest of its SHA256SUMS."""
-    model_digest: str
-    """SHA-256 of its `model.keras`."""
-    accuracy: float | None = None
-    """What it was evaluated at; None if that is not known."""
+    version: str = Field(description="Its name: the digest of its SHA256SUMS.")
+    model_digest: str = Field(description="SHA-256 of its `model.keras`.")
+    accuracy: float | None = Field(None, description="What it was evaluated at; None if that is not known.")
 
 
 class Promotion(Part):
     """A version's becoming the latest."""
 
-    about: About
-    """The version."""
-    time: str
-    """When, ISO 8601 in UTC."""
-    by: Literal["pipeline", "person", "rollback"]
-    """Who made it the latest: a pipeline, a person, or a person's going back to it."""
+    about: About = Field(description="The version.")
+    time: str = Field(description="When, ISO 8601 in UTC.")
+    by: Literal["pipeline", "person", "rollback"] = Field(description="Who made it the latest; `rollback`: a person.")
 
 
 class Note(Part):
     """Why and when something was done."""
 
-    reason: str
-    """Why, in a person's words."""
-    time: str
-    """When, ISO 8601 in UTC."""
-    model_digest: str = ""
-    """SHA-256 of the `model.keras` that it is about; empty for none."""
+    reason: str = Field(description="Why, in a person's words.")
+    time: str = Field(description="When, ISO 8601 in UTC.")
+    model_digest: str = Field("", description="SHA-256 of the `model.keras` that it is about; empty for none.")
 
 
 class Latest(Record):
@@ -47,14 +38,10 @@ class Latest(Record):
     FILE: ClassVar[str] = "latest.json"
     REMEDY: ClassVar[str] = "restore an earlier generation of it"
 
-    version: str | None = None
-    """The latest version; None before the first promotion."""
-    history: tuple[Promotion, ...] = ()
-    """All promotions, the newest last: that of `version`."""
-    withdrawn: Mapping[str, Note] = {}
-    """Versions that a pipeline must not promote again, with the reason."""
-    hold: Note | None = None
-    """Why the latest must not change; None if it may."""
+    version: str | None = Field(None, description="The latest version; None before the first promotion.")
+    history: tuple[Promotion, ...] = Field((), description="All promotions, the newest last: that of `version`.")
+    withdrawn: Mapping[str, Note] = Field({}, description="Versions that no pipeline may promote again.")
+    hold: Note | None = Field(None, description="Why the latest must not change; None if it may.")
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -38,72 +38,52 @@ class Stopped(StrEnum):
 class Layer(Part):
     """A layer of the model."""
 
-    part: str
-    """The part of the model that it belongs to: the backbone or the head."""
-    name: str
-    """Its name."""
+    part: str = Field(description="The part of the model that it belongs to: the backbone or the head.")
+    name: str = Field(description="Its name.")
     kind: str = Field(validation_alias="class", serialization_alias="class", description="Keras' class of it.")
-    output_shape: tuple[int | None, ...]
-    """Shape of its output, of which the first is the batch; None where any size will do."""
-    parameters: int
-    """Its parameters."""
-    trainable_parameters: int
-    """Those of them that were trained."""
+    output_shape: tuple[int | None, ...] = Field(description="Shape of its output, the batch first; None for any size.")
+    parameters: int = Field(description="Its parameters.")
+    trainable_parameters: int = Field(description="Those of them that were trained.")
 
 
 class Epoch(Part):
     """Loss and accuracy after an epoch."""
 
-    loss: float
-    """Mean loss of the training images over the epoch."""
-    accuracy: float
-    """Mean accuracy of the training images over the epoch."""
-    selection_loss: float
-    """Loss on the selection images at the end of the epoch."""
-    selection_accuracy: float
-    """Accuracy on the selection images at the end of the epoch."""
+    loss: float = Field(description="Mean loss of the training images over the epoch.")
+    accuracy: float = Field(description="Mean accuracy of the training images over the epoch.")
+    selection_loss: float = Field(description="Loss on the selection images at the end of the epoch.")
+    selection_accuracy: float = Field(description="Accuracy on the selection images at the end of the epoch.")
 
 
 class PhaseSummary(Part):
     """How a phase of the training went."""
 
-    name: str
-    """What was trained in it."""
-    epochs: int
-    """Epochs that it took."""
-    stopped: Stopped
-    """Why it ended."""
+    name: str = Field(description="What was trained in it.")
+    epochs: int = Field(description="Epochs that it took.")
+    stopped: Stopped = Field(description="Why it ended.")
 
 
 class Selection(Part):
     """The images that selected the weights."""
 
-    split: str
-    """The split that they are of; `train` where a part of the training images was set aside."""
-    images: int
-    """How many they are."""
-    accuracy: float
-    """Accuracy on them at the kept weights."""
+    split: str = Field(description="Their split; `train` where a part of the training images was set aside.")
+    images: int = Field(description="How many they are.")
+    accuracy: float = Field(description="Accuracy on them at the kept weights.")
 
 
 class FeatureCounts(Part):
     """Where the images' features came from."""
 
-    computed: int
-    """Images that went through the backbone."""
-    cached: int
-    """Images whose features were in the store."""
+    computed: int = Field(description="Images that went through the backbone.")
+    cached: int = Field(description="Images whose features were in the store.")
 
 
 class DeviceSummary(Part):
     """What a training ran on."""
 
-    kind: str
-    """`CPU` or `GPU`."""
-    count: int
-    """How many there were."""
-    precision: str
-    """Keras' dtype policy of the backbone."""
+    kind: str = Field(description="`CPU` or `GPU`.")
+    count: int = Field(description="How many there were.")
+    precision: str = Field(description="Keras' dtype policy of the backbone.")
 
 
 class Model(Artifact):
@@ -114,42 +94,24 @@ class Model(Artifact):
     """File name of the Keras model."""
     REMEDY: ClassVar[str] = "train it again"
 
-    config: Mapping[str, Setting]
-    """The step's settings."""
-    backbone: str
-    """The pretrained network."""
-    classes: tuple[str, ...]
-    """The class names in label order."""
-    layers: tuple[Layer, ...]
-    """The layers of backbone and head."""
-    history: tuple[Epoch, ...]
-    """Loss and accuracy by epoch, through all phases."""
-    best_epoch: int
-    """The epoch of the kept weights, counted through all phases from 1; 0 for those before the first."""
-    stopped: Stopped
-    """Why the last phase ended."""
-    phases: tuple[PhaseSummary, ...]
-    """The training's phases."""
-    selection: Selection
-    """The images that selected the weights."""
-    training_images: int
-    """Images that trained the head."""
-    features: FeatureCounts
-    """Where the images' features came from."""
-    dataset_digest: str
-    """Content digest of the dataset."""
-    weights_digest: str
-    """SHA-256 of the backbone's weights."""
-    devices: DeviceSummary
-    """What it ran on."""
-    weights: str
-    """`imagenet`, `random`, or the weights' file name."""
-    model_digest: str
-    """SHA-256 of `model.keras`."""
-    seconds: Mapping[str, float]
-    """Seconds by part of the step."""
-    versions: Mapping[str, str]
-    """Versions of the packages that trained it."""
+    config: Mapping[str, Setting] = Field(description="The step's settings.")
+    backbone: str = Field(description="The pretrained network.")
+    classes: tuple[str, ...] = Field(description="The class names in label order.")
+    layers: tuple[Layer, ...] = Field(description="The layers of backbone and head.")
+    history: tuple[Epoch, ...] = Field(description="Loss and accuracy by epoch, through all phases.")
+    best_epoch: int = Field(description="Epoch of the kept weights, from 1 through all phases; 0 for those before.")
+    stopped: Stopped = Field(description="Why the last phase ended.")
+    phases: tuple[PhaseSummary, ...] = Field(description="The training's phases.")
+    selection: Selection = Field(description="The images that selected the weights.")
+    training_images: int = Field(description="Images that trained the head.")
+    features: FeatureCounts = Field(description="Where the images' features came from.")
+    dataset_digest: str = Field(description="Content digest of the dataset.")
+    weights_digest: str = Field(description="SHA-256 of the backbone's weights.")
+    devices: DeviceSummary = Field(description="What it ran on.")
+    weights: str = Field(description="`imagenet`, `random`, or the weights' file name.")
+    model_digest: str = Field(description="SHA-256 of `model.keras`.")
+    seconds: Mapping[str, float] = Field(description="Seconds by part of the step.")
+    versions: Mapping[str, str] = Field(description="Versions of the packages that trained it.")
 
 
 def read_training(model: Path) -> dict[str, Any]:  # type: ignore[explicit-any]

@@ -26,10 +26,8 @@ class Artifact(Record):
     FILE: ClassVar[str]
     """The record's file name."""
 
-    graft_version: str = Field(default_factory=lambda: version("graft"))
-    """Version of the Graft that wrote it."""
-    created: str = Field(default_factory=utc_now)
-    """When it was made, ISO 8601 in UTC."""
+    graft_version: str = Field(default_factory=lambda: version("graft"), description="The Graft that wrote it.")
+    created: str = Field(default_factory=utc_now, description="When it was made, ISO 8601 in UTC.")
 
     _path: Path | None = PrivateAttr(None)
 

@@ -65,14 +65,10 @@ class Result(Part):
 class ResolveResult(Result):
     """What resolve found."""
 
-    digest: str
-    """Digest of source, weights, settings and code; `unchanged` if the last decided run was about the same."""
-    source: str
-    """The source, without secrets."""
-    found: str = ""
-    """The digest, also if it is unchanged; empty if an older Graft did not note it."""
-    same_as: str = ""
-    """The last decided run, if it was about the same."""
+    digest: str = Field(description="Digest of what the run is about; `unchanged` if that is decided already.")
+    source: str = Field(description="The source, without secrets.")
+    found: str = Field("", description="The digest, also if it is unchanged; empty if an older Graft did not note it.")
+    same_as: str = Field("", description="The last decided run, if it was about the same.")
 
     @property
     def summary(self) -> str:
@@ -86,22 +82,14 @@ class ResolveResult(Result):
 class IngestResult(Result):
     """What ingest made."""
 
-    path: str
-    """The Dataset's directory."""
-    digest: str
-    """Its content digest."""
-    counts: Mapping[str, Mapping[str, int]]
-    """Images by split and class."""
-    excluded: int
-    """Files that were left out."""
-    checked: int
-    """Images that were read, decoded and checked."""
-    reused: int
-    """Images that were not, an earlier dataset having the same ones."""
-    bytes_read: int | None = None
-    """Bytes of images that were read; None if an older Graft did not note it."""
-    bytes_written: int | None = None
-    """Bytes of shards that were written; None if an older Graft did not note it."""
+    path: str = Field(description="The Dataset's directory.")
+    digest: str = Field(description="Its content digest.")
+    counts: Mapping[str, Mapping[str, int]] = Field(description="Images by split and class.")
+    excluded: int = Field(description="Files that were left out.")
+    checked: int = Field(description="Images that were read, decoded and checked.")
+    reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
+    bytes_read: int | None = Field(None, description="Bytes of images that were read; None in old records.")
+    bytes_written: int | None = Field(None, description="Bytes of shards that were written; None in old records.")
 
     @property
     def images(self) -> int:
@@ -121,24 +109,15 @@ class IngestResult(Result):
 class TrainResult(Result):
     """What train made."""
 
-    path: str
-    """The Model's directory."""
-    selection_accuracy: float
-    """Accuracy on the images that selected the weights, at the kept weights."""
-    selection_split: str
-    """The split that they are of."""
-    epochs: int
-    """Epochs trained."""
-    stopped: Stopped
-    """Why training ended."""
-    computed: int | None = None
-    """Images that went through the backbone; those of the others were in the store. None if an older Graft did not note it."""
-    bytes_read: int | None = None
-    """Bytes of shards and features that were read; None if an older Graft did not note it."""
-    bytes_written: int | None = None
-    """Bytes of features that were written to the store; None if an older Graft did not note it."""
-    most_epochs: SkipJsonSchema[int] = Field(default=0, exclude=True)
-    """Epochs that the settings allowed; for the summary alone, records don't have it."""
+    path: str = Field(description="The Model's directory.")
+    selection_accuracy: float = Field(description="Accuracy of the kept weights on the images that selected them.")
+    selection_split: str = Field(description="The split that they are of.")
+    epochs: int = Field(description="Epochs trained.")
+    stopped: Stopped = Field(description="Why training ended.")
+    computed: int | None = Field(None, description="Images that went through the backbone; None in old records.")
+    bytes_read: int | None = Field(None, description="Bytes of shards and features read; None in old records.")
+    bytes_written: int | None = Field(None, description="Bytes of features written; None in old records.")
+    most_epochs: SkipJsonSchema[int] = Field(0, exclude=True, description="Epochs allowed; in no record.")
 
     @property
     def summary(self) -> str:
@@ -151,22 +130,14 @@ class TrainResult(Result):
 class EvaluateResult(Result):
     """What evaluate found."""
 
-    path: str
-    """The Evaluation's directory."""
-    split: str
-    """The split that the model was judged on."""
-    images: int
-    """Images of that split."""
-    metrics: Metrics
-    """The figures."""
-    comparisons: Comparisons
-    """The same images by champion and anchor."""
-    selected_on_split: bool
-    """Whether these images had a part in choosing the model."""
-    classes: tuple[str, ...]
-    """The class names in label order."""
-    drift: tuple[str, ...] = ()
-    """In what the images that are new since the champion differ from the old ones."""
+    path: str = Field(description="The Evaluation's directory.")
+    split: str = Field(description="The split that the model was judged on.")
+    images: int = Field(description="Images of that split.")
+    metrics: Metrics = Field(description="The figures.")
+    comparisons: Comparisons = Field(description="The same images by champion and anchor.")
+    selected_on_split: bool = Field(description="Whether these images had a part in choosing the model.")
+    classes: tuple[str, ...] = Field(description="The class names in label order.")
+    drift: tuple[str, ...] = Field((), description="In what images differ that are new since the champion.")
 
     @property
     def summary(self) -> str:
@@ -185,12 +156,9 @@ class EvaluateResult(Result):
 class GateResult(Result):
     """What the gate decided."""
 
-    path: str
-    """The Decision's directory."""
-    passed: bool
-    """Whether every rule passed."""
-    rules: tuple[Rule, ...]
-    """Every rule that was switched on."""
+    path: str = Field(description="The Decision's directory.")
+    passed: bool = Field(description="Whether every rule passed.")
+    rules: tuple[Rule, ...] = Field(description="Every rule that was switched on.")
 
     @property
     def summary(self) -> str:
@@ -202,27 +170,19 @@ class GateResult(Result):
 class Published(Part):
     """Where an Export was published."""
 
-    uri: str = ""
-    """Path or URI of the version; empty where there is no store."""
-    promoted: bool = False
-    """Whether it is the latest version."""
-    reason: str = ""
-    """Why it is not; empty if it is, or nothing was published."""
+    uri: str = Field("", description="Path or URI of the version; empty where there is no store.")
+    promoted: bool = Field(False, description="Whether it is the latest version.")
+    reason: str = Field("", description="Why it is not; empty if it is, or nothing was published.")
 
 
 class ExportResult(Result):
     """What export made."""
 
-    path: str
-    """The Export's directory."""
-    version: str
-    """Its name: the digest of its checksums."""
-    formats: tuple[str, ...]
-    """The formats it holds, by path."""
-    max_difference: float
-    """Largest difference of a probability from what the evaluation got, in SavedModel and `.keras`."""
-    published: Published
-    """Where it was published."""
+    path: str = Field(description="The Export's directory.")
+    version: str = Field(description="Its name: the digest of its checksums.")
+    formats: tuple[str, ...] = Field(description="The formats it holds, by path.")
+    max_difference: float = Field(description="Largest difference of a probability, without further formats.")
+    published: Published = Field(description="Where it was published.")
 
     @property
     def summary(self) -> str:
@@ -237,22 +197,14 @@ class ExportResult(Result):
 class NotifyResult(Result):
     """What notify says."""
 
-    run: str
-    """Identifier of the run."""
-    name: str
-    """The model's name."""
-    outcome: Outcome
-    """How the run ended."""
-    reason: str
-    """Why."""
-    accuracy: float | None
-    """Accuracy on the evaluated split; None if the run did not get there."""
-    link: str
-    """Address of the run's page; empty if unknown."""
-    drift: tuple[str, ...] = ()
-    """In what the new images differ from those that the champion was made from."""
-    delivered: bool | None = None
-    """Whether a webhook took the message; None if there is none, or nothing to tell."""
+    run: str = Field(description="Identifier of the run.")
+    name: str = Field(description="The model's name.")
+    outcome: Outcome = Field(description="How the run ended.")
+    reason: str = Field(description="Why.")
+    accuracy: float | None = Field(description="Accuracy on the evaluated split; None if the run did not get there.")
+    link: str = Field(description="Address of the run's page; empty if unknown.")
+    drift: tuple[str, ...] = Field((), description="In what images differ that are new since the champion.")
+    delivered: bool | None = Field(None, description="Whether a webhook took the message; None if none was sent.")
 
     @property
     def summary(self) -> str:

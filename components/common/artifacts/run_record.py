@@ -27,20 +27,13 @@ class StepRecord(Record, Generic[ResultT_co]):
 
     REMEDY: ClassVar[str] = "remove it"
 
-    step: str
-    """The step's name."""
-    status: Literal["succeeded", "failed"]
-    """Whether it did what it was asked to."""
-    error: str | None
-    """The class of the error that ended it; None if it succeeded."""
-    summary: str
-    """One line for people: what came out, or why it failed."""
-    started: str
-    """When it began, ISO 8601 in UTC."""
-    seconds: float
-    """Seconds that it took."""
-    outcome: ResultT_co | None
-    """What it returned; None if it failed, unless it was the gate that decided."""
+    step: str = Field(description="The step's name.")
+    status: Literal["succeeded", "failed"] = Field(description="Whether it did what it was asked to.")
+    error: str | None = Field(description="The class of the error that ended it; None if it succeeded.")
+    summary: str = Field(description="One line for people: what came out, or why it failed.")
+    started: str = Field(description="When it began, ISO 8601 in UTC.")
+    seconds: float = Field(description="Seconds that it took.")
+    outcome: ResultT_co | None = Field(description="What it returned; None if it failed, but for a gate that decided.")
 
 
 class Cancelled(Record):
@@ -48,8 +41,7 @@ class Cancelled(Record):
 
     REMEDY: ClassVar[str] = "remove it"
 
-    cancelled: str = Field(default_factory=utc_now)
-    """When, ISO 8601 in UTC."""
+    cancelled: str = Field(default_factory=utc_now, description="When, ISO 8601 in UTC.")
 
 
 STEP_RECORDS: Mapping[str, type[StepRecord[Result]]] = MappingProxyType(

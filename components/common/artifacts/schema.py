@@ -2,9 +2,9 @@
 
 import json
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graft.components.common.errors import DamagedRecordError
 
@@ -18,13 +18,9 @@ Setting = bool | int | float | str | None | tuple[str, ...]
 """A value of a step's settings, as a record keeps it."""
 
 
-def is_none(value: object) -> bool:
-    """Tells whether a field holds nothing: one that is then left out of its record.
-
-    Args:
-        value: The field's value.
-    """
-    return value is None
+T = TypeVar("T")
+Sparse = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""A field that is left out of its record where it is None."""
 
 
 class Part(BaseModel):
@@ -39,8 +35,7 @@ class Record(Part):
     REMEDY: ClassVar[str]
     """What to do about a damaged one."""
 
-    schema_version: int = SCHEMA_VERSION
-    """Version of the schema, of all records alike."""
+    schema_version: int = Field(SCHEMA_VERSION, description="Version of the schema, of all records alike.")
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> Self:

@@ -7,8 +7,9 @@ from typing import Any
 
 from kfp import dsl
 
+from graft.components.common.artifacts.results import UNCHANGED
 from graft.components.common.parameters import Parameters
-from graft.components.common.runs.verdict import QUIET_RUNS, UNCHANGED
+from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.evaluate.component import evaluate
 from graft.components.export.component import export
 from graft.components.gate.component import gate

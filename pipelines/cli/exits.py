@@ -3,8 +3,8 @@
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.runs.verdict import Outcome
 
 EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_CANCELLED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
-from graft.components.common.runs.verdict import Outcome, Verdict, judge
+from graft.components.common.runs.verdict import Verdict, judge
 from graft.components.common.steps import STEPS
 from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.charts import Chart, Form, Line, chart, plot_lines
 from graft.components.common.pages.rendering import render_page, visible
 from graft.components.common.runs.past_run import PastRun
-from graft.components.common.runs.verdict import Outcome
 
 HEADER = ("date", "images", "new", "accuracy", "95% interval", "vs champion", "verdict", "seconds")
 _NONE = "–"

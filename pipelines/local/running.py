@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.results import Result
+from graft.components.common.artifacts.results import Outcome, Result
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, new_run_id, read_run
-from graft.components.common.runs.verdict import Outcome, judge
+from graft.components.common.runs.verdict import judge
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 
 

@@ -8,9 +8,10 @@ from support import ROOT
 
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.records import SCHEMA_VERSION, read_record
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run, read_run
-from graft.components.common.runs.verdict import Outcome, judge
+from graft.components.common.runs.verdict import judge
 from graft.components.export.model_card import model_card
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate

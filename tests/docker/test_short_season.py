@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from docker_tools import GRAFT
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.verdict import Outcome
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.verdict import Outcome
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow

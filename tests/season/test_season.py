@@ -6,8 +6,8 @@ import season
 from proxy import Proxy
 from support import gcs_server
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.verdict import Outcome
 from graft.pipelines.local.history_page import write_history
 from graft.pipelines.local.predicting import find_model, predict_images
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
-from graft.components.common.runs.verdict import Outcome, judge
+from graft.components.common.runs.verdict import judge
 
 UNFINISHED = "unfinished"
 """The outcome of a run that no step of failed, and that did not come to its end: it is under way, or was killed."""

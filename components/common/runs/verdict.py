@@ -2,12 +2,10 @@
 
 import dataclasses
 
-from graft.components.common.artifacts.results import UNCHANGED, Outcome
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GateFailedError
 from graft.components.common.steps import STEPS
-
-__all__ = ["QUIET_RUNS", "UNCHANGED", "Outcome", "Verdict", "judge"]
 
 QUIET_RUNS = 4
 """Every Nth unchanged run in a row is told of; this is the N unless a profile says otherwise."""

@@ -10,8 +10,8 @@ import pytest
 from run_records import ENDINGS, leave_records
 from web import web_server
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.runs.step_record import Run, mark_cancelled
-from graft.components.common.runs.verdict import Outcome
 from graft.components.notify import notify as notify_module
 from graft.components.notify import webhook as webhook_module
 from graft.components.notify.notify import Webhook, notify

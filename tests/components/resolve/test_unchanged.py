@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from run_records import ENDINGS, leave_records
 
+from graft.components.common.artifacts.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, mark_cancelled
-from graft.components.common.runs.verdict import UNCHANGED
 from graft.components.resolve import resolve as resolve_module
 from graft.components.resolve.resolve import resolve
 

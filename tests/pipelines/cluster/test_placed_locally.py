@@ -6,8 +6,9 @@ import pytest
 from kfp import local
 from web import web_server
 
+from graft.components.common.artifacts.results import Outcome
 from graft.components.common.runs.step_record import Run, read_run
-from graft.components.common.runs.verdict import Outcome, judge
+from graft.components.common.runs.verdict import judge
 from graft.pipelines.cluster.placement import Placement
 from graft.pipelines.cluster.profile import Images, read_profile
 from graft.pipelines.local.sample import draw_sample

@@ -13,12 +13,11 @@ from run_records import ENDINGS, EVALUATED, leave_records
 from support import ROOT
 
 from graft.components.common.artifacts.model import Stopped
-from graft.components.common.artifacts.results import ExportResult, IngestResult, Published, TrainResult
+from graft.components.common.artifacts.results import ExportResult, IngestResult, Outcome, Published, TrainResult
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import last_decided, read_history
 from graft.components.common.runs.past_run import UNFINISHED, PastRun
 from graft.components.common.runs.step_record import Run, mark_cancelled, recorded
-from graft.components.common.runs.verdict import Outcome
 from graft.pipelines.local.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")

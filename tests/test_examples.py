@@ -20,6 +20,8 @@ from support import ROOT
 # What people call from a notebook shows how.
 SHOWN = {
     "graft.components.common.artifacts.dataset": "Dataset",
+    "graft.components.common.compute.predictions": "predict",
+    "graft.components.train.train": "train",
 }
 
 

@@ -25,12 +25,12 @@ def train(
         recipe: Recipe of the training; empty for the default.
         optimizer: Optimizer; empty for the recipe's.
         learning_rate: Learning rate; 0 for the recipe's.
-        config: JSON of further settings, a section a step.
+        config: JSON of further settings, with one section per step.
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
         model: The Model: Keras file, record, learning curves and TensorBoard logs.
-        curves: Learning curves, augmented images and settings for the run's page.
+        curves: Page of learning curves, augmented images and settings.
     """
     import shutil
     from pathlib import Path

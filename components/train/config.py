@@ -1,4 +1,4 @@
-"""The settings of the train step."""
+"""What can be set about a training, with limits and defaults."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,45 +19,45 @@ Degrees = Annotated[float, Field(ge=0, le=180)]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of the train step.
+    """How a head is trained on the backbone's features, and which weights are kept.
 
     Attributes:
-        backbone: The pretrained network.
-        cut: The layer whose output the head stands on: `mixed10` is the whole network, `mixed7` and lower ones are smaller and
-            faster. Several, joined by `+`, are put side by side.
-        head: `gap` (global average pooling, standardisation, dropout, dense) or `flatten-dense` (flatten, dense of 1,024
-            with ReLU, dropout, dense).
-        image_size: Side of the square, in pixels, to which images are resized for the backbone.
-        scaling: What pixels are scaled to: `symmetric`, -1 to 1, as Keras' InceptionV3 was trained, or `unit`, 0 to 1.
-        mirror: Train on every image and its mirror image, and average the two at prediction, which then takes twice as long.
-        augmentation: `off`; `cached`, a few augmented views of every training image whose features are computed once; or
-            `live`, every image augmented anew at every step, which passes through the backbone each time.
-        views: Augmented views of an image, where augmentation is cached.
+        backbone: Pretrained network whose features the head is trained on.
+        cut: Layer whose output the head takes. `mixed10` is the whole network; `mixed7` and lower layers are smaller and faster.
+            Join several by `+` to concatenate their features.
+        head: `gap` is global average pooling, standardisation, dropout and a dense layer. `flatten-dense` is flattening, a
+            dense layer of 1,024 units with ReLU, dropout and a dense layer.
+        image_size: Side in pixels of the square that images are resized to for the backbone.
+        scaling: Range of the pixels. `symmetric` is -1 to 1, as Keras' InceptionV3 was trained; `unit` is 0 to 1.
+        mirror: Train on every image and its mirror image, and average the two predictions. Prediction takes twice as long.
+        augmentation: `off`. `cached` computes the features of a few augmented views of each training image once. `live`
+            augments every image anew at every step and passes it through the backbone each time.
+        views: Augmented views of each training image, if augmentation is cached.
         flip: Augment by mirroring half of the images.
-        rotation: Augment by turning up to this many degrees either way.
-        shift: Augment by shifting up to this share of the side in each direction.
-        shear: Augment by shearing up to this many degrees.
-        zoom: Augment by stretching or shrinking width and height, each by up to this share.
-        optimizer: Optimizer of the head.
-        learning_rate: Its learning rate.
-        schedule: How the learning rate goes: `constant`, or `cosine`, falling to 0 along half a cosine over all epochs.
-        batch_size: Images a training step.
-        epochs: Passes over the training images at most.
-        dropout: Share of the head's inputs dropped in training.
-        label_smoothing: Share of a label's certainty that is spread over all classes.
-        class_weights: Give each class the same weight in the loss, however many training images it has.
-        stop_at_accuracy: Accuracy at which training stops; 0 never stops for it.
-        stop_on: Which images' accuracy that is: `selection`, those that select the weights, or `training`.
-        patience: Epochs without a better loss on the selection images after which training stops; the best weights are kept.
-        selection_split: Which images select the best weights: `train`, a part of the training images set aside, so that the
-            evaluated images stay fresh; or `validation`, the validation images.
-        selection_fraction: Share of the training images that is set aside.
-        unfreeze: Layers `FROM..TO` of the backbone that are trained as well, once the head has converged; none if empty.
-        unfreeze_learning_rate: Learning rate of that.
-        unfreeze_epochs: Epochs of that at most.
-        tensorboard: Folder or URI to which the TensorBoard logs are copied as training goes on; empty for none.
-        require_gpu: Fail where there is no GPU, instead of training on the CPU.
-        seed: Seed of everything random.
+        rotation: Augment by rotating by up to this many degrees either way.
+        shift: Augment by shifting by up to this fraction of the side in each direction.
+        shear: Augment by shearing by up to this many degrees.
+        zoom: Augment by scaling width and height by up to this fraction each.
+        optimizer: Optimizer.
+        learning_rate: Learning rate of the head; with a schedule, the first one.
+        schedule: Learning-rate schedule: `constant`, or `cosine`, which decays to 0 over all epochs.
+        batch_size: Images in a training step, on all devices together.
+        epochs: Epochs at most.
+        dropout: Fraction of the head's inputs that dropout sets to 0 in training.
+        label_smoothing: Fraction of the label's probability that is spread over all classes.
+        class_weights: Weight the loss so that each class counts the same, however many training images it has.
+        stop_at_accuracy: Accuracy at which training stops; 0 for never.
+        stop_on: Images whose accuracy that is: `selection`, those that select the weights, or `training`.
+        patience: Epochs without a lower loss on the selection images after which training stops. The best weights are kept.
+        selection_split: Images that select the weights. `train` sets a fraction of the training images aside, so that the
+            evaluated images stay unseen; `validation` takes the validation images.
+        selection_fraction: Fraction of the training images that is set aside.
+        unfreeze: Layers `FROM..TO` of the backbone that are fine-tuned once the head has converged; empty for none.
+        unfreeze_learning_rate: Learning rate of the fine-tuning.
+        unfreeze_epochs: Epochs of the fine-tuning at most.
+        tensorboard: Folder or URI that the TensorBoard logs are copied to during training; empty for none.
+        require_gpu: Fail if there is no GPU, instead of training on the CPU.
+        seed: Random seed.
     """
 
     backbone: Literal["inception_v3"] = "inception_v3"

@@ -54,17 +54,17 @@ _ORIGINAL = {
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         DEFAULT: Recipe(
-            "the quickest good result: 150 px, cut at `mixed7`, pooled features",
+            "a good model fast: 150 px, cut at `mixed7`, pooled features",
             "Graft",
             "94.2%",
-            "one pass over the training images; a whole run takes 2.7 times as long as one bare pass over all images",
+            "one pass of the backbone over the training images; a whole run takes 2.7 times as long as a bare pass over all images",
             {},
         ),
         "accurate": Recipe(
-            "the best result: three cuts side by side, mirrored and augmented views, averaging at prediction",
+            "the most accurate model: three cuts, mirrored and augmented views, predictions averaged over mirror images",
             "Graft",
             "94.5%; 96.0% at `image_size` 224",
-            "three passes of the whole network over the training images at four times the pixels; prediction takes two",
+            "three passes of the whole network over the training images, at four times the pixels; prediction takes two passes",
             {
                 "image_size": 299,
                 "cut": "mixed4+mixed7+mixed10",
@@ -77,18 +77,18 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             "the original project's recipe on the whole network",
             "the original project",
             "91.2% after 10 epochs (plain Keras: 90.9% in the mean of epochs 6–10, this 90.8%)",
-            "a pass an epoch",
+            "one pass of the backbone over the training images an epoch",
             {**_ORIGINAL, "cut": "mixed10"},
         ),
         "seed-mixed7": Recipe(
             "the original project's recipe, cut at `mixed7`",
             "the original project",
             "94.2% after 10 epochs (plain Keras: 92.4% in the mean of epochs 6–10, this 91.7%)",
-            "a pass an epoch",
+            "one pass of the backbone over the training images an epoch",
             {**_ORIGINAL, "cut": "mixed7"},
         ),
         SAMPLE: Recipe(
-            "the drawn pictures and random weights: an early cut, whose random features still tell shapes apart",
+            "drawn pictures and random weights: an early cut, whose random features still separate shapes",
             "Graft",
             "98.0% of 300 drawn pictures",
             "41 s for a whole run",

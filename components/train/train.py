@@ -29,11 +29,18 @@ def train(
 ) -> TrainResult:
     """Trains a head on the frozen backbone's features and saves backbone and head as one model.
 
+    >>> config = TrainConfig(cut="mixed0", image_size=75, epochs=1, batch_size=16)
+    >>> result = train(dataset, folder / "model", weights="random", config=config)
+    >>> result.epochs, result.selection_split
+    (1, 'train')
+    >>> (folder / "model" / "model.keras").is_file()
+    True
+
     Args:
         dataset: A Dataset's directory.
         output: Directory for the Model; it must be empty or not exist.
         weights: `imagenet`, `random`, or a path or URI of a Keras weights file.
-        config: The step's settings.
+        config: The settings; `train_config` makes them of a recipe.
         store: Path or URI of the store, where features and checkpoints are kept for the next training; empty for none.
 
     Raises:

@@ -25,10 +25,10 @@ def write_page(model: Model, dataset: Dataset, network: Network, config: TrainCo
     """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them.
 
     Args:
-        model: The training's record.
-        dataset: The dataset.
+        model: What is known of the training.
+        dataset: Holds the images of which some are shown augmented.
         network: What stands before the head.
-        config: The step's settings.
+        config: Says how images are augmented.
         page: The page's file; the pictures go beside it.
     """
     folder, sheet = page.parent, ""
@@ -47,9 +47,9 @@ def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augmen
     """Returns a sheet of training images, one a row: as the backbone sees it, then augmented.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images.
         network: What stands before the head.
-        config: The step's settings.
+        config: Says how images are augmented.
         augment: How they are augmented.
     """
     rows = []

@@ -37,8 +37,8 @@ def training_record(
     """Returns the record of a training, but for the seconds that it took.
 
     Args:
-        dataset: The dataset.
-        config: The step's settings.
+        dataset: What it was trained on.
+        config: The settings that were in force.
         weights: The backbone's weights, as the step was given them.
         devices: What it ran on.
         network: What stands before the head.

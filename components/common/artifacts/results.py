@@ -122,9 +122,10 @@ class TrainResult(Result):
     @property
     def summary(self) -> str:
         """One line for people."""
-        which = "images set aside from training" if self.selection_split == "train" else "the validation images"
+        which = "held-out training images" if self.selection_split == "train" else "the validation images"
         early = "" if self.stopped is Stopped.ALL_EPOCHS else f" ({self.stopped})"
-        return f"{self.epochs} of {self.most_epochs} epochs{early}, accuracy {self.selection_accuracy:.4f} on {which}"
+        of = f" of {self.most_epochs}" if self.most_epochs else ""
+        return f"{self.epochs}{of} epochs{early}, accuracy {self.selection_accuracy:.4f} on {which}"
 
 
 class EvaluateResult(Result):

@@ -16,7 +16,7 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
     """Returns a split's images, decoded, in the order of the index.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images.
         split: `train`, `validation` or `test`.
         wanted: bool [N], true for the images to return, the others not being decoded; None for all.
 
@@ -83,8 +83,8 @@ def pass_over(
 
     Args:
         what: What the pass is for, for the progress.
-        dataset: The dataset.
-        split: Its split.
+        dataset: Holds the images.
+        split: `train`, `validation` or `test`.
         prepare: Turns an image, uint8 [1, H, W, 3], and its number among the wanted ones into what the network takes, of one
             shape whatever H and W.
         network: Keras model or function from a batch of that to a tensor whose first axis is the batch.

@@ -21,12 +21,17 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
 
     Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
-    its network on batches. On the first image the result is held against the whole model's.
+    its network on batches. On the first image the result is compared with the whole model's.
+
+    >>> from graft.components.common.compute.keras_models import load_model
+    >>> probabilities, labels, features = predict(load_model(model), Dataset.load(dataset), "validation", "predicting")
+    >>> probabilities.shape, labels.shape, features.shape
+    ((20, 2), (20,), (20, 64))
 
     Args:
         model: A model that the train step saved.
-        dataset: The dataset.
-        split: Its split.
+        dataset: Holds the images.
+        split: `train`, `validation` or `test`.
         what: What this is for, for the progress.
 
     Returns:

@@ -40,11 +40,7 @@ class Features:
 
 
 def views_of(config: TrainConfig) -> list[str]:
-    """Returns the names of the views of a training image whose features are wanted; those used at prediction come first.
-
-    Args:
-        config: The step's settings.
-    """
+    """Returns the names of the views of a training image whose features are wanted; those used at prediction come first."""
     views = prediction_views(config)
     if config.augmentation == "cached":
         how = {name: getattr(config, name) for name in ("flip", "rotation", "shift", "shear", "zoom", "seed")}
@@ -54,11 +50,7 @@ def views_of(config: TrainConfig) -> list[str]:
 
 
 def prediction_views(config: TrainConfig) -> list[str]:
-    """Returns the names of the views whose average is the prediction.
-
-    Args:
-        config: The step's settings.
-    """
+    """Returns the names of the views whose average is the prediction."""
     return [PLAIN, MIRRORED] if config.mirror else [PLAIN]
 
 
@@ -66,7 +58,7 @@ def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[s
     """Returns all that an image's features depend on but the image itself.
 
     Args:
-        config: The step's settings.
+        config: Names backbone, cut, image size, scaling and head.
         network: What stands before the head.
         view: The view's name.
     """
@@ -97,12 +89,12 @@ def compute_features(
     All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
 
     Args:
-        dataset: The dataset.
-        split: Its split.
+        dataset: Holds the images.
+        split: `train` or `validation`.
         all_sha256s: Content digests of the split's images.
         wanted: bool [N], true for the images whose features are needed.
         network: What stands before the head.
-        config: The step's settings.
+        config: Also says how views are augmented.
         store: Path or URI of the store; empty for none.
         views: Names of the views.
     """

@@ -51,9 +51,9 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
     """Chooses the images that select the weights, and computes the features that training needs.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images; its validation split selects if the settings say so.
         network: What stands before the head.
-        config: The step's settings.
+        config: Says which images select, which views are wanted, and the size of a batch.
         store: Path or URI of the store; empty for none.
 
     Raises:

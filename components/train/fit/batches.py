@@ -33,7 +33,7 @@ def stream_of(
     Args:
         fetch: Gives the inputs.
         targets: [n, …] targets in the order of the rows.
-        config: The step's settings.
+        config: Gives the size of a batch and the seed.
         phase: Number of the phase: each has its own order.
         epochs: All epochs.
         augment: Augments a batch of images; None for none.
@@ -87,8 +87,8 @@ def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) 
     They are decoded once and held in memory, or, where they take too much of it, read and decoded whenever they are asked for.
 
     Args:
-        dataset: The dataset.
-        split: Its split.
+        dataset: Holds the images.
+        split: `train` or `validation`.
         preprocessing: Keras model from uint8 [1, H, W, 3] to the backbone's input.
         wanted: bool [N], true for the images that make up the rows, in the order of the index.
 

@@ -23,7 +23,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
     Args:
         score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
-        config: The step's settings.
+        config: Gives patience, and the accuracy at which to stop.
         steps: Steps an epoch.
 
     Attributes:

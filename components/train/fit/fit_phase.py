@@ -44,7 +44,7 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
 
     Args:
         phase: What to fit, on what, and how.
-        config: The step's settings.
+        config: Gives optimizer, schedule, label smoothing, and when to stop.
         checkpoints: Where an earlier attempt may have left how far it came, and this one does.
         events: The TensorBoard logs.
 

@@ -68,10 +68,10 @@ def train_head(
     """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images and names the classes.
         network: What stands before the head.
         training_set: What it is trained on and selected by.
-        config: The step's settings.
+        config: Says how the head looks and how it is trained.
         checkpoints: Where an earlier attempt may have left how far it came.
         events: The TensorBoard logs.
 

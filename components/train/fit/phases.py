@@ -54,11 +54,11 @@ def head_phase(dataset: Dataset, network: Network, head: Any, training_set: Trai
     """Returns the phase in which the head is trained: on features, or, augmented live, on images through the frozen backbone.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images and names the classes.
         network: What stands before the head.
         head: The untrained head.
         training_set: What it is trained on and selected by.
-        config: The step's settings.
+        config: Says how images are augmented and weighted, and for how many epochs.
 
     Raises:
         GraftError: The dataset is damaged.
@@ -86,11 +86,11 @@ def unfrozen_phase(
     BatchNormalization stays in inference mode and as it was: a small batch's statistics would undo what the network knows.
 
     Args:
-        dataset: The dataset.
+        dataset: Holds the images and names the classes.
         network: What stands before the head.
         head: The trained head.
         training_set: What the head was trained on and selected by.
-        config: The step's settings.
+        config: Says how images are augmented and weighted, and for how many epochs.
 
     Raises:
         GraftError: The dataset is damaged.

@@ -41,7 +41,7 @@ def scorer(
         batches: What can be gone through again and again for the model's inputs; each holds M views, [M, N, …], whose probabilities
             are averaged.
         targets: Targets as `targets_of` returns them, in the same order.
-        config: The step's settings.
+        config: Gives the label smoothing.
         class_weight: Weight of each class in the loss, as in training; None for all alike.
     """
     import keras

@@ -37,7 +37,7 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
     """Builds what stands before the head.
 
     Args:
-        config: The step's settings.
+        config: Names cut, image size, scaling, head, and the layers to unfreeze.
         weights: The backbone's weights file, or None for random weights.
         precision: Keras' dtype policy of the backbone.
 
@@ -57,7 +57,7 @@ def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
 
     Args:
         network: What stands before the head.
-        head: The head.
+        head: Keras model from features to probabilities.
         mirror: Average over the image and its mirror image.
     """
     import keras
@@ -74,8 +74,8 @@ def in_full_precision(network: Network, config: TrainConfig) -> Network:
     """Returns the network in float32, with the weights it has now: what is served must not depend on what it was trained on.
 
     Args:
-        network: The network.
-        config: The step's settings.
+        network: What stands before the head, in any precision.
+        config: What the network was built from.
     """
     if network.precision == "float32":
         return network
@@ -93,7 +93,7 @@ def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
     Args:
         network: What stands before the head.
         head: The trained head.
-        config: The step's settings.
+        config: Also says whether the mirror image is predicted too.
     """
     import keras
 
@@ -108,7 +108,7 @@ def layer_table(network: Network, head: Any) -> tuple[Layer, ...]:
 
     Args:
         network: What stands before the head.
-        head: The head.
+        head: Keras model from features to probabilities.
     """
     return tuple(
         Layer(

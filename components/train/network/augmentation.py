@@ -19,9 +19,6 @@ def live_augmentation(config: TrainConfig) -> Augment | None:
     """Returns how images are augmented that pass through the backbone at every step; None for not at all.
 
     Views of an image that are cached for the head are drawn anew at every step here.
-
-    Args:
-        config: The step's settings.
     """
     if config.augmentation != "off":
         return build_augmentation(dataclasses.replace(config, flip=config.flip or config.mirror))
@@ -34,9 +31,6 @@ def build_augmentation(config: TrainConfig) -> Augment:
     """Returns a function from float32 [N, H, W, 3] images and an int64 [2] seed to augmented images of the same shape.
 
     The same images and seed give the same result. It runs within a `tf.data` pipeline.
-
-    Args:
-        config: The step's settings.
     """
     import keras
 

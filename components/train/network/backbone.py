@@ -66,7 +66,7 @@ def check_head(head: Head, backbone: Any) -> None:
     """Refuses a head that makes no sense on what the backbone gives.
 
     Args:
-        head: The head.
+        head: Kind of the head.
         backbone: The cut backbone.
 
     Raises:

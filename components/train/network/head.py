@@ -17,7 +17,7 @@ def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
     """Returns a model from maps of features, [N, H, W, C] each, to one vector: the last part that needs no training.
 
     Args:
-        head: The head.
+        head: Kind of the head, which says how maps are pooled.
         maps: The backbone's symbolic outputs.
     """
     import keras
@@ -35,7 +35,7 @@ def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
     """Builds an untrained head.
 
     Args:
-        config: The step's settings.
+        config: Gives the kind of head, dropout and seed.
         features: float16 or float32 [N, F], the training features, from which `gap` takes means and variances.
         classes: How many classes there are.
 

@@ -18,6 +18,7 @@ from graft.components.common.artifacts.results import (
     TrainResult,
 )
 from graft.components.common.artifacts.schema import Part, Record, utc_now
+from graft.components.common.steps import Component
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
@@ -27,7 +28,7 @@ class StepRecord(Record, Generic[ResultT_co]):
 
     REMEDY: ClassVar[str] = "remove it"
 
-    step: str = Field(description="The step's name.")
+    step: Component = Field(description="The step's name.")
     status: Literal["succeeded", "failed"] = Field(description="Whether it did what it was asked to.")
     error: str | None = Field(description="The class of the error that ended it; None if it succeeded.")
     summary: str = Field(description="One line for people: what came out, or why it failed.")
@@ -44,7 +45,7 @@ class Cancelled(Record):
     cancelled: str = Field(default_factory=utc_now, description="When, ISO 8601 in UTC.")
 
 
-STEP_RECORDS: Mapping[str, type[StepRecord[Result]]] = MappingProxyType(
+STEP_RECORDS: Mapping[Component, type[StepRecord[Result]]] = MappingProxyType(
     {
         "resolve": StepRecord[ResolveResult],
         "ingest": StepRecord[IngestResult],

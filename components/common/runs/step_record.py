@@ -15,7 +15,7 @@ from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
 from graft.components.common.artifacts.schema import utc_now
 from graft.components.common.errors import GateFailedError, GraftError
-from graft.components.common.steps import STEPS
+from graft.components.common.steps import STEPS, Component, Step
 
 log = logging.getLogger("graft")
 
@@ -97,7 +97,7 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recorded(step: str, run: Run) -> Iterator[Recording]:
+def recorded(step: Component, run: Run) -> Iterator[Recording]:
     """Runs a step's work and writes its run record when it ends, also when it fails.
 
     Args:
@@ -134,9 +134,9 @@ def recorded(step: str, run: Run) -> Iterator[Recording]:
             _write(run, step, record.text(), must_succeed=error is None)
 
 
-def _write(run: Run, step: str, text: str, *, must_succeed: bool) -> None:
+def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
     """Writes a step's record; when the step itself failed, a failure here must not hide the reason."""
-    uri = f"{run.folder}/{step}.json"
+    uri = f"{run.folder}/{name}.json"
     try:
         storage.write(uri, text.encode())
     except GraftError as error:
@@ -145,7 +145,7 @@ def _write(run: Run, step: str, text: str, *, must_succeed: bool) -> None:
         log.error("the run record can't be written: %s", error)
 
 
-def read_run(run: Run, steps: Iterable[str] = STEPS) -> RunRecords:
+def read_run(run: Run, steps: Iterable[Step] = STEPS) -> RunRecords:
     """Reads the records of a run's steps; of those that have not ended there is none.
 
     Args:
@@ -159,7 +159,7 @@ def read_run(run: Run, steps: Iterable[str] = STEPS) -> RunRecords:
     return RunRecords.model_validate({step: _read(run, step) for step in steps})
 
 
-def _read(run: Run, step: str) -> StepRecord[Result] | None:
+def _read(run: Run, step: Step) -> StepRecord[Result] | None:
     uri = f"{run.folder}/{step}.json"
     try:
         content = storage.read(uri)
@@ -192,7 +192,7 @@ def was_cancelled(run: Run) -> bool:
 
 
 @contextlib.contextmanager
-def component_step(step: str, store: str, name: str, run_id: str) -> Iterator[Recording]:
+def component_step(step: Component, store: str, name: str, run_id: str) -> Iterator[Recording]:
     """What every component does around its step: log lines, the run record, and errors as one sentence.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from cyclopts import Parameter
 
 from graft.components.common.runs.step_record import Run, new_run_id, recorded
+from graft.components.common.steps import Component
 
 
 class Outcome(Protocol):
@@ -39,7 +40,7 @@ class RecordOptions:
 NO_RECORD = RecordOptions()
 
 
-def run_step(step: str, record: RecordOptions, work: Callable[[Run], Result]) -> Result:
+def run_step(step: Component, record: RecordOptions, work: Callable[[Run], Result]) -> Result:
     """Runs a step, writes its run record, and prints its summary and the path of its output.
 
     Args:

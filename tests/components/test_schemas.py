@@ -1,4 +1,4 @@
-"""What the Graft before this one wrote can still be read: tests/fixtures/schema_1 is a run of it, records alone, with paths shortened."""
+"""What the Graft before this one wrote can still be read, and what this one wrote: tests/fixtures holds records of runs, with paths shortened."""
 
 import json
 import shutil
@@ -6,10 +6,15 @@ import shutil
 import pytest
 from support import ROOT
 
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.decision import Decision
+from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
-from graft.components.common.artifacts.records import SCHEMA_VERSION, read_record
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.schema import SCHEMA_VERSION
 from graft.components.common.registry.registry import Registry
+from graft.components.common.runs.history import read_history
 from graft.components.common.runs.step_record import Run, read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.export.model_card import model_card
@@ -20,9 +25,10 @@ BEFORE = ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION - 1}"
 RUN = "20261125-212738-62eb"
 
 
-@pytest.mark.parametrize("name", ["dataset", "training", "evaluation", "decision"])
-def test_records_are_read(name):
-    assert read_record(BEFORE / "lineage", f"{name}.json")["schema_version"] == SCHEMA_VERSION - 1
+@pytest.mark.parametrize("artifact", [Dataset, Model, Evaluation, Decision])
+def test_records_are_read_and_brought_up_to_date(artifact):
+    assert f'"schema_version": {SCHEMA_VERSION - 1}' in (BEFORE / "lineage" / artifact.FILE).read_text()
+    assert artifact.load(BEFORE / "lineage").schema_version == SCHEMA_VERSION
 
 
 def test_a_run_is_judged():
@@ -49,3 +55,14 @@ def test_a_model_card_is_made_of_them():
 
 def test_an_evaluation_passes_the_gate(tmp_path):
     assert gate(BEFORE / "lineage", tmp_path / "decision", GateConfig(min_accuracy=0.9)).passed
+
+
+def test_the_history_of_today_s_fixture_is_read():
+    """A first version, one that is better, a run of nothing new, and one that fails the gate."""
+    runs = read_history(str(ROOT / f"tests/fixtures/schema_{SCHEMA_VERSION}/store"), "pets")
+    assert [run.outcome for run in runs] == [
+        *(Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.GATE_FAILED),
+    ]
+    assert [run.images for run in runs] == [173, 337, None, 337]
+    assert [run.promoted for run in runs] == [True, True, None, None]
+    assert runs[1].difference == pytest.approx(0.1826, abs=1e-4) and runs[3].difference == 0

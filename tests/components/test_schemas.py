@@ -1,4 +1,4 @@
-"""What the Graft before this one wrote can still be read, and what this one wrote: tests/fixtures holds records of runs, with paths shortened."""
+"""Records of this Graft and of the one before are read: tests/fixtures holds those of runs, with paths shortened."""
 
 import json
 import shutil

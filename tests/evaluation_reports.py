@@ -11,6 +11,9 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.model import Model
 from graft.components.evaluate.report.evaluation_report import write_report
 
 TWO = ("cats", "dogs")
@@ -28,32 +31,51 @@ BOTH = {
     "both_right": 880,
     "both_wrong": 60,
 }
-TRAINING = {
-    "config": {"backbone": "inception_v3", "cut": "mixed7", "mirror": False, "learning_rate": 0.003, "tensorboard": ""},
-    "history": [
-        {
-            "loss": 0.5 / epoch,
-            "accuracy": 0.95 - 0.2 / epoch,
-            "selection_loss": 0.6 / epoch,
-            "selection_accuracy": 0.93 - 0.2 / epoch,
-        }
-        for epoch in range(1, 13)
-    ],
-    "best_epoch": 9,
-    "phases": [
-        {"name": "head", "epochs": 8, "stopped": "all asked for"},
-        {"name": "unfrozen layers", "epochs": 4, "stopped": "all asked for"},
-    ],
-    "selection": {"split": "train", "images": 200, "accuracy": 0.93},
-    "weights": "inception_v3_notop.h5",
-    "weights_digest": "e" * 64,
-    "devices": {"kind": "CPU", "count": 1, "precision": "float32"},
-    "versions": {"graft": "0.1.0", "keras": "3.15.1"},
-}
+TRAINING = Model.model_validate(
+    {
+        "config": {
+            **{"backbone": "inception_v3", "cut": "mixed7", "mirror": False, "learning_rate": 0.003},
+            **{"tensorboard": "", "augmentation": "off", "unfreeze": ""},
+        },
+        "backbone": "inception_v3",
+        "classes": ["cats", "dogs"],
+        "layers": [],
+        "history": [
+            {
+                "loss": 0.5 / epoch,
+                "accuracy": 0.95 - 0.2 / epoch,
+                "selection_loss": 0.6 / epoch,
+                "selection_accuracy": 0.93 - 0.2 / epoch,
+            }
+            for epoch in range(1, 13)
+        ],
+        "best_epoch": 9,
+        "stopped": "all epochs",
+        "phases": [
+            {"name": "head", "epochs": 8, "stopped": "all epochs"},
+            {"name": "unfrozen layers", "epochs": 4, "stopped": "all epochs"},
+        ],
+        "selection": {"split": "train", "images": 200, "accuracy": 0.93},
+        "training_images": 1600,
+        "features": {"computed": 10, "cached": 90},
+        "dataset_digest": "d" * 64,
+        "weights": "inception_v3_notop.h5",
+        "weights_digest": "e" * 64,
+        "model_digest": "a" * 64,
+        "devices": {"kind": "CPU", "count": 1, "precision": "float32"},
+        "seconds": {},
+        "versions": {"graft": "0.1.0", "keras": "3.15.1"},
+    }
+)
+
+
+def changed(record, **changes):
+    """A record of which some fields are others; given as JSON has them."""
+    return type(record).model_validate(record.model_dump(mode="json") | changes)
 
 
 def evaluation_of(probabilities, labels, classes, **changes):
-    """Returns the content of `evaluation.json`, all figures being those of scikit-learn where it has them."""
+    """Returns an evaluation, all figures being those of scikit-learn where it has them."""
     predicted, size = probabilities.argmax(axis=1), len(classes)
     numbers = np.arange(size)
     right, sure = predicted == labels, probabilities.max(axis=1)
@@ -106,7 +128,7 @@ def evaluation_of(probabilities, labels, classes, **changes):
     }
     values = [*[("class", name, labels == number) for number, name in enumerate(classes)]]
     values += [("size", side, np.arange(len(labels)) % 2 == odd) for odd, side in enumerate(("up to 400 px", "larger"))]
-    return {
+    content = {
         "split": "validation",
         "images": len(labels),
         "classes": list(classes),
@@ -128,8 +150,10 @@ def evaluation_of(probabilities, labels, classes, **changes):
             if mask.any()
         ],
         "comparisons": {"champion": None, "anchor": None},
+        "settings": {},
         **changes,
     }
+    return Evaluation.model_validate(content)
 
 
 def interval(right):
@@ -176,16 +200,19 @@ class Made:
         self.predictions = pa.table(columns)
         met = {"champion": BOTH if champion else None, "anchor": {**BOTH, "uri": "anchor"} if champion else None}
         self.evaluation = evaluation_of(probabilities, labels, classes, comparisons=met)
-        self.dataset = {
+        dataset = {
             "classes": list(classes),
             "counts": {split: dict.fromkeys(classes, 30) for split in ("train", "validation")},
+            "digest": "d" * 64,
             "source": f"{HOSTILE} \udcff",
+            "source_digest": "",
             "warnings": ["Class 'x' has few images \udcff."],
             "settings": {"validation_fraction": 0.2, "limit": 0, "sha256": ""},
-            "excluded": [],
-            "duplicates": [],
+            **{key: [] for key in ("excluded", "duplicates", "ignored", "columns", "shards")},
+            **{"fractions": {}, "converted": {}, "checked": 60, "reused": 0},
         }
-        self.training, self.asked = dict(TRAINING), []
+        self.dataset = Dataset.model_validate(dataset)
+        self.training, self.asked = TRAINING, []
 
     def images(self, rows):
         """Encoded pictures of these rows."""

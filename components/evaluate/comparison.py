@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest, norm
 
+from graft.components.common.artifacts.evaluation import Comparison
 from graft.components.evaluate.baselines import Baseline
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +29,7 @@ def paired_interval(gained: int, lost: int, images: int, tail: float) -> tuple[f
     return max(-1.0, float(up - down - reach)), min(1.0, float(up - down + reach))
 
 
-def compare_with(baseline: Baseline, digest: str, predicted: Array, labels: Array) -> dict[str, Any]:
+def compare_with(baseline: Baseline, digest: str, predicted: Array, labels: Array) -> Comparison:
     """Compares the challenger with a baseline on the images that the baseline was not trained on.
 
     Args:
@@ -36,54 +37,42 @@ def compare_with(baseline: Baseline, digest: str, predicted: Array, labels: Arra
         digest: Digest of the challenger.
         predicted: int64 [N], the class that the challenger predicts.
         labels: int64 [N], the true class.
-
-    Returns:
-        As `compare`; also the baseline's `uri` and `model_digest`, and `left_out`, how many images are contaminated.
     """
     fresh = ~baseline.contaminated
-    compared = compare((predicted == labels)[fresh], (baseline.predicted == labels)[fresh])
-    if baseline.model.digest == digest:  # a model is not worse than itself, however few the images
-        compared |= {"interval": [0.0, 0.0], "lower": 0.0}
-    left_out = int(baseline.contaminated.sum())
-    return {"uri": baseline.model.uri, "model_digest": baseline.model.digest, **compared, "left_out": left_out}
+    model, left_out = baseline.model, int(baseline.contaminated.sum())
+    compared = compare(
+        (predicted == labels)[fresh], (baseline.predicted == labels)[fresh], model.uri, model.digest, left_out
+    )
+    if model.digest == digest:  # a model is not worse than itself, however few the images
+        return compared.model_copy(update={"interval": (0.0, 0.0), "lower": 0.0})
+    return compared
 
 
-def compare(challenger: Array, baseline: Array) -> dict[str, Any]:
+def compare(challenger: Array, baseline: Array, uri: str, digest: str, left_out: int = 0) -> Comparison:
     """Compares two models by the images that they have right.
 
     Args:
         challenger: bool [N], the images that the challenger has right.
         baseline: bool [N], the images that the baseline has right.
-
-    Returns:
-        `accuracy` of the baseline; `difference`, the challenger's less the baseline's, with its 95% `interval` and `lower`, the
-        one-sided 95% bound; `p_value` of the exact one-sided McNemar test (1947) that the challenger is worse; and the images
-        counted: `gained`, `lost`, `both_right`, `both_wrong`.
+        uri: The baseline's path or URI.
+        digest: The baseline's digest.
+        left_out: How many images more were evaluated but are contaminated.
     """
     images = len(challenger)
     gained, lost = int((challenger & ~baseline).sum()), int((~challenger & baseline).sum())
     lower, _ = paired_interval(gained, lost, images, 0.05)
     flipped = gained + lost
-    return {
-        "accuracy": float(baseline.mean()),
-        "difference": (gained - lost) / images,
-        "interval": list(paired_interval(gained, lost, images, 0.025)),
-        "lower": lower,
-        "p_value": float(binomtest(lost, flipped, 0.5, alternative="greater").pvalue) if flipped else 1.0,
-        "gained": gained,
-        "lost": lost,
-        "both_right": int((challenger & baseline).sum()),
-        "both_wrong": int((~challenger & ~baseline).sum()),
-    }
-
-
-def versus(difference: float, role: str) -> str:
-    """Says by how much the challenger is better or worse than a baseline.
-
-    Args:
-        difference: The challenger's accuracy less the baseline's.
-        role: `champion` or `anchor`.
-    """
-    if difference == 0:
-        return f"as accurate as the {role}"
-    return f"{100 * abs(difference):.1f} points {'better' if difference > 0 else 'worse'} than the {role}"
+    return Comparison(
+        uri=uri,
+        model_digest=digest,
+        accuracy=float(baseline.mean()),
+        difference=(gained - lost) / images,
+        interval=paired_interval(gained, lost, images, 0.025),
+        lower=lower,
+        p_value=float(binomtest(lost, flipped, 0.5, alternative="greater").pvalue) if flipped else 1.0,
+        gained=gained,
+        lost=lost,
+        both_right=int((challenger & baseline).sum()),
+        both_wrong=int((~challenger & ~baseline).sum()),
+        left_out=left_out,
+    )

@@ -35,10 +35,10 @@ def evaluate(
     import shutil
     from pathlib import Path
 
+    from graft.components.common.artifacts.evaluation import Evaluation
     from graft.components.common.config import configure, section
     from graft.components.common.runs.step_record import component_step
     from graft.components.evaluate.config import EvaluateConfig
-    from graft.components.evaluate.evaluate import REPORT
     from graft.components.evaluate.evaluate import evaluate as run_step
     from graft.components.evaluate.summary import figures, markdown
 
@@ -48,9 +48,9 @@ def evaluate(
         record.outcome = result
     for figure, value in figures(result.metrics, result.comparisons).items():
         metrics.log_metric(figure, value)
-    curves.log_confusion_matrix(result.classes, result.metrics["confusion"])
+    curves.log_confusion_matrix(result.classes, result.metrics.confusion)
     if len(result.classes) == 2:
-        for curve in result.metrics["roc"].values():
-            curves.log_roc_curve(curve["false_positive_rate"], curve["true_positive_rate"], curve["thresholds"])
+        for curve in result.metrics.roc.values():
+            curves.log_roc_curve(curve.false_positive_rate, curve.true_positive_rate, curve.thresholds)
     Path(summary.path).write_text(markdown(result), encoding="utf-8")
-    shutil.copyfile(Path(evaluation.path) / REPORT, report.path)
+    shutil.copyfile(Path(evaluation.path) / Evaluation.REPORT, report.path)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import ks_2samp, mannwhitneyu
 
 from graft.components.common.artifacts.dataset import INDEX, Dataset
+from graft.components.common.artifacts.evaluation import Drift, DriftMeasure
 from graft.components.common.artifacts.model_source import SavedModel
 from graft.components.evaluate.contamination import read_index
 
@@ -38,25 +39,22 @@ _REGULARIZATION = 0.01
 
 def drift_since(
     champion: SavedModel | None, dataset: Dataset, shown: Mapping[str, Sequence[Any]], features: Array
-) -> dict[str, Any]:
+) -> Drift:
     """Compares the images that are new since the champion with those that it was made from.
 
     Args:
         champion: The champion; None for none.
         dataset: Today's dataset.
         shown: `COLUMNS` of the evaluated images.
-        features: float32 [N, F] of the evaluated images.
-
-    Returns:
-        As `measure_drift`.
+        features: float32 [N, F] of the evaluated images: what the model's last layer sees.
 
     Raises:
         GraftError: An index is damaged.
     """
     if champion is None:
-        return {"reason": "there is no champion yet", "flagged": []}
+        return Drift(reason="there is no champion yet")
     if champion.index is None:
-        return {"reason": f"{champion.uri} has no index of the images that it was made from", "flagged": []}
+        return Drift(reason=f"{champion.uri} has no index of the images that it was made from")
     old = read_index(champion.index, COLUMNS, champion.uri)
     today = read_index(dataset.path / INDEX, COLUMNS, str(dataset.path))
     return measure_drift(old, today, shown, features)
@@ -67,7 +65,7 @@ def measure_drift(
     today: Mapping[str, Sequence[Any]],
     shown: Mapping[str, Sequence[Any]],
     features: Array,
-) -> dict[str, Any]:
+) -> Drift:
     """Compares the images that are new with the old ones.
 
     Args:
@@ -75,35 +73,30 @@ def measure_drift(
         today: `COLUMNS` of all of today's images.
         shown: `COLUMNS` of the evaluated images, from which drivers are taken.
         features: float [N, F] of the evaluated images: what the model's last layer sees.
-
-    Returns:
-        `old` and `new`, images counted; `flagged`, names of the measures beyond their threshold; and `measures`, a dict each:
-        `name`, `effect`, the `kind` of effect, `threshold`, `p_value`, `flagged`, what was `before` and is `now` in words, and
-        `drivers`, numbers of evaluated images; and `features_reason`, why features were not compared, else empty. Or `reason`, why
-        nothing was compared.
     """
     known = set(old["sha256"])
     is_new, shown_new = (np.array([digest not in known for digest in index["sha256"]]) for index in (today, shown))
     counts = {"old": len(known), "new": int(is_new.sum())}
-    if min(counts.values()) < LEAST:
-        what = "new" if counts["new"] < LEAST else "old"
-        return counts | {"reason": f"fewer than {LEAST} images are {what}", "flagged": []}
+    if too_few := _too_few(**counts, images="images"):
+        return Drift(**counts, reason=too_few)
     fresh = {name: [value for value, new in zip(today[name], is_new, strict=True) if new] for name in COLUMNS}
     measures = [_balance(old["label"], fresh["label"])]
     for name, unit in (("size", "pixels"), ("brightness", "of 255")):
         before, now, seen = (_values(index, name) for index in (old, fresh, shown))
         measures.append(_distribution(name, unit, before, now, seen, shown_new))
-    features_reason = ""
-    if min(shown_new.sum(), (~shown_new).sum()) >= LEAST:
+    too_few = _too_few((~shown_new).sum(), shown_new.sum(), "of the evaluated images")
+    if not too_few:
         measures.append(_features(features, shown_new))
-    else:
-        what = "new" if shown_new.sum() < LEAST else "old"
-        features_reason = f"fewer than {LEAST} of the evaluated images are {what}"
-    flagged = [measure["name"] for measure in measures if measure["flagged"]]
-    return counts | {"measures": measures, "flagged": flagged, "features_reason": features_reason}
+    flagged = tuple(measure.name for measure in measures if measure.flagged)
+    return Drift(**counts, measures=tuple(measures), flagged=flagged, features_reason=too_few)
 
 
-def _balance(old: Sequence[str], new: Sequence[str]) -> dict[str, Any]:
+def _too_few(old: int, new: int, images: str) -> str:
+    which = "new" if new < LEAST else "old" if old < LEAST else ""
+    return f"fewer than {LEAST} {images} are {which}" if which else ""
+
+
+def _balance(old: Sequence[str], new: Sequence[str]) -> DriftMeasure:
     """Compares the shares of the classes by Cohen's w, the old shares being expected."""
     classes = sorted({*old, *new})
     counts = np.array([[labels[name] for name in classes] for labels in (Counter(old), Counter(new))])
@@ -130,7 +123,7 @@ def _p_of_shares(counts: Array) -> float:
     return float((1 + (drawn >= found * (1 - 1e-9)).sum()) / (1 + _DRAWS))
 
 
-def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, shown_new: Array) -> dict[str, Any]:
+def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, shown_new: Array) -> DriftMeasure:
     """Compares the distributions of a number by the distance of Kolmogorov and Smirnov."""
     found = ks_2samp(old, new, method="asymp")
     medians = [float(np.median(values)) for values in (old, new)]
@@ -142,7 +135,7 @@ def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, sh
     )
 
 
-def _features(features: Array, is_new: Array) -> dict[str, Any]:
+def _features(features: Array, is_new: Array) -> DriftMeasure:
     """Lets a classifier tell new from old by their features: the area under its cross-validated ROC curve is 0.5 if they are alike.
 
     Source: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
@@ -166,19 +159,19 @@ def _features(features: Array, is_new: Array) -> dict[str, Any]:
 
 def _measure(
     name: str, effect: float, kind: str, threshold: float, p_value: float, words: Sequence[str], drivers: list[int]
-) -> dict[str, Any]:
+) -> DriftMeasure:
     beyond = effect >= threshold and p_value < _P
-    return {
-        "name": name,
-        "effect": effect,
-        "kind": kind,
-        "threshold": threshold,
-        "p_value": p_value,
-        "flagged": beyond,
-        "before": words[0],
-        "now": words[1],
-        "drivers": drivers[:DRIVERS] if beyond else [],
-    }
+    return DriftMeasure(
+        name=name,
+        effect=effect,
+        kind=kind,
+        threshold=threshold,
+        p_value=p_value,
+        flagged=beyond,
+        before=words[0],
+        now=words[1],
+        drivers=tuple(drivers[:DRIVERS]) if beyond else (),
+    )
 
 
 def _values(index: Mapping[str, Sequence[Any]], name: str) -> Array:

@@ -14,13 +14,15 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from graft.components.common.artifacts.metrics import ClassMetrics, Metrics
+from graft.components.common.artifacts.schema import Interval
 from graft.components.evaluate.calibration import expected_calibration_error, reliability
-from graft.components.evaluate.roc import best_threshold, roc_points
+from graft.components.evaluate.roc import best_threshold, roc_curve_of
 
 Array = np.ndarray[Any, Any]
 
 
-def wilson_interval(right: int, images: int) -> list[float]:
+def wilson_interval(right: int, images: int) -> Interval:
     """Returns the 95% interval of a proportion, lower and upper end (Wilson, "Probable Inference", JASA 22, 1927).
 
     Args:
@@ -28,22 +30,16 @@ def wilson_interval(right: int, images: int) -> list[float]:
         images: Of how many.
     """
     interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
-    return [float(interval.low), float(interval.high)]
+    return float(interval.low), float(interval.high)
 
 
-def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str]) -> dict[str, Any]:
+def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str]) -> Metrics:
     """Computes an evaluation's figures. One that can't be computed, as for a class without images, is None.
 
     Args:
         probabilities: float32 [N, classes].
         labels: int64 [N].
         classes: The class names in label order.
-
-    Returns:
-        `accuracy` with `accuracy_interval` (95%, Wilson), `loss` (cross-entropy in nats), `auc` (area under the ROC curve)
-        and `average_precision`, each of the second of two classes, and of more the mean over those that have images of one
-        against the rest; `ece` and `reliability`; `threshold` (two classes only); `confusion` (rows: true class, columns:
-        predicted); `roc` by class; and `by_class`: images, precision, recall with its interval, F1, AUC and average precision.
     """
     numbers = list(range(len(classes)))
     predicted = probabilities.argmax(axis=1)
@@ -53,47 +49,47 @@ def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str])
     by_class = _by_class(wide, labels, predicted, classes)
     bins = reliability(wide.max(axis=1), predicted == labels)
     curves = [1] if len(classes) == 2 else numbers
-    return {
-        "accuracy": right / len(labels),
-        "accuracy_interval": wilson_interval(right, len(labels)),
-        "loss": float(log_loss(labels, wide, labels=numbers)),
-        "auc": _overall("auc", by_class, classes),
-        "average_precision": _overall("average_precision", by_class, classes),
-        "ece": expected_calibration_error(bins),
-        "reliability": bins,
-        "threshold": best_threshold(wide[:, 1], labels == 1) if len(classes) == 2 else None,
-        "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
-        "roc": {
-            classes[number]: roc_points(wide[:, number], labels == number)
+    return Metrics(
+        accuracy=right / len(labels),
+        accuracy_interval=wilson_interval(right, len(labels)),
+        loss=float(log_loss(labels, wide, labels=numbers)),
+        auc=_overall([figures.auc for figures in by_class.values()]),
+        average_precision=_overall([figures.average_precision for figures in by_class.values()]),
+        ece=expected_calibration_error(bins),
+        reliability=bins,
+        threshold=best_threshold(wide[:, 1], labels == 1) if len(classes) == 2 else None,
+        confusion=confusion_matrix(labels, predicted, labels=numbers).tolist(),
+        roc={
+            classes[number]: roc_curve_of(wide[:, number], labels == number)
             for number in curves
             if _is_mixed(labels == number)
         },
-        "by_class": by_class,
-    }
+        by_class=by_class,
+    )
 
 
-def _by_class(wide: Array, labels: Array, predicted: Array, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _by_class(wide: Array, labels: Array, predicted: Array, classes: Sequence[str]) -> dict[str, ClassMetrics]:
     found = precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=np.nan)
     figures = {}
     for number, (name, precision, recall, f1, images) in enumerate(zip(classes, *found, strict=True)):
         is_it, scores = labels == number, wide[:, number]
         hits = int((is_it & (predicted == number)).sum())
-        figures[name] = {
-            "images": int(images),
-            "precision": _or_none(precision),
-            "recall": _or_none(recall),
-            "recall_interval": wilson_interval(hits, int(images)) if images else None,
-            "f1": _or_none(f1) if images else None,
-            "auc": float(roc_auc_score(is_it, scores)) if _is_mixed(is_it) else None,
-            "average_precision": float(average_precision_score(is_it, scores)) if _is_mixed(is_it) else None,
-        }
+        figures[name] = ClassMetrics(
+            images=int(images),
+            precision=_or_none(precision),
+            recall=_or_none(recall),
+            recall_interval=wilson_interval(hits, int(images)) if images else None,
+            f1=_or_none(f1) if images else None,
+            auc=float(roc_auc_score(is_it, scores)) if _is_mixed(is_it) else None,
+            average_precision=float(average_precision_score(is_it, scores)) if _is_mixed(is_it) else None,
+        )
     return figures
 
 
-def _overall(figure: str, by_class: dict[str, dict[str, Any]], classes: Sequence[str]) -> float | None:
-    chosen = classes[1:] if len(classes) == 2 else classes
-    found = [by_class[name][figure] for name in chosen if by_class[name][figure] is not None]
-    return float(np.mean(found)) if found else None
+def _overall(figures: Sequence[float | None]) -> float | None:
+    """Returns the figure of the second of two classes, or of more the mean of those that are known."""
+    known = [figure for figure in (figures[1:] if len(figures) == 2 else figures) if figure is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _is_mixed(is_it: Array) -> bool:

@@ -5,41 +5,36 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
+from graft.components.common.artifacts.metrics import RocCurve, Threshold
+
 Array = np.ndarray[Any, Any]
 
 _MOST_POINTS = 200
 
 
-def roc_points(scores: Array, positive: Array) -> dict[str, list[float]]:
+def roc_curve_of(scores: Array, positive: Array) -> RocCurve:
     """Returns a ROC curve's corners, at most 200 of them.
 
     Args:
         scores: float64 [N], probability of the class.
         positive: bool [N], whether it is the true one; some are and some are not.
-
-    Returns:
-        `false_positive_rate`, `true_positive_rate` and `thresholds`, the first of which is above every score.
     """
     false, true, thresholds = roc_curve(positive, scores)
     thresholds[0] = max(1.0, float(scores.max()))  # scikit-learn's infinity is no number in JSON
     kept = np.unique(np.linspace(0, len(false) - 1, _MOST_POINTS).round().astype(int))
-    return {
-        "false_positive_rate": false[kept].tolist(),
-        "true_positive_rate": true[kept].tolist(),
-        "thresholds": thresholds[kept].tolist(),
-    }
+    return RocCurve(
+        false_positive_rate=false[kept].tolist(),
+        true_positive_rate=true[kept].tolist(),
+        thresholds=thresholds[kept].tolist(),
+    )
 
 
-def best_threshold(scores: Array, positive: Array) -> dict[str, float] | None:
+def best_threshold(scores: Array, positive: Array) -> Threshold | None:
     """Finds the threshold of highest balanced accuracy; of several the one nearest to a half. None if one class is missing.
 
     Args:
         scores: float64 [N], probability of the second class.
         positive: bool [N], whether it is the true one.
-
-    Returns:
-        `best`: call an image the second class if its probability is at least this; `balanced_accuracy` with it; and
-        `balanced_accuracy_at_half`, of calling it so above one half.
     """
     if positive.all() or not positive.any():
         return None
@@ -52,8 +47,8 @@ def best_threshold(scores: Array, positive: Array) -> dict[str, float] | None:
     middles = (edges[best] + edges[best + 1]) / 2
     called = scores > 0.5
     at_half = (called[positive].mean() + 1 - called[~positive].mean()) / 2
-    return {
-        "best": float(middles[np.abs(middles - 0.5).argmin()]),
-        "balanced_accuracy": float(balanced.max()),
-        "balanced_accuracy_at_half": float(at_half),
-    }
+    return Threshold(
+        best=float(middles[np.abs(middles - 0.5).argmin()]),
+        balanced_accuracy=float(balanced.max()),
+        balanced_accuracy_at_half=float(at_half),
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.artifacts.evaluation import Slice
 from graft.components.evaluate.metrics import wilson_interval
 
 Array = np.ndarray[Any, Any]
@@ -21,7 +22,7 @@ COLUMNS = ("path", "label", "width", "height", "brightness")
 """What every index has of what slices are made from."""
 
 
-def make_slices(index: Mapping[str, Sequence[Any]], right: Array, columns: Sequence[str]) -> list[dict[str, Any]]:
+def make_slices(index: Mapping[str, Sequence[Any]], right: Array, columns: Sequence[str]) -> list[Slice]:
     """Computes accuracy by class, image size, brightness, source folder and further columns.
 
     Sizes and brightness are cut into thirds of the images. Folders count only where they say more than the class.
@@ -30,9 +31,6 @@ def make_slices(index: Mapping[str, Sequence[Any]], right: Array, columns: Seque
         index: The index's columns of the evaluated images, `COLUMNS` and those of `columns`.
         right: bool [N], whether the model has an image right.
         columns: Names of further columns.
-
-    Returns:
-        A dict a slice: `by`, `value`, `images`, `accuracy` and its 95% `interval`.
     """
     longer = np.maximum(index["width"], index["height"])
     folders = [path.rpartition("/")[0] for path in index["path"]]
@@ -59,7 +57,7 @@ def _thirds(values: Array, unit: str) -> tuple[list[str], list[str]]:
     return [names[number] for number in np.searchsorted(edges, values)], names
 
 
-def _slices(by: str, values: Sequence[str], order: Sequence[str], right: Array) -> list[dict[str, Any]]:
+def _slices(by: str, values: Sequence[str], order: Sequence[str], right: Array) -> list[Slice]:
     counted = Counter(values)
     if len(counted) > MAX_VALUES:
         kept = {value for value, _ in counted.most_common(MAX_VALUES - 1)}
@@ -69,12 +67,6 @@ def _slices(by: str, values: Sequence[str], order: Sequence[str], right: Array) 
     return [_slice(by, value, right[named == value]) for value in order]
 
 
-def _slice(by: str, value: str, right: Array) -> dict[str, Any]:
+def _slice(by: str, value: str, right: Array) -> Slice:
     hits, images = int(right.sum()), len(right)
-    return {
-        "by": by,
-        "value": value,
-        "images": images,
-        "accuracy": hits / images,
-        "interval": wilson_interval(hits, images),
-    }
+    return Slice(by=by, value=value, images=images, accuracy=hits / images, interval=wilson_interval(hits, images))

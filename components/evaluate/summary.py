@@ -1,26 +1,31 @@
 """An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
-from collections.abc import Mapping
-from typing import Any
+from graft.components.common.artifacts.evaluation import Comparison, Comparisons
+from graft.components.common.artifacts.metrics import Metrics
+from graft.components.common.artifacts.results import EvaluateResult
 
-from graft.components.evaluate.comparison import versus
-from graft.components.evaluate.evaluate import EvaluateResult
-
-_FIGURES = ("accuracy", "loss", "auc", "average_precision", "ece")
 _SPECIAL = "\\`*_{}[]<>#|!&~"
 
 
-def figures(metrics: Mapping[str, Any], comparisons: Mapping[str, Any]) -> dict[str, float]:
+def figures(metrics: Metrics, comparisons: Comparisons) -> dict[str, float]:
     """Returns the figures by which runs are compared, as far as they are known.
 
     Args:
-        metrics: As `compute_metrics` returns them.
-        comparisons: With champion and anchor, as `compare` returns them, or None.
+        metrics: The evaluation's figures.
+        comparisons: The challenger against champion and anchor.
     """
-    found = {name: metrics[name] for name in _FIGURES if metrics[name] is not None}
-    low, high = metrics["accuracy_interval"]
-    found |= {"accuracy_low": low, "accuracy_high": high}
-    return found | {f"{role}_difference": entry["difference"] for role, entry in comparisons.items() if entry}
+    low, high = metrics.accuracy_interval
+    known: dict[str, float | None] = {
+        "accuracy": metrics.accuracy,
+        "loss": metrics.loss,
+        "auc": metrics.auc,
+        "average_precision": metrics.average_precision,
+        "ece": metrics.ece,
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
+    known |= {f"{role}_difference": found.difference for role, found in comparisons.by_role().items() if found}
+    return {name: figure for name, figure in known.items() if figure is not None}
 
 
 def markdown(result: EvaluateResult) -> str:
@@ -30,9 +35,9 @@ def markdown(result: EvaluateResult) -> str:
         result: The step's result.
     """
     metrics = result.metrics
-    low, high = metrics["accuracy_interval"]
+    low, high = metrics.accuracy_interval
     lines = [
-        f"**{metrics['accuracy']:.1%} of {result.images:,} {result.split} images right** "
+        f"**{metrics.accuracy:.1%} of {result.images:,} {result.split} images right** "
         f"(95% interval {low:.1%} to {high:.1%})",
         "",
         *(
@@ -40,30 +45,30 @@ def markdown(result: EvaluateResult) -> str:
             if result.selected_on_split
             else []
         ),
-        *(_versus(role, entry) for role, entry in result.comparisons.items()),
+        *(_versus(role, compared) for role, compared in result.comparisons.by_role().items()),
         "",
         "| class | images | precision | recall | F1 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, found in metrics["by_class"].items():
-        shown = " | ".join(_figure(found[key]) for key in ("precision", "recall", "f1"))
-        lines.append(f"| {_escape(name)} | {found['images']:,} | {shown} |")
+    for name, found in metrics.by_class.items():
+        shown = " | ".join(map(_figure, (found.precision, found.recall, found.f1)))
+        lines.append(f"| {_escape(name)} | {found.images:,} | {shown} |")
     lines += [
         "",
-        f"AUC {_figure(metrics['auc'])}, average precision {_figure(metrics['average_precision'])}, "
-        f"cross-entropy {metrics['loss']:.4f}, expected calibration error {metrics['ece']:.4f}",
+        f"AUC {_figure(metrics.auc)}, average precision {_figure(metrics.average_precision)}, "
+        f"cross-entropy {metrics.loss:.4f}, expected calibration error {metrics.ece:.4f}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _versus(role: str, entry: Mapping[str, Any] | None) -> str:
-    if not entry:
+def _versus(role: str, compared: Comparison | None) -> str:
+    if compared is None:
         return f"- No {role} yet."
-    low, high = entry["interval"]
-    against = versus(entry["difference"], role)
+    low, high = compared.interval
+    against = compared.versus(role)
     return (
-        f"- {against[0].upper()}{against[1:]} (95% interval {100 * low:+.1f} to {100 * high:+.1f} points): {entry['gained']:,} images "
-        f"gained, {entry['lost']:,} lost."
+        f"- {against[0].upper()}{against[1:]} (95% interval {100 * low:+.1f} to {100 * high:+.1f} points): {compared.gained:,} images "
+        f"gained, {compared.lost:,} lost."
     )
 
 

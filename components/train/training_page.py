@@ -33,13 +33,13 @@ def write_page(model: Model, dataset: Dataset, network: Network, config: TrainCo
     """
     folder, sheet = page.parent, ""
     record = model.model_dump(mode="json")
-    write_learning_curves(record, folder / CURVES)
+    write_learning_curves(model, folder / CURVES)
     augment = live_augmentation(config) if config.augmentation != "off" or config.unfreeze else None
     if augment:
         draw_samples(dataset, network, config, augment).save(folder / SHEET)
         sheet = base64.b64encode((folder / SHEET).read_bytes()).decode()
     limits = (config.epochs, config.unfreeze_epochs)
-    values = {**record, "curves": learning_charts(record), "sheet": sheet, "limits": limits}
+    values = {**record, "curves": learning_charts(model), "sheet": sheet, "limits": limits}
     page.write_text(render_page("graft.components.train", "training_page.html.j2", values), encoding="utf-8")
 
 

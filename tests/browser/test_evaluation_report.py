@@ -106,17 +106,17 @@ def test_a_large_matrix_scrolls_by_itself(view, pages):
 def test_slices_lie_on_one_scale(view, pages, width):
     page = view(pages / "two.html", width)
     evaluation = Made().evaluation
-    low = int(10 * min(each["interval"][0] for each in evaluation["slices"])) / 10
+    low = int(10 * min(each.interval[0] for each in evaluation.slices)) / 10
     drawn = {}
     for row in page.locator("tr:has(.range)").all():
         scale, bar, point, even = (row.locator(part).bounding_box() for part in (".range", "i", "b", "u"))
         places = (bar["x"], bar["x"] + bar["width"], point["x"] + point["width"] / 2, even["x"])
         name = row.locator("th bdi").inner_text()
         drawn[name] = [low + (1 - low) * (place - scale["x"]) / scale["width"] for place in places]
-    assert len(drawn) == len(evaluation["slices"])
-    for each in evaluation["slices"]:
-        known = [*each["interval"], each["accuracy"], evaluation["metrics"]["accuracy"]]
-        assert drawn[each["value"]] == pytest.approx(known, abs=0.01)
+    assert len(drawn) == len(evaluation.slices)
+    for each in evaluation.slices:
+        known = [*each.interval, each.accuracy, evaluation.metrics.accuracy]
+        assert drawn[each.value] == pytest.approx(known, abs=0.01)
 
 
 def test_names_are_not_markup(view, pages):

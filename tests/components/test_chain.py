@@ -390,7 +390,7 @@ def test_three_classes(tmp_path):
     train(tmp_path / "dataset", tmp_path / "model", "random", QUICK)
     result = evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "evaluation")
     assert result.classes == ["birds", "cats", "dogs"]
-    assert np.shape(result.metrics["confusion"]) == (3, 3)
+    assert np.shape(result.metrics.confusion) == (3, 3)
     gate(tmp_path / "evaluation", tmp_path / "decision", GateConfig(min_accuracy=0.01))
     inputs = [tmp_path / name for name in ("model", "dataset", "evaluation", "decision")]
     assert export(*inputs, tmp_path / "export", ExportConfig(parity_images=4)).max_difference <= 1e-5

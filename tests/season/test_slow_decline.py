@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from evaluations import evaluated
 
+from graft.components.common.artifacts.evaluation import Comparisons
 from graft.components.evaluate.comparison import compare
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import judge
@@ -10,6 +12,7 @@ from graft.components.gate.rules import judge
 SEASONS, RETRAININGS, IMAGES = 1000, 20, 1000
 BEST, WORSE = 0.95, 0.005
 ALLOWED = 0.02
+EVALUATED = evaluated()
 
 pytestmark = pytest.mark.slow
 
@@ -23,12 +26,11 @@ def play(chance):
         true = BEST - WORSE * number
         # All models are run on today's images, each right or wrong on its own: the least that two models have in common.
         right = {model: chance.random(IMAGES) < model for model in {true, latest, anchor} - {None}}
-        comparisons = {
-            role: None if model is None else compare(right[true], right[model])
-            for role, model in (("champion", latest), ("anchor", anchor))
-        }
+        compared = [None if model is None else compare(right[true], right[model], "", "") for model in (latest, anchor)]
         accuracy = float(right[true].mean())
-        evaluation = {"metrics": {"accuracy": accuracy}, "comparisons": comparisons, "split": "validation"}
+        metrics = EVALUATED.metrics.model_copy(update={"accuracy": accuracy})
+        comparisons = Comparisons(champion=compared[0], anchor=compared[1])
+        evaluation = EVALUATED.model_copy(update={"metrics": metrics, "comparisons": comparisons})
         if all(rule.passed for rule in judge(evaluation, config)):
             latest = true
             if accuracy > best_measured:  # as the registry chooses its best

@@ -22,29 +22,39 @@ class Slice(Part):
 
 
 class Comparison(Part):
-    """A model compared with another one on the images that the other one was not trained on."""
+    """The challenger compared with a baseline on the images that the baseline was not trained on."""
 
-    uri: str = Field(description="Path or URI of the other model, without secrets.")
-    model_digest: str = Field(description="SHA-256 of the other one's `model.keras`.")
-    accuracy: float = Field(description="Accuracy of the other one.")
-    difference: float = Field(description="Accuracy of this model, less that of the other one.")
+    uri: str = Field(description="Path or URI of the baseline, without secrets.")
+    model_digest: str = Field(description="SHA-256 of the baseline's `model.keras`.")
+    accuracy: float = Field(description="Accuracy of the baseline.")
+    difference: float = Field(description="Accuracy of the challenger, less that of the baseline.")
     interval: Interval = Field(description="The 95% interval of the difference.")
     lower: float = Field(description="With 95% confidence (one-sided) the difference is at least this.")
-    p_value: float = Field(description="Of the exact one-sided McNemar test that this model is worse.")
-    gained: int = Field(description="Images that this model alone has right.")
-    lost: int = Field(description="Images that the other one alone has right.")
+    p_value: float = Field(description="Of McNemar's exact one-sided test (1947) that the challenger is worse.")
+    gained: int = Field(description="Images that only the challenger has right.")
+    lost: int = Field(description="Images that only the baseline has right.")
     both_right: int = Field(description="Images that both have right.")
     both_wrong: int = Field(description="Images that both have wrong.")
-    left_out: int = Field(0, description="Images left out: the other one was trained on them or on near twins.")
+    left_out: int = Field(0, description="Contaminated images left out: the baseline was trained on them or on near twins.")
 
     @property
     def images(self) -> int:
         """Images that were compared."""
         return self.gained + self.lost + self.both_right + self.both_wrong
 
+    def versus(self, role: str) -> str:
+        """Says by how much the challenger is better or worse than the baseline.
+
+        Args:
+            role: `champion` or `anchor`.
+        """
+        if self.difference == 0:
+            return f"as accurate as the {role}"
+        return f"{100 * abs(self.difference):.1f} points {'better' if self.difference > 0 else 'worse'} than the {role}"
+
 
 class Comparisons(Part):
-    """The models that a model was compared with."""
+    """The baselines that the challenger was compared with."""
 
     champion: Comparison | None = Field(description="The registry's latest version, or the model that was named.")
     anchor: Comparison | None = Field(description="The best version so far, or the model that was named.")

@@ -146,7 +146,7 @@ class EvaluateResult(Result):
         low, high = self.metrics.accuracy_interval
         auc = "unknown" if self.metrics.auc is None else f"{self.metrics.auc:.4f}"
         champion = self.comparisons.champion
-        against = f"; {100 * champion.difference:+.1f} points against the champion" if champion else ""
+        against = f"; {champion.versus('champion')}" if champion else ""
         drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
         return (
             f"accuracy {self.metrics.accuracy:.4f} (95% interval {low:.3f} to {high:.3f}), "

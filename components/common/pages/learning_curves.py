@@ -1,12 +1,11 @@
 """The learning curves of a training: for a page, and as files of their own."""
 
-from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from graft.components.common.artifacts.dataset import TRAIN
+from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.charts import COLOURS, DOTTED, STYLE, THIN, Chart, Line, chart, plot_lines
 
 NAMES = ("accuracy", "loss")
@@ -14,20 +13,20 @@ _INCHES, _DPI = (10, 4), 120
 _GAP: dict[str, Any] = {"color": COLOURS["validation"], "alpha": 0.1, "linewidth": 0}
 
 
-def learning_charts(training: Mapping[str, Any]) -> list[Chart]:
-    """Returns accuracy and loss by epoch; none if nothing is known of them.
+def learning_charts(training: Model) -> list[Chart]:
+    """Returns accuracy and loss by epoch; none of a training without an epoch.
 
     Args:
-        training: The content of `training.json`.
+        training: The trained model.
     """
-    return [_chart(training, name) for name in NAMES if _series(training, name)]
+    return [_chart(training, name) for name in NAMES] if training.history else []
 
 
-def write_learning_curves(training: Mapping[str, Any], path: Path) -> None:
+def write_learning_curves(training: Model, path: Path) -> None:
     """Writes accuracy and loss by epoch as PNG and SVG.
 
     Args:
-        training: The content of `training.json`.
+        training: The trained model.
         path: The files' path, without their suffixes.
     """
     import matplotlib
@@ -43,49 +42,37 @@ def write_learning_curves(training: Mapping[str, Any], path: Path) -> None:
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
 
-def _chart(training: Mapping[str, Any], name: str) -> Chart:
-    lines, best = _series(training, name), training.get("best_epoch") or 0
+def _chart(training: Model, name: str) -> Chart:
+    lines, best = _series(training, name), training.best_epoch
     form = "{:.1%}" if name == "accuracy" else "{:.4f}"
-    values = [dict(line.points) for line in lines]
-    summary = [
-        f"{line.name.capitalize()}: {form.format(line.points[0][1])} in the first epoch, {form.format(line.points[-1][1])} in the last"
-        + (f", {form.format(known[best])} in the kept one." if best in known else ".")
-        for line, known in zip(lines, values, strict=True)
-    ]
+    summary = []
+    for line in lines:
+        values = [form.format(value) for _, value in line.points]
+        kept = f", {values[best - 1]} in the kept one." if best else "."
+        summary.append(f"{line.name.capitalize()}: {values[0]} in the first epoch, {values[-1]} in the last{kept}")
     numbers = [["Epoch", *(line.name for line in lines)]]
-    for epoch in range(1, len(training["history"]) + 1):
-        numbers.append([str(epoch), *(f"{known[epoch]:.4f}" if epoch in known else "–" for known in values)])
+    for row in zip(*(line.points for line in lines), strict=True):
+        numbers.append([str(row[0][0]), *(f"{value:.4f}" for _, value in row)])
     return chart(name.capitalize(), summary, lambda axes: _plot(axes, training, name), numbers)
 
 
-def _plot(axes: Any, training: Mapping[str, Any], name: str) -> None:
-    lines, best = _series(training, name), training.get("best_epoch") or 0
-    plot_lines(axes, lines, "share" if name == "accuracy" else "number", len(training["history"]))
+def _plot(axes: Any, training: Model, name: str) -> None:
+    lines, best = _series(training, name), training.best_epoch
+    plot_lines(axes, lines, "share" if name == "accuracy" else "number", len(training.history))
     axes.set_xlabel("Epoch")
-    kept = f"kept: epoch {best}"
-    if len(lines) > 1:
-        trained, chosen = (dict(line.points) for line in lines)
-        common = [epoch for epoch in trained if epoch in chosen]
-        axes.fill_between(common, [trained[epoch] for epoch in common], [chosen[epoch] for epoch in common], **_GAP)
-        kept += f", gap {trained[best] - chosen[best]:+.3f}" if best in common else ""
+    trained, chosen = ([value for _, value in line.points] for line in lines)
+    axes.fill_between(range(1, len(training.history) + 1), trained, chosen, **_GAP)
     if best:
+        kept = f"kept: epoch {best}, gap {trained[best - 1] - chosen[best - 1]:+.3f}"
         axes.axvline(best, **THIN, label=kept, gid=kept)
-    for end in accumulate(phase["epochs"] for phase in (training.get("phases") or [])[:-1]):
+    for end in accumulate(phase.epochs for phase in training.phases[:-1]):
         axes.axvline(end + 0.5, **DOTTED, label="layers unfrozen", gid="layers unfrozen")
 
 
-def _series(training: Mapping[str, Any], name: str) -> list[Line]:
-    """Returns the values by epoch of the training images and of those that chose the weights, as far as they are known."""
-    held_out = "held-out" if (training.get("selection") or {}).get("split") == "train" else "validation"
-    lines = [
-        Line(
-            title,
-            [
-                (epoch, entry[key])
-                for epoch, entry in enumerate(training.get("history") or [], 1)
-                if np.isfinite(np.float64(entry.get(key)))
-            ],
-        )
+def _series(training: Model, name: str) -> list[Line]:
+    """Returns the values by epoch of the training images and of those that chose the weights."""
+    held_out = "held-out" if training.selection.split == TRAIN else "validation"
+    return [
+        Line(title, [(epoch, getattr(entry, key)) for epoch, entry in enumerate(training.history, 1)])
         for title, key in (("training images", name), (f"{held_out} images", f"selection_{name}"))
     ]
-    return [line for line in lines if line.points]

@@ -1,8 +1,9 @@
 """The curves of an evaluation: ROC and reliability."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from graft.components.common.artifacts.metrics import Bin, Metrics, RocCurve
 from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares
 from graft.components.common.pages.rendering import shorten
 
@@ -10,25 +11,24 @@ _BAR_SHARE = 0.3
 _FEW = 0.05
 
 
-def roc_charts(metrics: Mapping[str, Any], classes: Sequence[str], most: int) -> list[Chart]:
+def roc_charts(metrics: Metrics, classes: Sequence[str], most: int) -> list[Chart]:
     """Returns ROC curves, a class each: for two classes that of the second, else those with the smallest area first.
 
     Args:
-        metrics: `metrics` of `evaluation.json`.
+        metrics: The evaluation's figures.
         classes: The class names in label order.
         most: How many to return at most.
     """
-    curves = metrics.get("roc") or {}
-    areas = {name: (metrics["by_class"].get(name) or {}).get("auc") for name in classes if name in curves}
-    if len(classes) == 2:
-        areas = {name: metrics.get("auc") if area is None else area for name, area in areas.items()}
-    worst = sorted(areas, key=lambda name: (areas[name] is not None, areas[name] or 0))[:most]
-    return [_roc_chart(shorten(name), curves[name], areas[name]) for name in worst]
+    areas = {name: metrics.by_class[name].auc or 0.0 for name in classes if name in metrics.roc}
+    return [
+        _roc_chart(shorten(name), metrics.roc[name], areas[name])
+        for name in sorted(areas, key=areas.__getitem__)[:most]
+    ]
 
 
-def _roc_chart(name: str, curve: Mapping[str, Any], area: float | None) -> Chart:
-    points = list(zip(curve["false_positive_rate"], curve["true_positive_rate"], strict=True))
-    summary = "The area under the curve is not known." if area is None else f"The area under the curve is {area:.4f}."
+def _roc_chart(name: str, curve: RocCurve, area: float) -> Chart:
+    points = list(zip(curve.false_positive_rate, curve.true_positive_rate, strict=True))
+    summary = f"The area under the curve is {area:.4f}."
     reached = max((true for false, true in points if false <= _FEW), default=None)
     if reached is not None:
         summary += f" At a false positive rate of at most {_FEW:.0%}, the true positive rate is {reached:.1%}."
@@ -40,33 +40,31 @@ def _roc_chart(name: str, curve: Mapping[str, Any], area: float | None) -> Chart
     return chart(f"ROC: {name}", [f"{summary} The dotted line is chance."], plot)
 
 
-def reliability_chart(bins: Sequence[Mapping[str, Any]], ece: float | None) -> Chart | None:
-    """Returns the reliability curve: how often a class is right that was given some probability; None if there are no bins.
+def reliability_chart(bins: Sequence[Bin], ece: float) -> Chart:
+    """Returns the reliability curve: how often a class is right that was given some probability.
 
     Args:
         bins: The bins that hold images, by probability.
         ece: The expected calibration error.
     """
-    if not bins:
-        return None
     sure = bins[-1]
     summary = (
-        f"Of {sure['images']:,} images with a probability of {sure['low']:.0%} to {sure['high']:.0%}, "
-        f"{sure['accuracy']:.1%} are right. The expected calibration error is {'not known' if ece is None else f'{ece:.4f}'}. "
+        f"Of {sure.images:,} images with a probability of {sure.low:.0%} to {sure.high:.0%}, "
+        f"{sure.accuracy:.1%} are right. The expected calibration error is {ece:.4f}. "
         "On the dotted line the share that is right equals the probability. The grey bars count images."
     )
-    names = [f"{each['low']:.0%}–{each['high']:.0%}" for each in bins]
+    names = [f"{each.low:.0%}–{each.high:.0%}" for each in bins]
     numbers = [["Probability", "Images", "Mean probability", "Right"]]
     for name, each in zip(names, bins, strict=True):
-        numbers.append([name, f"{each['images']:,}", f"{each['confidence']:.1%}", f"{each['accuracy']:.1%}"])
+        numbers.append([name, f"{each.images:,}", f"{each.confidence:.1%}", f"{each.accuracy:.1%}"])
 
     def plot(axes: Any) -> None:
-        most = max(each["images"] for each in bins)
+        most = max(each.images for each in bins)
         for name, each in zip(names, bins, strict=True):
-            height, middle = _BAR_SHARE * each["images"] / most, (each["low"] + each["high"]) / 2
-            width = 0.94 * (each["high"] - each["low"])
-            axes.bar(middle, height, width, color=COLOURS["line"], gid=f"{name}: {each['images']:,} images")
-        plot_shares(axes, [(each["confidence"], each["accuracy"]) for each in bins], marked=True)
+            height, middle = _BAR_SHARE * each.images / most, (each.low + each.high) / 2
+            width = 0.94 * (each.high - each.low)
+            axes.bar(middle, height, width, color=COLOURS["line"], gid=f"{name}: {each.images:,} images")
+        plot_shares(axes, [(each.confidence, each.accuracy) for each in bins], marked=True)
         axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
 
     return chart("Reliability", [summary], plot, numbers)

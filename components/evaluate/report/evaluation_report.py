@@ -1,11 +1,14 @@
 """The report: one self-contained HTML page of an evaluation."""
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.learning_curves import learning_charts
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.evaluate.report.comparison_table import comparison_table
@@ -29,9 +32,9 @@ _LIBRARIES = ("graft", "matplotlib", "pillow", "numpy", "pyarrow", "scikit-learn
 
 def write_report(
     path: Path,
-    evaluation: Mapping[str, Any],
-    training: Mapping[str, Any],
-    dataset: Mapping[str, Any],
+    evaluation: Evaluation,
+    training: Model,
+    dataset: Dataset,
     predictions: "pa.Table",
     images: Callable[[Sequence[int]], Iterator[bytes]],
     model: Any,
@@ -40,16 +43,16 @@ def write_report(
 
     Args:
         path: The page's file.
-        evaluation: The content of `evaluation.json`.
-        training: The content of the model's `training.json`.
-        dataset: The content of `dataset.json`.
+        evaluation: The evaluation.
+        training: The evaluated model.
+        dataset: The dataset.
         predictions: A row an image, in the split's order: `path`, `label`, `predicted`, `probability_<class>` for each class, and,
             where there was a champion, `champion`, the class that it predicted.
         images: Returns the encoded bytes of the images of these rows, which are ascending; it is called once.
         model: The loaded Keras model, for Grad-CAM; None for none.
     """
-    classes = evaluation["classes"]
-    chosen = choose(predictions, classes, evaluation.get("drift") or {})
+    classes, metrics = evaluation.classes, evaluation.metrics
+    chosen = choose(predictions, classes, evaluation.drift)
     shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
     about = {
         row: entry | {"confidence": chosen.confidence[row], "name": shorten(PurePosixPath(entry["path"]).name)}
@@ -58,24 +61,21 @@ def write_report(
     labels = {row: classes.index(about[row]["predicted"]) for row in chosen.mistakes}
     values = {
         "evaluation": evaluation,
-        "metrics": evaluation["metrics"],
+        "metrics": metrics,
         "classes": classes,
         "most_open": MAX_OPEN,
         "training": training,
         "dataset": dataset,
         "verdict": verdict(evaluation),
-        "comparisons": comparison_table(evaluation),
-        "matrix": matrix(evaluation["metrics"]["confusion"], classes, chosen),
+        "comparisons": comparison_table(evaluation.comparisons),
+        "matrix": matrix(metrics.confusion, classes, chosen),
         "chosen": chosen,
         "about": about,
         "pictures": draw(chosen, labels, images, model),
-        "roc": roc_charts(evaluation["metrics"], classes, MAX_CHARTS),
-        "reliability": reliability_chart(
-            evaluation["metrics"].get("reliability") or [], evaluation["metrics"].get("ece")
-        ),
+        "roc": roc_charts(metrics, classes, MAX_CHARTS),
+        "reliability": reliability_chart(metrics.reliability, metrics.ece),
         "learning": learning_charts(training),
-        "learned_selection": any("selection_loss" in entry for entry in training.get("history") or []),
-        "slices": slice_table(evaluation.get("slices") or [], evaluation["metrics"]["accuracy"]),
+        "slices": slice_table(evaluation.slices, metrics.accuracy),
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
         "commands": commands(evaluation, training, dataset),
     }

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graft.components.common.artifacts.evaluation import Drift
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -40,7 +42,7 @@ class Chosen:
     mistakes_in_all: int
     lost: list[int] | None
     lost_in_all: int
-    drivers: dict[str, list[int]]
+    drivers: dict[str, tuple[int, ...]]
     confidence: Array
 
     @property
@@ -55,13 +57,13 @@ class Chosen:
         return in_cells.union(*self.drivers.values())
 
 
-def choose(predictions: "pa.Table", classes: Sequence[str], drift: Mapping[str, Any]) -> Chosen:
+def choose(predictions: "pa.Table", classes: Sequence[str], drift: Drift) -> Chosen:
     """Chooses the images to show.
 
     Args:
         predictions: A row an image, as `write_report` takes it.
         classes: The class names in label order.
-        drift: `drift` of `evaluation.json`.
+        drift: In what the new images differ.
     """
     numbers = {name: number for number, name in enumerate(classes)}
     true, predicted = (np.array([numbers[name] for name in predictions[side].to_pylist()], int) for side in _SIDES)
@@ -87,7 +89,7 @@ def choose(predictions: "pa.Table", classes: Sequence[str], drift: Mapping[str, 
         mistakes_in_all=len(mistakes),
         lost=lost if lost is None else lost[:MAX_LOST],
         lost_in_all=len(lost or []),
-        drivers={measure["name"]: measure["drivers"] for measure in drift.get("measures") or [] if measure["drivers"]},
+        drivers={measure.name: measure.drivers for measure in drift.measures or () if measure.drivers},
         confidence=confidence,
     )
 

@@ -2,34 +2,38 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.schema import Setting
 
 
-def commands(evaluation: Mapping[str, Any], training: Mapping[str, Any], dataset: Mapping[str, Any]) -> list[str]:
+def commands(evaluation: Evaluation, training: Model, dataset: Dataset) -> list[str]:
     """Returns the commands, one a step, with every setting that is known: defaults may change.
 
     Args:
-        evaluation: The content of `evaluation.json`.
-        training: The content of `training.json`.
-        dataset: The content of `dataset.json`.
+        evaluation: The evaluation.
+        training: The evaluated model.
+        dataset: The dataset.
     """
-    source, weights = dataset.get("source") or "SOURCE", training.get("weights") or "WEIGHTS"
-    train = {"dataset": "dataset", "output": "model", "weights": weights} | dict(training.get("config") or {})
-    evaluate = {"model": "model", "dataset": "dataset", "output": "evaluation"}
+    ingest = {"source": dataset.source, "output": "dataset", **dataset.settings}
+    train = {"dataset": "dataset", "output": "model", "weights": training.weights, **training.config}
+    evaluate = {"model": "model", "dataset": "dataset", "output": "evaluation", **evaluation.settings}
     return [
-        _command("ingest", {"source": source, "output": "dataset"} | dict(dataset.get("settings") or {})),
+        _command("ingest", ingest),
         _command("train", train),
-        _command("evaluate", evaluate | dict(evaluation.get("settings") or {}) | {"split": evaluation["split"]}),
+        _command("evaluate", evaluate | {"split": evaluation.split}),
     ]
 
 
-def _command(step: str, options: Mapping[str, Any]) -> str:
+def _command(step: str, options: Mapping[str, Setting]) -> str:
     words = [f"graft {step}"]
     for name, value in options.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         elif value not in ("", None):
-            values = value if isinstance(value, (list, tuple)) else [value]
+            values = value if isinstance(value, tuple) else [value]
             words += [f"--{option} {shlex.quote(str(one))}" for one in values]
     return " ".join(words)

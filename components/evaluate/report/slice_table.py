@@ -1,8 +1,9 @@
 """The table of an evaluation's slices: accuracy on parts of the images."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from graft.components.common.artifacts.evaluation import Slice
 
 MAX_A_GROUP = 40
 
@@ -43,21 +44,19 @@ class SliceTable:
     left_out: dict[str, int]
 
 
-def slice_table(slices: Sequence[Mapping[str, Any]], accuracy: float) -> SliceTable:
+def slice_table(slices: Sequence[Slice], accuracy: float) -> SliceTable:
     """Returns the slices by group, on one scale.
 
     Args:
-        slices: `slices` of `evaluation.json`.
+        slices: The slices.
         accuracy: The accuracy on all images.
     """
-    known = [each for each in slices if each.get("accuracy") is not None and each.get("interval")]
-    lowest = min([each["interval"][0] for each in known] + [accuracy])
-    groups: dict[str, list[SliceRow]] = {str(each["by"]): [] for each in known}
-    for each in sorted(known, key=lambda each: each["accuracy"]):
-        start, end = each["interval"]
+    lowest = min([each.interval[0] for each in slices] + [accuracy])
+    groups: dict[str, list[SliceRow]] = {each.by: [] for each in slices}
+    for each in sorted(slices, key=lambda each: each.accuracy):
+        start, end = each.interval
         verdict = "worse" if end < accuracy else "better" if start > accuracy else ""
-        row = SliceRow(str(each["value"]), each["images"], each["accuracy"], (start, end), verdict)
-        groups[str(each["by"])].append(row)
+        groups[each.by].append(SliceRow(each.value, each.images, each.accuracy, each.interval, verdict))
     return SliceTable(
         min(int(10 * lowest) / 10, 0.9),
         accuracy,

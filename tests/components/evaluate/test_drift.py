@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from graft.components.common.artifacts.evaluation import Drift
 from graft.components.evaluate.drift import LEAST, _balance, measure_drift
 
 FEATURES = 64
@@ -37,8 +38,8 @@ def compare(seed=0, old=800, new=250, share=5, **changes):
 
 def test_another_draw_of_the_same_is_not_flagged():
     found = [compare(seed, new=new)[0] for seed in range(100) for new in (60, 250)]
-    assert all(len(drift["measures"]) == (3 if drift["new"] == 60 else 4) for drift in found)
-    assert sum(bool(drift["flagged"]) for drift in found) <= 1
+    assert all(len(drift.measures) == (3 if drift.new == 60 else 4) for drift in found)
+    assert sum(bool(drift.flagged) for drift in found) <= 1
 
 
 @pytest.mark.parametrize(
@@ -53,17 +54,17 @@ def test_another_draw_of_the_same_is_not_flagged():
 )
 def test_another_distribution_is_flagged_by_what_differs(changes, measure):
     drift, shown = compare(**changes)
-    assert measure in drift["flagged"]
-    assert set(drift["flagged"]) <= {measure, "features"}
-    found = next(entry for entry in drift["measures"] if entry["name"] == measure)
-    assert found["effect"] >= found["threshold"] and found["p_value"] < 0.001
-    assert all(int(shown["sha256"][row]) >= 800 for row in found["drivers"])
-    assert len(found["drivers"]) == (0 if measure == "class balance" else 12)
+    assert measure in drift.flagged
+    assert set(drift.flagged) <= {measure, "features"}
+    found = next(entry for entry in drift.measures if entry.name == measure)
+    assert found.effect >= found.threshold and found.p_value < 0.001
+    assert all(int(shown["sha256"][row]) >= 800 for row in found.drivers)
+    assert len(found.drivers) == (0 if measure == "class balance" else 12)
 
 
 def test_the_darkest_images_drive_a_darker_mean():
     drift, shown = compare(darker=40)
-    drivers = next(entry for entry in drift["measures"] if entry["name"] == "brightness")["drivers"]
+    drivers = next(entry for entry in drift.measures if entry.name == "brightness").drivers
     new = sorted(
         value for value, sha256 in zip(shown["brightness"], shown["sha256"], strict=True) if int(sha256) >= 800
     )
@@ -72,15 +73,15 @@ def test_the_darkest_images_drive_a_darker_mean():
 
 def test_of_few_images_nothing_is_said():
     drift, _ = compare(new=LEAST - 1, darker=100)
-    assert drift == {"old": 800, "new": LEAST - 1, "reason": "fewer than 30 images are new", "flagged": []}
-    assert compare(old=LEAST - 1, new=100)[0]["reason"] == "fewer than 30 images are old"
+    assert drift == Drift(old=800, new=LEAST - 1, reason="fewer than 30 images are new")
+    assert compare(old=LEAST - 1, new=100)[0].reason == "fewer than 30 images are old"
 
 
 def test_features_of_few_evaluated_images_are_not_compared_and_it_says_so():
     drift, _ = compare(new=145)
-    assert [measure["name"] for measure in drift["measures"]] == ["class balance", "size", "brightness"]
-    assert drift["features_reason"] == "fewer than 30 of the evaluated images are new"
-    assert compare(new=155)[0]["features_reason"] == ""
+    assert [measure.name for measure in drift.measures] == ["class balance", "size", "brightness"]
+    assert drift.features_reason == "fewer than 30 of the evaluated images are new"
+    assert compare(new=155)[0].features_reason == ""
 
 
 def test_an_image_of_a_rare_class_is_no_alarm():
@@ -89,11 +90,11 @@ def test_an_image_of_a_rare_class_is_no_alarm():
     flagged = 0
     for _ in range(100):
         old, new = (chance.choice(100, count, p=shares / shares.sum()).astype(str) for count in (3000, 60))
-        flagged += _balance(old.tolist(), new.tolist())["flagged"]
+        flagged += _balance(old.tolist(), new.tolist()).flagged
     assert flagged <= 1
-    assert _balance(old.tolist(), new[::2].tolist() + ["90"] * 10)["flagged"]
+    assert _balance(old.tolist(), new[::2].tolist() + ["90"] * 10).flagged
 
 
 def test_a_changed_label_is_no_new_image():
     index, features = draw(np.random.default_rng(0), 400)
-    assert measure_drift(index, index | {"label": index["label"][::-1]}, index, features)["new"] == 0
+    assert measure_drift(index, index | {"label": index["label"][::-1]}, index, features).new == 0

@@ -13,13 +13,12 @@ from exports import export_of
 from kfp import dsl
 
 from graft.components.common import storage
-from graft.components.common.artifacts.model import read_training
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
 from graft.components.evaluate import baselines
-from graft.components.evaluate.comparison import versus
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
@@ -64,7 +63,7 @@ def test_figures_predictions_and_report(models, dataset, tmp_path):
     found, rows = record(tmp_path / "evaluation"), table(tmp_path / "evaluation")
     right = np.array(rows["label"]) == np.array(rows["predicted"])
     assert found["images"] == len(right) == 20 and found["split"] == "validation"
-    assert found["metrics"]["accuracy"] == result.metrics["accuracy"] == right.mean()
+    assert found["metrics"]["accuracy"] == result.metrics.accuracy == right.mean()
     assert found["comparisons"] == {"champion": None, "anchor": None} and "champion" not in rows
     assert found["selected_on_split"] is False
     assert {entry["by"] for entry in found["slices"]} == {"class", "size", "brightness"}
@@ -109,8 +108,9 @@ def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, buc
     )
     evaluate(models / "challenger", dataset, tmp_path / "local", EvaluateConfig(champion=str(models / "champion")))
     local = record(tmp_path / "local")["comparisons"]["champion"]
-    assert result.comparisons["champion"] == local | {"uri": f"{bucket}/cats/"}
-    assert result.summary.endswith(versus(local["difference"], "champion"))
+    champion = result.comparisons.champion
+    assert champion.model_dump(mode="json") == local | {"uri": f"{bucket}/cats/"}
+    assert result.summary.endswith(champion.versus("champion"))
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_the_registry_s_latest_is_the_champion_and_its_best_the_anchor(
     models, dataset, tmp_path, registry, monkeypatch
 ):
     run = Run(str(tmp_path / "store"), "pets", "1")
-    champion, challenger = (read_training(models / role)["model_digest"] for role in ("champion", "challenger"))
+    champion, challenger = (Model.load(models / role).model_digest for role in ("champion", "challenger"))
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [champion, challenger]
     assert record(tmp_path / "1")["settings"]["champion"] == registry.versions.uri(registry.latest().version)
     registry.rollback("sees cats everywhere")
@@ -187,7 +187,7 @@ def test_new_images_are_compared_with_those_of_the_champion(models, dataset, tmp
     result = evaluate(models / "challenger", dataset, tmp_path / "evaluation", config)
     drift = record(tmp_path / "evaluation")["drift"]
     assert (drift["old"], drift["new"], drift["flagged"]) == (30, 30, ["brightness"])
-    assert result.drift == ["brightness"] and result.summary.endswith("; new images differ in brightness")
+    assert result.drift == ("brightness",) and result.summary.endswith("; new images differ in brightness")
     report = (tmp_path / "evaluation" / "report.html").read_text()
     assert "30 images are new since the champion was made from 30 images" in report
     assert "Most unlike in brightness" in report
@@ -286,7 +286,7 @@ def test_slices_by_columns_of_a_manifest_and_three_classes(tmp_path):
     assert cameras == {"Canon": 10, "Nikon": 10}
     assert len(found["metrics"]["confusion"]) == 3 and set(found["metrics"]["by_class"]) == {"ants", "bees", "cats"}
     assert set(figures(result.metrics, result.comparisons)) >= {"auc", "average_precision", "champion_difference"}
-    with pytest.raises(GraftError, match="slices names 'colour', which is no further column of .*: there are 'camera'"):
+    with pytest.raises(GraftError, match="has no column 'colour' to make slices of: there are 'camera'"):
         evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "no", EvaluateConfig(slices=("colour",)))
 
 
@@ -318,6 +318,6 @@ def test_the_artifacts_of_the_component_say_the_same(models, dataset, tmp_path):
 def test_markdown_shows_names_as_they_are(models, dataset, tmp_path):
     result = evaluate(models / "challenger", dataset, tmp_path / "evaluation")
     name = "<script>| *cats*\n"
-    metrics = result.metrics | {"by_class": {name: result.metrics["by_class"]["cats"]}, "auc": None}
-    text = markdown(dataclasses.replace(result, metrics=metrics))
+    changes = {"by_class": {name: result.metrics.by_class["cats"]}, "auc": None}
+    text = markdown(result.model_copy(update={"metrics": result.metrics.model_copy(update=changes)}))
     assert r"| \<script\>\| \*cats\* | 10 |" in text and "AUC –" in text

@@ -35,84 +35,84 @@ def test_figures_are_scikit_learn_s(count):
     wide /= wide.sum(axis=1, keepdims=True)
     predicted, numbers = wide.argmax(axis=1), range(count)
     one_hot = np.eye(count)[labels]
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, predicted), **EXACT)
-    assert found["loss"] == pytest.approx(sk.log_loss(labels, wide), **EXACT)
-    assert found["confusion"] == sk.confusion_matrix(labels, predicted).tolist()
+    assert found.accuracy == pytest.approx(sk.accuracy_score(labels, predicted), **EXACT)
+    assert found.loss == pytest.approx(sk.log_loss(labels, wide), **EXACT)
+    assert list(map(list, found.confusion)) == sk.confusion_matrix(labels, predicted).tolist()
     auc = sk.roc_auc_score(labels, wide[:, 1]) if count == 2 else sk.roc_auc_score(labels, wide, multi_class="ovr")
     precision = (labels, wide[:, 1]) if count == 2 else (one_hot, wide)
-    assert found["auc"] == pytest.approx(auc, **EXACT)
-    assert found["average_precision"] == pytest.approx(sk.average_precision_score(*precision), **EXACT)
+    assert found.auc == pytest.approx(auc, **EXACT)
+    assert found.average_precision == pytest.approx(sk.average_precision_score(*precision), **EXACT)
     report = sk.classification_report(labels, predicted, target_names=classes, output_dict=True)
     for number, name in enumerate(classes):
-        entry = found["by_class"][name]
-        assert entry["images"] == report[name]["support"]
+        entry = found.by_class[name]
+        assert entry.images == report[name]["support"]
         for figure, key in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
-            assert entry[figure] == pytest.approx(report[name][key], **EXACT)
-        assert entry["auc"] == pytest.approx(sk.roc_auc_score(labels == number, wide[:, number]), **EXACT)
-        assert entry["average_precision"] == pytest.approx(
+            assert getattr(entry, figure) == pytest.approx(report[name][key], **EXACT)
+        assert entry.auc == pytest.approx(sk.roc_auc_score(labels == number, wide[:, number]), **EXACT)
+        assert entry.average_precision == pytest.approx(
             sk.average_precision_score(labels == number, wide[:, number]), **EXACT
         )
-    assert list(found["roc"]) == (classes[1:] if count == 2 else classes)
+    assert list(found.roc) == (classes[1:] if count == 2 else classes)
     for number in numbers if count > 2 else [1]:
-        curve = found["roc"][classes[number]]
-        area = sk.auc(curve["false_positive_rate"], curve["true_positive_rate"])
+        curve = found.roc[classes[number]]
+        area = sk.auc(curve.false_positive_rate, curve.true_positive_rate)
         assert area == pytest.approx(sk.roc_auc_score(labels == number, wide[:, number]), **EXACT)
-        assert all(map(math.isfinite, curve["thresholds"]))
+        assert all(map(math.isfinite, curve.thresholds))
     if count == 2:
-        best = found["threshold"]
-        called = wide[:, 1] >= best["best"]
-        assert best["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(labels, called), **EXACT)
-        assert best["balanced_accuracy"] == max(
+        best = found.threshold
+        called = wide[:, 1] >= best.best
+        assert best.balanced_accuracy == pytest.approx(sk.balanced_accuracy_score(labels, called), **EXACT)
+        assert best.balanced_accuracy == max(
             sk.balanced_accuracy_score(labels, wide[:, 1] >= edge) for edge in wide[:, 1]
         )
         at_half = sk.balanced_accuracy_score(labels, predicted)
-        assert best["balanced_accuracy_at_half"] == pytest.approx(at_half, **EXACT)
+        assert best.balanced_accuracy_at_half == pytest.approx(at_half, **EXACT)
     else:
-        assert found["threshold"] is None
+        assert found.threshold is None
 
 
 def test_long_curves_are_thinned():
     probabilities, labels = predictions(2, images=5000)
-    curve = compute_metrics(probabilities, labels, ["cats", "dogs"])["roc"]["dogs"]
-    assert len(curve["thresholds"]) == 200
-    assert (curve["false_positive_rate"][0], curve["false_positive_rate"][-1]) == (0, 1)
+    curve = compute_metrics(probabilities, labels, ["cats", "dogs"]).roc["dogs"]
+    assert len(curve.thresholds) == 200
+    assert (curve.false_positive_rate[0], curve.false_positive_rate[-1]) == (0, 1)
 
 
 def test_two_classes_by_hand():
     found = compute_metrics(two_classes(0.1, 0.6, 0.4, 0.9), np.array([0, 0, 1, 1]), ["cats", "dogs"])
-    assert found["accuracy"] == 0.5
-    assert found["confusion"] == [[1, 1], [1, 1]]
-    assert found["auc"] == 0.75
-    assert found["loss"] == pytest.approx(-np.log([0.9, 0.4, 0.4, 0.9]).mean(), rel=1e-6)
-    assert found["by_class"]["dogs"]["recall"] == 0.5
+    assert found.accuracy == 0.5
+    assert found.confusion == ((1, 1), (1, 1))
+    assert found.auc == 0.75
+    assert found.loss == pytest.approx(-np.log([0.9, 0.4, 0.4, 0.9]).mean(), rel=1e-6)
+    assert found.by_class["dogs"].recall == 0.5
 
 
 def test_the_best_threshold_lies_between_the_images_it_parts():
     found = compute_metrics(two_classes(0.1, 0.6, 0.7, 0.9), np.array([0, 0, 1, 1]), ["cats", "dogs"])
-    assert found["threshold"] == pytest.approx(
+    assert dict(found.threshold) == pytest.approx(
         {"best": 0.65, "balanced_accuracy": 1.0, "balanced_accuracy_at_half": 0.75}, abs=1e-6
     )
 
 
 def test_a_threshold_that_is_as_good_as_none():
-    found = compute_metrics(two_classes(1.0, 0.0), np.array([0, 1]), ["cats", "dogs"])["threshold"]
-    assert (found["best"], found["balanced_accuracy"]) == (0.0, 0.5)
+    found = compute_metrics(two_classes(1.0, 0.0), np.array([0, 1]), ["cats", "dogs"]).threshold
+    assert (found.best, found.balanced_accuracy) == (0.0, 0.5)
 
 
 def test_a_class_without_images_has_no_figures():
     probabilities, labels = predictions(3)
     some = labels < 2
     found = compute_metrics(probabilities[some], labels[some], ["cats", "dogs", "birds"])
-    birds = found["by_class"]["birds"]
-    assert birds["images"] == 0 and birds["precision"] == 0
-    assert {key for key, value in birds.items() if value is None} == {
+    birds = found.by_class["birds"]
+    assert birds.images == 0 and birds.precision == 0
+    assert {key for key, value in birds if value is None} == {
         *("recall", "recall_interval", "f1", "auc", "average_precision")
     }
-    assert list(found["roc"]) == ["cats", "dogs"]
-    assert found["auc"] == pytest.approx((found["by_class"]["cats"]["auc"] + found["by_class"]["dogs"]["auc"]) / 2)
+    assert list(found.roc) == ["cats", "dogs"]
+    assert found.auc == pytest.approx((found.by_class["cats"].auc + found.by_class["dogs"].auc) / 2)
     one = compute_metrics(two_classes(0.9, 0.4), np.array([1, 1]), ["cats", "dogs"])
-    assert (one["auc"], one["average_precision"], one["threshold"], one["roc"]) == (None, None, None, {})
-    assert one["accuracy"] == 0.5
+    assert (one.auc, one.average_precision, one.threshold, one.roc) == (None, None, None, {})
+    assert one.accuracy == 0.5
 
 
 def test_interval_is_wilson_s():
@@ -134,6 +134,8 @@ def test_calibration_by_hand():
     # Guo et al. 2017, equations 2 to 5, with bins of 1/15: 0.55 and 0.6 share (8/15, 9/15], whose upper edge belongs to it.
     confidence, right = np.array([0.55, 0.6, 0.95, 1.0]), np.array([True, False, True, True])
     low, high = reliability(confidence, right)
-    assert low == pytest.approx({"low": 8 / 15, "high": 9 / 15, "images": 2, "confidence": 0.575, "accuracy": 0.5})
-    assert high == pytest.approx({"low": 14 / 15, "high": 1.0, "images": 2, "confidence": 0.975, "accuracy": 1.0})
+    assert dict(low) == pytest.approx(
+        {"low": 8 / 15, "high": 9 / 15, "images": 2, "confidence": 0.575, "accuracy": 0.5}
+    )
+    assert dict(high) == pytest.approx({"low": 14 / 15, "high": 1.0, "images": 2, "confidence": 0.975, "accuracy": 1.0})
     assert expected_calibration_error([low, high]) == pytest.approx(0.5 * 0.075 + 0.5 * 0.025, **EXACT)

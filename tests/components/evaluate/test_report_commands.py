@@ -5,11 +5,11 @@ import shlex
 
 import pytest
 from data_reports import HOSTILE
+from evaluation_reports import Made, changed
 
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.report.reproduce import commands
 from graft.components.ingest.config import IngestConfig
-from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import train_config
 from graft.pipelines.cli.app import app
 from graft.pipelines.cli.options import given
@@ -28,10 +28,11 @@ def test_they_set_what_was_set(recipe):
     config = dataclasses.replace(train_config(recipe), seed=7, unfreeze="mixed6..mixed7", learning_rate=1e-5)
     settings = IngestConfig(validation_fraction=0.3, sha256="a" * 64)
     judged = EvaluateConfig(champion="models/it's", anchor="gs://bucket/anchor", slices=("camera", "a site"))
+    made = Made()
     ingest, train, evaluate = commands(
-        {"split": "test", "settings": dataclasses.asdict(judged)},
-        {"config": dataclasses.asdict(config), "weights": "my weights.h5"},
-        {"source": "gs://bucket/photos of 'mine'.zip", "settings": dataclasses.asdict(settings)},
+        changed(made.evaluation, split="test", settings=dataclasses.asdict(judged)),
+        changed(made.training, config=dataclasses.asdict(config), weights="my weights.h5"),
+        changed(made.dataset, source="gs://bucket/photos of 'mine'.zip", settings=dataclasses.asdict(settings)),
     )
     name, arguments = parsed(ingest)
     assert (name, arguments["source"], arguments["config"]) == ("ingest", "gs://bucket/photos of 'mine'.zip", settings)
@@ -44,13 +45,6 @@ def test_they_set_what_was_set(recipe):
 
 def test_a_source_can_t_be_a_command_of_its_own():
     source = f"x; rm -rf ~ $(reboot) `reboot` {HOSTILE}"
-    ingest, _, _ = commands({"split": "test"}, {}, {"source": source})
+    made = Made()
+    ingest, _, _ = commands(made.evaluation, made.training, changed(made.dataset, source=source))
     assert parsed(ingest)[1]["source"] == source
-
-
-def test_what_is_unknown_is_a_placeholder():
-    ingest, train, evaluate = commands({"split": "test"}, {}, {})
-    assert ingest == "graft ingest --source SOURCE --output dataset"
-    assert train == "graft train --dataset dataset --output model --weights WEIGHTS"
-    assert evaluate == "graft evaluate --model model --dataset dataset --output evaluation --split test"
-    assert TrainConfig() == train_config("")

@@ -17,7 +17,7 @@ def index(images=12, **changes):
 
 
 def by(slices, name):
-    return {entry["value"]: (entry["images"], entry["accuracy"]) for entry in slices if entry["by"] == name}
+    return {entry.value: (entry.images, entry.accuracy) for entry in slices if entry.by == name}
 
 
 def test_class_size_and_brightness():
@@ -27,7 +27,7 @@ def test_class_size_and_brightness():
     assert by(slices, "size") == {"100–103 px": (4, 0.25), "104–107 px": (4, 1.0), "108–111 px": (4, 1.0)}
     assert list(by(slices, "brightness")) == ["0–3 of 255", "4–7 of 255", "8–11 of 255"]
     assert by(slices, "folder") == {}, "a folder a class says no more than the class"
-    assert all(entry["interval"][0] <= entry["accuracy"] <= entry["interval"][1] for entry in slices)
+    assert all(entry.interval[0] <= entry.accuracy <= entry.interval[1] for entry in slices)
 
 
 def test_images_of_one_size_are_one_slice():

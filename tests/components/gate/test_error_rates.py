@@ -2,21 +2,23 @@
 
 import numpy as np
 import pytest
+from evaluations import comparison, evaluated
 from scipy.stats import binom
 
+from graft.components.common.artifacts.evaluation import Comparison, Comparisons
 from graft.components.evaluate.comparison import paired_interval
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import judge
 
 IMAGES, DRAWS = 1000, 2000
+EVALUATED, AS_GOOD = evaluated(), Comparison.model_validate(comparison(0.0, IMAGES))
 
 
 def passes(gained, lost):
     """Whether the gate lets a challenger pass that won and lost so many images."""
     lower, _ = paired_interval(gained, lost, IMAGES, 0.05)
-    comparisons = {"champion": {"lower": lower}, "anchor": None}
-    evaluation = {"images": IMAGES, "metrics": {"accuracy": 0.95}, "comparisons": comparisons}
-    return all(rule.passed for rule in judge(evaluation, GateConfig()))
+    comparisons = Comparisons(champion=AS_GOOD.model_copy(update={"lower": lower}), anchor=None)
+    return all(rule.passed for rule in judge(EVALUATED.model_copy(update={"comparisons": comparisons}), GateConfig()))
 
 
 def drawn(worse_by, flipped, chance):

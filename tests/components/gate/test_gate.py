@@ -1,50 +1,35 @@
 """The gate: a Decision either way, a failure that says why, and no number is no pass."""
 
+import copy
+import functools
 import json
 
 import numpy as np
 import pytest
+from evaluations import EVALUATION, METRICS, comparison, evaluated, slice_of
 
-from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.evaluate.comparison import compare
 from graft.components.gate.config import GateConfig, gate_config, rules_config
 from graft.components.gate.gate import gate
 from graft.components.gate.rules import judge
 
-METRICS = {
-    "accuracy": 0.95,
-    "accuracy_interval": [0.93, 0.97],
-    "auc": 0.98,
-    "ece": 0.03,
-    "by_class": {"cats": {"recall": 0.97}, "dogs": {"recall": 0.93}},
-}
-EVALUATION = {
-    "images": 1000,
-    "metrics": METRICS,
-    "slices": [
-        {"by": "brightness", "value": "0–80", "images": 300, "accuracy": 0.91},
-        {"by": "brightness", "value": "81–90", "images": 29, "accuracy": 0.5},
-        {"by": "class", "value": "cats", "images": 500, "accuracy": 0.97},
-    ],
-    "comparisons": {"champion": {"lower": -0.019}, "anchor": {"lower": -0.012}},
-}
+CLASSES = METRICS["by_class"]
+UNKNOWN = dict.fromkeys(CLASSES["dogs"]) | {"images": 0}
 
 
-def rule(name, evaluation=EVALUATION, **config):
+def rule(name, evaluation=None, **config):
     """How a rule went, and how the rule of that name reads in words."""
-    found = [rule for rule in judge(evaluation, GateConfig(**config)) if rule.rule == name]
+    found = [rule for rule in judge(evaluation or evaluated(), GateConfig(**config)) if rule.rule == name]
     return [(rule.value, rule.passed, rule.sentence) for rule in found]
 
 
 @pytest.fixture
-def evaluation(tmp_path):
-    def write(metrics):
+def written(tmp_path):
+    def write(**changes):
         folder = tmp_path / "evaluation"
-        folder.mkdir()
-        digests = {"model_digest": "m", "dataset_digest": "d", "split": "validation"}
-        told = EVALUATION | {"metrics": metrics}
-        (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, **told, **digests}))
+        folder.mkdir(exist_ok=True)
+        (folder / "evaluation.json").write_text(json.dumps(EVALUATION | changes))
         return folder
 
     return write
@@ -54,8 +39,8 @@ def decision(tmp_path):
     return json.loads((tmp_path / "decision" / "decision.json").read_text())
 
 
-def test_passes_at_the_threshold_and_names_every_rule(tmp_path, evaluation):
-    result = gate(evaluation({"accuracy": 0.9}), tmp_path / "decision", GateConfig(min_accuracy=0.9))
+def test_passes_at_the_threshold_and_names_every_rule(tmp_path, written):
+    result = gate(written(metrics=METRICS | {"accuracy": 0.9}), tmp_path / "decision", GateConfig(min_accuracy=0.9))
     assert result.passed
     assert [
         (found["rule"], found["threshold"], found["value"], found["passed"]) for found in decision(tmp_path)["rules"]
@@ -67,22 +52,20 @@ def test_passes_at_the_threshold_and_names_every_rule(tmp_path, evaluation):
 
 
 @pytest.mark.parametrize(
-    ("metrics", "value", "said"),
+    ("changes", "config", "value", "said"),
     [
-        ({"accuracy": 0.8999}, 0.8999, "accuracy 0.8999 is below the required 0.9"),
-        ({}, None, "accuracy is missing, and at least 0.9 is required"),
-        ({"accuracy": float("nan")}, None, "accuracy is missing"),
-        ({"accuracy": None}, None, "accuracy is missing"),
-        (None, None, "accuracy is missing"),
+        ({"accuracy": 0.8999}, {"min_accuracy": 0.9}, 0.8999, "accuracy 0.8999 is below the required 0.9"),
+        ({"auc": None}, {"min_auc": 0.9}, None, "AUC is missing, and at least 0.9 is required"),
     ],
 )
-def test_fails_with_the_decision_written(tmp_path, evaluation, metrics, value, said):
+def test_fails_with_the_decision_written(tmp_path, written, changes, config, value, said):
     with pytest.raises(GateFailedError, match=said) as failure:
-        gate(evaluation(metrics), tmp_path / "decision", GateConfig(min_accuracy=0.9))
-    written = decision(tmp_path)
-    assert written["passed"] is False
-    assert written["rules"][0]["value"] == value
-    assert failure.value.outcome.rules[0].threshold == 0.9
+        gate(written(metrics=METRICS | changes), tmp_path / "decision", GateConfig(**config))
+    made = decision(tmp_path)
+    assert made["passed"] is False
+    ((found, threshold),) = [(each["value"], each["threshold"]) for each in made["rules"] if not each["passed"]]
+    assert (found, threshold) == (value, 0.9)
+    assert failure.value.outcome.rules[-3].threshold == 0.9
 
 
 @pytest.mark.parametrize(
@@ -121,9 +104,9 @@ def test_rules(name, config, value, passed, said):
 
 
 def test_rules_that_are_off_are_not_named():
-    named = [found.rule for found in judge(EVALUATION, GateConfig())]
+    named = [found.rule for found in judge(evaluated(), GateConfig())]
     assert named == ["min_accuracy", "max_regression_champion", "max_regression_anchor"]
-    assert [found.rule for found in judge(EVALUATION, GateConfig(max_regression=None))] == ["min_accuracy"]
+    assert [found.rule for found in judge(evaluated(), GateConfig(max_regression=None))] == ["min_accuracy"]
 
 
 def test_regression_is_judged_against_champion_and_anchor():
@@ -145,73 +128,97 @@ def test_regression_is_judged_against_champion_and_anchor():
     ],
 )
 def test_regression_in_points(lower, margin, said):
-    told = EVALUATION | {"comparisons": {"champion": {"lower": lower}, "anchor": None}}
-    assert rule("max_regression_champion", told, max_regression=margin) == [(-lower, lower >= -margin, said)]
+    found = evaluated(comparisons={"champion": comparison(lower), "anchor": None})
+    assert rule("max_regression_champion", found, max_regression=margin) == [(-lower, lower >= -margin, said)]
 
 
 @pytest.mark.parametrize(("margin", "least"), [(0.02, 115), (0.05, 45)])
 def test_a_comparison_of_too_few_images_says_so(margin, least):
     for images in (least - 1, least):
-        alike = compare(np.ones(images, bool), np.ones(images, bool))
-        told = EVALUATION | {"comparisons": {"champion": alike, "anchor": None}}
-        ((_, passed, sentence),) = rule("max_regression_champion", told, max_regression=margin)
+        alike = compare(np.ones(images, bool), np.ones(images, bool), "models/pets", "c" * 64)
+        found = evaluated(comparisons={"champion": alike, "anchor": None})
+        ((_, passed, sentence),) = rule("max_regression_champion", found, max_regression=margin)
         assert passed == (images == least)
         few = f"({images} images were compared and at least {least} are needed: add images to the evaluated split)"
         assert sentence.endswith(few) != passed
-    ((_, passed, _),) = rule("max_regression_champion", told, max_regression=0)
+    ((_, passed, _),) = rule("max_regression_champion", found, max_regression=0)
     assert not passed
 
 
-def test_that_there_is_no_champion_must_have_been_written_down():
-    none = EVALUATION | {"comparisons": {"champion": None, "anchor": {"lower": 0.0}}}
+def test_without_a_champion_nothing_is_compared():
+    none = evaluated(comparisons={"champion": None, "anchor": comparison(0.0)})
     assert rule("max_regression_champion", none) == [(None, True, "no champion yet")]
-    for comparisons in (
-        {"anchor": None},
-        {"champion": {}, "anchor": None},
-        {"champion": {"lower": float("nan")}},
-        None,
-    ):
-        ((value, passed, sentence),) = rule("max_regression_champion", EVALUATION | {"comparisons": comparisons})
-        assert (value, passed) == (None, False) and sentence == "the comparison with the champion is missing"
 
 
 def test_a_model_is_not_judged_on_what_it_was_trained_on():
     assert rule("unseen_images") == []
-    ((_, passed, sentence),) = rule("unseen_images", EVALUATION | {"split": "train"})
+    ((_, passed, sentence),) = rule("unseen_images", evaluated(split="train"))
     assert not passed and sentence == "the model was trained on the evaluated images"
 
 
 def test_slices_of_one_name_are_all_judged():
-    slices = [{"by": "camera", "value": "x", "images": 50, "accuracy": share} for share in (0.2, 1.0)]
-    ((value, passed, _),) = rule("min_slice_accuracy", EVALUATION | {"slices": slices}, min_slice_accuracy=0.7)
+    slices = [slice_of("camera", "x", 50, share) for share in (0.2, 1.0)]
+    ((value, passed, _),) = rule("min_slice_accuracy", evaluated(slices=slices), min_slice_accuracy=0.7)
     assert (value, passed) == (0.2, False)
 
 
 def test_a_value_next_to_its_threshold_is_shown_with_all_digits():
-    ((_, _, sentence),) = rule("min_accuracy", EVALUATION | {"metrics": METRICS | {"accuracy": 0.89996}})
+    ((_, _, sentence),) = rule("min_accuracy", evaluated(metrics=METRICS | {"accuracy": 0.89996}))
     assert sentence == "accuracy 0.89996 is below the required 0.9"
 
 
 @pytest.mark.parametrize(
-    ("name", "config", "broken"),
+    ("name", "config", "changes"),
     [
-        ("min_images", {"min_images": 1}, {"images": None}),
-        ("min_accuracy", {"confident": True}, {"metrics": METRICS | {"accuracy_interval": None}}),
         ("min_auc", {"min_auc": 0.1}, {"metrics": METRICS | {"auc": None}}),
-        ("min_auc", {"min_auc": 0.1}, {"metrics": METRICS | {"auc": True}}),
-        ("max_ece", {"max_ece": 1.0}, {"metrics": METRICS | {"ece": float("nan")}}),
         ("min_class_recall", {"min_class_recall": 0.0}, {"metrics": METRICS | {"by_class": {}}}),
         (
             "min_class_recall",
             {"min_class_recall": 0.0},
-            {"metrics": METRICS | {"by_class": {"cats": {"recall": 1.0}, "dogs": {"recall": None}}}},
+            {"metrics": METRICS | {"by_class": {**CLASSES, "dogs": UNKNOWN}}},
         ),
-        ("min_slice_accuracy", {"min_slice_accuracy": 0.0}, {"slices": None}),
+        ("min_slice_accuracy", {"min_slice_accuracy": 0.0}, {"slices": []}),
     ],
 )
-def test_a_figure_that_is_missing_fails_its_rule(name, config, broken):
-    ((value, passed, sentence),) = rule(name, EVALUATION | broken, **config)
+def test_a_figure_that_is_missing_fails_its_rule(name, config, changes):
+    ((value, passed, sentence),) = rule(name, evaluated(**changes), **config)
     assert (value, passed) == (None, False) and "is missing, and at" in sentence
+
+
+@pytest.mark.parametrize(
+    ("field", "damage"),
+    [
+        ("metrics", None),
+        ("metrics", {}),
+        ("metrics.accuracy", None),
+        ("metrics.accuracy", float("nan")),
+        ("metrics.accuracy", "0.99"),
+        ("metrics.accuracy", True),
+        ("metrics.accuracy_interval", None),
+        ("metrics.auc", True),
+        ("metrics.ece", float("nan")),
+        ("metrics.by_class.dogs.recall", float("inf")),
+        ("images", None),
+        ("slices", None),
+        ("split", None),
+        ("comparisons", None),
+        ("comparisons", {"anchor": None}),
+        ("comparisons.champion", {}),
+        ("comparisons.champion.lower", float("nan")),
+        ("model_digest", None),
+        ("dataset_digest", None),
+    ],
+)
+def test_a_damaged_evaluation_is_refused_and_leaves_no_decision(tmp_path, written, field, damage):
+    changed = copy.deepcopy(EVALUATION)
+    *path, last = field.split(".")
+    functools.reduce(dict.__getitem__, path, changed)[last] = damage
+    everything = GateConfig(
+        min_accuracy=1e-9, confident=True, min_auc=0.0, max_ece=1.0, min_class_recall=0.0, max_regression=0.4
+    )
+    with pytest.raises(GraftError, match=rf"evaluation\.json is damaged \(.*\b{last}\b.*\): evaluate again"):
+        gate(written(**changed), tmp_path / "decision", everything)
+    assert not (tmp_path / "decision").exists()
 
 
 def test_settings_come_from_defaults_file_and_options(tmp_path):
@@ -244,15 +251,18 @@ def test_an_unfinished_evaluation_leaves_no_decision(tmp_path):
     assert not (tmp_path / "decision").exists()
 
 
-def test_a_record_of_another_schema_is_refused(tmp_path, evaluation):
-    folder = evaluation({"accuracy": 1.0})
-    write_record(folder / "evaluation.json", {"schema_version": 99})
+def test_a_record_of_another_schema_is_refused(tmp_path, written):
     with pytest.raises(GraftError, match="schema version 99"):
-        gate(folder, tmp_path / "decision")
+        gate(written(schema_version=99), tmp_path / "decision")
 
 
-def test_an_evaluation_that_names_no_model_is_refused(tmp_path, evaluation):
-    folder = evaluation(METRICS)
-    (folder / "evaluation.json").write_text(json.dumps({"schema_version": 1, **EVALUATION}))
-    with pytest.raises(GraftError, match=r"evaluation\.json is damaged \(it has no model_digest\): evaluate again"):
-        gate(folder, tmp_path / "decision")
+@pytest.mark.parametrize("field", ["model_digest", "metrics", "comparisons", "split"])
+def test_an_evaluation_that_lacks_a_field_is_refused(tmp_path, field):
+    (tmp_path / "evaluation.json").write_text(json.dumps({key: EVALUATION[key] for key in EVALUATION if key != field}))
+    with pytest.raises(GraftError, match=rf"evaluation\.json is damaged \(it has no {field}\): evaluate again"):
+        gate(tmp_path, tmp_path / "decision")
+
+
+def test_a_comparison_that_was_not_written_down_is_no_comparison_without_a_champion(tmp_path, written):
+    with pytest.raises(GraftError, match=r"is damaged \(it has no comparisons\.champion\)"):
+        gate(written(comparisons={"anchor": None}), tmp_path / "decision")

@@ -48,7 +48,7 @@ def evaluate(
         record.outcome = result
     for figure, value in figures(result.metrics, result.comparisons).items():
         metrics.log_metric(figure, value)
-    curves.log_confusion_matrix(result.classes, result.metrics.confusion)
+    curves.log_confusion_matrix(list(result.classes), [list(row) for row in result.metrics.confusion])
     if len(result.classes) == 2:
         for curve in result.metrics.roc.values():
             curves.log_roc_curve(curve.false_positive_rate, curve.true_positive_rate, curve.thresholds)

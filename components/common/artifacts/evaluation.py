@@ -35,7 +35,9 @@ class Comparison(Part):
     lost: int = Field(description="Images that only the baseline has right.")
     both_right: int = Field(description="Images that both have right.")
     both_wrong: int = Field(description="Images that both have wrong.")
-    left_out: int = Field(0, description="Contaminated images left out: the baseline was trained on them or on near twins.")
+    left_out: int = Field(
+        0, description="Contaminated images left out: the baseline was trained on them or on near twins."
+    )
 
     @property
     def images(self) -> int:

@@ -24,7 +24,8 @@ from graft.components.common.steps import COMPONENTS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline
-from graft.pipelines.cluster.profile import Images, Profile, read_profile
+from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import Target
 
 _ROOT = Path(__file__).resolve().parents[1]

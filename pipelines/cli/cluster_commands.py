@@ -14,7 +14,7 @@ from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import connect
-from graft.pipelines.cluster.profile import read_profile
+from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
 from graft.pipelines.cluster.target import TargetOptions
 from graft.pipelines.cluster.watching import conclude, steps_table, watch

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.compiling import compile_component, compile_pipeline
-from graft.pipelines.cluster.digests import pinned_images
-from graft.pipelines.cluster.profile import read_profile
+from graft.pipelines.cluster.profile.images import pinned_images
+from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import TargetOptions
 
 

@@ -19,19 +19,19 @@ EXIT_CODES = {
 
 def explain(error: BaseException) -> tuple[str, int] | None:
     """Returns what to tell the user about an exception, and the exit code; None for a defect of Graft's own."""
-    # Cyclopts raises a plain ImportError from the one that names the package.
-    missing = error.__cause__ if isinstance(error.__cause__, ModuleNotFoundError) else error
-    match missing:
+    if isinstance(error, ImportError) and isinstance(error.__cause__, ModuleNotFoundError):
+        error = error.__cause__  # Cyclopts couldn't load a command, and this names the package
+    match error:
         case CycloptsError():
-            return f"{_usage(missing)} See --help.", EXIT_USAGE
+            return f"{_usage(error)} See --help.", EXIT_USAGE
         case GateFailedError():
-            return str(missing), EXIT_GATE
+            return str(error), EXIT_GATE
         case GraftError():
-            return str(missing), EXIT_ERROR
-        case ModuleNotFoundError() if not (missing.name or "").startswith("graft"):
-            return f"This needs {missing.name}: install graft[pipelines]; the images run single steps.", EXIT_ERROR
+            return str(error), EXIT_ERROR
+        case ModuleNotFoundError() if not (error.name or "").startswith("graft"):
+            return f"This needs {error.name}: install graft[pipelines]; the images run single steps.", EXIT_ERROR
         case OSError():
-            return f"{missing.strerror or type(missing).__name__}: {missing.filename or missing}.", EXIT_ERROR
+            return f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR
         case KeyboardInterrupt():
             return "Interrupted; unfinished output was removed.", EXIT_INTERRUPTED
     return None

@@ -1,11 +1,10 @@
 """Who the user is to a backend: by token, cookie, Identity-Aware Proxy, Google credentials or the pod's own account."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -124,15 +123,3 @@ def _access_token() -> str:
             f"Google gives no access token ({type(error).__name__}): run `gcloud auth application-default login`."
         ) from error
     return str(credentials.token)
-
-
-def in_cluster() -> bool:
-    """Whether this runs in a pod of a Kubernetes cluster."""
-    return "KUBERNETES_SERVICE_HOST" in os.environ
-
-
-def pod_token() -> Any:
-    """Returns kfp's credentials of the pod's own service account, which Kubernetes renews."""
-    from kfp.client import ServiceAccountTokenVolumeCredentials
-
-    return ServiceAccountTokenVolumeCredentials()

@@ -1,17 +1,18 @@
-"""What Kubeflow and Vertex have in common, as far as Graft uses them."""
+"""A backend, which runs pipelines: what Kubeflow and Vertex have in common, as far as Graft uses them."""
 
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
+from graft.components.common.steps import STEPS, Step
 from graft.pipelines.cluster.triggers import Trigger
 
 log = logging.getLogger("graft")
@@ -73,7 +74,7 @@ class ClusterRun:
     run: str
     link: str
     state: State
-    steps: dict[str, State]
+    steps: Mapping[Step, State]
     store: str
     name: str
     error: str = ""
@@ -104,13 +105,19 @@ class Backend(Protocol):
     """Where pipelines run. Every method raises GraftError with one sentence, and LostContactError where it can't be reached."""
 
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
-        """Starts a run of a pipeline, which is uploaded if it isn't there. The title, unique, tells a lost answer's run."""
+        """Starts a run of a pipeline, which is uploaded if it isn't there.
+
+        Args:
+            package: The compiled pipeline.
+            parameters: Its parameters.
+            title: Name of the run. No other run has it: if an answer is lost, it tells whether the run was started.
+        """
 
     def run(self, run: str) -> ClusterRun:
-        """Returns a run."""
+        """Returns the run with an identifier."""
 
     def cancel(self, run: str) -> None:
-        """Asks for a run to be stopped."""
+        """Asks for the run with an identifier to be stopped."""
 
     def schedules(self) -> list[Schedule]:
         """Returns all schedules that Graft made, the newest first."""
@@ -118,16 +125,43 @@ class Backend(Protocol):
     def create_schedule(
         self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
-        """Makes a schedule, whatever others of the same name there are."""
+        """Makes a schedule, whatever others of the same name there are.
+
+        Args:
+            name: The user's name for it.
+            package: The compiled pipeline.
+            parameters: Its parameters.
+            trigger: When it fires.
+            content: Digest of all that, kept with the schedule.
+        """
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
-        """Pauses or resumes a schedule; what was missed meanwhile is not made up for."""
+        """Pauses or resumes a schedule. Runs missed while it was paused are not made up for."""
 
     def delete_schedule(self, schedule: Schedule) -> None:
-        """Removes a schedule."""
+        """Deletes a schedule; one that is gone already is fine."""
 
     def run_now(self, schedule: Schedule, title: str) -> ClusterRun:
-        """Starts a run as the schedule would."""
+        """Starts a run as the schedule would; the title is as in `submit`."""
+
+
+def make_run(
+    run: str, link: str, state: State, steps: Mapping[str, State], parameters: Mapping[str, Any], error: str
+) -> ClusterRun:
+    """Returns a run as its backend tells of it.
+
+    Args:
+        run: Its identifier.
+        link: Address of its page.
+        state: Its state.
+        steps: State of each of its tasks, those that are no step among them.
+        parameters: The parameters that it was started with.
+        error: What the backend says went wrong.
+    """
+    known = {step: steps[step] for step in STEPS if step in steps}
+    return ClusterRun(
+        run, link, state, known, str(parameters.get("store", "")), str(parameters.get("name", "model")), error
+    )
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from typing import Any
 from kfp import compiler, dsl
 
 from graft.components.common.runs.verdict import QUIET_RUNS
-from graft.pipelines.cluster.placement import Placement
-from graft.pipelines.cluster.profile import Images, Profile
+from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.placement import Placement
 from graft.pipelines.cluster.target import Target
 from graft.pipelines.training import Deployment, build_pipeline
 
@@ -37,7 +37,7 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         run_id=str(_RUN[target]),
         store=profile.store,
         pipeline_root=profile.pipeline_root or None,
-        link=run_link(profile, target, "{run}"),
+        link=(profile.kubeflow if target == "kubeflow" else profile.vertex).link("{run}"),
         webhook_secret=told.secret_manager if told else "",
         webhook_format=told.format if told else "json",
         webhook_quiet=told.quiet if told else QUIET_RUNS,
@@ -64,26 +64,6 @@ def compile_component(step: str, profile: Profile, images: Images, target: Targe
     component.component_spec = copy.deepcopy(component.component_spec)
     component.component_spec.implementation.container.image = place.image(step)
     _write(component, output)
-
-
-def run_link(profile: Profile, target: Target, run: str) -> str:
-    """Returns the address of a run's page, or nothing where the profile doesn't tell.
-
-    Args:
-        profile: The profile.
-        target: The target.
-        run: The run's identifier.
-    """
-    if target == "kubeflow":
-        endpoint = profile.kubeflow.endpoint.rstrip("/")
-        return f"{endpoint}/#/runs/details/{run}" if endpoint else ""
-    where = profile.vertex
-    if not (where.project and where.location):
-        return ""
-    return (
-        f"https://console.cloud.google.com/vertex-ai/pipelines/locations/{where.location}/runs/{run}"
-        f"?project={where.project}"
-    )
 
 
 def content_name(package: Path) -> str:

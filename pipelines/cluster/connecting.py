@@ -1,20 +1,15 @@
 """Reaching the backend of a target."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from graft.components.common.errors import GraftError
-
-if TYPE_CHECKING:  # the commands import this module, and only some of them need what is behind it
-    from graft.pipelines.cluster.access import Access
-    from graft.pipelines.cluster.backend import Backend
-    from graft.pipelines.cluster.profile import Profile
-    from graft.pipelines.cluster.target import TargetOptions
+from graft.pipelines.cluster.access import Access
+from graft.pipelines.cluster.backend import Backend
+from graft.pipelines.cluster.profile.fields import Profile
+from graft.pipelines.cluster.profile.reading import read_profile
+from graft.pipelines.cluster.target import TargetOptions
 
 
 def connect(where: TargetOptions, access: Access, profile: Profile | None = None) -> Backend:
-    """Returns the backend of a target.
+    """Returns the backend of a target. Only that target's client is loaded: Vertex's is an extra.
 
     Args:
         where: The target and its profile.
@@ -24,15 +19,13 @@ def connect(where: TargetOptions, access: Access, profile: Profile | None = None
     Raises:
         GraftError: It isn't known where the backend is, or its client is not installed.
     """
-    from graft.pipelines.cluster.profile import read_profile
-
     profile = profile or read_profile(where.profile, where.target)
     if where.target == "kubeflow":
-        from graft.pipelines.cluster.kubeflow import Kubeflow
+        from graft.pipelines.cluster.kubeflow.pipelines import KubeflowPipelines
 
-        return Kubeflow(profile, access)
+        return KubeflowPipelines(profile, access)
     try:
-        from graft.pipelines.cluster.vertex import VertexPipelines
+        from graft.pipelines.cluster.vertex.pipelines import VertexPipelines
     except ImportError as error:
         raise GraftError(
             "Vertex needs its client: pip install --require-hashes -r requirements/vertex.txt, or install graft[vertex]."

@@ -2,7 +2,8 @@
 
 import re
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
+_SECONDS = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": 1}
 
 
 def parse_duration(text: str) -> int:
@@ -18,3 +19,13 @@ def parse_duration(text: str) -> int:
     if not match:
         raise ValueError(f"{text!r} is no length of time: write a whole number and s, m, h, d or w, such as 90s or 6h")
     return int(match[1]) * _SECONDS[match[2]]
+
+
+def in_words(seconds: int) -> str:
+    """Returns an interval as `--every` takes it, with "every" in front.
+
+    Args:
+        seconds: Its length.
+    """
+    unit, length = next((unit, length) for unit, length in _SECONDS.items() if seconds % length == 0)
+    return f"every {seconds // length}{unit}"

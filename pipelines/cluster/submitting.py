@@ -18,8 +18,8 @@ from graft.components.common.runs.step_record import Run
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cluster.backend import Package
-from graft.pipelines.cluster.digests import pinned_images
-from graft.pipelines.cluster.profile import Profile
+from graft.pipelines.cluster.profile.fields import Profile
+from graft.pipelines.cluster.profile.images import pinned_images
 from graft.pipelines.cluster.target import TargetOptions
 
 log = logging.getLogger("graft")

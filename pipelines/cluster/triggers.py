@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.durations import parse_duration
+from graft.pipelines.cluster.durations import DAY, HOUR, MINUTE, WEEK, in_words, parse_duration
 from graft.pipelines.cluster.target import Target
 
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _PLAIN = re.compile(r"[0-9A-Z*,/-]+")
-_MINUTE, _HOUR, _DAY, _WEEK = 60, 3600, 86_400, 604_800
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,15 +95,15 @@ def _interval(target: Target, every: str) -> Trigger:
         seconds = parse_duration(every)
     except ValueError as error:
         raise GraftError(f"--every: {error}.") from error
-    if seconds < _MINUTE:
+    if seconds < MINUTE:
         raise GraftError(f"--every {every} is too often: a minute is the least.")
     if target == "kubeflow":
         return Trigger(seconds=seconds)
     for unit, limit, line in (
-        (_MINUTE, _HOUR, "*/{} * * * *"),
-        (_HOUR, _DAY, "0 */{} * * *"),
-        (_DAY, 2 * _DAY, "0 0 * * *"),
-        (_WEEK, 2 * _WEEK, "0 0 * * 0"),
+        (MINUTE, HOUR, "*/{} * * * *"),
+        (HOUR, DAY, "0 */{} * * *"),
+        (DAY, 2 * DAY, "0 0 * * *"),
+        (WEEK, 2 * WEEK, "0 0 * * 0"),
     ):
         # In cron a step starts anew with the next larger unit: it is an interval only where it divides that unit.
         if seconds % unit == 0 and seconds < limit and limit % seconds == 0:
@@ -147,14 +146,3 @@ def _checked(cron: str) -> str:
             str(number) for number in sorted({number % 7 for number in parsed.weekdays if isinstance(number, int)})
         )
     return " ".join(fields)
-
-
-def in_words(seconds: int) -> str:
-    """Returns an interval as `--every` takes it, with "every" in front.
-
-    Args:
-        seconds: Its length.
-    """
-    units = (("w", _WEEK), ("d", _DAY), ("h", _HOUR), ("m", _MINUTE), ("s", 1))
-    unit, length = next((unit, length) for unit, length in units if seconds % length == 0)
-    return f"every {seconds // length}{unit}"

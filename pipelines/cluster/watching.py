@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -14,7 +14,7 @@ from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Verdict, judge
-from graft.components.common.steps import STEPS
+from graft.components.common.steps import STEPS, Step
 from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
 
 log = logging.getLogger("graft")
@@ -44,7 +44,7 @@ def watch(backend: Backend, run: str) -> ClusterRun:
             for seen in _observe(backend, run):
                 live.update(steps_table(seen), refresh=True)
         return seen
-    shown: dict[str, State] = {}
+    shown: Mapping[Step, State] = {}
     for seen in _observe(backend, run):
         for step, state in seen.steps.items():
             if shown.get(step) != state:

@@ -13,7 +13,7 @@ from run_records import ENDINGS, leave_records
 from web import web_server
 
 from graft.components.common.runs.step_record import Run
-from graft.pipelines.cluster import kubeflow_client
+from graft.pipelines.cluster.kubeflow import client as kubeflow_client
 
 pytestmark = pytest.mark.slow
 
@@ -166,13 +166,15 @@ def test_vertex_takes_a_token_or_google_s_default_credentials(graft, tmp_path, m
 def test_vertex_s_client_is_loaded_for_vertex_alone_and_asked_for_where_it_is_missing(graft, tmp_path, monkeypatch):
     code = """
 import sys
-from graft.pipelines.cluster import compiling, kubeflow, scheduling, submitting, watching
+from graft.pipelines.cluster import compiling, scheduling, submitting, watching
+from graft.pipelines.cluster.kubeflow import pipelines
 assert not [name for name in sys.modules if name.startswith("google.cloud.aiplatform")]
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     monkeypatch.setitem(sys.modules, "google.cloud.aiplatform_v1", None)
     monkeypatch.delattr("google.cloud.aiplatform_v1", raising=False)
-    monkeypatch.delitem(sys.modules, "graft.pipelines.cluster.vertex", raising=False)
+    for module in ("client", "pipelines"):
+        monkeypatch.delitem(sys.modules, f"graft.pipelines.cluster.vertex.{module}", raising=False)
     profile = write_profile(tmp_path / "v.yaml", "vertex", "http://127.0.0.1:9")
     ended = graft("submit", "--target", "vertex", "--profile", profile, *SOURCE, "--token", "t")
     assert (ended.code, "requirements/vertex.txt" in ended.said) == (1, True), ended.said

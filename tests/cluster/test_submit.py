@@ -314,7 +314,7 @@ def test_two_at_once_upload_it_once(graft, cluster):
         cluster.server.slow(path, seconds=0.3)
     from graft.pipelines.cluster.access import Access
     from graft.pipelines.cluster.connecting import connect
-    from graft.pipelines.cluster.profile import read_profile
+    from graft.pipelines.cluster.profile.reading import read_profile
     from graft.pipelines.cluster.target import TargetOptions
 
     where = TargetOptions("kubeflow", cluster.profile)

@@ -14,8 +14,8 @@ from docker_tools import docker
 from support import ROOT, skip
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.digests import pinned_images
-from graft.pipelines.cluster.profile import Images, Profile
+from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.images import pinned_images
 
 pytestmark = pytest.mark.docker
 

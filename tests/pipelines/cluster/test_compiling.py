@@ -12,9 +12,10 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.compiling import compile_component, compile_pipeline, content_name, run_link
-from graft.pipelines.cluster.digests import pinned_images
-from graft.pipelines.cluster.profile import Images, Profile, read_profile
+from graft.pipelines.cluster.compiling import compile_component, compile_pipeline, content_name
+from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.images import pinned_images
+from graft.pipelines.cluster.profile.reading import read_profile
 
 STEPS = {"resolve", "ingest", "train", "evaluate", "gate", "export", "notify"}
 IMAGES = Images(cpu="registry.example/graft@sha256:" + "0" * 64, gpu="registry.example/graft@sha256:" + "1" * 64)
@@ -195,9 +196,9 @@ def test_a_failed_compilation_leaves_the_old_file(tmp_path):
 
 def test_links():
     profile = read_profile(None, "vertex")
-    assert run_link(profile, "vertex", "r") == run_link(profile, "kubeflow", "r") == ""
+    assert profile.vertex.link("r") == profile.kubeflow.link("r") == ""
     profile = Profile.model_validate({"vertex": {"project": "p", "location": "l"}})
-    assert run_link(profile, "vertex", "r").endswith("/locations/l/runs/r?project=p")
+    assert profile.vertex.link("r").endswith("/locations/l/runs/r?project=p")
 
 
 @pytest.mark.parametrize(

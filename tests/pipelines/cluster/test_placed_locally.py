@@ -9,10 +9,11 @@ from web import web_server
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.runs.step_record import Run, read_run
 from graft.components.common.runs.verdict import judge
-from graft.pipelines.cluster.placement import Placement
-from graft.pipelines.cluster.profile import Images, read_profile
+from graft.pipelines.cluster.profile.fields import Images
+from graft.pipelines.cluster.profile.placement import Placement
+from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.local.sample import draw_sample
-from graft.pipelines.training import Surroundings, build_pipeline
+from graft.pipelines.training import Deployment, build_pipeline
 
 IMAGES = Images(cpu="registry.example/graft@sha256:" + "0" * 64, gpu="registry.example/graft@sha256:" + "1" * 64)
 
@@ -34,7 +35,7 @@ def test_a_placed_pipeline_runs_locally_with_unchanged_logic_and_tells_its_end(t
     place = Placement(read_profile(None, target), IMAGES, target)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
     settings = {"gate": {"min_accuracy": 0.6}, "train": {"epochs": 5}}
-    around = Surroundings(run=told_run, link="https://cluster.example/{run}")
+    around = Deployment(run_id=told_run, link="https://cluster.example/{run}")
     with web_server() as web:
         monkeypatch.setenv("GRAFT_WEBHOOK", web.url)
         build_pipeline(place, around)(

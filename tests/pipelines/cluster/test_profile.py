@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.placement import Placement
-from graft.pipelines.cluster.profile import DEFAULTS, Images, Profile, read_images, read_profile
+from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.images import read_images
+from graft.pipelines.cluster.profile.placement import Placement
+from graft.pipelines.cluster.profile.reading import DEFAULTS, read_profile
 
 WRONG = [
     ("gpu:\n  typ: nvidia.com/gpu", 2, "gpu.typ: there is no such field"),

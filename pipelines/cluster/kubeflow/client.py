@@ -2,18 +2,19 @@
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import kfp_server_api as api
 import urllib3
-from kfp.client import Client
+from kfp.client import Client, ServiceAccountTokenVolumeCredentials
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.access import Access, in_cluster, pod_token
+from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
 
 IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
@@ -49,11 +50,12 @@ class KubeflowClient:
         source = access.token_source()
         credentials: Any = _Token(source) if source else None
         if not endpoint:
-            if not in_cluster():
+            if "KUBERNETES_SERVICE_HOST" not in os.environ:  # which every pod of a cluster has
                 raise GraftError(
                     "Where is Kubeflow Pipelines? Name it with --endpoint, KF_PIPELINES_ENDPOINT or kubeflow.endpoint in the profile."
                 )
-            endpoint, credentials = IN_CLUSTER, credentials or pod_token()
+            # The pod's own service account, whose token Kubernetes renews.
+            endpoint, credentials = IN_CLUSTER, credentials or ServiceAccountTokenVolumeCredentials()
         if not endpoint.startswith(("http://", "https://")):
             raise GraftError(f"--endpoint {endpoint}: write it with https:// in front.")
         self.endpoint = endpoint.rstrip("/")
@@ -123,7 +125,7 @@ class KubeflowClient:
         return self.insist(what, once)
 
     def explain(self, what: str, error: Exception) -> GraftError | None:
-        """Words what the client raises.
+        """Returns the sentence for what the client raises, or None for what it doesn't know.
 
         Args:
             what: What the request was about.

@@ -1,16 +1,40 @@
 """Images by digest: a tag can be moved afterwards, which would change a schedule's code without a trace."""
 
 import contextlib
+import json
 import logging
 import re
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.profile import Images, Profile, read_images
+from graft.pipelines.cluster.profile.fields import Images, Profile
 
 log = logging.getLogger("graft")
 
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?", re.ASCII)
+
+
+def read_images(profile: Profile, path: Path | None) -> Images:
+    """Returns a profile's images, from the file that it names if it doesn't list them.
+
+    Args:
+        profile: The profile.
+        path: Its file; None for the default one, whose `images.json` is the one in the working directory.
+
+    Raises:
+        GraftError: The file that it names is missing, or not what `make push` writes.
+    """
+    if isinstance(profile.images, Images):
+        return profile.images
+    file = (path.parent if path else Path()) / profile.images
+    try:
+        return Images.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise GraftError(
+            f"{file} doesn't exist: write it by `make push REGISTRY=…`, or name the images in the profile."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise GraftError(f"{file} is not what `make push` writes ({error}): write it again.") from error
 
 
 def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Images:

@@ -1,22 +1,15 @@
-"""A target profile: where the pipeline's steps run. A YAML file that the user edits; docs/profile.md lists its fields."""
+"""The fields of a profile, which says where the pipeline's steps run."""
 
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.components.common.storage import redact
 from graft.pipelines.cluster.durations import parse_duration
-from graft.pipelines.cluster.target import Target
 
 IMAGES_FILE = "images.json"
-DEFAULTS = Path(__file__).parent / "profiles"
 
 
 def _duration(text: str) -> str:
@@ -158,6 +151,10 @@ class Kubeflow(_Section):
     time_zone: str = "UTC"
     """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
 
+    def link(self, run: str) -> str:
+        """Returns the address of a run's page; empty without an endpoint."""
+        return f"{self.endpoint.rstrip('/')}/#/runs/details/{run}" if self.endpoint else ""
+
 
 class Vertex(_Section):
     """The Vertex AI project."""
@@ -168,6 +165,13 @@ class Vertex(_Section):
     """The region, such as `europe-west4`."""
     endpoint: Uri = ""
     """Address of the API, where it is reached privately."""
+
+    def link(self, run: str) -> str:
+        """Returns the address of a run's page; empty without a project and location."""
+        if not (self.project and self.location):
+            return ""
+        pipelines = f"https://console.cloud.google.com/vertex-ai/pipelines/locations/{self.location}"
+        return f"{pipelines}/runs/{run}?project={self.project}"
 
 
 class Profile(_Section):
@@ -201,94 +205,3 @@ class Profile(_Section):
         if (gate := self.steps.get("gate")) and gate.retries:
             raise ValueError("steps.gate.retries: the gate is never tried again, since what it decides is no accident")
         return self
-
-
-def read_profile(path: Path | None, target: Target) -> Profile:
-    """Reads a profile.
-
-    Args:
-        path: The profile's file; None for the target's default.
-        target: The target, for its default.
-
-    Raises:
-        GraftError: The file is missing, no YAML, or a field is unknown or wrong; the message names file, line and field.
-    """
-    path = path or DEFAULTS / f"{target}.yaml"
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise GraftError(f"{path} can't be read ({error}): name a profile's file.") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise GraftError(f"{path}:{line}: this is no YAML: {error.problem}.") from error
-    except yaml.YAMLError as error:
-        raise GraftError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from error
-    for field, line in _repeated(node):
-        raise GraftError(f"{path}:{line}: {field}: it stands there twice: keep one of them.")
-    try:
-        return Profile.model_validate(content)
-    except ValidationError as error:
-        # A misspelt field explains a missing one; and images, a union, reports each of its branches: the deepest was meant.
-        first = max(error.errors(), key=lambda entry: (entry["type"] == "extra_forbidden", len(entry["loc"])))
-        keys = [key for key in first["loc"] if key not in ("Images", "str", "[key]")]
-        name = ".".join(map(str, keys))
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = "there is no such field"
-        raise GraftError(
-            f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."
-        ) from error
-
-
-def read_images(profile: Profile, path: Path | None) -> Images:
-    """Returns a profile's images, from the file that it names if it doesn't list them.
-
-    Args:
-        profile: The profile.
-        path: Its file; None for the default one, whose `images.json` is the one in the working directory.
-
-    Raises:
-        GraftError: The file that it names is missing, or not what `make push` writes.
-    """
-    if isinstance(profile.images, Images):
-        return profile.images
-    file = (path.parent if path else Path()) / profile.images
-    try:
-        return Images.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise GraftError(
-            f"{file} doesn't exist: write it by `make push REGISTRY=…`, or name the images in the profile."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise GraftError(f"{file} is not what `make push` writes ({error}): write it again.") from error
-
-
-def _repeated(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yields the keys that a mapping holds twice, of which YAML would silently take the last, and their lines."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = f"{prefix}{key.value}"
-            if name in seen:
-                yield name, key.start_mark.line + 1
-            seen.add(name)
-            yield from _repeated(value, f"{name}.")
-
-
-def _line(node: Any, keys: Sequence[str | int]) -> int:
-    """Returns the line of a field, or of the section that it is missing from."""
-    line = node.start_mark.line if node else 0
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            entries = [(name, value) for name, value in node.value if name.value == str(key)]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            entries = [(node.value[key], node.value[key])]
-        else:
-            break
-        if not entries:
-            break
-        name, node = entries[0]
-        line = name.start_mark.line
-    return int(line) + 1

@@ -6,12 +6,12 @@ from typing import Any
 import kfp_server_api as api
 
 from graft.components.common.parameters import Parameters
-from graft.components.common.steps import STEPS
 from graft.pipelines.cluster.access import Access
-from graft.pipelines.cluster.backend import ClusterRun, Package, Schedule, State, described
-from graft.pipelines.cluster.kubeflow_client import KubeflowClient, named
-from graft.pipelines.cluster.profile import Profile
-from graft.pipelines.cluster.triggers import Trigger, in_words
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.durations import in_words
+from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
+from graft.pipelines.cluster.profile.fields import Profile
+from graft.pipelines.cluster.triggers import Trigger
 from graft.pipelines.training import PIPELINE
 
 _PAGE = 100
@@ -28,7 +28,7 @@ _STATES = {
 }
 
 
-class Kubeflow:
+class KubeflowPipelines(Backend):
     """Kubeflow Pipelines.
 
     Args:
@@ -48,13 +48,7 @@ class Kubeflow:
         self._profile = profile
 
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
-        """Starts a run of a pipeline, which is uploaded if it isn't there.
-
-        Args:
-            package: The compiled pipeline.
-            parameters: Its parameters.
-            title: Name of the run, which no other has: where an answer is lost, it tells whether the run was begun.
-        """
+        """Starts a run, as `Backend.submit` says."""
         experiment = self._experiment_id()
         return self._start(
             title,
@@ -64,19 +58,11 @@ class Kubeflow:
         )
 
     def run(self, run: str) -> ClusterRun:
-        """Returns a run.
-
-        Args:
-            run: Its identifier.
-        """
+        """Returns a run."""
         return self._as_run(self._client.call(f"run {run}", self._services.runs.run_service_get_run, run))
 
     def cancel(self, run: str) -> None:
-        """Asks for a run to be stopped.
-
-        Args:
-            run: Its identifier.
-        """
+        """Asks for a run to be stopped."""
         self._client.call(f"run {run}", self._services.runs.run_service_terminate_run, run)
 
     def schedules(self) -> list[Schedule]:
@@ -104,15 +90,7 @@ class Kubeflow:
     def create_schedule(
         self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
-        """Makes a schedule, whatever others of the same name there are.
-
-        Args:
-            name: The user's name for it.
-            package: The compiled pipeline.
-            parameters: Its parameters.
-            trigger: When it fires.
-            content: Digest of all that, kept in its description.
-        """
+        """Makes a schedule, as `Backend.create_schedule` says."""
         when = (
             api.V2beta1Trigger(cron_schedule=api.V2beta1CronSchedule(cron=trigger.kubeflow_cron))
             if trigger.cron
@@ -135,12 +113,7 @@ class Kubeflow:
             return _as_schedule(self._client.ask(create, recurring_run=recurring))
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
-        """Pauses or resumes a schedule; what was missed meanwhile is not made up for.
-
-        Args:
-            schedule: The schedule.
-            active: Whether it is to fire.
-        """
+        """Pauses or resumes a schedule."""
         service = self._services.recurring_runs
         method = (
             service.recurring_run_service_enable_recurring_run
@@ -150,11 +123,7 @@ class Kubeflow:
         self._client.call(f"schedule {schedule.name}", method, schedule.identifier)
 
     def delete_schedule(self, schedule: Schedule) -> None:
-        """Removes a schedule; that it is gone already is fine.
-
-        Args:
-            schedule: The schedule.
-        """
+        """Deletes a schedule."""
 
         def delete() -> None:
             try:
@@ -167,12 +136,7 @@ class Kubeflow:
         self._client.insist(f"schedule {schedule.name}", delete)
 
     def run_now(self, schedule: Schedule, title: str) -> ClusterRun:
-        """Starts a run as the schedule would.
-
-        Args:
-            schedule: The schedule.
-            title: Name of the run, which no other has.
-        """
+        """Starts a run as the schedule would."""
         service = self._services.recurring_runs.recurring_run_service_get_recurring_run
         recurring = self._client.call(f"schedule {schedule.name}", service, schedule.identifier)
         return self._start(
@@ -244,21 +208,18 @@ class Kubeflow:
 
     def _as_run(self, run: Any) -> ClusterRun:
         details = run.run_details.task_details if run.run_details else None
-        steps = {
-            task.display_name: _STATES.get(task.state or "", State.PENDING)
-            for task in details or []
-            if task.display_name in STEPS
-        }
-        parameters = (run.runtime_config.parameters if run.runtime_config else None) or {}
-        return ClusterRun(
+        return make_run(
             run.run_id,
             f"{self._client.endpoint}/#/runs/details/{run.run_id}",
-            _STATES.get(run.state or "", State.PENDING),
-            {step: steps[step] for step in STEPS if step in steps},
-            str(parameters.get("store", "")),
-            str(parameters.get("name", "model")),
+            _state(run.state),
+            {task.display_name: _state(task.state) for task in details or []},
+            (run.runtime_config.parameters if run.runtime_config else None) or {},
             str(run.error.message or "") if run.error else "",
         )
+
+
+def _state(state: str | None) -> State:
+    return _STATES.get(state or "", State.PENDING)
 
 
 def _first(found: Any) -> Any:

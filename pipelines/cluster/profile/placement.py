@@ -4,7 +4,7 @@ from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.durations import parse_duration
-from graft.pipelines.cluster.profile import Images, Profile, StepSettings
+from graft.pipelines.cluster.profile.fields import Images, Profile, StepSettings
 from graft.pipelines.cluster.target import Target
 
 WEBHOOK_ENV = "GRAFT_WEBHOOK"

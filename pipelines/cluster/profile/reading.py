@@ -1,0 +1,82 @@
+"""Reading a profile: a YAML file that the user edits. A mistake in it is named with file, line and field."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster.profile.fields import Profile
+from graft.pipelines.cluster.target import Target
+
+DEFAULTS = Path(__file__).parent
+
+
+def read_profile(path: Path | None, target: Target) -> Profile:
+    """Reads a profile.
+
+    Args:
+        path: The profile's file; None for the target's default.
+        target: The target, for its default.
+
+    Raises:
+        GraftError: The file is missing, no YAML, or a field is unknown or wrong; the message names file, line and field.
+    """
+    path = path or DEFAULTS / f"{target}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraftError(f"{path} can't be read ({error}): name a profile's file.") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise GraftError(f"{path}:{line}: this is no YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        raise GraftError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from error
+    for field, line in _repeated(node):
+        raise GraftError(f"{path}:{line}: {field}: it stands there twice: keep one of them.")
+    try:
+        return Profile.model_validate(content)
+    except ValidationError as error:
+        # A misspelt field explains a missing one; and images, a union, reports each of its branches: the deepest was meant.
+        first = max(error.errors(), key=lambda entry: (entry["type"] == "extra_forbidden", len(entry["loc"])))
+        keys = [key for key in first["loc"] if key not in ("Images", "str", "[key]")]
+        name = ".".join(map(str, keys))
+        reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "there is no such field"
+        raise GraftError(
+            f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."
+        ) from error
+
+
+def _repeated(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yields the keys that a mapping holds twice, of which YAML would silently take the last, and their lines."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = f"{prefix}{key.value}"
+            if name in seen:
+                yield name, key.start_mark.line + 1
+            seen.add(name)
+            yield from _repeated(value, f"{name}.")
+
+
+def _line(node: Any, keys: Sequence[str | int]) -> int:
+    """Returns the line of a field, or of the section that it is missing from."""
+    line = node.start_mark.line if node else 0
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            entries = [(name, value) for name, value in node.value if name.value == str(key)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            entries = [(node.value[key], node.value[key])]
+        else:
+            break
+        if not entries:
+            break
+        name, node = entries[0]
+        line = name.start_mark.line
+    return int(line) + 1

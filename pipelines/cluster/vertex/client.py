@@ -1,0 +1,124 @@
+"""Talking to the API of Vertex AI: who the user is, time limits, attempts, and errors in one sentence."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import google.auth.credentials
+import requests
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google.cloud import aiplatform_v1 as api
+
+from graft.components.common.errors import GraftError
+from graft.pipelines.cluster import backend
+from graft.pipelines.cluster.access import Access
+from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+from graft.pipelines.cluster.profile.fields import Vertex
+
+
+class _Token(google.auth.credentials.Credentials):  # type: ignore[misc]
+    """A bearer token, asked for anew when the one before is refused."""
+
+    def __init__(self, source: Callable[[], str]) -> None:
+        super().__init__()
+        self._source = source
+
+    def refresh(self, request: Any) -> None:
+        self.token = self._source()
+
+
+class VertexClient:
+    """The services of google-cloud-aiplatform.
+
+    Args:
+        where: The project and its location.
+        access: Who the user is there; Google's default credentials without a token.
+
+    Attributes:
+        jobs: The service of runs.
+        schedules: The service of schedules.
+
+    Raises:
+        GraftError: There are no credentials.
+    """
+
+    def __init__(self, where: Vertex, access: Access) -> None:
+        source = access.token_source()
+        options: dict[str, Any] = {
+            "transport": "rest",
+            "credentials": _Token(source) if source else None,
+            "client_options": {"api_endpoint": where.endpoint or f"{where.location}-aiplatform.googleapis.com"},
+        }
+        self._project = where.project
+        with described("Vertex", self.explain):
+            self.jobs = api.PipelineServiceClient(**options)
+            self.schedules = api.ScheduleServiceClient(**options)
+
+    def ask(self, method: Callable[..., Any], **request: Any) -> Any:
+        """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help.
+
+        Args:
+            method: A method of a service.
+            **request: Its arguments.
+        """
+        return method(**request, retry=None, timeout=backend.SECONDS)
+
+    def call(self, what: str, method: Callable[..., Any], **request: Any) -> Any:
+        """Makes a request, again while the server is only overloaded or out of reach.
+
+        Args:
+            what: What it is about, for messages.
+            method: A method of a service.
+            **request: Its arguments.
+        """
+        return self.insist(what, lambda: self.ask(method, **request))
+
+    def insist(self, what: str, call: Callable[[], Result]) -> Result:
+        """Makes requests, again while the server is only overloaded or out of reach.
+
+        Args:
+            what: What they are about, for messages.
+            call: The requests; it must not matter that they are made twice.
+
+        Raises:
+            LostContactError: The server stays out of reach or out of order.
+            GraftError: It refuses.
+        """
+        with described(what, self.explain):
+            return persistently(call, _may_pass)
+
+    def explain(self, what: str, error: Exception) -> GraftError | None:
+        """Returns the sentence for what the client raises, or None for what it doesn't know.
+
+        Args:
+            what: What the request was about.
+            error: The exception.
+        """
+        if isinstance(error, requests.RequestException | TransportError):
+            return LostContactError(f"Vertex can't be reached ({type(error).__name__}).")
+        if isinstance(error, GoogleAuthError):
+            return GraftError(
+                f"Google gives no credentials ({type(error).__name__}): run `gcloud auth application-default login`, "
+                "or pass a --token-file."
+            )
+        if not isinstance(error, exceptions.GoogleAPICallError):
+            return None
+        said = re.sub(r"^[A-Z]+ https?://\S+: ", "", " ".join(str(error.message).split()))[:300]
+        if _may_pass(error):
+            return LostContactError(f"Vertex is out of order (HTTP {error.code}: {said}).")
+        remedy = {
+            401: "log in: run `gcloud auth application-default login`, or pass a --token-file",
+            403: (
+                f"ask for roles/aiplatform.user on {self._project}, "
+                "and roles/iam.serviceAccountUser on the service account"
+            ),
+            404: "check the name, vertex.project and vertex.location",
+        }.get(error.code or 0, "correct it and try again")
+        return GraftError(f"{what}: Vertex refuses (HTTP {error.code}: {said}): {remedy}.")
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, requests.RequestException | TransportError):
+        return True
+    return isinstance(error, exceptions.TooManyRequests | exceptions.ServerError)

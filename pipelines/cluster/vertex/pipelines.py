@@ -1,0 +1,186 @@
+"""Vertex AI Pipelines as a backend, by the clients of google-cloud-aiplatform (API v1, REST)."""
+
+import contextlib
+import dataclasses
+import re
+from typing import Any
+
+import yaml
+from google.api_core import exceptions
+from google.cloud import aiplatform_v1 as api
+
+from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
+from graft.pipelines.cluster import backend
+from graft.pipelines.cluster.access import Access
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.profile.fields import Profile
+from graft.pipelines.cluster.triggers import Trigger
+from graft.pipelines.cluster.vertex.client import VertexClient
+
+_LABEL = "graft-schedule"
+_STATES = {
+    "SUCCEEDED": State.SUCCEEDED,
+    "SKIPPED": State.SKIPPED,
+    "NOT_TRIGGERED": State.SKIPPED,
+    "FAILED": State.FAILED,
+    "CANCELLED": State.CANCELLED,
+    "QUEUED": State.PENDING,
+    "PENDING": State.PENDING,
+    "RUNNING": State.RUNNING,
+    "PAUSED": State.RUNNING,
+    "CANCELLING": State.CANCELLING,
+    "CANCEL_PENDING": State.CANCELLING,
+}
+
+
+class VertexPipelines(Backend):
+    """Vertex AI Pipelines.
+
+    Args:
+        profile: The profile, which names project and location.
+        access: Who the user is there; Google's default credentials without a token.
+
+    Raises:
+        GraftError: The profile doesn't say where, or there are no credentials.
+    """
+
+    def __init__(self, profile: Profile, access: Access) -> None:
+        where = profile.vertex
+        for field, value in (("project", where.project), ("location", where.location)):
+            if not value:
+                raise GraftError(
+                    f"vertex.{field} is missing in the profile: it says where the pipeline runs; see docs/vertex.md."
+                )
+        self._profile = profile
+        self._parent = f"projects/{where.project}/locations/{where.location}"
+        self._client = VertexClient(where, access)
+
+    def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
+        """Starts a run, as `Backend.submit` says."""
+        return self._start(self._job(package, parameters), title)
+
+    def run(self, run: str) -> ClusterRun:
+        """Returns a run."""
+        job = self._client.call(f"run {run}", self._client.jobs.get_pipeline_job, name=self._name(run))
+        return self._as_run(job)
+
+    def cancel(self, run: str) -> None:
+        """Asks for a run to be stopped."""
+        self._client.call(f"run {run}", self._client.jobs.cancel_pipeline_job, name=self._name(run))
+
+    def schedules(self) -> list[Schedule]:
+        """Returns all schedules that Graft made, the newest first."""
+        client = self._client
+        found = client.insist(
+            "schedules", lambda: list(client.ask(client.schedules.list_schedules, parent=self._parent))
+        )
+        ours = [entry for entry in found if _LABEL in entry.create_pipeline_job_request.pipeline_job.labels]
+        return sorted(map(_as_schedule, ours), key=lambda entry: entry.created, reverse=True)
+
+    def create_schedule(
+        self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
+    ) -> Schedule:
+        """Makes a schedule, as `Backend.create_schedule` says."""
+        job = self._job(package, parameters)
+        job.labels[_LABEL] = content
+        schedule = api.Schedule(
+            display_name=name,
+            cron=trigger.vertex_cron,
+            # The first limits the starting of runs only, the second the runs that are under way.
+            max_concurrent_run_count=1,
+            max_concurrent_active_run_count=1,
+            allow_queueing=False,
+            create_pipeline_job_request=api.CreatePipelineJobRequest(parent=self._parent, pipeline_job=job),
+        )
+        # Made once only: where the answer is lost, the next command finds what was made by its name.
+        with described(f"schedule {name}", self._client.explain):
+            create = self._client.schedules.create_schedule
+            return _as_schedule(self._client.ask(create, parent=self._parent, schedule=schedule))
+
+    def set_active(self, schedule: Schedule, active: bool) -> None:
+        """Pauses or resumes a schedule."""
+        if schedule.active == active:  # which Vertex would refuse
+            return
+        what, service = f"schedule {schedule.name}", self._client.schedules
+        if active:
+            request = api.ResumeScheduleRequest(name=schedule.identifier, catch_up=False)
+            self._client.call(what, service.resume_schedule, request=request)
+        else:
+            self._client.call(what, service.pause_schedule, name=schedule.identifier)
+
+    def delete_schedule(self, schedule: Schedule) -> None:
+        """Deletes a schedule."""
+        client = self._client
+
+        def delete() -> None:
+            with contextlib.suppress(exceptions.NotFound):
+                deleting = client.ask(client.schedules.delete_schedule, name=schedule.identifier)
+                deleting.result(timeout=backend.SECONDS)
+
+        client.insist(f"schedule {schedule.name}", delete)
+
+    def run_now(self, schedule: Schedule, title: str) -> ClusterRun:
+        """Starts a run as the schedule would."""
+        service = self._client.schedules.get_schedule
+        found = self._client.call(f"schedule {schedule.name}", service, name=schedule.identifier)
+        return self._start(found.create_pipeline_job_request.pipeline_job, title)
+
+    def _job(self, package: Package, parameters: Parameters) -> Any:
+        root = self._profile.pipeline_root
+        if not root:
+            raise GraftError("pipeline_root is missing in the profile: name a gs:// bucket for the run's artifacts.")
+        return api.PipelineJob(
+            pipeline_spec=yaml.safe_load(package.path.read_text(encoding="utf-8")),
+            runtime_config=api.PipelineJob.RuntimeConfig(
+                gcs_output_directory=root, parameter_values=dataclasses.asdict(parameters)
+            ),
+            service_account=self._profile.service_account,
+            labels={"graft-pipeline": package.name},
+        )
+
+    def _start(self, job: Any, title: str) -> ClusterRun:
+        job.display_name = title[-128:]  # the most that Vertex takes
+        identifier = "graft-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[-100:].lstrip("-")
+
+        client, jobs = self._client, self._client.jobs
+
+        def start() -> Any:
+            try:
+                return client.ask(
+                    jobs.create_pipeline_job, parent=self._parent, pipeline_job=job, pipeline_job_id=identifier
+                )
+            except exceptions.Conflict:  # an earlier attempt arrived, and its answer was lost
+                return client.ask(jobs.get_pipeline_job, name=self._name(identifier))
+
+        return self._as_run(client.insist("the run", start))
+
+    def _name(self, run: str) -> str:
+        return f"{self._parent}/pipelineJobs/{run}"
+
+    def _as_run(self, job: Any) -> ClusterRun:
+        run = job.name.rpartition("/")[2]
+        return make_run(
+            run,
+            self._profile.vertex.link(run),
+            _state(job.state),
+            {task.task_name: _state(task.state) for task in job.job_detail.task_details},
+            job.runtime_config.parameter_values,
+            job.error.message,
+        )
+
+
+def _state(state: Any) -> State:
+    return _STATES.get(state.name.removeprefix("PIPELINE_STATE_"), State.PENDING)
+
+
+def _as_schedule(schedule: Any) -> Schedule:
+    zone, _, cron = schedule.cron.partition(" ") if "TZ=" in schedule.cron else ("UTC", "", schedule.cron)
+    return Schedule(
+        schedule.display_name,
+        schedule.name,
+        f"{cron} ({zone.rpartition('=')[2]})",
+        schedule.state == api.Schedule.State.ACTIVE,
+        schedule.create_time.isoformat() if schedule.create_time else "",
+        schedule.create_pipeline_job_request.pipeline_job.labels.get(_LABEL, ""),
+    )

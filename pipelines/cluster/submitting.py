@@ -117,10 +117,10 @@ def _upload(path: str, store: str) -> str:
     if storage.exists(done):
         log.info("%s is in the store already", path)
         return target
-    files = sorted(file for file in storage.walk(local) if file.is_file()) if local.is_dir() else [local]
+    files = storage.list(path)
     with progress(f"copying {local.name} to the store", len(files)) as advance:
         for file in files:
-            storage.put(file, f"{target}/{file.relative_to(local).as_posix()}" if local.is_dir() else target)
+            storage.put(local / file.path, f"{target}/{file.path}" if file.path else target)
             advance(1)
     storage.write(done, b"")
     return target

@@ -68,9 +68,7 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
         behind = error.__cause__
         cause = behind if isinstance(behind, OSError) or http_status(behind) is not None else error
     status = http_status(cause)
-    if status in _GONE:
-        return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist")
-    if isinstance(cause, FileNotFoundError):
+    if status in _GONE or isinstance(cause, FileNotFoundError):
         return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist, or is no file")
     # gcsfs says so in its message, others by their error's kind or its HTTP status.
     if isinstance(cause, PermissionError) or str(cause).startswith("Forbidden") or status in _DENIED:

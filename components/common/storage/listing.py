@@ -47,14 +47,18 @@ def list_files(uri: str) -> list[Entry]:
 
 
 def _find(place: Place) -> dict[str, dict[str, Any]]:
-    if getattr(
-        place.fs, "async_impl", False
-    ):  # an object store, where nothing is no error, but a bucket that isn't there is
+    if getattr(place.fs, "async_impl", False):  # an object store, which lists all at once
         return dict(place.fs.find(place.path, detail=True))
-    try:  # fsspec's own walk passes over what it can't list, unless it is told not to
-        return dict(place.fs.find(place.path, detail=True, on_error="raise"))
-    except FileNotFoundError:
-        return {}
+    found, pending = {}, [place.path]
+    while pending:  # not `find`, which passes over folders that can't be listed
+        folder = pending.pop()
+        with contextlib.suppress(FileNotFoundError):
+            for told in place.fs.ls(folder, detail=True):
+                if told["type"] != "directory":
+                    found[told["name"]] = told
+                elif told["name"].rstrip("/") != folder.rstrip("/"):
+                    pending.append(told["name"])
+    return found
 
 
 def _list_local(uri: str, root: Path) -> Iterator[Entry]:

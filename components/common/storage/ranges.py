@@ -1,4 +1,4 @@
-"""Reading a remote file at any position, a request a range."""
+"""Reading a remote file at any position, in ranges, each of which is a request that is tried again while trouble passes."""
 
 import io
 from typing import Any
@@ -7,61 +7,52 @@ from graft.components.common.storage.access import access
 from graft.components.common.storage.retries import TruncatedError, persist, request
 
 
-class RangedFile(io.RawIOBase):
-    """A remote file that is read in ranges, each tried again while trouble passes.
+def open_ranges(uri: str, fs: Any, path: str, size: int, ahead: int) -> io.BufferedReader:
+    """Opens a remote file.
 
     Args:
         uri: Its URI, for messages.
         fs: Its fsspec file system.
         path: Its path in there.
         size: Its length in bytes.
+        ahead: How many bytes a request brings at least, if there are so many.
     """
+    return io.BufferedReader(_Ranges(uri, fs, path, size), ahead)
 
+
+def read_range(fs: Any, path: str, start: int, end: int) -> bytes:
+    """Returns a part of a remote file, by one request.
+
+    Raises:
+        TruncatedError: Fewer bytes came.
+        Exception: What the file system raises.
+    """
+    content: bytes = request(fs, "cat_file", path, start=start, end=end)
+    if len(content) != end - start:
+        raise TruncatedError(f"{len(content)} of {end - start} bytes came")
+    return content
+
+
+class _Ranges(io.RawIOBase):
     def __init__(self, uri: str, fs: Any, path: str, size: int) -> None:
         super().__init__()
-        self._uri, self._fs, self._path, self._size = uri, fs, path, size
-        self._position = 0
+        self._uri, self._fs, self._path, self._size, self._position = uri, fs, path, size, 0
 
     def readable(self) -> bool:
-        """Whether it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read from any position."""
         return True
 
-    def tell(self) -> int:
-        """Returns the position that is read next."""
-        return self._position
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a position.
-
-        Args:
-            offset: How far from where `whence` says.
-            whence: The beginning, the present position, or the end.
-        """
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(start + offset, 0)
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fills a buffer from the present position, or as much of it as there is left.
-
-        Raises:
-            GraftError: It can't be read.
-        """
-        end = min(self._position + len(buffer), self._size)
-        if end <= self._position:
+        start, end = self._position, min(self._position + len(buffer), self._size)
+        if end <= start:
             return 0
         with access(self._uri):
-            content = persist(lambda: self._range(self._position, end))
-        buffer[: len(content)] = content
+            buffer[: end - start] = persist(lambda: read_range(self._fs, self._path, start, end))
         self._position = end
-        return len(content)
-
-    def _range(self, start: int, end: int) -> bytes:
-        content: bytes = request(self._fs, "cat_file", self._path, start=start, end=end)
-        if len(content) != end - start:
-            raise TruncatedError(f"{len(content)} of {end - start} bytes came")
-        return content
+        return end - start

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.retries import TruncatedError, request
+from graft.components.common.storage.ranges import read_range
+from graft.components.common.storage.retries import request
 from graft.components.common.storage.uris import is_web, redact
 
 if TYPE_CHECKING:
@@ -171,12 +172,5 @@ class _Object:
             with self._fs.open(self._path, "rb") as file:
                 yield 0, iter(lambda: file.read(_PIECE), b"")
         else:
-            yield start, self._ranges(start, found.size)
-
-    def _ranges(self, start: int, size: int) -> Iterator[bytes]:
-        for begin in range(start, size, _RANGE):
-            end = min(begin + _RANGE, size)
-            content: bytes = request(self._fs, "cat_file", self._path, start=begin, end=end)
-            if len(content) != end - begin:
-                raise TruncatedError(f"{len(content)} of {end - begin} bytes came")
-            yield content
+            ends = [(begin, min(begin + _RANGE, found.size)) for begin in range(start, found.size, _RANGE)]
+            yield start, (read_range(self._fs, self._path, begin, end) for begin, end in ends)

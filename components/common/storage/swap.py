@@ -5,12 +5,11 @@ import dataclasses
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
 from graft.components.common.storage.access import access
-from graft.components.common.storage.gcs import is_gcs
+from graft.components.common.storage.gcs import gcs_blob, is_gcs
 from graft.components.common.storage.local import replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import persist
@@ -108,12 +107,12 @@ class _Gcs:
     """By generation preconditions: https://cloud.google.com/storage/docs/request-preconditions."""
 
     def __init__(self, path: str) -> None:
-        self._bucket, _, self._name = path.partition("/")
+        self._path = path
 
     def look(self) -> Seen:
         from google.api_core.exceptions import NotFound
 
-        with self._blob() as blob:
+        with gcs_blob(self._path) as blob:
             try:
                 content = blob.download_as_bytes(timeout=retries.REQUEST_SECONDS, retry=None)
             except NotFound:
@@ -123,7 +122,7 @@ class _Gcs:
     def swap(self, seen: Seen, content: bytes) -> bool:
         from google.api_core.exceptions import PreconditionFailed
 
-        with self._blob() as blob:
+        with gcs_blob(self._path) as blob:
             try:
                 blob.upload_from_string(
                     content,
@@ -136,13 +135,6 @@ class _Gcs:
             except PreconditionFailed:
                 return False
             return True
-
-    @contextlib.contextmanager
-    def _blob(self) -> Iterator[Any]:
-        from google.cloud.storage import Client
-
-        with Client() as client:
-            yield client.bucket(self._bucket).blob(self._name)
 
 
 class _S3:

@@ -12,7 +12,7 @@ from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import list_files
 from graft.components.common.storage.local import open_local, read_local, replacing
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.ranges import RangedFile
+from graft.components.common.storage.ranges import open_ranges
 from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
 from graft.components.common.storage.uris import is_web
 
@@ -120,8 +120,7 @@ def open(uri: str, ahead: int = _AHEAD) -> Iterator[io.BufferedReader]:
                 file = opened.enter_context(persist(lambda: place.fs.open(place.path, "rb")))
                 opened.enter_context(access(uri))
             else:
-                ranges = RangedFile(uri, place.fs, place.path, int(told["size"]))
-                file = opened.enter_context(io.BufferedReader(ranges, ahead))
+                file = opened.enter_context(open_ranges(uri, place.fs, place.path, int(told["size"]), ahead))
         yield file
 
 

@@ -1,10 +1,14 @@
 """Paths and URIs: found or refused in one sentence, without the secrets they hold."""
 
 import os
+import shutil
 import threading
+from pathlib import Path
 
 import fsspec
 import pytest
+from file_server import file_server
+from fsspec.spec import AbstractFileSystem
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
@@ -76,6 +80,130 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
         sizes |= {file.size for file in storage.list(str(tmp_path)) if file.name == "file.bin"}
     writer.join()
     assert sizes == {10**7}
+
+
+def test_what_is_written_is_flushed_and_so_is_its_folder(tmp_path, monkeypatch):
+    flushed, fsync = [], os.fsync
+
+    def recorded(file):
+        flushed.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    (tmp_path / "source").write_bytes(b"content")
+    for write in (
+        lambda uri: storage.write(uri, b"content"),
+        lambda uri: storage.put(tmp_path / "source", uri),
+        lambda uri: storage.swap(uri, storage.Seen(None), b"content"),
+    ):
+        folder = tmp_path / f"folder-{len(flushed)}"
+        write(str(folder / "file.bin"))
+        file, above = flushed[-2:]
+        assert file.startswith(f"{folder}/.file.bin.") and file.endswith(".part") and above == str(folder)
+        assert (folder / "file.bin").read_bytes() == b"content"
+    assert len(flushed) == 6
+
+
+@pytest.mark.parametrize(("etag", "told"), [("strong", True), ("weak", False), ("none", False)])
+def test_a_version_changes_with_the_bytes_or_there_is_none(etag, told):
+    with file_server(b"cat", etag=etag) as server:
+        before = storage.version(server.url)
+        assert bool(before) == told and storage.version(server.url) == before
+        server.content = b"CAT"
+        assert bool(storage.version(server.url)) == told and (storage.version(server.url) != before) == told
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (404, storage.MissingError, "doesn't exist, or is no file"),
+        (410, storage.MissingError, "doesn't exist, or is no file"),
+        (401, storage.FileError, "can't be read by this account"),
+        (403, storage.FileError, "can't be read by this account"),
+        (418, storage.FileError, "can't be read (HTTP status 418)"),
+    ],
+)
+@pytest.mark.parametrize("verb", [storage.stat, storage.read, lambda uri: storage.read(uri, 10), storage.version])
+def test_a_file_that_a_web_server_refuses(verb, status, kind, reason):
+    with file_server(b"cat") as server:
+        server.troubles = [status] * 10
+        with pytest.raises(kind) as refused:
+            verb(f"{server.url}?secret")
+        assert refused.value.reason == reason and str(refused.value).startswith(f"{server.url} ")
+        assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["local", "memory", "zip"])
+def test_what_is_listed_can_be_read(tmp_path, kind):
+    contents = {"a.jpg": b"a", "deeper/b::c #?.jpg": b"bc", "deeper/still/~d": b"", "x.jpg": b"x"}
+    for path, content in contents.items():
+        uri = f"memory://test-listed/{path}" if kind == "memory" else str(tmp_path / "folder" / path)
+        storage.write(uri, content) if "::" not in path or kind != "memory" else None
+    folder = {
+        "local": str(tmp_path / "folder"),
+        "memory": "memory://test-listed/",
+        "zip": f"zip://::{tmp_path}/folder.zip",
+    }
+    if kind != "local":
+        del contents["deeper/b::c #?.jpg"]  # of a chain of URIs the part before "::" is one
+    shutil.make_archive(str(tmp_path / "folder"), "zip", tmp_path / "folder") if kind == "zip" else None
+    listed = {file.path: file for file in storage.list(folder[kind]) if file.path in contents}
+    assert {path: (storage.read(file.uri), file.size) for path, file in listed.items()} == {
+        path: (content, len(content)) for path, content in contents.items()
+    }
+    with storage.open(listed["a.jpg"].uri) as file:
+        assert file.read() == b"a"
+
+
+@pytest.mark.slow
+def test_names_in_buckets_may_hold_anything(tmp_path, any_bucket):
+    names = ["a::b.jpg", "deeper/x #1?.jpg", "deeper/ü::y/z.jpg"]
+    for name in names:
+        storage.write(f"{any_bucket}/photos/{name}", name.encode())
+    found = {file.path: file for file in storage.list(f"{any_bucket}/photos")}
+    assert sorted(found) == sorted(names)
+    for name, file in found.items():
+        assert storage.read(file.uri).decode() == name and storage.version(file.uri) == file.version
+        assert file.written_at == storage.stat(file.uri).written_at
+    storage.delete_folder(f"{any_bucket}/photos")
+    assert storage.list(f"{any_bucket}/photos") == []
+
+
+class Unlistable(AbstractFileSystem):
+    """A file system with a folder that can't be listed."""
+
+    protocol = "unlistable"
+
+    def ls(self, path, detail=True, **_):
+        if path.endswith("closed"):
+            raise PermissionError(path)
+        return [{"name": f"{path}/closed", "type": "directory", "size": 0}]
+
+
+def test_a_folder_that_can_not_be_listed_is_not_passed_over():
+    fsspec.register_implementation("unlistable", Unlistable)
+    with pytest.raises(GraftError, match="unlistable://x can't be read by this account"):
+        storage.list("unlistable://x")
+
+
+@pytest.mark.parametrize("kind", ["local", "memory"])
+def test_a_folder_is_deleted_with_all_that_is_in_it(tmp_path, kind):
+    folder = str(tmp_path / "folder") if kind == "local" else "memory://test-delete/folder"
+    for name in ("a", "b/c"):
+        storage.write(f"{folder}/{name}", b"")
+    storage.delete(f"{folder}/a")
+    storage.delete(f"{folder}/a")  # another process was first
+    assert [file.path for file in storage.list(folder)] == ["b/c"]
+    storage.delete_folder(folder)
+    storage.delete_folder(folder)
+    assert storage.list(folder) == [] and not (tmp_path / "folder").exists()
+
+
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(storage.MissingError):
+        storage.read(str(tmp_path / "pipe"))
+    assert storage.list(str(tmp_path)) == []
 
 
 def test_walk(tmp_path):

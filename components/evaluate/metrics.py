@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from graft.components.common.artifacts.metrics import ClassMetrics, Metrics
-from graft.components.common.artifacts.schema import Interval
+from graft.components.common.artifacts.record import Interval
 from graft.components.evaluate.calibration import expected_calibration_error, reliability
 from graft.components.evaluate.roc import best_threshold, roc_curve_of
 

@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.records import new_artifact
 from graft.components.common.artifacts.results import TrainResult
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model

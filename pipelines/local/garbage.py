@@ -2,23 +2,22 @@
 
 import contextlib
 import dataclasses
-import json
 import re
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, RECORD, shard_name
-from graft.components.common.errors import GraftError
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
+from graft.components.common.artifacts.export import Export
+from graft.components.common.errors import DamagedRecordError, GraftError
 
 _DAY = 24 * 60 * 60
 # Paths within a store, as the steps write them.
-_RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(RECORD)}")
-_VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/lineage/{re.escape(RECORD)}")
+_RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(Dataset.FILE)}")
+_VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/{Export.LINEAGE}/{re.escape(Dataset.FILE)}")
 _SHARD = re.compile(r"shards/[^/]+\.tfrecord")
 _PACK = re.compile(r"features/[^/]+/[^/]+\.arrow")
 _CHECKPOINT = re.compile(r"checkpoints/[^/]+/[^/]+\.npz")
@@ -107,7 +106,7 @@ class Store:
 
     def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
         folder, _, name = path.rpartition("/")
-        if folder in old_runs and name in (RECORD, INDEX, LEFT_OUT):
+        if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT):
             return "the dataset of an old run"
         if _SHARD.fullmatch(path) and name not in shards:
             return "images of no dataset in use"
@@ -143,13 +142,11 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
     for dataset in datasets:
         with tempfile.TemporaryDirectory(prefix="graft-gc-") as scratch:
             try:
-                record: dict[str, Any] = json.loads(
-                    storage.fetch(f"{dataset.rstrip('/')}/{RECORD}", Path(scratch), keep=False).read_bytes()
-                )
-                shards |= {shard_name(entry["uri"]) for entry in record["shards"]}
+                record = f"{dataset.rstrip('/')}/{Dataset.FILE}"
+                shards |= {shard.name for shard in Dataset.parse(storage.read(record), record).shards}
                 index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
-            except (ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+            except (DamagedRecordError, pa.ArrowException) as error:
                 raise GraftError(
                     f"{storage.redact(dataset)} is damaged ({type(error).__name__}), so that nobody knows what it needs: "
                     "mend or remove it; nothing was removed from the store."

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.model import MODEL
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.model_source import open_model
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.predictions import by_class
@@ -51,15 +51,15 @@ def find_model(model: str, store: str) -> str:
     """
     if not store:
         file = model.rpartition("/")[2]
-        if file.endswith(".keras") and file != MODEL:
+        if file.endswith(".keras") and file != Model.KERAS:
             raise GraftError(
-                f"{storage.redact(model)} can't be used without the record beside it: name the Model, the Export, or the {MODEL} in it."
+                f"{storage.redact(model)} can't be used without its record: name the Model, the Export, or the {Model.KERAS} in it."
             )
         if is_safe_name(model.partition("@")[0]) and not storage.exists(model):
             raise GraftError(
                 f"There is no {model} here: name a Model or an Export, and with --store for a model of a registry."
             )
-        return model.removesuffix(MODEL) or "." if file == MODEL else model
+        return model.removesuffix(Model.KERAS) or "." if file == Model.KERAS else model
     name, _, version = model.partition("@")
     if not is_safe_name(name):
         raise GraftError(f"{storage.redact(name)} is no name of a model: leave --store out for a path or URI.")

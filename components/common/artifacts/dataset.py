@@ -5,11 +5,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
-from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Part, Setting, Sparse
+from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.record import Part, Setting, Sparse
 from graft.components.common.errors import GraftError
 
-RECORD = "dataset.json"
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
 TRAIN, VALIDATION, TEST = "train", "validation", "test"

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Part
+from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.record import Part
 
 
 class Rule(Part):

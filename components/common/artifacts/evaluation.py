@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from graft.components.common.artifacts.artifact import Artifact
 from graft.components.common.artifacts.metrics import Metrics
-from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Interval, Part, Setting, Sparse
+from graft.components.common.artifacts.record import Interval, Part, Setting, Sparse
 
 
 class Slice(Part):

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from graft.components.common.artifacts.records import Artifact
-from graft.components.common.artifacts.schema import Part, Sparse
+from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.record import Part, Sparse
 
 
 class ParityFigures(Part):

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from graft.components.common.artifacts.schema import Part, Record
+from graft.components.common.artifacts.record import Part, Record
 
 
 class About(Part):

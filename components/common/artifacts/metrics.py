@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from graft.components.common.artifacts.schema import Interval, Part
+from graft.components.common.artifacts.record import Interval, Part
 
 
 class Bin(Part):

@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from graft.components.common.artifacts.records import Artifact, read_record
-from graft.components.common.artifacts.schema import Part, Setting
-
-RECORD = "training.json"
-MODEL = "model.keras"
+from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.record import Part, Setting
 
 
 class Stopped(StrEnum):
@@ -112,12 +108,3 @@ class Model(Artifact):
     model_digest: str = Field(description="SHA-256 of `model.keras`.")
     seconds: Mapping[str, float] = Field(description="Seconds by part of the step.")
     versions: Mapping[str, str] = Field(description="Versions of the packages that trained it.")
-
-
-def read_training(model: Path) -> dict[str, Any]:  # type: ignore[explicit-any]
-    """Reads the record of a finished Model.
-
-    Raises:
-        GraftError: It is missing, unfinished, damaged, or of an unknown schema version.
-    """
-    return read_record(model, RECORD)

@@ -10,7 +10,7 @@ from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.evaluation import Comparisons
 from graft.components.common.artifacts.metrics import Metrics
 from graft.components.common.artifacts.model import Stopped
-from graft.components.common.artifacts.schema import Part
+from graft.components.common.artifacts.record import Part
 
 UNCHANGED = "unchanged"
 """What resolve returns in place of a digest where there is nothing new to train on."""

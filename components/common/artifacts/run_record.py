@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from graft.components.common.artifacts.record import Part, Record, utc_now
 from graft.components.common.artifacts.results import (
     UNCHANGED,
     EvaluateResult,
@@ -17,7 +18,6 @@ from graft.components.common.artifacts.results import (
     Result,
     TrainResult,
 )
-from graft.components.common.artifacts.schema import Part, Record, utc_now
 from graft.components.common.steps import Component
 
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)

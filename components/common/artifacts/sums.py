@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from graft.components.common import storage
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 
 SUMS = "SHA256SUMS"
 VERSIONS = "versions"

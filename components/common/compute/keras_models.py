@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 
 # A model is PREPROCESSING, from uint8 images to the network's input, and NETWORK, from there to probabilities. NETWORK is
 # EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is BACKBONE and POOLING.

@@ -7,7 +7,7 @@ from typing import Literal
 
 from graft.components.common import storage
 from graft.components.common.artifacts.latest import About, Latest, Note, Promotion
-from graft.components.common.artifacts.schema import utc_now
+from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.registry.versions import Versions

@@ -9,7 +9,6 @@ from graft.components.common import storage
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import About
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.artifacts.sums import (
     SUMS,
     VERSION_NAME,
@@ -21,6 +20,7 @@ from graft.components.common.artifacts.sums import (
 )
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
+from graft.components.common.storage import sha256_file
 
 _EVALUATION = f"{Export.LINEAGE}/{Evaluation.FILE}"
 

@@ -8,12 +8,11 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.record import utc_now
 from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
-from graft.components.common.artifacts.schema import utc_now
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.steps import STEPS, Component, Step
 
@@ -93,7 +92,7 @@ class Recording:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.outcome: Any = None  # a Result, once every step returns one
+        self.outcome: Result | None = None
 
 
 @contextlib.contextmanager
@@ -120,8 +119,6 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
         if run.store:
             outcome = recording.outcome
             summary = str(error) or type(error).__name__ if error else outcome.summary if outcome else ""
-            # Steps that return no Result yet return a dataclass of the same fields.
-            fields = outcome if outcome is None or isinstance(outcome, Result) else dataclasses.asdict(outcome)
             record = STEP_RECORDS[step](
                 step=step,
                 status="failed" if error else "succeeded",
@@ -129,7 +126,7 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
                 summary=summary,
                 started=started,
                 seconds=round(time.monotonic() - clock, 3),
-                outcome=fields,
+                outcome=outcome,
             )
             _write(run, step, record.text(), must_succeed=error is None)
 

@@ -3,7 +3,7 @@
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.evaluation import Comparison, Evaluation
 from graft.components.common.artifacts.metrics import Threshold
-from graft.components.common.artifacts.schema import Interval
+from graft.components.common.artifacts.record import Interval
 
 
 def verdict(evaluation: Evaluation) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.schema import Setting
+from graft.components.common.artifacts.record import Setting
 
 
 def commands(evaluation: Evaluation, training: Model, dataset: Dataset) -> list[str]:

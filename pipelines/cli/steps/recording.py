@@ -2,23 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cyclopts import Parameter
 
+from graft.components.common.artifacts.results import Result
 from graft.components.common.runs.step_record import Run, new_run_id, recorded
 from graft.components.common.steps import Component
 
-
-class Outcome(Protocol):
-    """What a step returns."""
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-
-
-Result = TypeVar("Result", bound=Outcome)
+ResultT = TypeVar("ResultT", bound=Result)
 
 
 @Parameter(name="*")
@@ -40,7 +32,7 @@ class RecordOptions:
 NO_RECORD = RecordOptions()
 
 
-def run_step(step: Component, record: RecordOptions, work: Callable[[Run], Result]) -> Result:
+def run_step(step: Component, record: RecordOptions, work: Callable[[Run], ResultT]) -> ResultT:
     """Runs a step, writes its run record, and prints its summary and the path of its output.
 
     Args:

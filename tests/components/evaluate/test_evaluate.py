@@ -14,7 +14,6 @@ from kfp import dsl
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.records import write_record
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
@@ -54,7 +53,7 @@ def table(folder):
 def changed(folder, name, target, **changes):
     """A copy of an artifact whose record says something else."""
     shutil.copytree(folder, target)
-    write_record(target / name, json.loads((folder / name).read_text()) | changes)
+    (target / name).write_text(json.dumps(json.loads((folder / name).read_text()) | changes))
     return target
 
 

@@ -16,8 +16,8 @@ from pictures import encoded, noise, pack, split_files, write_folder
 from support import skip
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 from graft.components.ingest import ingest as step
 from graft.components.ingest.images import decoding_pool
 from graft.components.ingest.ingest import ingest

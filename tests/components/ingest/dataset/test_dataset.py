@@ -11,9 +11,10 @@ from pictures import encoded, noise, record, rows, shard_records, split_files, s
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.digest import content_digest
 from graft.components.common.artifacts.located import locate
-from graft.components.common.artifacts.records import SCHEMA_VERSION, sha256_file
+from graft.components.common.artifacts.record import SCHEMA_VERSION
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.images.checked_image import check_image

@@ -5,9 +5,9 @@ import os
 import pytest
 from pictures import encoded, noise, pack, refusal, split_files, write_folder
 
-from graft.components.common.artifacts.records import sha256_file
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.source.opening import open_files

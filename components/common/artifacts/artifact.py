@@ -1,21 +1,17 @@
 """Artifacts are directories with a small JSON record, written last: without its record an artifact is unfinished."""
 
 import contextlib
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, PrivateAttr
 
 from graft.components.common import storage
-from graft.components.common.artifacts.schema import SCHEMA_VERSION as SCHEMA_VERSION
-from graft.components.common.artifacts.schema import Record
-from graft.components.common.artifacts.schema import utc_now as utc_now
+from graft.components.common.artifacts.record import Record, utc_now
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.local import sha256_file as sha256_file
 
 _UNFINISHED = ".unfinished"
 
@@ -70,44 +66,6 @@ class Artifact(Record):
         """
         storage.write(str(path / self.FILE), self.text().encode())
         self._path = path
-
-
-def write_record(path: Path, content: Mapping[str, Any]) -> None:  # type: ignore[explicit-any]
-    """Writes a JSON record atomically: afterwards the file is either whole or as it was before.
-
-    Args:
-        path: The record's file, such as `dataset.json`.
-        content: Its fields; `schema_version`, `graft_version` and `created` are added.
-    """
-    record = {"schema_version": SCHEMA_VERSION, "graft_version": version("graft"), "created": utc_now(), **content}
-    storage.write(str(path), f"{json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode())
-
-
-def read_record(artifact: Path, name: str) -> dict[str, Any]:  # type: ignore[explicit-any]
-    """Reads the record of a finished artifact.
-
-    Args:
-        artifact: The artifact's directory.
-        name: The record's file name, such as `dataset.json`.
-
-    Raises:
-        GraftError: The artifact is missing or unfinished, or its record is damaged or of an unknown schema version.
-    """
-    path = artifact / name
-    if not path.is_file():
-        raise GraftError(
-            f"{artifact} holds no {name}: it is not that artifact, or the step that writes it did not finish."
-        )
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        schema = record["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise GraftError(f"{path} is damaged ({error!r}): run the step that writes it again.") from error
-    if schema not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
-        raise GraftError(
-            f"{path} has schema version {schema}, and this Graft reads {SCHEMA_VERSION}: use the same Graft for all steps."
-        )
-    return dict(record)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graft.components.common.artifacts.records import new_artifact
+from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.errors import GraftError
 
 

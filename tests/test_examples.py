@@ -21,6 +21,8 @@ from support import ROOT
 SHOWN = {
     "graft.components.common.artifacts.dataset": "Dataset",
     "graft.components.common.compute.predictions": "predict",
+    "graft.components.evaluate.evaluate": "evaluate",
+    "graft.components.gate.gate": "gate",
     "graft.components.train.train": "train",
 }
 

@@ -41,6 +41,14 @@ def evaluate(
 ) -> EvaluateResult:
     """Runs a saved model on a split's images and writes figures, predictions and a report.
 
+    >>> result = evaluate(model, dataset, folder / "evaluation")
+    >>> result.split, result.images
+    ('validation', 20)
+    >>> 0 <= result.metrics.accuracy <= 1
+    True
+    >>> sorted(file.name for file in (folder / "evaluation").iterdir())
+    ['evaluation.json', 'predictions.parquet', 'report.html']
+
     Args:
         model: A Model's directory.
         dataset: A Dataset's directory.

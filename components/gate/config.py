@@ -1,4 +1,4 @@
-"""The settings of the gate step."""
+"""The gate's rules and their thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ class GateConfig:
 
     Attributes:
         min_accuracy: Least accuracy on the evaluated split.
-        confident: Hold the lower end of the accuracy's 95% interval against it, not the accuracy itself.
+        confident: Whether the lower end of the accuracy's 95% interval has to reach `min_accuracy`, not the accuracy itself.
         min_auc: Least area under the ROC curve.
         max_ece: Greatest expected calibration error.
         min_class_recall: Least recall of every class.
         min_slice_accuracy: Least accuracy on every slice of at least `min_slice_images` images.
         min_slice_images: How many images a slice needs to be judged.
         min_images: Least number of evaluated images.
-        max_regression: How much worse than champion and anchor the model may be, 0.02 being two points: by so much at most, with
-            95% confidence (one-sided, paired). It takes 115 images to be so sure of two points.
+        max_regression: How much worse than champion and anchor the model may be; 0.02 is two points. The gate has to be 95% sure
+            of it (one-sided, paired), which takes at least 115 images for two points.
     """
 
     min_accuracy: Annotated[float, Number, Field(gt=0, le=1)] = 0.9
@@ -49,7 +49,7 @@ class GateConfig:
 
 
 def gate_config(config: str, min_accuracy: float) -> GateConfig:
-    """Builds the gate's settings: defaults < config < parameter.
+    """Returns the rules of a pipeline's run: defaults < config < parameter.
 
     Args:
         config: The pipeline's `config` parameter, JSON.
@@ -64,7 +64,7 @@ def gate_config(config: str, min_accuracy: float) -> GateConfig:
 
 
 def rules_config(rules: str, overrides: Mapping[str, Any]) -> GateConfig:
-    """Builds the gate's settings: defaults < file < overrides.
+    """Returns the rules of a command: defaults < file < overrides.
 
     Args:
         rules: Path or URI of a YAML file of fields of `GateConfig`; empty for none.

@@ -14,6 +14,14 @@ from graft.components.gate.rules import judge
 def gate(evaluation: Path, output: Path, config: GateConfig = GateConfig()) -> GateResult:  # noqa: B008 (frozen)
     """Decides whether an evaluated model may be published.
 
+    >>> result = gate(evaluation, folder / "decision", GateConfig(min_accuracy=0.05))
+    >>> result.passed
+    True
+    >>> [rule.rule for rule in result.rules]
+    ['min_accuracy', 'max_regression_champion', 'max_regression_anchor']
+    >>> result.rules[1].sentence
+    'no champion yet'
+
     Args:
         evaluation: An Evaluation's directory.
         output: Directory for the Decision, which is written whatever the outcome.

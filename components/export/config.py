@@ -1,4 +1,4 @@
-"""The settings of the export step."""
+"""What a user can set in the export step."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,13 +10,13 @@ from graft.components.export.formats import Further
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Settings of the export step.
+    """What to export, and what to do with it.
 
     Attributes:
-        formats: Formats to export to besides SavedModel and .keras.
-        promote: Whether a model that passed the gate becomes the registry's latest version by itself (`auto`), or waits, published,
-            for a person (`manual`). Without a store nothing is published.
-        parity_images: On how many of the evaluated images every format must agree with the evaluation before the export counts as done.
+        formats: Formats to export to, besides SavedModel and .keras.
+        promote: Who makes a published model the latest version: `auto` for the pipeline, `manual` for a person. Without a
+            store nothing is published.
+        parity_images: How many of the evaluated images to run every format on. Each must agree with the evaluation on them.
     """
 
     formats: tuple[Further, ...] = ()

@@ -59,5 +59,5 @@ def check_packages(formats: Iterable[Further]) -> None:
     for name in formats:
         if missing := [package for package in FURTHER[name].packages if find_spec(package) is None]:
             raise GraftError(
-                f"The format {name} needs {', '.join(missing)}: install graft[formats], or leave it out of --formats."
+                f"The format {name} needs the packages {', '.join(missing)}: install graft[formats], or leave the format out."
             )

@@ -97,9 +97,9 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
                     _send(samples.encoded, cast(IO[bytes], server.stdin), decoded=form.runtime != "saved_model")
                 if server.wait() != 0:
                     log.seek(0)
-                    said = log.read().decode(errors="replace").strip().splitlines() or ["no word"]
+                    said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
                     raise GraftError(
-                        f"{form.path} can't be run by what a server has (exit code {server.returncode}): {said[-1]}."
+                        f"{form.path} can't be loaded and run as on a server (exit code {server.returncode}): {said[-1]}."
                     )
                 return _compare(result, samples)
 

@@ -29,7 +29,9 @@ def publish(export: Path, evaluation: Evaluation, run: Run, *, promote: bool) ->
     version = registry.versions.publish(export)
     uri = registry.versions.uri(version)
     if not promote:
-        return Published(uri=uri, reason=f"a person decides: {registry.command('promote', version[:12])}")
+        return Published(
+            uri=uri, reason=f"promote is manual; a person decides with {registry.command('promote', version[:12])}"
+        )
     champion = evaluation.comparisons.champion
     try:
         registry.challenge(version, champion.model_digest if champion else None)

@@ -1,4 +1,4 @@
-"""The settings of the ingest step."""
+"""What a user can set in the ingest step, and what is checked of it."""
 
 import re
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ def _checked_sha256(text: str) -> str:
 
 @dataclass(frozen=True)
 class IngestConfig:
-    """Settings of the ingest step.
+    """How images are split, checked and stored.
 
     Attributes:
-        split_by: folder: the source's own splits where it has some; hash: by content, whatever the source says. Images of a
-            source without splits are always split by content, so that more images never move an old one.
-        validation_fraction: Share of the images that becomes the validation split, where they are split by content.
-        test_fraction: Share of the images that becomes the test split, where they are split by content.
-        leaks: What happens to a training image that is also in validation or test, the same or nearly: drop it from
-            training, keep it, or fail.
-        limit: Most images of a class in a split, for a quick try; 0 for all.
-        max_bad_fraction: Share of files that may be unreadable; more than that fails the step.
-        shard_mebibytes: Size at which a shard is full and the next one begins.
-        sha256: SHA-256 that an archive or manifest must have; empty for any.
+        split_by: Who decides the split of an image. `folder`: the source's folders or manifest, and the image's content where
+            these name no split. `hash`: always the content. Where content decides, new images never move an old one.
+        validation_fraction: Share of the images to put into the validation split, where content decides.
+        test_fraction: Share of the images to put into the test split, where content decides.
+        leaks: What to do with a training image that has a twin in validation or test: `drop` it from training, `keep` it, or
+            `fail`. A twin is the same image, or nearly.
+        limit: Most images to take of each class in each split, for a quick try; 0 for all.
+        max_bad_fraction: Share of the files that may be no usable images. More than that fail the step.
+        shard_mebibytes: Size in MiB at which a shard is full.
+        sha256: SHA-256 that the archive or manifest must have, as 64 hex digits; empty for any.
     """
 
     split_by: SplitBy = "folder"
@@ -46,10 +46,10 @@ class IngestConfig:
     sha256: Annotated[str, AfterValidator(_checked_sha256)] = ""
 
     def __post_init__(self) -> None:
-        """Refuses fractions that leave nothing to train on.
+        """Checks the fractions.
 
         Raises:
-            GraftError: They do.
+            GraftError: They leave nothing to train on.
         """
         if self.validation_fraction + self.test_fraction >= 1:
             raise GraftError(

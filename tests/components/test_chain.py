@@ -281,7 +281,10 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_pat
     run, registry = Run(str(tmp_path / "store"), "pets", "1"), Registry(str(tmp_path / "store"), "pets")
     quick, waits = ExportConfig(parity_images=2), ExportConfig(parity_images=2, promote="manual")
     result = export(*inputs, tmp_path / "manual", waits, run)
-    assert registry.latest().version is None and "a person decides: graft registry promote pets" in result.summary
+    assert (
+        registry.latest().version is None
+        and "promote is manual; a person decides with graft registry promote pets" in result.summary
+    )
     first = export(*inputs, tmp_path / "first", quick, run)
     assert first.published.promoted and first.summary.endswith("published, now the latest")
     assert registry.versions.uri(first.version) == first.published.uri

@@ -74,7 +74,8 @@ class Registry:
         def change(latest: Latest) -> Latest:
             if latest.withdraws(about):
                 raise NotPromotedError(
-                    f"its content was withdrawn: {self.command('promote', version[:12], '--withdrawn')}"
+                    "it, or a version with the same model, was withdrawn; to promote it all the same: "
+                    + self.command("promote", version[:12], "--withdrawn")
                 )
             if latest.version == about.version:
                 return latest
@@ -109,7 +110,7 @@ class Registry:
                 raise GraftError(f"{self.name} is on hold ({latest.hold.reason}): release it first.")
             if latest.withdraws(about):
                 if not withdrawn:
-                    raise GraftError(f"{about.version} was withdrawn: say --withdrawn to promote it all the same.")
+                    raise GraftError(f"{about.version} was withdrawn: add --withdrawn to promote it all the same.")
                 kept = {
                     name: note
                     for name, note in latest.withdrawn.items()
@@ -139,7 +140,7 @@ class Registry:
                 raise GraftError(f"{self.name} has no latest version in {self.folder}: there is nothing to roll back.")
             if latest.version != meant:
                 raise GraftError(
-                    f"{self.name} has another latest version by now, {latest.version}: look whether to roll that back."
+                    f"{self.name} has a new latest version, {latest.version}: look at it before you roll it back."
                 )
             current = latest.history[-1].about
             note = Note(reason=reason, time=utc_now(), model_digest=current.model_digest)
@@ -220,7 +221,7 @@ class Registry:
         except GraftError as error:
             return [*problems, str(error)]
         if latest.version and latest.version not in self.versions.finished():
-            problems.append(f"{self._file} names {latest.version}, which is not there as a whole.")
+            problems.append(f"{self._file} names {latest.version}, which is missing or unfinished.")
         return problems
 
     @property

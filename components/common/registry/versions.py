@@ -58,12 +58,12 @@ class Versions:
             GraftError: The Export is unfinished or was changed, or the store can't be written.
         """
         if not (export / SUMS).is_file():
-            raise GraftError(f"{export} has no {SUMS}: it is no Export, or an unfinished one.")
+            raise GraftError(f"{export} has no {SUMS}: it is not an Export, or not a finished one.")
         content = (export / SUMS).read_bytes()
         sums, version = parse_sums(content, str(export)), digest_of(content)
         for path, digest in sums.items():
             if not (export / path).is_file() or sha256_file(export / path) != digest:
-                raise GraftError(f"{export / path} is not what {SUMS} says: export the model again.")
+                raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
         _about(version, export / _EVALUATION, str(export))
         there = storage.exists(f"{self.uri(version)}/{SUMS}")
         with (
@@ -112,7 +112,7 @@ class Versions:
         if len(found) != 1 or not beginning:
             which = "no version" if not found else f"{len(found)} versions"
             raise GraftError(
-                f"{self._folder} has {which} whose name begins with {beginning!r}: graft registry list names all."
+                f"{self._folder} has {which} whose name begins with {beginning!r}: see them with graft registry list."
             )
         return found[0]
 

@@ -36,7 +36,7 @@ def check_classes(
     for name in layout.classes:
         if not any(classes[name] for classes in counts.values()):
             reasons = examples([entry for entry in excluded if entry.label == name])
-            raise GraftError(f"Class {name!r} has no usable image: {reasons}. Mend them, or remove the class.")
+            raise GraftError(f"Class {name!r} has no usable image: {reasons}. Repair its images, or remove the class.")
     by_source = set(layout.images.kinds)
     warnings = []
     for split in _expected_splits(layout, config):

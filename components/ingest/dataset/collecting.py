@@ -113,7 +113,7 @@ def collect(
     if len(unusable) > config.max_bad_fraction * total:
         raise GraftError(
             f"{len(unusable)} of {total} files can't be used, more than --max-bad-fraction {config.max_bad_fraction:g} allows: "
-            f"{examples(unusable)}. Mend or remove them, or raise the limit."
+            f"{examples(unusable)}. Repair or remove them, or raise the limit."
         )
     rows = CollectedRows(scratch)
     return Collected(rows, np.array(by_content, bool), unusable, thumbnails, checked, reused, bytes_read)

@@ -70,7 +70,7 @@ def check_image(content: bytes) -> CheckedImage:
                 f"has {image.width}×{image.height} pixels, more than {MAX_SIDE} a side or {MAX_PIXELS // 10**6} million"
             )
         if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
-            raise BadImageError(f"has more than {MAX_SCANS} scans, as a decompression bomb has")
+            raise BadImageError(f"has more than {MAX_SCANS} scans, like a decompression bomb")
         image.load()
         _check_end(content, image.format)
         upright, conversions = _convert(image, content)

@@ -73,7 +73,7 @@ def decoders(images: int) -> Iterator[Executor]:
         yield pool
     except BrokenProcessPool as error:
         raise GraftError(
-            "A process that decodes images was killed, probably for want of memory: give the step more of it."
+            "A process that decodes images was killed, probably because memory ran out: give the step more memory."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

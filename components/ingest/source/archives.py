@@ -163,7 +163,7 @@ def _check_member(name: str, *, is_plain: bool) -> None:
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if ".." in parts or name.startswith(("/", "\\")) or (parts and parts[0].endswith(":")):
         raise GraftError(
-            f"The archive has a member {name!r} that would land outside of its folder: don't trust this archive."
+            f"The archive has a member {name!r} that would be unpacked outside of its folder: don't use this archive."
         )
     if not is_plain:
         raise GraftError(f"The archive has a member {name!r} that is a link or a device: pack plain files only.")
@@ -173,7 +173,7 @@ def _check_ratio(unpacked: int, packed: int) -> None:
     if unpacked > max(_UNPACK_FLOOR, _MAX_UNPACK_RATIO * packed):
         raise GraftError(
             f"The archive of {packed:,} bytes unpacks to {unpacked:,} bytes or more, over {_MAX_UNPACK_RATIO} times its "
-            "weight, as a decompression bomb does: if you trust it, unpack it yourself and name the folder."
+            "size, like a decompression bomb: if you trust it, unpack it yourself and name the folder."
         )
 
 

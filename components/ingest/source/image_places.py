@@ -81,5 +81,5 @@ class ImagePlaces:
             return os.path.normpath(Path(self._folder) / uri)
         name = uri.removeprefix("./")
         if name.startswith("/") or ".." in name.split("/") or "::" in name:
-            raise ValueError("uri is no path below a remote manifest's folder: write such a path, or a whole URI")
+            raise ValueError("uri leads out of the remote manifest's folder: write a path below it, or a whole URI")
         return f"{self._folder}/{name}"

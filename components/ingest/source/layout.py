@@ -81,8 +81,8 @@ def read_layout(paths: Iterable[str]) -> Layout:
     for folder, name in strangers:
         if printable(name) in labels:
             raise GraftError(
-                f"{one_line(folder)}/ beside train/ has the class folder {one_line(name)}, but is no split: "
-                "name it validation or test, or move it away."
+                f"{one_line(folder)}/ beside train/ has the class folder {one_line(name)}, but is not a split: "
+                "call it validation or test, or move it away."
             )
     if not images:
         raise GraftError(f"The source has no class folders with files in them: {EXPECTED}.")

@@ -44,7 +44,9 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
     with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
         path = storage.fetch(uri, Path(scratch), sha256)
         if not path.is_file():  # a pipe would wait forever
-            raise GraftError(f"{storage.redact(uri)} is no file: name a CSV or JSON Lines file, or a folder of images.")
+            raise GraftError(
+                f"{storage.redact(uri)} is not a file: name a CSV or JSON Lines file, or a folder of images."
+            )
         places = ImagePlaces(uri)
         with storage.access(uri), path.open("rb") as file:
             layout = read_manifest(uri, file, places)
@@ -96,7 +98,7 @@ class _Found:
         """
         self.columns += [column for column in row.further if column not in self.columns]
         if len(self.columns) > MAX_COLUMNS:
-            raise self._error(row, f"brings the further columns to more than {MAX_COLUMNS}: leave some out")
+            raise self._error(row, f"brings the number of further columns to more than {MAX_COLUMNS}: leave some out")
         try:
             path, place = self._places.add(row.uri)
         except ValueError as error:
@@ -116,8 +118,8 @@ class _Found:
         if not self._places.is_at(self.images[number].path, row.uri):
             raise self._error(
                 row,
-                f"names the image of line {self._lines[number]} but for a query string or user name, which are secrets "
-                "and not kept: give the images paths that differ",
+                f"differs from the image of line {self._lines[number]} in its query string or user name alone, which are secrets "
+                "and not kept: give the images different paths",
             )
 
     def sorted_images(self) -> Iterator[LabelledImage]:

@@ -95,7 +95,7 @@ class _ListedVersions:
             for page in itertools.islice(storage.list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
                 found |= page
         except GraftError as error:  # who may read an image may not always list its folder
-            log.info("%s Every image in %s is asked for by itself.", error, storage.redact(folder))
+            log.info("%s Graft asks for every image in %s by itself.", error, storage.redact(folder))
         return found
 
 

@@ -73,7 +73,7 @@ def read_rows(file: IO[bytes], name: str, *, is_csv: bool) -> Iterator[ManifestR
         raise GraftError(f"{name}, line {lines.first}: {error}.") from error
     except csv.Error as error:
         raise GraftError(
-            f"{name}, line {lines.first}: is no CSV ({error}): correct its quotes and line ends."
+            f"{name}, line {lines.first}: is not CSV ({error}): correct its quotes and line ends."
         ) from error
 
 
@@ -150,7 +150,7 @@ def _header(names: list[str]) -> list[str]:
 def _check_further(names: list[str]) -> None:
     for name in names:
         if name.lower() in RESERVED or name.lower() == "uri":
-            raise RowError(f"a column can't be called {shown(name)}, as the index has one of its own: rename it")
+            raise RowError(f"the column name {shown(name)} is taken by the index: rename the column")
     if len(names) > MAX_COLUMNS:
         raise RowError(f"has {len(names)} further columns, more than {MAX_COLUMNS}: leave some out")
 
@@ -165,7 +165,7 @@ def _vertex_row(line: int, values: list[str], *, is_first: bool) -> ManifestRow:
             "add the header uri,label"
         )
     if len(labels) > 1:
-        raise RowError("has more than one label: Graft tells classes that exclude each other, so leave one")
+        raise RowError("has more than one label: keep one, since every image has one class")
     return _row(line, uri, "".join(labels), values[0] if has_split else "", {})
 
 
@@ -177,9 +177,9 @@ def _json_rows(lines: _Lines) -> Iterator[ManifestRow]:
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise RowError(f"is no JSON ({str(error).splitlines()[0]}): write one object a line") from error
+            raise RowError(f"is not JSON ({str(error).splitlines()[0]}): write one object a line") from error
         if not isinstance(found, dict):
-            raise RowError('is no JSON object: write one a line, like {"uri": "cats/1.jpg", "label": "cat"}')
+            raise RowError('is not a JSON object: write one a line, like {"uri": "cats/1.jpg", "label": "cat"}')
         if "imageGcsUri" in found:
             found = _from_vertex(found)
         if isinstance(found.get("label"), int) and not isinstance(found["label"], bool):
@@ -199,7 +199,7 @@ def _from_vertex(found: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(annotation, dict) or "displayName" not in annotation:
         raise RowError("has no classificationAnnotation with a displayName: add it, or leave the row out")
     if not isinstance(labels, dict):
-        raise RowError("dataItemResourceLabels is no JSON object: correct it")
+        raise RowError("dataItemResourceLabels is not a JSON object: correct it")
     if {"uri", "label", "split"} & (found.keys() | labels.keys()):
         raise RowError("has keys of both Vertex AI's schema and Graft's: keep uri, label and split out of it")
     uri, split = found.pop("imageGcsUri"), labels.pop(_ML_USE, "")
@@ -211,7 +211,7 @@ def _own_text(found: dict[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise RowError(f"{name} is {shown(json.dumps(value))}, no text: write it in quotes")
+        raise RowError(f"{name} is {shown(json.dumps(value))}, not text: write it in quotes")
     return value
 
 
@@ -226,7 +226,7 @@ def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -
         try:
             value.encode()
         except UnicodeEncodeError as error:  # JSON can write halves of a character
-            raise RowError(f"{shown(name)} holds half a character: correct it") from error
+            raise RowError(f"{shown(name)} holds half of a Unicode surrogate pair: correct it") from error
         if "\0" in value:  # and NUL
             raise RowError(f"{shown(name)} holds a NUL character: correct it")
     uri, label = uri.strip(), label.strip()

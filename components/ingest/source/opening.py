@@ -56,7 +56,7 @@ def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
     if _is_folder(uri):
         if sha256:
             raise GraftError(
-                f"{storage.redact(uri)} is a folder, which has no SHA-256: leave out --sha256, or name an archive."
+                f"{storage.redact(uri)} is a folder, so it has no SHA-256: leave out --sha256, or name an archive."
             )
         local = storage.local_path(uri)
         yield LocalFolder(local) if local else RemoteFolder(uri)

@@ -86,7 +86,7 @@ def test_another_class_by_a_hair(saved, encoded):
 )
 def test_what_no_server_can_load(tmp_path, encoded, form):
     (tmp_path / form.path).write_bytes(b"no model")
-    with pytest.raises(GraftError, match=f"{form.path} can't be run by what a server has \\(exit code 1\\): "):
+    with pytest.raises(GraftError, match=f"{form.path} can't be loaded and run as on a server \\(exit code 1\\): "):
         check(tmp_path, EvaluatedImages(encoded, expected([0.25, 0.75])), form)
 
 

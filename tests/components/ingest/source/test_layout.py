@@ -32,7 +32,7 @@ def test_three_splits(tmp_path):
 
 def test_a_split_under_another_name_is_refused_and_not_passed_over(tmp_path):
     files = image_files(*(f"{part}/{name}" for part in ("train", "holdout") for name in ("dogs", "cats")))
-    with pytest.raises(GraftError, match="holdout/ beside train/ has the class folder cats, but is no split"):
+    with pytest.raises(GraftError, match="holdout/ beside train/ has the class folder cats, but is not a split"):
         ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset")
 
 

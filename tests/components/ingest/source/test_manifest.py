@@ -165,7 +165,7 @@ REFUSED = {
     "other names": ("image,class\na.jpg,cat\n", "line 1: is neither a header with uri and label nor a row of Vertex"),
     "a column twice": ("uri,label,x,x\n", "line 1: the header names 'x' twice"),
     "a nameless column": ("uri,label,\n", "line 1: column 3 has no name"),
-    "a column of the index": ("uri,label,Sha256\n", "line 1: a column can't be called 'Sha256'"),
+    "a column of the index": ("uri,label,Sha256\n", "line 1: the column name 'Sha256' is taken by the index"),
     "too many columns": ("uri,label," + ",".join(map(str, range(101))), "101 further columns, more than 100"),
     "an empty label": ("uri,label\na.jpg,cat\n\nb.jpg, \n", "line 4: label is empty: name the image's class"),
     "an empty uri": ("uri,label\n,cat\n", "line 2: uri is empty"),
@@ -180,9 +180,9 @@ REFUSED = {
         "line 3: names the image of line 2 again, with another split",
     ),
     "another column": ("uri,label,n\na,x,1\na,x,2\n", "line 3: names the image of line 2 again, with another 'n'"),
-    "an open quote": ('uri,label\na.jpg,"cat\nb.jpg,dog\n', "line 2: is no CSV (unexpected end of data)"),
-    "text behind a quote": ('uri,label\na.jpg,"cat"x\n', "line 2: is no CSV"),
-    "old line ends": ("uri,label\ra.jpg,cat\r", "line 1: is no CSV"),
+    "an open quote": ('uri,label\na.jpg,"cat\nb.jpg,dog\n', "line 2: is not CSV (unexpected end of data)"),
+    "text behind a quote": ('uri,label\na.jpg,"cat"x\n', "line 2: is not CSV"),
+    "old line ends": ("uri,label\ra.jpg,cat\r", "line 1: is not CSV"),
     "Latin-1": ("uri,label\na.jpg,Kätzchen\n".encode("latin-1"), "line 2: is not UTF-8: save the manifest in that"),
     "UTF-16": ("uri,label\n".encode("utf-16"), "line 1: is not UTF-8"),
     "NUL": ("uri,label\na\0b,cat\n", "line 2: holds a NUL character"),
@@ -208,19 +208,19 @@ def test_refused_csv(tmp_path, name):
 
 ROW = {"uri": "a", "label": "x"}
 REFUSED_JSON = {
-    "no JSON": ("{", "line 1: is no JSON"),
-    "no object": ("\n[1]", "line 2: is no JSON object"),
-    "deep": ("[" * 100_000, "line 1: is no JSON"),
-    "a number of many digits": ('{"uri": "a", "label": ' + "1" * 10_000 + "}", "line 1: is no JSON"),
+    "no JSON": ("{", "line 1: is not JSON"),
+    "no object": ("\n[1]", "line 2: is not a JSON object"),
+    "deep": ("[" * 100_000, "line 1: is not JSON"),
+    "a number of many digits": ('{"uri": "a", "label": ' + "1" * 10_000 + "}", "line 1: is not JSON"),
     "no label": (jsonl({"uri": "a"}), "line 1: label is empty"),
-    "a list of labels": (jsonl({"uri": "a", "label": ["x"]}), "line 1: label is '[\"x\"]', no text"),
-    "half a character": ('{"uri": "a", "label": "\\ud800"}', "line 1: 'label' holds half a character"),
-    "half a character in a key": ('{"uri": "a", "label": "x", "\\ud800": 1}', "holds half a character"),
+    "a list of labels": (jsonl({"uri": "a", "label": ["x"]}), "XX"),
+    "half a character": ('{"uri": "a", "label": "\\ud800"}', "line 1: 'label' holds half of a Unicode surrogate pair"),
+    "half a character in a key": ('{"uri": "a", "label": "x", "\\ud800": 1}', "holds half of a Unicode surrogate pair"),
     "NUL": ('{"uri": "a\\u0000", "label": "x"}', "line 1: 'uri' holds a NUL character"),
-    "a column of the index": (jsonl(ROW, ROW | {"width": 1}), "line 2: a column can't be called 'width'"),
+    "a column of the index": (jsonl(ROW, ROW | {"width": 1}), "line 2: the column name 'width' is taken by the index"),
     "ever more columns": (
         jsonl(*({"uri": str(n), "label": "x", f"c{n}": 1} for n in range(200))),
-        "line 101: brings the further columns to more than 100",
+        "line 101: brings the number of further columns to more than 100",
     ),
     "no annotation": (jsonl({"imageGcsUri": "a"}), "line 1: has no classificationAnnotation"),
     "several annotations": (
@@ -387,7 +387,7 @@ def test_images_of_a_web_server(tmp_path, web):
 def test_images_that_differ_in_their_secrets_alone_are_refused(tmp_path):
     text = "uri,label\nhttps://h/i?id=1,a\nhttps://h/i?id=1,a\nhttps://h/i?id=2,a\n"
     sentence = refusal(manifest(tmp_path, text))
-    assert "line 4: names the image of line 2 but for a query string or user name" in sentence
+    assert "line 4: differs from the image of line 2 in its query string or user name alone" in sentence
 
 
 def test_a_manifest_in_a_bucket(bucket):

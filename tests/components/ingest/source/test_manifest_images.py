@@ -88,4 +88,4 @@ def test_a_folder_that_can_not_be_listed(bucket, gcs_address, monkeypatch, asked
             assert all(images.version(name) for name in names) and len(asked) == 40
         proxy.shutdown()
     assert caplog.text.count(f"{bucket} can't be read by this account") == 1
-    assert f"Every image in {bucket} is asked for by itself" in caplog.text
+    assert f"Graft asks for every image in {bucket} by itself" in caplog.text

@@ -55,7 +55,7 @@ def test_an_archive_is_checked_against_its_sha256(tmp_path, name):
 
 def test_a_folder_has_no_sha256(tmp_path):
     source = write_folder(tmp_path / "source", split_files())
-    assert "is a folder, which has no SHA-256" in refusal(source, tmp_path / "x", IngestConfig(sha256="0" * 64))
+    assert "is a folder, so it has no SHA-256" in refusal(source, tmp_path / "x", IngestConfig(sha256="0" * 64))
 
 
 @pytest.mark.parametrize("sha256", ["0" * 63, "g" * 64, "sha256:" + "0" * 64])

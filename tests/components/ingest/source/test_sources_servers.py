@@ -82,7 +82,7 @@ def test_a_folder_in_a_bucket_as_it_is_now(tmp_path, any_bucket, pictures):
         assert source.read("train/dogs/0.jpg") == encoded(noise(78)) and source.read("train/dogs/1.jpg") == b""
     changed = {path for path in after if after[path] != before.get(path)}
     assert changed == {"train/cats/new.jpg", "train/dogs/0.jpg", "train/dogs/1.jpg"}
-    with pytest.raises(GraftError, match="is a folder, which has no SHA-256"):
+    with pytest.raises(GraftError, match="is a folder, so it has no SHA-256"):
         ingest(f"{any_bucket}/photos", tmp_path / "second", IngestConfig(sha256="0" * 64))
 
 

@@ -34,19 +34,7 @@ def training_record(
     keras_file: Path,
     versions: Mapping[str, str],
 ) -> Model:
-    """Returns the record of a training, but for the seconds that it took.
-
-    Args:
-        dataset: What it was trained on.
-        config: The settings that were in force.
-        weights: The backbone's weights, as the step was given them.
-        devices: What it ran on.
-        network: What stands before the head.
-        training_set: What the head was trained on and selected by.
-        trained: The trained head.
-        keras_file: The saved Keras model.
-        versions: Versions of the packages.
-    """
+    """Returns the record of a training, but for the seconds that it took; `weights` are as the step was given them."""
     return Model(
         config=dataclasses.asdict(config) | {"tensorboard": storage.redact(config.tensorboard)},
         backbone=config.backbone,

@@ -24,7 +24,7 @@ def import_tensorflow() -> Any:
     In the GPU image (`GRAFT_EXPECTS_GPU`) it says so if there is no GPU.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _hidden(_NOT_FOR_KERAS), _without_collecting():
+    with _hidden(_NOT_FOR_KERAS):
         import tensorflow
     logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.
@@ -49,15 +49,3 @@ def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
     finally:
         for package in absent:
             del sys.modules[package]
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Keeps the garbage collector from going again and again through modules that stay: half a second of the import."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()

@@ -44,11 +44,16 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
     Raises:
         GraftError: The weights don't fit, a layer is unknown, or the head can't stand on the cut.
     """
+    import keras
+
     backbone, digest = build_backbone(config.cut, config.image_size, weights, config.seed, precision)
     check_head(config.head, backbone)
     unfrozen = find_range(backbone, config.unfreeze) if config.unfreeze else []
     preprocessing = build_preprocessing(config.image_size, config.scaling)
-    extractor = _frozen(backbone, build_pooling(config.head, backbone.outputs))
+    pooling = build_pooling(config.head, backbone.outputs)
+    inputs = keras.Input(backbone.input.shape[1:], name=f"{EXTRACTOR}_input")
+    # The backbone stays in inference mode whatever the mode of the whole.
+    extractor = keras.Model(inputs, pooling(backbone(inputs, training=False)), name=EXTRACTOR)
     return Network(preprocessing, backbone, extractor, unfrozen, digest, precision)
 
 
@@ -122,11 +127,3 @@ def layer_table(network: Network, head: Any) -> tuple[Layer, ...]:
         for part in (network.backbone, head)
         for layer in part.layers
     )
-
-
-def _frozen(backbone: Any, pooling: Any) -> Any:
-    """Chains backbone and pooling; the backbone stays in inference mode whatever the mode of the whole."""
-    import keras
-
-    inputs = keras.Input(backbone.input.shape[1:], name=f"{EXTRACTOR}_input")
-    return keras.Model(inputs, pooling(backbone(inputs, training=False)), name=EXTRACTOR)

@@ -1,9 +1,7 @@
 """The ingest step: every image of a source decoded, checked and written to a Dataset."""
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -62,7 +60,6 @@ def ingest(
         GraftError: The source can't be used; nothing is left in `output`.
     """
     with (
-        _memory_given_back(),
         new_artifact(output, Dataset.FILE),
         open_source(source, config) as (files, layout),
         TemporaryFile() as scratch,
@@ -113,16 +110,3 @@ def ingest(
         bytes_read=collected.bytes_read,
         bytes_written=sum(shard.bytes for shard in shards.finished[len(known) :]),
     )
-
-
-@contextlib.contextmanager
-def _memory_given_back() -> Iterator[None]:
-    """Has Arrow return what it is done with: its own allocator keeps about 40 MiB."""
-    import pyarrow as pa
-
-    before = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)

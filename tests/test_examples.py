@@ -23,6 +23,8 @@ SHOWN = {
     "graft.components.common.compute.predictions": "predict",
     "graft.components.evaluate.evaluate": "evaluate",
     "graft.components.gate.gate": "gate",
+    "graft.components.export.export": "export",
+    "graft.components.ingest.ingest": "ingest",
     "graft.components.train.train": "train",
 }
 

@@ -44,18 +44,24 @@ def export(
 ) -> ExportResult:
     """Exports a model that passed the gate, checks the result on real images, and publishes it.
 
+    >>> result = export(model, dataset, evaluation, decision, folder / "export", ExportConfig(parity_images=20))
+    >>> result.formats
+    ('saved_model', 'model.keras')
+    >>> result.max_difference < 0.001
+    True
+
     Args:
         model: A Model's directory.
         dataset: The Dataset that it was evaluated on.
         evaluation: Its Evaluation.
         decision: The gate's Decision about it.
         output: Directory for the Export; it must be empty or not exist.
-        config: The step's settings.
-        run: The run; in its store, if it has one, the Export is published as a version of the model.
+        config: What to export, and what to do with it.
+        run: The run. If it has a store, the Export is published there as a version of the model.
 
     Raises:
-        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the trained model, and nothing
-            is left in `output`; or it can't be published.
+        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the evaluated model: then nothing
+            is left in `output`. Or the Export can't be published.
     """
     check_packages(config.formats)
     trained, data = Model.load(model), Dataset.load(dataset)

@@ -44,17 +44,20 @@ def ingest(
 ) -> IngestResult:
     """Turns a folder or archive of images, or a list of them, into a Dataset.
 
+    >>> result = ingest(source, folder / "dataset", IngestConfig(validation_fraction=0.4))
+    >>> sorted(result.counts), sorted(result.counts["train"])
+    (['train', 'validation'], ['cats', 'dogs'])
+    >>> (folder / "dataset" / "report.html").is_file()
+    True
+
     Args:
         source: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
         output: Directory for the Dataset; it must be empty or not exist.
-        config: The step's settings.
-        source_digest: What `resolve` found, kept in the record.
-        run: The run; in its store, if it has one, the shards are kept, by content.
-        previous: Path or URI of an earlier Dataset. Images that it has stay in their split, and if its shards are in the store,
-            are not checked again.
-
-    Returns:
-        Where the Dataset is and what it holds.
+        config: How images are split, checked and stored.
+        source_digest: The digest of the source that `resolve` found, kept in the record.
+        run: The run. If it has a store, the shards are kept there, by content.
+        previous: Path or URI of an earlier Dataset. Its images stay in their splits. Those whose shards are in the store are not
+            checked again.
 
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.

@@ -63,7 +63,7 @@ def collect(
         layout: Splits and classes of its files.
         shards: Takes the images.
         previous: An earlier dataset, whose images are in shards already; None for none.
-        config: The step's settings.
+        config: The shares of the splits, and how many files may be unusable.
         scratch: An open temporary file, which keeps the rows.
 
     Raises:

@@ -21,7 +21,7 @@ def open_source(uri: str, config: IngestConfig) -> Iterator[tuple[ImageFiles, La
 
     Args:
         uri: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
-        config: The step's settings.
+        config: Which images to take, and who decides their splits.
 
     Yields:
         The files, and the splits and classes of those that ought to be images.

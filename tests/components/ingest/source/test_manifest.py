@@ -213,7 +213,7 @@ REFUSED_JSON = {
     "deep": ("[" * 100_000, "line 1: is not JSON"),
     "a number of many digits": ('{"uri": "a", "label": ' + "1" * 10_000 + "}", "line 1: is not JSON"),
     "no label": (jsonl({"uri": "a"}), "line 1: label is empty"),
-    "a list of labels": (jsonl({"uri": "a", "label": ["x"]}), "XX"),
+    "a list of labels": (jsonl({"uri": "a", "label": ["x"]}), "line 1: label is '[\"x\"]', not text"),
     "half a character": ('{"uri": "a", "label": "\\ud800"}', "line 1: 'label' holds half of a Unicode surrogate pair"),
     "half a character in a key": ('{"uri": "a", "label": "x", "\\ud800": 1}', "holds half of a Unicode surrogate pair"),
     "NUL": ('{"uri": "a\\u0000", "label": "x"}', "line 1: 'uri' holds a NUL character"),

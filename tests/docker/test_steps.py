@@ -11,6 +11,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 from docker_tools import GRAFT, UNPRIVILEGED, docker
+from evaluations import EVALUATION, METRICS
 
 from graft.pipelines.local.sample import draw_sample
 
@@ -72,7 +73,7 @@ def test_any_user_can_show_the_help_in_a_locked_down_container(step):
 
 def test_a_failed_gate_has_its_exit_code_and_leaves_its_decision(step, work):
     (work / "evaluation").mkdir()
-    record = {"schema_version": 1, "metrics": {"accuracy": 0.5}, "model_digest": "", "dataset_digest": "", "split": ""}
+    record = EVALUATION | {"metrics": METRICS | {"accuracy": 0.5}}
     (work / "evaluation" / "evaluation.json").write_text(json.dumps(record))
     result = step("gate", "--evaluation", "evaluation", "--output", "decision", check=False)
     assert result.returncode == 3

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App
+from evaluations import EVALUATION, METRICS
 
 from graft.components.common.parameters import Parameters
 from graft.components.common.steps import STEPS
@@ -49,13 +50,7 @@ def test_options_come_from_the_dataclasses():
 
 
 def test_none_is_a_value_of_an_option_that_may_be_none(tmp_path):
-    evaluated = {
-        "schema_version": 1,
-        "model_digest": "m",
-        "dataset_digest": "d",
-        "split": "test",
-        "metrics": {"accuracy": 0.8},
-    }
+    evaluated = EVALUATION | {"metrics": METRICS | {"accuracy": 0.8}}
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(evaluated))
     rules = tmp_path / "rules.yaml"

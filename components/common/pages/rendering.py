@@ -1,5 +1,6 @@
 """Pages of a step: self-contained HTML of one style, whatever the names in it."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,12 @@ def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
         template: The template's file name.
         values: What it shows. Text is escaped, and so are its characters that can't be seen.
     """
+    return _templates(package).get_template(template).render(values)
+
+
+@functools.cache
+def _templates(package: str) -> Environment:
+    """Returns a package's templates, each compiled once: that takes longer than to render it."""
     templates = Environment(
         loader=ChoiceLoader([PackageLoader(name, ".") for name in (package, "graft.components.common.pages")]),
         autoescape=True,
@@ -28,7 +35,7 @@ def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
         finalize=visible,
     )
     templates.filters |= {"thousands": "{:,}".format, "percent": "{:.1%}".format, "shorten": shorten}
-    return templates.get_template(template).render(values)
+    return templates
 
 
 def shorten(name: str) -> str:

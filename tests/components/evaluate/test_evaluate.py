@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from exports import export_of
 from kfp import dsl
+from support import QUICK
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
@@ -23,22 +24,20 @@ from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.summary import figures, markdown
 from graft.components.ingest.ingest import ingest
-from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
 EVALUATE = EvaluateConfig()
-QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
 
 
 @pytest.fixture(scope="module")
-def models(dataset, tmp_path_factory):
+def models(chain, dataset, tmp_path_factory):
     """A model and another one, which differ."""
     folder = tmp_path_factory.mktemp("models")
-    for name, changes in (("challenger", {}), ("champion", {"epochs": 1, "seed": 3})):
-        train(dataset, folder / name, "random", dataclasses.replace(QUICK, **changes))
+    (folder / "challenger").symlink_to(chain / "model")
+    train(dataset, folder / "champion", "random", dataclasses.replace(QUICK, epochs=1, seed=3))
     return folder
 
 

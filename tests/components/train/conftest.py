@@ -3,10 +3,7 @@
 import uuid
 
 import pytest
-
-from graft.components.train.config import TrainConfig
-
-QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
+from support import QUICK
 
 
 @pytest.fixture

@@ -270,9 +270,13 @@ def store(request, tmp_path):
 
 @pytest.fixture
 def publisher(store):
-    """Makes a process that publishes an Export and challenges a model; all that it needs is imported when it starts."""
+    """Makes a process that publishes an Export and challenges a model; all that it needs is imported when it starts.
+
+    Only what is installed can be: what lies in the tests' folders would be passed over without a word.
+    """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["exports", "gcsfs", "google.cloud.storage"])
+    needed = ["pyarrow.parquet", "graft.components.common.registry.registry", "gcsfs", "google.cloud.storage"]
+    context.set_forkserver_preload(needed)
     return lambda export, met: context.Process(
         target=publish_and_challenge, args=(dict(os.environ), store, export, met)
     )

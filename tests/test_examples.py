@@ -7,7 +7,7 @@ An example finds these names beside those of its module:
     exported                                     path of the Export
     folder                                       an empty folder for what the example makes
 
-`model` is a Model of one small cut and four epochs, in which an example of `train` takes seconds too:
+`model` is a Model of one small cut and a few epochs; with the same settings an example of `train` takes seconds too:
 `TrainConfig(cut="mixed0", image_size=75, epochs=1)` and random weights.
 """
 

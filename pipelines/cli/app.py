@@ -5,7 +5,7 @@ import signal
 import sys
 from typing import Any
 
-from cyclopts import App, Group
+from cyclopts import App, Group, Parameter
 from rich.console import Console
 
 COMMANDS = {
@@ -38,10 +38,17 @@ COMMANDS = {
 }
 """The commands by group, each as `module:function` and its help, so that `graft --help` loads none of them."""
 
+
+def _shown(default: object) -> str | None:
+    """Returns a default as help shows it; None, which shows nothing, where the option's text says what happens instead."""
+    return None if default in ("", (), None) or default is False else str(default)
+
+
 app = App(
     name="graft",
     help="Grafts a new classification head onto a frozen, pretrained InceptionV3: from images to a published model.",
     version_flags=["--version"],
+    default_parameter=Parameter(show_default=_shown),
     help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 the gate did not pass, 4 cancelled, 130 interrupted.",
     suppress_keyboard_interrupt=False,
 )

@@ -67,7 +67,7 @@ def status(
         run: The run's identifier, as submit printed it.
         where: The target and its profile.
         access: Where the backend is, and who you are there.
-        wait: Show it until the run is over.
+        wait: Show the state until the run is over.
     """
     backend = connect(where, access)
     if wait:
@@ -90,11 +90,11 @@ def cancel(run: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> No
     backend = connect(where, access)
     seen = backend.run(run)
     if seen.state.final:
-        print(f"{run} is over already: {seen.state}")
+        print(f"{run} is already over: {seen.state}")
         return
     backend.cancel(run)
     mark_cancelled(Run(seen.store, seen.name, run))  # Kubeflow doesn't tell it from a failed one afterwards
-    print(f"{run} is being stopped: {seen.link}")
+    print(f"{run} is being cancelled: {seen.link}")
 
 
 def _wait(backend: Backend, run: str, where: TargetOptions) -> None:

@@ -22,10 +22,10 @@ def gc(
 
     Args:
         store: Path or URI of the store.
-        keep_runs: How many runs of each name are recent: what their datasets refer to stays.
-        min_age_days: What is younger, in days, stays: a run that is under way may need it.
-        dataset: Path or URI of another Dataset that is in use; may be given several times.
-        dry_run: Print what would be removed, and remove nothing.
+        keep_runs: Number of recent runs of each model. What their datasets need stays.
+        min_age_days: Files younger than this many days stay: a run in progress may need them.
+        dataset: Path or URI of another Dataset in use. Can be given several times.
+        dry_run: Print what would be deleted, and delete nothing.
     """
     opened = Store(store)
     found = opened.garbage(keep_runs, min_age_days, dataset)

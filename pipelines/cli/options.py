@@ -104,4 +104,5 @@ class RunParameters(PipelineParameters):
 
 
 def _shown(default: Any, source: str) -> Parameter:
-    return Parameter(show_default=lambda _: f"{default}, unless {source} says otherwise")
+    shown = "off" if default is None or default is False else default or "none"
+    return Parameter(show_default=lambda _: f"{shown}, unless {source} says otherwise")

@@ -68,7 +68,7 @@ def _became(versions: Versions, version: str, latest: Latest) -> tuple[str, str]
 
 @registry.command
 def show(name: str = "model", version: str = "", /, *, store: str) -> None:
-    """Shows a version: where it is, what it was evaluated at, and what became of it.
+    """Shows a version: its location, accuracy and history.
 
     Args:
         name: The model's name.
@@ -97,7 +97,7 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
 
 @registry.command
 def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) -> None:
-    """Makes a version the latest, whatever it was compared with.
+    """Makes a version the latest, without a comparison.
 
     Args:
         name: The model's name.
@@ -117,7 +117,7 @@ def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> Non
         name: The model's name.
         version: The version to go back to, or how its name begins; the one before if not given.
         store: Path or URI of the store.
-        reason: Why; kept with the version.
+        reason: The reason, kept with the version.
     """
     opened = Registry(store, name)
     _say(opened, opened.rollback(reason, version))
@@ -125,12 +125,12 @@ def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> Non
 
 @registry.command
 def hold(name: str, /, *, store: str, reason: str) -> None:
-    """Keeps the latest version as it is: pipelines publish, and promote nothing.
+    """Holds the latest version: pipelines still publish, but promote nothing.
 
     Args:
         name: The model's name.
         store: Path or URI of the store.
-        reason: Why; shown to whoever meets it.
+        reason: The reason, shown by `graft registry` and by runs that don't promote.
     """
     opened = Registry(store, name)
     _say(opened, opened.hold(reason))
@@ -150,7 +150,7 @@ def release(name: str, /, *, store: str) -> None:
 
 @registry.command
 def publish(name: str, export: Path, /, *, store: str) -> None:
-    """Publishes an Export as a version, which does not make it the latest.
+    """Publishes an Export as a version, without making it the latest.
 
     Args:
         name: The model's name.
@@ -165,7 +165,7 @@ def publish(name: str, export: Path, /, *, store: str) -> None:
 def prune(
     name: str, /, *, store: str, keep: Annotated[int, Parameter(validator=Number(gte=1))] = 10, dry_run: bool = False
 ) -> None:
-    """Removes old versions: all but the newest, the latest, and the one that a rollback would go back to.
+    """Deletes old versions. The newest, the latest, and the one that a rollback would return to stay.
 
     Args:
         name: The model's name.

@@ -38,14 +38,14 @@ def create(
     upload: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Makes a schedule, in place of any other of its name: one run at a time, and none for what was missed.
+    """Creates a schedule, or replaces the one of that name. It starts one run at a time, and none for missed ones.
 
     Args:
         schedule: A name for it.
         where: The target and its profile.
-        cron: When it fires, as the usual five fields: minute, hour, day of the month, month, day of the week.
-        every: How often it fires instead, such as 6h.
-        timezone: Time zone of the cron fields, such as Europe/Berlin. Kubeflow has only its own, which the profile names.
+        cron: When it fires, as five cron fields: minute, hour, day of the month, month, day of the week.
+        every: Interval instead of cron, such as 6h.
+        timezone: Time zone of the cron fields, such as Europe/Berlin. Kubeflow has only the one that the profile names.
         parameters: The pipeline's parameters.
         access: Where the backend is, and who you are there.
         upload: Copy a local source and local weights into the store first.
@@ -59,7 +59,7 @@ def create(
         backend = connect(where, access, profile)
         with packaged(profile, where) as package:
             made, new = put_schedule(backend, schedule, package, there, trigger)
-        print(f"{made.name}: {trigger}{'' if new else '; it was so already'}")
+        print(f"{made.name}: {trigger}{'' if new else '; unchanged'}")
     print("fires next:")
     for time in itertools.islice(trigger.next_times(datetime.now(UTC)), 3):
         print(f"  {time:%a %Y-%m-%d %H:%M:%S %Z}")
@@ -82,7 +82,7 @@ def list_(*, where: TargetOptions, access: Access = _ACCESS) -> None:
 
 @schedules.command
 def pause(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
-    """Stops a schedule from firing until it is resumed.
+    """Pauses a schedule until it is resumed.
 
     Args:
         schedule: Its name.
@@ -94,7 +94,7 @@ def pause(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -
 
 @schedules.command
 def resume(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
-    """Lets a paused schedule fire again; what was missed meanwhile is not made up for.
+    """Resumes a paused schedule. Runs that were missed meanwhile are not made up for.
 
     Args:
         schedule: Its name.
@@ -106,7 +106,7 @@ def resume(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) 
 
 @schedules.command
 def delete(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
-    """Removes a schedule; its runs stay.
+    """Deletes a schedule. Its runs stay.
 
     Args:
         schedule: Its name.
@@ -115,7 +115,7 @@ def delete(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) 
     """
     backend = connect(where, access)
     backend.delete_schedule(the_schedule(backend, schedule))
-    print(f"{schedule} is removed")
+    print(f"{schedule} is deleted")
 
 
 @schedules.command

@@ -20,17 +20,17 @@ class Access:
     """Where the backend is, and who the user is there.
 
     Attributes:
-        endpoint: Address of Kubeflow Pipelines; the profile's, or in the cluster its own, if not given.
-        namespace: Profile namespace of Kubeflow, where there are several users; the profile's if not given.
-        experiment: Kubeflow experiment of runs and schedules; the profile's if not given.
-        token: Bearer token. Others can see it in the list of processes: better in the environment or a file.
+        endpoint: Address of Kubeflow Pipelines. If not given: the profile's, or in a pod of the cluster its own.
+        namespace: User namespace of a multi-user Kubeflow. If not given: the profile's.
+        experiment: Kubeflow experiment of runs and schedules. If not given: the profile's.
+        token: Bearer token. Better in the environment or a file: others can see options in the list of processes.
         token_file: File with the bearer token, read again whenever it is used.
         cookie: Session cookie, such as authservice_session=….
         cookie_file: File with the session cookie.
         iap_client_id: OAuth client of the Identity-Aware Proxy in front of Kubeflow, entered with Google's default
             credentials.
-        google: Use Google's default credentials as a bearer token for Kubeflow, as its hosted form wants; Vertex always
-            does without a token.
+        google: Use Google's default credentials as the bearer token, as Kubeflow hosted by Google needs. Vertex uses them
+            whenever there is no token.
     """
 
     endpoint: Annotated[str, Parameter(env_var="KF_PIPELINES_ENDPOINT")] = ""

@@ -17,7 +17,7 @@ def parse_duration(text: str) -> int:
     """
     match = re.fullmatch(r"([1-9][0-9]{0,6})([smhdw])", text.strip())
     if not match:
-        raise ValueError(f"{text!r} is no length of time: write a whole number and s, m, h, d or w, such as 90s or 6h")
+        raise ValueError(f"{text!r} is not a duration: write a whole number and s, m, h, d or w, such as 90s or 6h")
     return int(match[1]) * _SECONDS[match[2]]
 
 

@@ -15,10 +15,10 @@ class TargetOptions:
     """The target and its profile.
 
     Attributes:
-        target: What runs the pipeline.
-        profile: YAML file that says where the steps run: images, GPU, CPU, memory, retries, secrets. The target's
-            default, with the images of images.json in the working directory, if not given.
-        allow_tag: Take images by tag, for development; a cluster should get digests.
+        target: Where the pipeline runs: Kubeflow Pipelines or Vertex AI.
+        profile: YAML file that says where the steps run: images, GPU, CPU, memory, retries, secrets. If not given:
+            the target's default profile, with the images of images.json in the working directory.
+        allow_tag: Accept images by tag, for development. A tag can be moved, so a cluster should get digests.
     """
 
     target: Target

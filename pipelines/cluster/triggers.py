@@ -109,7 +109,7 @@ def _interval(target: Target, every: str) -> Trigger:
         if seconds % unit == 0 and seconds < limit and limit % seconds == 0:
             return Trigger(cron=line.format(seconds // unit))
     raise GraftError(
-        f"--every {every} can't be said on Vertex, which takes cron lines only: "
+        f"--every {every} can't be expressed on Vertex, which takes cron lines only: "
         "use minutes that divide an hour, hours that divide a day, 1d or 7d, or write --cron."
     )
 

@@ -77,7 +77,7 @@ def steps_table(run: ClusterRun, summaries: dict[str, str] | None = None) -> Tab
         run: The run.
         summaries: What came out of the steps, from the run record.
     """
-    table = Table("step", "state", "what came out", box=None, pad_edge=False)
+    table = Table("step", "state", "result", box=None, pad_edge=False)
     for step in STEPS:
         table.add_row(step, run.steps.get(step, "–"), (summaries or {}).get(step, ""))
     return table
@@ -99,7 +99,7 @@ def conclude(run: ClusterRun) -> tuple[Verdict, dict[str, str]]:
             records = read_run(kept)
             cancelled |= run.state is State.FAILED and was_cancelled(kept)
         except GraftError as error:
-            log.warning("the run record can't be read, so the backend's word has to do: %s", error)
+            log.warning("the run record can't be read, so this is what the backend says: %s", error)
     summaries = {step: record.summary for step, record in records.by_step().items()}
     if cancelled:
         return Verdict(Outcome.CANCELLED, "it was cancelled"), summaries

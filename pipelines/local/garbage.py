@@ -111,7 +111,7 @@ class Store:
         if _SHARD.fullmatch(path) and name not in shards:
             return "images of no dataset in use"
         if _CHECKPOINT.fullmatch(path):
-            return "a checkpoint of a training that never went on"
+            return "checkpoint of a training that was never resumed"
         if _LEFTOVER.fullmatch(path):
             return "left over from a killed run"
         if _PACK.fullmatch(path) and images.isdisjoint(self._images_in(path)):
@@ -146,7 +146,7 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
                 shards |= {shard.name for shard in Dataset.parse(storage.read(record), record).shards}
                 index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
-            except (DamagedRecordError, pa.ArrowException) as error:
+            except (DamagedRecordError, KeyError, pa.ArrowException) as error:
                 raise GraftError(
                     f"{storage.redact(dataset)} is damaged ({type(error).__name__}), so that nobody knows what it needs: "
                     "mend or remove it; nothing was removed from the store."

@@ -62,7 +62,7 @@ def find_model(model: str, store: str) -> str:
         return model.removesuffix(Model.KERAS) or "." if file == Model.KERAS else model
     name, _, version = model.partition("@")
     if not is_safe_name(name):
-        raise GraftError(f"{storage.redact(name)} is no name of a model: leave --store out for a path or URI.")
+        raise GraftError(f"{storage.redact(name)} is not a model's name: leave --store out for a path or URI.")
     registry = Registry(store, name)
     chosen = registry.versions.find(version) if version else registry.latest().version
     if not chosen:

@@ -10,7 +10,7 @@ from graft.pipelines.local.running import RunResult
 def print_summary(result: RunResult) -> None:
     """Prints a table of the steps, and the paths of the records and the export."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    table = Table("step", "seconds", "what came out", box=None, pad_edge=False)
+    table = Table("step", "seconds", "result", box=None, pad_edge=False)
     for step, record in result.records.by_step().items():
         table.add_row(step, f"{record.seconds:.1f}", record.summary)
     table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)

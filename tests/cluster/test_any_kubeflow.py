@@ -32,7 +32,7 @@ def test_submit_status_cancel(graft, options):
     assert graft("cancel", run, *options).code == 0
     waited = graft("status", run, *options, "--wait")
     assert waited.code in (1, 4), "without a store only who sees it being cancelled can tell"
-    assert "is over already" in graft("cancel", run, *options).out
+    assert "is already over" in graft("cancel", run, *options).out
 
 
 def test_the_same_pipeline_twice(graft, options):

@@ -67,7 +67,7 @@ def test_a_dry_run_shows_three_times_and_asks_nobody(graft, cluster):
     ("options", "said"),
     [
         (["--cron", "0 0 3 * * 1"], "has 6 fields and needs five"),
-        (["--every", "soon"], "is no length of time"),
+        (["--every", "soon"], "is not a duration"),
         ([], "Give either --cron"),
         (["--cron", "0 3 * * 1", "--source", "photos"], "--source photos is on this machine"),
     ],
@@ -127,7 +127,7 @@ def test_the_same_name_again_replaces_it(graft, cluster, weekly):
 def test_exactly_the_same_again_changes_nothing(graft, cluster, weekly):
     ended = graft("schedules", "create", "weekly", *cluster.options, *SOURCE, *WEEKLY)
     assert list(cluster.server.schedules) == [weekly]
-    assert "it was so already" in ended.out
+    assert "unchanged" in ended.out
     graft("schedules", "pause", "weekly", *cluster.options)
     graft("schedules", "create", "weekly", *cluster.options, *SOURCE, *WEEKLY)
     (identifier,) = cluster.server.schedules

@@ -106,7 +106,7 @@ def test_without_a_run_record_the_backend_s_word_has_to_do_and_that_is_said(graf
 def test_a_store_that_can_t_be_read_is_said(graft, cluster):
     ends_as(cluster, "SUCCEEDED", None, "")
     ended = graft("submit", *cluster.options, *SOURCE, "--store", "http://127.0.0.1:9/store", "--wait")
-    assert "the run record can't be read, so the backend's word has to do" in ended.said
+    assert "the run record can't be read, so this is what the backend says" in ended.said
 
 
 @pytest.mark.parametrize("fault", ["drop", "500", "429", "slow"])
@@ -139,7 +139,7 @@ def test_errors_that_pass_are_ridden_out_and_others_are_said(graft, cluster):
     assert graft("submit", *cluster.options, *SOURCE).code == 0
     cluster.server.fail("POST .*(/runs|/pipelineJobs)", status=500, times=100)
     ended = graft("submit", *cluster.options, *SOURCE)
-    assert (ended.code, "is out of order (HTTP 500: it was told to fail)" in ended.said) == (1, True)
+    assert (ended.code, "is not working (HTTP 500: it was told to fail)" in ended.said) == (1, True)
     cluster.server.faults.clear()
     cluster.server.fail("POST .*(/runs|/pipelineJobs)", status=403)
     ended = graft("submit", *cluster.options, *SOURCE)
@@ -159,10 +159,10 @@ def test_cancel_and_status(graft, cluster, bucket):
     shown = graft("status", run, *cluster.options)
     assert shown.code == 0
     assert "running" in shown.out and run in shown.out
-    assert "is being stopped" in graft("cancel", run, *cluster.options).out
+    assert "is being cancelled" in graft("cancel", run, *cluster.options).out
     ended = graft("status", run, *cluster.options, "--wait")
     assert (ended.code, "cancelled: it was cancelled" in ended.said) == (4, True)
-    assert "is over already" in graft("cancel", run, *cluster.options).out
+    assert "is already over" in graft("cancel", run, *cluster.options).out
     assert graft("status", run, *cluster.options).code == 4, "the store remembers that it was cancelled"
 
 

@@ -8,8 +8,9 @@ from graft.pipelines.cli.steps.recording import RecordOptions, run_step
 def resolve(*, parameters: PipelineParameters, run_id: str = "") -> None:
     """Checks that a run can begin, and prints the digest of what it would work on.
 
-    The digest is that of source, weights, settings and code: `graft run` with the same options works on the same. Where the last
-    run of the name that reached a decision did so too, `unchanged` is printed instead, unless --force is given.
+    The digest is that of source, weights, settings and code: `graft run` with the same options works on the same. With a
+    store it prints `unchanged` instead if the last run of that name which reached a decision worked on the same, unless --force
+    is given.
 
     Args:
         parameters: The pipeline's parameters.

@@ -138,7 +138,7 @@ class KubeflowClient:
         said = _message(error)
         if error.status in _PASSING:
             return LostContactError(
-                f"Kubeflow Pipelines at {self.endpoint} is out of order (HTTP {error.status}: {said})."
+                f"Kubeflow Pipelines at {self.endpoint} is not working (HTTP {error.status}: {said})."
             )
         remedy = {
             400: "correct it and try again; where there are several users, --namespace is needed",

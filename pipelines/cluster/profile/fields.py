@@ -73,14 +73,14 @@ class Gpu(_Section):
 
 
 class Retry(_Section):
-    """How often a failed step is tried again, and after which pauses. The gate never is."""
+    """How often a failed step is tried again, and the pauses between. The gate is never tried again."""
 
     count: Annotated[int, Field(ge=0, le=10)] = 2
     """Further attempts."""
     backoff: Duration = "60s"
     """Pause before the second attempt."""
     factor: Annotated[float, Field(ge=1, le=10)] = 2.0
-    """By how much each pause is longer than the one before."""
+    """Factor by which each pause is longer than the one before."""
     max_backoff: Duration = "30m"
     """The longest pause."""
 
@@ -93,9 +93,9 @@ class StepSettings(_Section):
     memory: Memory = ""
     """Memory, such as `8Gi`."""
     timeout: Duration = ""
-    """After which time the step is stopped, such as `2h`. Kubeflow only."""
+    """Time limit of the step, such as `2h`. Kubeflow only."""
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    """Further attempts, instead of `retry.count`. Not for the gate: what it decides is no accident."""
+    """Further attempts, instead of `retry.count`. Not for the gate: it would decide the same."""
 
 
 class Secret(_Section):
@@ -121,12 +121,12 @@ class SecretKey(_Section):
 
 
 class Notification(_Section):
-    """A webhook that hears of every run's end. Its address is a secret, so it is not written here."""
+    """The webhook that is called when a run ends. Its URL is a secret, so it is not written here."""
 
     secret: SecretKey | None = None
     """The Kubernetes secret that holds the webhook's URL. Kubeflow only."""
     secret_manager: Annotated[str, Field(pattern=r"^(projects/[^/]+/secrets/[^/]+/versions/[^/]+)?$")] = ""
-    """The Secret Manager version that holds it: `projects/…/secrets/…/versions/latest`."""
+    """The Secret Manager version that holds the URL: `projects/…/secrets/…/versions/latest`."""
     format: Literal["json", "text"] = "json"
     """What is sent: all fields, or `text` alone for chats that take nothing else."""
     quiet: Annotated[int, Field(ge=1)] = QUIET_RUNS
@@ -145,7 +145,7 @@ class Kubeflow(_Section):
     endpoint: Uri = ""
     """Address of the API, which is also the UI's, to which notifications link; in the cluster none is needed."""
     namespace: str = ""
-    """The profile namespace, where there are several users."""
+    """The user namespace, where Kubeflow has several users."""
     experiment: str = "graft"
     """The experiment that runs and schedules belong to."""
     time_zone: str = "UTC"
@@ -188,13 +188,13 @@ class Profile(_Section):
     gpu: Gpu | None = None
     """The GPU node pool; without it the run needs no GPU."""
     retry: Retry = Retry()
-    """Attempts after a failure."""
+    """Further attempts after a failure."""
     steps: dict[Component, StepSettings] = {}
     """CPU, memory, timeout and retries by step."""
     secrets: list[Secret] = []
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None
-    """The webhook that hears of every run's end."""
+    """The webhook that is called when a run ends."""
     kubeflow: Kubeflow = Kubeflow()
     """The Kubeflow Pipelines installation."""
     vertex: Vertex = Vertex()
@@ -203,5 +203,5 @@ class Profile(_Section):
     @model_validator(mode="after")
     def _never_retry_the_gate(self) -> "Profile":
         if (gate := self.steps.get("gate")) and gate.retries:
-            raise ValueError("steps.gate.retries: the gate is never tried again, since what it decides is no accident")
+            raise ValueError("steps.gate.retries: the gate is never tried again: it would decide the same")
         return self

@@ -8,7 +8,7 @@ from graft.pipelines.cluster.profile.fields import Images, Profile, StepSettings
 from graft.pipelines.cluster.target import Target
 
 WEBHOOK_ENV = "GRAFT_WEBHOOK"
-_VERTEX_CANNOT = "Vertex has no such thing: leave it out, or compile for kubeflow"
+_VERTEX_CANNOT = "Vertex does not have this: leave it out, or compile for kubeflow"
 
 
 class Placement:

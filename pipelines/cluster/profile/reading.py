@@ -33,11 +33,11 @@ def read_profile(path: Path | None, target: Target) -> Profile:
         raise GraftError(f"{path} can't be read ({error}): name a profile's file.") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise GraftError(f"{path}:{line}: this is no YAML: {error.problem}.") from error
+        raise GraftError(f"{path}:{line}: this is not valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise GraftError(f"{path}: this is no YAML: {' '.join(str(error).split())}.") from error
+        raise GraftError(f"{path}: this is not valid YAML: {' '.join(str(error).split())}.") from error
     for field, line in _repeated(node):
-        raise GraftError(f"{path}:{line}: {field}: it stands there twice: keep one of them.")
+        raise GraftError(f"{path}:{line}: {field}: given twice: keep one of them.")
     try:
         return Profile.model_validate(content)
     except ValidationError as error:

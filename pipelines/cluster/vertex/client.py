@@ -106,7 +106,7 @@ class VertexClient:
             return None
         said = re.sub(r"^[A-Z]+ https?://\S+: ", "", " ".join(str(error.message).split()))[:300]
         if _may_pass(error):
-            return LostContactError(f"Vertex is out of order (HTTP {error.code}: {said}).")
+            return LostContactError(f"Vertex is not working (HTTP {error.code}: {said}).")
         remedy = {
             401: "log in: run `gcloud auth application-default login`, or pass a --token-file",
             403: (

@@ -16,7 +16,7 @@ WRONG = [
     ("gpu:\n  typ: nvidia.com/gpu", 2, "gpu.typ: there is no such field"),
     ("gpu:\n  count: 2", 1, "gpu.type: Field required"),
     ("steps:\n  ingest: {}\n  training: {cpu: '4'}", 3, "steps.training: "),
-    ("steps:\n  ingest:\n    cpu: '4'\n    timeout: soon", 4, "steps.ingest.timeout: 'soon' is no length of time"),
+    ("steps:\n  ingest:\n    cpu: '4'\n    timeout: soon", 4, "steps.ingest.timeout: 'soon' is not a duration"),
     ("steps:\n  train: {memory: lots}", 2, "steps.train.memory: "),
     ("steps:\n  train: {memory: 8}", 2, "steps.train.memory: "),
     ("steps:\n  gate: {retries: 1}", 1, "steps.gate.retries: the gate is never tried again"),
@@ -27,11 +27,11 @@ WRONG = [
     ("store: gs://user:SECRET@bucket/x", 1, "store: it holds a user name, password or query string"),
     ("notification:\n  format: xml\n  secret: {name: a, key: b}", 2, "notification.format: "),
     ("notification:\n  format: json", 1, "notification: name one place of the webhook's URL"),
-    ("store: gs://a\nretry: {}\nstore: gs://b", 3, "store: it stands there twice"),
+    ("store: gs://a\nretry: {}\nstore: gs://b", 3, "store: given twice"),
     ("- a\n- b", 1, "Input should be a valid dictionary"),
-    ("a: b: c", 1, "this is no YAML: mapping values are not allowed here"),
-    ("a: 1\n---\nb: 2", 2, "this is no YAML"),
-    ("? [a]\n: b", 1, "this is no YAML"),
+    ("a: b: c", 1, "this is not valid YAML: mapping values are not allowed here"),
+    ("a: 1\n---\nb: 2", 2, "this is not valid YAML"),
+    ("? [a]\n: b", 1, "this is not valid YAML"),
 ]
 
 

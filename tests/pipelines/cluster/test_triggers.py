@@ -100,7 +100,7 @@ def test_intervals_on_vertex_are_cron_lines_of_exactly_that_distance(every, cron
 
 @pytest.mark.parametrize("every", ["5h", "7m", "2d", "2w", "90s", "90m", "36h"])
 def test_other_intervals_can_t_be_said_on_vertex(every):
-    with pytest.raises(GraftError, match="can't be said on Vertex"):
+    with pytest.raises(GraftError, match="can't be expressed on Vertex"):
         make_trigger("vertex", "", every, "", "UTC")
 
 
@@ -109,8 +109,8 @@ def test_other_intervals_can_t_be_said_on_vertex(every):
     [
         (("kubeflow", "", "", "", "UTC"), "Give either --cron"),
         (("kubeflow", "0 3 * * *", "6h", "", "UTC"), "Give either --cron"),
-        (("kubeflow", "", "6", "", "UTC"), "is no length of time"),
-        (("kubeflow", "", "0h", "", "UTC"), "is no length of time"),
+        (("kubeflow", "", "6", "", "UTC"), "is not a duration"),
+        (("kubeflow", "", "0h", "", "UTC"), "is not a duration"),
         (("kubeflow", "", "30s", "", "UTC"), "is too often"),
         (("vertex", "", "6h", "Europe/Berlin", "UTC"), "--every has no time zone"),
         (("vertex", "0 3 * * *", "", "Mars/Olympus", "UTC"), "is no time zone"),

@@ -68,7 +68,7 @@ def test_names_are_no_markup(lineage):
 
 def test_a_model_selected_on_the_evaluated_images_is_called_that(lineage):
     change(lineage, "evaluation.json", {"selected_on_split": True})
-    assert "which also selected the model: the figures flatter it" in card(lineage)
+    assert "which also selected the model, so the figures are too good" in card(lineage)
 
 
 def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):

@@ -10,6 +10,7 @@ from kfp import dsl
 from graft.components.common.artifacts.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.verdict import QUIET_RUNS
+from graft.components.common.steps import Component
 from graft.components.evaluate.component import evaluate
 from graft.components.export.component import export
 from graft.components.gate.component import gate
@@ -21,7 +22,7 @@ from graft.components.train.component import train
 PIPELINE = "graft"
 IMAGE = "graft:cpu"
 
-Place = Callable[[Any, str], Any]
+Place = Callable[[Any, Component], Any]
 
 
 def on_image(image: str) -> Place:

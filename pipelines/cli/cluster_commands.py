@@ -11,9 +11,9 @@ from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES, EXIT_INTERRUPTED
 from graft.pipelines.cli.options import RunParameters
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import connect
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
 from graft.pipelines.cluster.target import TargetOptions

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
 
+from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters, flatten
 from graft.pipelines.local.defaults import choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
-from graft.pipelines.local.running import new_run, run_locally
+from graft.pipelines.local.running import RunResult, new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
-from graft.pipelines.local.summary import print_summary
 
 log = logging.getLogger("graft")
 
@@ -52,6 +54,25 @@ def run(
     if result.failure:
         log.error("%s", result.failure)
         sys.exit(EXIT_CODES[result.outcome])
+
+
+def print_summary(result: RunResult) -> None:
+    """Prints a table of the steps, and the paths of the records and the export."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    table = Table("step", "seconds", "result", box=None, pad_edge=False)
+    for step, record in result.records.by_step().items():
+        table.add_row(step, f"{record.seconds:.1f}", record.summary)
+    table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)
+    console.print(table)
+    evaluated, exported = result.records.evaluated, result.records.exported
+    paths = {
+        "records": result.folder / "run.json",
+        "report": f"{evaluated.path}/{Evaluation.REPORT}" if evaluated else None,
+        "export": exported.path if exported else None,
+    }
+    for what, path in paths.items():
+        if path:
+            console.print(f"{what}: {path}")
 
 
 def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from graft.components.common.runs.step_record import check_name
 from graft.pipelines.cli.options import RunParameters
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.connecting import connect
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.scheduling import put_schedule, the_schedule
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title

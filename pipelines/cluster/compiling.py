@@ -10,6 +10,7 @@ from typing import Any
 from kfp import compiler, dsl
 
 from graft.components.common.runs.verdict import QUIET_RUNS
+from graft.components.common.steps import Component
 from graft.pipelines.cluster.profile.fields import Images, Profile
 from graft.pipelines.cluster.profile.placement import Placement
 from graft.pipelines.cluster.target import Target
@@ -45,7 +46,7 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
     _write(build_pipeline(place, deployment), output)
 
 
-def compile_component(step: str, profile: Profile, images: Images, target: Target, output: Path) -> None:
+def compile_component(step: Component, profile: Profile, images: Images, target: Target, output: Path) -> None:
     """Compiles one step as a component, for pipelines of the user's own, which give it its CPU, memory and GPU.
 
     Args:

@@ -1,8 +1,8 @@
 """Reaching the backend of a target."""
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import Backend
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import TargetOptions

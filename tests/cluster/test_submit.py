@@ -312,8 +312,8 @@ def test_a_pipeline_is_uploaded_once_and_again_when_it_changed(graft, cluster):
 def test_two_at_once_upload_it_once(graft, cluster):
     for path in ("POST .*/experiments", "POST .*/pipelines$", "POST .*/upload_version"):
         cluster.server.slow(path, seconds=0.3)
-    from graft.pipelines.cluster.access import Access
     from graft.pipelines.cluster.connecting import connect
+    from graft.pipelines.cluster.credentials import Access
     from graft.pipelines.cluster.profile.reading import read_profile
     from graft.pipelines.cluster.target import TargetOptions
 

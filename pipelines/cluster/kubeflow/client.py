@@ -14,8 +14,8 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+from graft.pipelines.cluster.credentials import Access
 
 IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 _PASSING = (429, 500, 502, 503, 504)

@@ -6,8 +6,8 @@ from typing import Any
 import kfp_server_api as api
 
 from graft.components.common.parameters import Parameters
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.durations import in_words
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
 from graft.pipelines.cluster.profile.fields import Profile

@@ -3,8 +3,9 @@
 from typing import Any
 
 from graft.components.common.errors import GraftError
+from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import parse_duration
-from graft.pipelines.cluster.profile.fields import Images, Profile, StepSettings
+from graft.pipelines.cluster.profile.fields import Gpu, Images, Profile, StepSettings
 from graft.pipelines.cluster.target import Target
 
 WEBHOOK_ENV = "GRAFT_WEBHOOK"
@@ -30,14 +31,14 @@ class Placement:
         self._images = images
         self._target = target
 
-    def __call__(self, task: Any, step: str) -> None:
+    def __call__(self, task: Any, step: Component) -> None:
         """Sets a task up.
 
         Args:
             task: The task, of kfp.
             step: The step's name.
         """
-        settings = self._profile.steps.get(step, StepSettings())  # type: ignore[call-overload]
+        settings = self._profile.steps.get(step, StepSettings())
         task.set_container_image(self.image(step))
         if settings.cpu:
             task.set_cpu_limit(settings.cpu).set_cpu_request(settings.cpu)
@@ -57,7 +58,7 @@ class Placement:
         if self._target == "kubeflow":
             self._place_on_kubernetes(task, step, settings)
 
-    def image(self, step: str) -> str:
+    def image(self, step: Component) -> str:
         """Returns the image of a step.
 
         Args:
@@ -65,10 +66,10 @@ class Placement:
         """
         return self._images.gpu if self._gpu(step) else self._images.cpu
 
-    def _gpu(self, step: str) -> Any:
+    def _gpu(self, step: Component) -> Gpu | None:
         return self._profile.gpu if step == "train" else None
 
-    def _place_on_kubernetes(self, task: Any, step: str, settings: StepSettings) -> None:
+    def _place_on_kubernetes(self, task: Any, step: Component, settings: StepSettings) -> None:
         from kfp import kubernetes
 
         if settings.timeout:

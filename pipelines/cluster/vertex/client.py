@@ -12,8 +12,8 @@ from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 
 

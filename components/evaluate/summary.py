@@ -8,12 +8,7 @@ _SPECIAL = "\\`*_{}[]<>#|!&~"
 
 
 def figures(metrics: Metrics, comparisons: Comparisons) -> dict[str, float]:
-    """Returns the figures by which runs are compared, as far as they are known.
-
-    Args:
-        metrics: The evaluation's figures.
-        comparisons: The challenger against champion and anchor.
-    """
+    """Returns the figures by which runs are compared, as far as they are known."""
     low, high = metrics.accuracy_interval
     known: dict[str, float | None] = {
         "accuracy": metrics.accuracy,
@@ -29,11 +24,7 @@ def figures(metrics: Metrics, comparisons: Comparisons) -> dict[str, float]:
 
 
 def markdown(result: EvaluateResult) -> str:
-    """Writes what evaluate found as Markdown.
-
-    Args:
-        result: The step's result.
-    """
+    """Writes what evaluate found as Markdown."""
     metrics = result.metrics
     low, high = metrics.accuracy_interval
     lines = [

@@ -29,12 +29,7 @@ def by_classes(model: Any) -> Any:
 
 
 def write_onnx(model: Any, path: Path) -> None:
-    """Writes a model as ONNX, with its input `image` of any batch, height and width.
-
-    Args:
-        model: As `by_classes` returns it.
-        path: The file.
-    """
+    """Writes a model as ONNX, with its input `image` of any batch, height and width."""
     tf = import_tensorflow()
     for layer in _layers(model):
         if type(layer).__name__ == "Normalization":  # its tensors, being no variables, would become inputs of the graph

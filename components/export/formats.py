@@ -50,9 +50,6 @@ FURTHER: dict[Further, Format] = {
 def check_packages(formats: Iterable[Further]) -> None:
     """Checks that what the formats need is installed.
 
-    Args:
-        formats: Formats to export to.
-
     Raises:
         GraftError: A package is missing.
     """

@@ -22,13 +22,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")
 
 
 def model_card(lineage: Path, name: str, export: Export) -> str:
-    """Returns a version's model card, in Markdown.
-
-    Args:
-        lineage: The folder of its records.
-        name: The model's name.
-        export: The Export's record.
-    """
+    """Returns a version's model card, in Markdown."""
     evaluation = Evaluation.load(lineage)
     templates = Environment(
         loader=PackageLoader("graft.components.export", "."),

@@ -54,10 +54,6 @@ def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
 def check_parity(parity: ParityFigures, form: Format) -> None:
     """Refuses a format that differs from the model that was evaluated.
 
-    Args:
-        parity: How it compares.
-        form: The format.
-
     Raises:
         GraftError: It is not close enough.
     """
@@ -77,10 +73,6 @@ def check_parity(parity: ParityFigures, form: Format) -> None:
 @contextlib.contextmanager
 def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], ParityFigures]]:
     """Starts a process that loads a format as a server does, which takes seconds, for as long as the context lasts.
-
-    Args:
-        export: The folder that holds it.
-        form: The format.
 
     Yields:
         A function, to be called once, that compares what the process makes of the samples with the evaluation; it raises
@@ -124,13 +116,7 @@ def _compare(result: Path, samples: EvaluatedImages) -> ParityFigures:
 
 
 def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedFormat:
-    """Returns what the record of an Export says of a format.
-
-    Args:
-        export: The folder that holds it.
-        form: The format.
-        parity: How it compares.
-    """
+    """Returns what the record of an Export says of a format."""
     path = export / form.path
     files = path.rglob("*") if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files if file.is_file())

@@ -19,10 +19,6 @@ Figure = int | float | None
 def judge(evaluation: Evaluation, config: GateConfig) -> Iterator[Rule]:
     """Applies every rule that is switched on.
 
-    Args:
-        evaluation: The evaluation.
-        config: The rules' thresholds.
-
     Yields:
         The rules.
     """

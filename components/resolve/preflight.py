@@ -11,9 +11,6 @@ from graft.components.common.errors import GraftError
 def check_store(store: str) -> None:
     """Writes, reads and deletes a probe in the store.
 
-    Args:
-        store: Path or URI of the store.
-
     Raises:
         GraftError: One of them failed; the message names the right to grant.
     """
@@ -33,9 +30,6 @@ def check_store(store: str) -> None:
 
 def check_baselines(settings: Mapping[str, Any]) -> None:
     """Checks that the models which evaluate will compare with are there.
-
-    Args:
-        settings: Evaluate's settings.
 
     Raises:
         GraftError: One is no finished Model or Export, or can't be read.

@@ -44,14 +44,7 @@ def write_page(model: Model, dataset: Dataset, network: Network, config: TrainCo
 
 
 def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augment: Augment) -> Any:
-    """Returns a sheet of training images, one a row: as the backbone sees it, then augmented.
-
-    Args:
-        dataset: Holds the images.
-        network: What stands before the head.
-        config: Says how images are augmented.
-        augment: How they are augmented.
-    """
+    """Returns a sheet of training images, one a row: as the backbone sees it, then augmented."""
     rows = []
     step = max(1, dataset.count(TRAIN) // _SHEET_IMAGES)  # the classes follow each other in the shards
     wanted = np.zeros(dataset.count(TRAIN), bool)

@@ -49,13 +49,6 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
 def compile_component(step: Component, profile: Profile, images: Images, target: Target, output: Path) -> None:
     """Compiles one step as a component, for pipelines of the user's own, which give it its CPU, memory and GPU.
 
-    Args:
-        step: The step.
-        profile: The profile.
-        images: The images, by digest.
-        target: The target.
-        output: The YAML file to write.
-
     Raises:
         GraftError: The profile asks for what the target can't do.
     """
@@ -68,11 +61,7 @@ def compile_component(step: Component, profile: Profile, images: Images, target:
 
 
 def content_name(package: Path) -> str:
-    """Returns a name for a compiled pipeline that is the same for the same content.
-
-    Args:
-        package: The compiled YAML.
-    """
+    """Returns a name for a compiled pipeline that is the same for the same content."""
     return f"graft-{hashlib.sha256(package.read_bytes()).hexdigest()[:16]}"
 
 

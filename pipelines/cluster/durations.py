@@ -22,10 +22,6 @@ def parse_duration(text: str) -> int:
 
 
 def in_words(seconds: int) -> str:
-    """Returns an interval as `--every` takes it, with "every" in front.
-
-    Args:
-        seconds: Its length.
-    """
+    """Returns an interval as `--every` takes it, with "every" in front."""
     unit, length = next((unit, length) for unit, length in _SECONDS.items() if seconds % length == 0)
     return f"every {seconds // length}{unit}"

@@ -23,13 +23,6 @@ def put_schedule(
     The new one is made before the old ones go, so that a crash between leaves one too many, which the next command on
     that name removes, and never none.
 
-    Args:
-        backend: The backend.
-        name: The user's name for it.
-        package: The compiled pipeline.
-        parameters: Its parameters.
-        trigger: When it fires.
-
     Returns:
         The schedule, and whether it is new.
 
@@ -70,10 +63,6 @@ def _made(
 
 def the_schedule(backend: Backend, name: str) -> Schedule:
     """Returns the schedule of a name, the newest where a crash left several; the others are removed.
-
-    Args:
-        backend: The backend.
-        name: The user's name for it.
 
     Raises:
         GraftError: There is none.

@@ -32,10 +32,6 @@ IN_THE_IMAGE = "/opt/weights/"
 def packaged(profile: Profile, where: TargetOptions) -> Iterator[Package]:
     """Compiles the pipeline for as long as it takes to hand it over.
 
-    Args:
-        profile: The profile.
-        where: The target.
-
     Yields:
         The compiled pipeline.
     """
@@ -97,11 +93,7 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
 
 
 def run_title(name: str) -> str:
-    """Returns a name for a run that no other has.
-
-    Args:
-        name: The model's name.
-    """
+    """Returns a name for a run that no other has."""
     return f"{name} {datetime.now(UTC):%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
 
 

@@ -32,11 +32,7 @@ class Trigger:
     time_zone: str = "UTC"
 
     def next_times(self, now: datetime) -> Iterator[datetime]:
-        """Yields the times of the next firings, in the schedule's time zone.
-
-        Args:
-            now: The time, with its zone.
-        """
+        """Yields the times of the next firings, in the schedule's time zone."""
         zone = ZoneInfo(self.time_zone)
         if self.cron:
             yield from CronSim(self.cron, now.astimezone(zone))

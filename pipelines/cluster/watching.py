@@ -28,10 +28,6 @@ def watch(backend: Backend, run: str) -> ClusterRun:
 
     That the backend can't be reached meanwhile says nothing about the run: it is asked again until it answers.
 
-    Args:
-        backend: The backend.
-        run: The run's identifier.
-
     Returns:
         The run, over.
 
@@ -85,9 +81,6 @@ def steps_table(run: ClusterRun, summaries: dict[str, str] | None = None) -> Tab
 
 def conclude(run: ClusterRun) -> tuple[Verdict, dict[str, str]]:
     """Tells how a run that is over ended: by its run record, where there is one.
-
-    Args:
-        run: The run.
 
     Returns:
         How it ended and why, and the steps' summaries.

@@ -15,11 +15,7 @@ _NONE = "–"
 
 
 def cells(run: PastRun) -> list[str]:
-    """Returns what a table shows of a run, a text for each title of `HEADER`.
-
-    Args:
-        run: The run.
-    """
+    """Returns what a table shows of a run, a text for each title of `HEADER`."""
     low_high = run.accuracy_interval
     texts = [
         run.started[:16].replace("T", " ") or run.run,
@@ -35,11 +31,7 @@ def cells(run: PastRun) -> list[str]:
 
 
 def verdict(run: PastRun) -> str:
-    """Returns in a few words what became of a run.
-
-    Args:
-        run: The run.
-    """
+    """Returns in a few words what became of a run."""
     if run.outcome == Outcome.SUCCEEDED and run.version:
         became = "" if run.promoted is None else ", promoted" if run.promoted else ", not promoted"
         said = f"version {run.version[:12]}{became}"
@@ -53,11 +45,6 @@ def verdict(run: PastRun) -> str:
 def write_history(path: Path, name: str, runs: Sequence[PastRun]) -> None:
     """Writes the page.
 
-    Args:
-        path: The page's file.
-        name: The model's name.
-        runs: Its runs, the oldest first.
-
     Raises:
         GraftError: The file can't be written.
     """
@@ -69,11 +56,7 @@ def write_history(path: Path, name: str, runs: Sequence[PastRun]) -> None:
 
 
 def charts(runs: Sequence[PastRun]) -> list[Chart]:
-    """Returns the curves over time: accuracy, difference from the champion, images, seconds; those of which there is anything.
-
-    Args:
-        runs: The runs, the oldest first.
-    """
+    """Returns the curves over time: accuracy, difference from the champion, images, seconds; those of which there is anything."""
     accuracy = _line(runs, "accuracy", lambda run: run.accuracy, lambda run: run.accuracy_interval)
     difference = _line(
         runs, "difference on the same images", lambda run: run.difference, lambda run: run.difference_interval

@@ -42,9 +42,6 @@ class Artifact(Record):
     def load(cls, path: Path) -> Self:
         """Opens a finished artifact.
 
-        Args:
-            path: Its directory.
-
         Raises:
             GraftError: It is missing or unfinished.
             DamagedRecordError: Its record is damaged, or follows a schema that this Graft doesn't know.
@@ -59,11 +56,7 @@ class Artifact(Record):
         return artifact
 
     def write(self, path: Path) -> None:
-        """Writes the record atomically: afterwards the file is either whole or as it was before.
-
-        Args:
-            path: The artifact's directory.
-        """
+        """Writes the record atomically: afterwards the file is either whole or as it was before."""
         storage.write(str(path / self.FILE), self.text().encode())
         self._path = path
 

@@ -16,11 +16,7 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 
 
 def shard_name(uri: str) -> str:
-    """Returns the name of a shard, by which the index calls it.
-
-    Args:
-        uri: Where it is.
-    """
+    """Returns the name of a shard, by which the index calls it."""
     return uri.rpartition("/")[2]
 
 

@@ -45,11 +45,7 @@ class Comparison(Part):
         return self.gained + self.lost + self.both_right + self.both_wrong
 
     def versus(self, role: str) -> str:
-        """Says by how much the challenger is better or worse than the baseline.
-
-        Args:
-            role: `champion` or `anchor`.
-        """
+        """Says by how much the challenger is better or worse than the baseline."""
         if self.difference == 0:
             return f"as accurate as the {role}"
         return f"{100 * abs(self.difference):.1f} points {'better' if self.difference > 0 else 'worse'} than the {role}"

@@ -62,10 +62,6 @@ class Latest(Record):
         return [found[version] for version in dict.fromkeys(newest) if version in found]
 
     def withdraws(self, about: About) -> bool:
-        """Tells whether a version's content was withdrawn: itself, or another one with the same model.
-
-        Args:
-            about: The version.
-        """
+        """Tells whether a version's content was withdrawn: itself, or another one with the same model."""
         digests = {note.model_digest for note in self.withdrawn.values()}
         return about.version in self.withdrawn or about.model_digest in digests

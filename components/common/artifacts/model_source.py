@@ -38,9 +38,6 @@ class SavedModel:
 def find_record(uri: str) -> str:
     """Returns where in a Model or an Export the training's record is.
 
-    Args:
-        uri: Its path or URI.
-
     Raises:
         GraftError: It is neither, or can't be read.
     """

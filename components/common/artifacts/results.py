@@ -19,21 +19,13 @@ _SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
 
 
 def one_line(label: str) -> str:
-    """Returns a class's name as a message shows it: on one line, and not of any length.
-
-    Args:
-        label: The class's name.
-    """
+    """Returns a class's name as a message shows it: on one line, and not of any length."""
     short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
     return short if short.isprintable() else repr(short)
 
 
 def listed(classes: Collection[str]) -> str:
-    """Names classes as a message shows them: the first ones, on one line.
-
-    Args:
-        classes: The classes' names.
-    """
+    """Names classes as a message shows them: the first ones, on one line."""
     shown = ", ".join(one_line(label) for label in list(classes)[:_SHOWN_CLASSES])
     return shown + (f" and {len(classes) - _SHOWN_CLASSES:,} more" if len(classes) > _SHOWN_CLASSES else "")
 

@@ -18,9 +18,6 @@ VERSION_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 def write_sums(folder: Path) -> str:
     """Writes the checksums of all files of a folder, in the format of sha256sum, and so marks it as complete.
 
-    Args:
-        folder: The folder.
-
     Returns:
         The digest of the checksums, which names the version.
     """
@@ -73,10 +70,6 @@ def parse_sums(content: bytes, where: str) -> dict[str, str]:
 def read_sums(uri: str, downloads: Path) -> dict[str, str]:
     """Reads the checksums of an Export; those of a registry's version must be the ones that name it.
 
-    Args:
-        uri: The Export's path or URI.
-        downloads: Where downloads go.
-
     Raises:
         GraftError: They can't be read or are damaged.
     """
@@ -91,12 +84,6 @@ def read_sums(uri: str, downloads: Path) -> dict[str, str]:
 
 def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path) -> Path:
     """Makes a file of an Export readable at a local path, after checking that it is what was published.
-
-    Args:
-        uri: The Export's path or URI.
-        path: The file's path in it.
-        sums: Its checksums, as `read_sums` returns them.
-        downloads: Where downloads go.
 
     Raises:
         GraftError: It is missing, was changed, or can't be read.

@@ -35,9 +35,6 @@ class Devices:
 def find_devices(require_gpu: bool = False) -> Devices:
     """Returns the GPUs, or the CPU where there is none.
 
-    Args:
-        require_gpu: Refuse to do without one.
-
     Raises:
         GraftError: A GPU is required, and there is none.
     """

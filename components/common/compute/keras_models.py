@@ -21,10 +21,6 @@ def save_model(model: Any, path: Path) -> None:
     """Writes a Keras model. The same model gives the same bytes, so that a registry knows it again.
 
     Keras writes the time into the file, and addresses in memory by which it tells shared objects.
-
-    Args:
-        model: The model.
-        path: The `.keras` file.
     """
     made = path.with_name(f"made-{path.name}")
     model.save(made)

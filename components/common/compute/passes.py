@@ -41,9 +41,6 @@ def decode_record(record: Any) -> Any:
 
     Its label is in the index: a label that was mended makes no new shard.
 
-    Args:
-        record: String tensor of a `tf.train.Example`.
-
     Returns:
         uint8 [H, W, 3] RGB image.
     """

@@ -132,14 +132,7 @@ def _inline(figure: Any) -> str:
 
 
 def plot_lines(axes: Any, lines: Sequence[Line], form: Form, steps: int) -> None:
-    """Plots one line or two over numbered steps, such as epochs.
-
-    Args:
-        axes: The axes.
-        lines: The lines.
-        form: How the values are written.
-        steps: How many steps there are.
-    """
+    """Plots one line or two over numbered steps, such as epochs."""
     for look, line in zip((_FIRST, _SECOND), lines, strict=False):
         _plot(axes, look, line.points, label=line.name)
         if line.band:

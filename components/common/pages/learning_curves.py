@@ -14,21 +14,12 @@ _GAP: dict[str, Any] = {"color": COLOURS["validation"], "alpha": 0.1, "linewidth
 
 
 def learning_charts(training: Model) -> list[Chart]:
-    """Returns accuracy and loss by epoch; none of a training without an epoch.
-
-    Args:
-        training: The trained model.
-    """
+    """Returns accuracy and loss by epoch; none of a training without an epoch."""
     return [_chart(training, name) for name in NAMES] if training.history else []
 
 
 def write_learning_curves(training: Model, path: Path) -> None:
-    """Writes accuracy and loss by epoch as PNG and SVG.
-
-    Args:
-        training: The trained model.
-        path: The files' path, without their suffixes.
-    """
+    """Writes accuracy and loss by epoch as PNG and SVG."""
     import matplotlib
     from matplotlib.figure import Figure
 

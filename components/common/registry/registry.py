@@ -42,12 +42,7 @@ class Registry:
         self.versions = Versions(self.folder)
 
     def command(self, verb: str, *words: str) -> str:
-        """Returns the command of `graft registry` that does something with this model.
-
-        Args:
-            verb: The command's name.
-            *words: What follows the model's name.
-        """
+        """Returns the command of `graft registry` that does something with this model."""
         return shlex.join(["graft", "registry", verb, self.name, *words, "--store", self._store])
 
     def latest(self) -> Latest:
@@ -157,11 +152,7 @@ class Registry:
         return self._change(change)
 
     def hold(self, reason: str) -> Latest:
-        """Freezes the latest version: no promotion changes it, a rollback does.
-
-        Args:
-            reason: Why.
-        """
+        """Freezes the latest version: no promotion changes it, a rollback does."""
         return self._change(lambda latest: latest.model_copy(update={"hold": Note(reason=reason, time=utc_now())}))
 
     def release(self) -> Latest:

@@ -36,20 +36,13 @@ class Versions:
         self._folder = f"{folder}/{VERSIONS}"
 
     def uri(self, version: str) -> str:
-        """Returns the path or URI of a version.
-
-        Args:
-            version: Its name.
-        """
+        """Returns the path or URI of a version."""
         return f"{self._folder}/{version}"
 
     def publish(self, export: Path) -> str:
         """Publishes an Export: its files first, its checksums last. The same content twice is one version.
 
         Where that version was damaged in the store, it is mended.
-
-        Args:
-            export: The Export's directory.
 
         Returns:
             The version's name.
@@ -102,9 +95,6 @@ class Versions:
     def find(self, beginning: str) -> str:
         """Returns the version whose name begins so.
 
-        Args:
-            beginning: Its first characters.
-
         Raises:
             GraftError: There is none, or more than one.
         """
@@ -119,9 +109,6 @@ class Versions:
     def about(self, version: str) -> About:
         """Returns what a version's records say of it.
 
-        Args:
-            version: Its name.
-
         Raises:
             GraftError: There is no such version, or it was changed.
         """
@@ -132,9 +119,6 @@ class Versions:
 
     def remove(self, version: str) -> None:
         """Removes a version: its checksums first, so that what is half removed counts as unfinished.
-
-        Args:
-            version: Its name.
 
         Raises:
             GraftError: The store can't be written.

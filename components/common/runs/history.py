@@ -46,11 +46,6 @@ def last_decided(store: str, name: str, before: str = "") -> tuple[Run, RunRecor
 
     What a run of which the records are damaged decided is not known: then none is returned, and the log says so.
 
-    Args:
-        store: Path or URI of the store.
-        name: The model's name.
-        before: Identifier of the run that asks.
-
     Raises:
         GraftError: The store can't be read.
     """
@@ -69,9 +64,6 @@ def last_decided(store: str, name: str, before: str = "") -> tuple[Run, RunRecor
 
 def unchanged_in_a_row(run: Run) -> int:
     """Returns how many runs of a name, this one the last, found nothing new.
-
-    Args:
-        run: A run.
 
     Raises:
         DamagedRecordError: A record is damaged or of an unknown schema version.
@@ -94,10 +86,6 @@ def read_history(store: str, name: str) -> list[PastRun]:
     """Returns what became of all runs of a name, the oldest first.
 
     A run whose records are damaged is told of as failed, with the file and the remedy as its reason.
-
-    Args:
-        store: Path or URI of the store.
-        name: The model's name.
 
     Raises:
         GraftError: The store can't be read, or a model can't have that name.

@@ -23,20 +23,12 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def is_safe_name(value: str) -> bool:
-    """Tells whether a name can become part of a path: letters, digits, dot, dash and underscore, starting with a letter or digit.
-
-    Args:
-        value: The name.
-    """
+    """Tells whether a name can become part of a path: letters, digits, dot, dash and underscore, starting with a letter or digit."""
     return _SAFE_NAME.fullmatch(value) is not None
 
 
 def check_name(what: str, value: str) -> None:
     """Checks a name that becomes part of a path.
-
-    Args:
-        what: What it names, for the message.
-        value: The name.
 
     Raises:
         GraftError: It has a character other than letters, digits, dot, dash and underscore.
@@ -145,10 +137,6 @@ def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
 def read_run(run: Run, steps: Iterable[Step] = STEPS) -> RunRecords:
     """Reads the records of a run's steps; of those that have not ended there is none.
 
-    Args:
-        run: The run.
-        steps: The steps to look for.
-
     Raises:
         DamagedRecordError: A record is damaged or of an unknown schema version.
         GraftError: The store can't be read.
@@ -178,9 +166,6 @@ def mark_cancelled(run: Run) -> None:
 
 def was_cancelled(run: Run) -> bool:
     """Tells whether a run was noted as cancelled.
-
-    Args:
-        run: The run.
 
     Raises:
         GraftError: The store can't be read.

@@ -29,11 +29,7 @@ class Verdict:
 
 
 def judge(records: RunRecords) -> Verdict:
-    """Tells how a run that is over ended.
-
-    Args:
-        records: Its records.
-    """
+    """Tells how a run that is over ended."""
     evaluated, ended, reason = records.evaluated, records.by_step(), ""
     accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
     for step in STEPS:

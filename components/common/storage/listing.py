@@ -22,9 +22,6 @@ _Page = tuple[list[dict[str, Any]], str]
 def list_files(uri: str) -> list[Entry]:
     """Lists all files below a folder, locally those that links lead to as well.
 
-    Args:
-        uri: The folder's path or URI.
-
     Returns:
         An entry a file; none if there is no such folder.
 
@@ -75,9 +72,6 @@ def _list_local(uri: str, root: Path) -> Iterator[Entry]:
 
 def list_pages(uri: str) -> Iterator[dict[str, str]]:
     """Lists the objects right in a folder of a GCS or S3 bucket page by page: fsspec lists it as a whole, be it of ten million.
-
-    Args:
-        uri: The folder's URI.
 
     Yields:
         The versions of the objects, by their names in the folder; nothing where there is no bucket.

@@ -41,9 +41,6 @@ class Place:
 def local_path(uri: str) -> Path | None:
     """Returns the absolute path of a local file or folder; None for one that is elsewhere.
 
-    Args:
-        uri: Its path or URI.
-
     Raises:
         GraftError: The URI's scheme is unknown, or its client is not installed.
     """

@@ -119,11 +119,7 @@ def _is_final(error: BaseException) -> bool:
 
 
 def http_status(error: BaseException) -> int | None:
-    """Finds the HTTP status that an error stands for, wherever its client keeps it; None if it stands for none.
-
-    Args:
-        error: What a storage's client raised.
-    """
+    """Finds the HTTP status that an error stands for, wherever its client keeps it; None if it stands for none."""
     response = getattr(error, "response", None)
     if response is None:  # not `or`: a refusing response of requests counts as false
         response = getattr(error.__cause__, "response", None)

@@ -28,9 +28,6 @@ def brief(error: BaseException) -> str:
 def absolute(uri: str) -> str:
     """Returns a path or URI in a form that means the same from any working folder, and holds no secrets.
 
-    Args:
-        uri: The path or URI.
-
     Raises:
         GraftError: It is empty.
     """

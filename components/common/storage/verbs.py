@@ -36,9 +36,6 @@ def stat(uri: str) -> Entry:
 def exists(uri: str) -> bool:
     """Whether there is a file or folder.
 
-    Args:
-        uri: Its path or URI.
-
     Raises:
         GraftError: The storage can't be reached or read.
     """
@@ -54,9 +51,6 @@ def version(uri: str) -> str:
 
     Of a remote file it is the storage's checksum, generation or strong entity tag; of a local one its size, its time of change
     and its number on the disk.
-
-    Args:
-        uri: Its path or URI.
 
     Raises:
         GraftError: It is missing, or can't be reached.
@@ -178,9 +172,6 @@ def _make_folders(place: Place) -> None:
 def delete(uri: str) -> None:
     """Deletes a file, unless another process was first.
 
-    Args:
-        uri: Its path or URI.
-
     Raises:
         GraftError: It can't be deleted.
     """
@@ -194,9 +185,6 @@ def delete(uri: str) -> None:
 
 def delete_folder(uri: str) -> None:
     """Deletes a folder and all files below it.
-
-    Args:
-        uri: Its path or URI.
 
     Raises:
         GraftError: It can't be listed or deleted.

@@ -5,11 +5,7 @@ from graft.components.evaluate.report.findings import points, span
 
 
 def comparison_table(comparisons: Comparisons) -> list[dict[str, str]]:
-    """Returns a column for each baseline that there is: figures by their names, after `who` and `uri`.
-
-    Args:
-        comparisons: The evaluation's comparisons.
-    """
+    """Returns a column for each baseline that there is: figures by their names, after `who` and `uri`."""
     return [
         {"who": role, "uri": compared.uri, **_figures(compared)}
         for role, compared in comparisons.by_role().items()

@@ -58,11 +58,7 @@ def lay_over(picture: Image.Image, heat: Array) -> Image.Image:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """Returns a picture as the URI of a JPEG that weighs no more than 0.4 bytes a pixel, if that can be had.
-
-    Args:
-        picture: The picture, RGB.
-    """
+    """Returns a picture as the URI of a JPEG that weighs no more than 0.4 bytes a pixel, if that can be had."""
     at_most, content = max(1500, int(_MAX_BYTES_A_PIXEL * picture.width * picture.height)), b""
     for quality in _QUALITIES:
         buffer = io.BytesIO()

@@ -7,11 +7,7 @@ from graft.components.common.artifacts.record import Interval
 
 
 def verdict(evaluation: Evaluation) -> list[str]:
-    """Returns the verdict, a sentence or two a point.
-
-    Args:
-        evaluation: The evaluation.
-    """
+    """Returns the verdict, a sentence or two a point."""
     low, high = evaluation.metrics.accuracy_interval
     sentences = [
         f"On images like these it gets {low:.1%} to {high:.1%} right (95% confidence, Wilson's interval).",

@@ -10,13 +10,7 @@ from graft.components.common.artifacts.record import Setting
 
 
 def commands(evaluation: Evaluation, training: Model, dataset: Dataset) -> list[str]:
-    """Returns the commands, one a step, with every setting that is known: defaults may change.
-
-    Args:
-        evaluation: The evaluation.
-        training: The evaluated model.
-        dataset: The dataset.
-    """
+    """Returns the commands, one a step, with every setting that is known: defaults may change."""
     ingest = {"source": dataset.source, "output": "dataset", **dataset.settings}
     train = {"dataset": "dataset", "output": "model", "weights": training.weights, **training.config}
     evaluate = {"model": "model", "dataset": "dataset", "output": "evaluation", **evaluation.settings}

@@ -45,12 +45,7 @@ class SliceTable:
 
 
 def slice_table(slices: Sequence[Slice], accuracy: float) -> SliceTable:
-    """Returns the slices by group, on one scale.
-
-    Args:
-        slices: The slices.
-        accuracy: The accuracy on all images.
-    """
+    """Returns the slices by group, on one scale."""
     lowest = min([each.interval[0] for each in slices] + [accuracy])
     groups: dict[str, list[SliceRow]] = {each.by: [] for each in slices}
     for each in sorted(slices, key=lambda each: each.accuracy):

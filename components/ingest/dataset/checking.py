@@ -70,12 +70,7 @@ def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDatas
 
 
 def check_anew(files: ImageFiles, file: LabelledImage) -> Checked:
-    """Reads and checks one file, whatever an earlier dataset knows.
-
-    Args:
-        files: The source.
-        file: The file.
-    """
+    """Reads and checks one file, whatever an earlier dataset knows."""
     return _check_batch(files, [file], None, None)[0]
 
 

@@ -148,11 +148,7 @@ class CollectedRows:
         return int(self._reader.metadata.num_rows)
 
     def batches(self, *names: str) -> "Iterator[pa.RecordBatch]":
-        """Yields all rows of some columns, a few thousand at a time.
-
-        Args:
-            names: The columns' names.
-        """
+        """Yields all rows of some columns, a few thousand at a time."""
         yield from self._reader.iter_batches(ROWS_A_GROUP, columns=names, use_threads=False)
 
     def take(self, numbers: "np.ndarray[Any, Any]", *names: str) -> "pa.Table":

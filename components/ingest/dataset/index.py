@@ -102,11 +102,7 @@ def sample_order(digests: "pa.Array") -> "pa.Array":
 
 
 def read_contents(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Yields split, class and SHA-256 of every image of an index.
-
-    Args:
-        path: The Parquet file.
-    """
+    """Yields split, class and SHA-256 of every image of an index."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as index:
@@ -128,11 +124,7 @@ def count_images(index: "pa.Table", classes: Sequence[str]) -> dict[str, dict[st
 
 
 def count_conversions(index: "pa.Table") -> dict[str, int]:
-    """Returns how many images were converted, by what was done to them.
-
-    Args:
-        index: The index.
-    """
+    """Returns how many images were converted, by what was done to them."""
     import pyarrow.compute as pc
 
     counted: Counter[str] = Counter()

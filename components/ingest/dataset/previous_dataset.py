@@ -70,12 +70,7 @@ class PreviousDataset:
         return row if row and row.version == version else None
 
     def unusable(self, path: str, version: str) -> str | None:
-        """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be.
-
-        Args:
-            path: The file's path in the source.
-            version: As in `unchanged`.
-        """
+        """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be."""
         entry = self._unusable.get(path)
         return entry.reason if entry and entry.version == version else None
 
@@ -154,10 +149,6 @@ def _stored_shards(store: str) -> dict[str, int]:
 def keep_for_next(output: Path, run: Run) -> None:
     """Copies what the next run needs of a Dataset to its run's folder in the store, the record last.
 
-    Args:
-        output: The Dataset.
-        run: The run.
-
     Raises:
         GraftError: The store can't be written.
     """
@@ -167,9 +158,6 @@ def keep_for_next(output: Path, run: Run) -> None:
 
 def latest_dataset(run: Run) -> str:
     """Returns the folder of the newest Dataset of a name that its store knows, of all images: trials with a limit don't bind.
-
-    Args:
-        run: A run of that name.
 
     Returns:
         Its path or URI; empty if there is none.

@@ -16,11 +16,7 @@ _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote st
 
 
 def shards_folder(store: str) -> str:
-    """Returns the folder of a store that keeps shards by content.
-
-    Args:
-        store: Path or URI of the store.
-    """
+    """Returns the folder of a store that keeps shards by content."""
     return f"{storage.absolute(store)}/shards"
 
 
@@ -58,13 +54,6 @@ class Shards:
 
     def write(self, split: str, label: int, class_name: str, path: str, image: CheckedImage) -> tuple[int, int, int]:
         """Appends an image.
-
-        Args:
-            split: The image's split.
-            label: Its class index.
-            class_name: Its class.
-            path: Its path in the source.
-            image: The image.
 
         Returns:
             The number of its shard, of its record therein, and where that begins, in bytes.

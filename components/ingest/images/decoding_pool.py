@@ -59,9 +59,6 @@ def _check(content: bytes) -> CheckedImage | Undecodable:
 def decoders(images: int) -> Iterator[Executor]:
     """Starts what checks images.
 
-    Args:
-        images: How many there are.
-
     Yields:
         An executor for `check_contents`, which uses all cores.
 

@@ -14,11 +14,7 @@ _JPEG_START = b"\xff\xd8"
 
 
 def thumbnail(content: bytes) -> bytes | None:
-    """Returns an image as a JPEG of at most 128 pixels a side, upright, on white; None if it can't be decoded.
-
-    Args:
-        content: The encoded image.
-    """
+    """Returns an image as a JPEG of at most 128 pixels a side, upright, on white; None if it can't be decoded."""
     try:
         image = _open(content)
         return _encode(_shrink(image)) if image else None

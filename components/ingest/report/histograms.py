@@ -54,12 +54,7 @@ class Histogram:
 
 
 def histograms(index: Any, splits: Sequence[str]) -> list[Histogram]:
-    """Counts the images of a dataset by their longer side, their proportions and their brightness.
-
-    Args:
-        index: The dataset's index, a `pyarrow.Table`.
-        splits: The splits to tell apart.
-    """
+    """Counts the images of a dataset by their longer side, their proportions and their brightness."""
     import pyarrow.compute as pc
 
     if not len(index):

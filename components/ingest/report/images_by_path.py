@@ -22,9 +22,6 @@ class ImagesByPath:
     def find(self, path: str) -> bytes | None:
         """Returns an image's encoded bytes; None if there is no such image.
 
-        Args:
-            path: Its path in the source.
-
         Raises:
             GraftError: Its shard can't be read.
         """

@@ -43,9 +43,6 @@ def bounded(content: bytes) -> bytes:
 def read_file(uri: str) -> bytes:
     """Returns the bytes of a file, local or remote.
 
-    Args:
-        uri: Its path or URI.
-
     Raises:
         UnreadableFileError: It is missing or too large, or this account may not read it.
         GraftError: The place where it lies can't be reached.

@@ -35,9 +35,6 @@ class ImagePlaces:
     def add(self, uri: str) -> tuple[str, str]:
         """Takes an image.
 
-        Args:
-            uri: It, as the manifest names it.
-
         Returns:
             Its path, as written but for secrets, by which `find` finds it; and its place, but for secrets.
 
@@ -55,11 +52,7 @@ class ImagePlaces:
         return path, storage.redact(place)
 
     def find(self, path: str) -> str:
-        """Returns where an image lies, secrets included.
-
-        Args:
-            path: What `add` returned.
-        """
+        """Returns where an image lies, secrets included."""
         return self._secret.get(path) or self._locate(path)
 
     def is_at(self, path: str, uri: str) -> bool:

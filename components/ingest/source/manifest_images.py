@@ -70,11 +70,7 @@ class _ListedVersions:
         self._lock = threading.Lock()
 
     def find(self, uri: str) -> str:
-        """Returns the version of an image; empty if it has to be asked for by itself.
-
-        Args:
-            uri: Where it lies.
-        """
+        """Returns the version of an image; empty if it has to be asked for by itself."""
         folder, _, name = uri.rpartition("/")
         with self._lock:
             if folder not in self._listed:

@@ -49,9 +49,6 @@ class Checkpoints:
     def load(self, phase: str) -> Checkpoint | None:
         """Returns the latest checkpoint of a phase that is whole, or None.
 
-        Args:
-            phase: The phase's name.
-
         Raises:
             GraftError: The store can't be read.
         """
@@ -70,11 +67,6 @@ class Checkpoints:
         """Writes a checkpoint, then removes the phase's earlier ones, and others of the same step.
 
         Later ones stay: they are of another attempt, which is ahead.
-
-        Args:
-            phase: The phase's name.
-            step: Training steps done.
-            checkpoint: What to keep.
 
         Raises:
             GraftError: The store can't be written.

@@ -109,12 +109,7 @@ def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
 
 
 def layer_table(network: Network, head: Any) -> tuple[Layer, ...]:
-    """Lists the layers of backbone and head with their shapes and parameters.
-
-    Args:
-        network: What stands before the head.
-        head: Keras model from features to probabilities.
-    """
+    """Lists the layers of backbone and head with their shapes and parameters."""
     return tuple(
         Layer(
             part=part.name,

@@ -65,10 +65,6 @@ def build_backbone(
 def check_head(head: Head, backbone: Any) -> None:
     """Refuses a head that makes no sense on what the backbone gives.
 
-    Args:
-        head: Kind of the head.
-        backbone: The cut backbone.
-
     Raises:
         GraftError: `flatten-dense` on several cuts, or on a map of a single point, which has nothing to flatten.
     """
@@ -115,12 +111,7 @@ def find_range(backbone: Any, layers: str) -> list[Any]:
 
 
 def unfreeze(backbone: Any, layers: Sequence[Any]) -> None:
-    """Makes some layers of a frozen backbone trainable; all others stay frozen.
-
-    Args:
-        backbone: The cut backbone.
-        layers: The layers, as `find_range` returns them.
-    """
+    """Makes some layers of a frozen backbone trainable; all others stay frozen."""
     backbone.trainable = True
     for layer in backbone.layers:
         layer.trainable = layer in layers

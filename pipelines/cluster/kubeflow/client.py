@@ -69,24 +69,11 @@ class KubeflowClient:
             )
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes one request, with a time limit.
-
-        Args:
-            method: A method of a generated service.
-            *arguments: Its arguments.
-            **options: Its keyword arguments.
-        """
+        """Makes one request, with a time limit."""
         return method(*arguments, **options, _request_timeout=(backend.SECONDS, backend.SECONDS))
 
     def call(self, what: str, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes a request, again while the server is only overloaded or out of reach.
-
-        Args:
-            what: What it is about, for messages.
-            method: A method of a generated service.
-            *arguments: Its arguments.
-            **options: Its keyword arguments.
-        """
+        """Makes a request, again while the server is only overloaded or out of reach."""
         return self.insist(what, lambda: self.ask(method, *arguments, **options))
 
     def insist(self, what: str, call: Callable[[], Result]) -> Result:
@@ -125,12 +112,7 @@ class KubeflowClient:
         return self.insist(what, once)
 
     def explain(self, what: str, error: Exception) -> GraftError | None:
-        """Returns the sentence for what the client raises, or None for what it doesn't know.
-
-        Args:
-            what: What the request was about.
-            error: The exception.
-        """
+        """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, urllib3.exceptions.HTTPError):
             return LostContactError(f"Kubeflow Pipelines at {self.endpoint} can't be reached ({type(error).__name__}).")
         if not isinstance(error, api.ApiException):
@@ -150,11 +132,7 @@ class KubeflowClient:
 
 
 def named(name: str) -> str:
-    """Returns the filter for a display name.
-
-    Args:
-        name: The name.
-    """
+    """Returns the filter for a display name."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
 
 

@@ -56,22 +56,11 @@ class VertexClient:
             self.schedules = api.ScheduleServiceClient(**options)
 
     def ask(self, method: Callable[..., Any], **request: Any) -> Any:
-        """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help.
-
-        Args:
-            method: A method of a service.
-            **request: Its arguments.
-        """
+        """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help."""
         return method(**request, retry=None, timeout=backend.SECONDS)
 
     def call(self, what: str, method: Callable[..., Any], **request: Any) -> Any:
-        """Makes a request, again while the server is only overloaded or out of reach.
-
-        Args:
-            what: What it is about, for messages.
-            method: A method of a service.
-            **request: Its arguments.
-        """
+        """Makes a request, again while the server is only overloaded or out of reach."""
         return self.insist(what, lambda: self.ask(method, **request))
 
     def insist(self, what: str, call: Callable[[], Result]) -> Result:
@@ -89,12 +78,7 @@ class VertexClient:
             return persistently(call, _may_pass)
 
     def explain(self, what: str, error: Exception) -> GraftError | None:
-        """Returns the sentence for what the client raises, or None for what it doesn't know.
-
-        Args:
-            what: What the request was about.
-            error: The exception.
-        """
+        """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, requests.RequestException | TransportError):
             return LostContactError(f"Vertex can't be reached ({type(error).__name__}).")
         if isinstance(error, GoogleAuthError):

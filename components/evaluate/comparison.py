@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, norm
 
 from graft.components.common.artifacts.evaluation import Comparison
 from graft.components.evaluate.baselines import Baseline
@@ -24,6 +23,8 @@ def paired_interval(gained: int, lost: int, images: int, tail: float) -> tuple[f
         images: All images.
         tail: Probability beyond each end: 0.025 for a 95% interval.
     """
+    from scipy.stats import norm
+
     up, down = (gained + 1) / (images + 2), (lost + 1) / (images + 2)
     reach = norm.isf(tail) * math.sqrt((up + down - (up - down) ** 2) / (images + 2))
     return max(-1.0, float(up - down - reach)), min(1.0, float(up - down + reach))
@@ -58,6 +59,8 @@ def compare(challenger: Array, baseline: Array, uri: str, digest: str, left_out:
         digest: The baseline's digest.
         left_out: How many images more were evaluated but are contaminated.
     """
+    from scipy.stats import binomtest
+
     images = len(challenger)
     gained, lost = int((challenger & ~baseline).sum()), int((~challenger & baseline).sum())
     lower, _ = paired_interval(gained, lost, images, 0.05)

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import ks_2samp, mannwhitneyu
 
 from graft.components.common.artifacts.dataset import INDEX, Dataset
 from graft.components.common.artifacts.evaluation import Drift, DriftMeasure
@@ -125,6 +124,8 @@ def _p_of_shares(counts: Array) -> float:
 
 def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, shown_new: Array) -> DriftMeasure:
     """Compares the distributions of a number by the distance of Kolmogorov and Smirnov."""
+    from scipy.stats import ks_2samp
+
     found = ks_2samp(old, new, method="asymp")
     medians = [float(np.median(values)) for values in (old, new)]
     words = [f"{median:,.0f} {unit} (median)" for median in medians]
@@ -140,6 +141,7 @@ def _features(features: Array, is_new: Array) -> DriftMeasure:
 
     Source: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
     """
+    from scipy.stats import mannwhitneyu
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline

@@ -5,14 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.metrics import (
-    average_precision_score,
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
 from graft.components.common.artifacts.metrics import ClassMetrics, Metrics
 from graft.components.common.artifacts.record import Interval
@@ -24,6 +16,8 @@ Array = np.ndarray[Any, Any]
 
 def wilson_interval(right: int, images: int) -> Interval:
     """Returns the 95% interval of a proportion, lower and upper end (Wilson, "Probable Inference", JASA 22, 1927)."""
+    from scipy.stats import binomtest
+
     interval = binomtest(right, images).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -36,6 +30,8 @@ def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str])
         labels: int64 [N].
         classes: The class names in label order.
     """
+    from sklearn.metrics import confusion_matrix, log_loss
+
     numbers = list(range(len(classes)))
     predicted = probabilities.argmax(axis=1)
     wide = probabilities.astype(np.float64)
@@ -64,6 +60,8 @@ def compute_metrics(probabilities: Array, labels: Array, classes: Sequence[str])
 
 
 def _by_class(wide: Array, labels: Array, predicted: Array, classes: Sequence[str]) -> dict[str, ClassMetrics]:
+    from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
+
     found = precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=np.nan)
     figures = {}
     for number, (name, precision, recall, f1, images) in enumerate(zip(classes, *found, strict=True)):

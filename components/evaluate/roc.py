@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from graft.components.common.artifacts.metrics import RocCurve, Threshold
 
@@ -19,6 +18,8 @@ def roc_curve_of(scores: Array, positive: Array) -> RocCurve:
         scores: float64 [N], probability of the class.
         positive: bool [N], whether it is the true one; some are and some are not.
     """
+    from sklearn.metrics import roc_curve
+
     false, true, thresholds = roc_curve(positive, scores)
     thresholds[0] = max(1.0, float(scores.max()))  # scikit-learn's infinity is no number in JSON
     kept = np.unique(np.linspace(0, len(false) - 1, _MOST_POINTS).round().astype(int))
@@ -36,6 +37,8 @@ def best_threshold(scores: Array, positive: Array) -> Threshold | None:
         scores: float64 [N], probability of the second class.
         positive: bool [N], whether it is the true one.
     """
+    from sklearn.metrics import roc_curve
+
     if positive.all() or not positive.any():
         return None
     # The first point, of calling no image so, is no better than the last, of calling all so, and its threshold is infinite.

@@ -168,7 +168,7 @@ def play(archive, weights, bucket, proxy, folder, last=10):
         unusable = None if past.images is None else unusable_files(store, past.run)
         if number == 6:
             corrupt = unusable
-        passes = 0 if past.accuracy is None else 1 + len(rivals(store, past.run))
+        passes = 0 if past.accuracy is None else 1 + len(baselines(store, past.run))
         yield (
             number,
             Season(
@@ -230,7 +230,7 @@ def unusable_files(store, run):
     return {f"gs://{entry['path'].removeprefix('gs://')}" for entry in record["excluded"] if "twin" not in entry}
 
 
-def rivals(store, run):
+def baselines(store, run):
     """The digests of the models that a run met beside its own."""
     record = json.loads(fsspec.filesystem("gs").cat_file(f"{store}/models/{NAME}/runs/{run}/evaluate.json"))
     met = (record["outcome"] or {}).get("comparisons", {})

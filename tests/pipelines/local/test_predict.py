@@ -134,7 +134,7 @@ def test_what_can_t_be_predicted(trained, predict, tmp_path):
         ((folder / "model",), "There is no image to predict"),
         ((folder / "model", tmp_path / "nowhere.jpg"), "nowhere.jpg doesn't exist"),
         ((tmp_path / "empty", pictures), "is no finished Model or Export"),
-        ((folder / "export/another.keras", pictures), "another.keras can't be used without the record beside it"),
+        ((folder / "export/another.keras", pictures), "another.keras can't be used without its record"),
         (("pets@3f", pictures), "There is no pets@3f here: name a Model or an Export, and with --store"),
         ((folder / "export", pictures, "--store", tmp_path), "leave --store out for a path or URI"),
     ):

@@ -404,5 +404,5 @@ def test_another_dataset_s_classes_are_refused(chain, tmp_path):
     shutil.copytree(chain / "dataset", dataset)
     content = record(dataset, "dataset.json")
     (dataset / "dataset.json").write_text(json.dumps({**content, "classes": ["cars", "dogs"]}))
-    with pytest.raises(GraftError, match="tells .* apart and the dataset holds"):
+    with pytest.raises(GraftError, match="tells .* apart, and the dataset holds"):
         evaluate(chain / "model", dataset, tmp_path / "evaluation")

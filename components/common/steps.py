@@ -9,6 +9,7 @@ Component = Literal[Step, "notify"]
 """A step, or the exit handler that tells people how the run ended."""
 
 STEPS: tuple[Step, ...] = get_args(Step)
+"""All steps, in the order of the pipeline."""
 
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 

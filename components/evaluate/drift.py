@@ -103,8 +103,8 @@ def _balance(old: Sequence[str], new: Sequence[str]) -> DriftMeasure:
     effect = math.sqrt(float(((now - before) ** 2 / before).sum()))
     p_value = _p_of_shares(counts)
     largest = int(np.abs(now - before).argmax())
-    words = [f"{share[largest]:.1%} {classes[largest]}" for share in counts / counts.sum(axis=1, keepdims=True)]
-    return _measure("class balance", effect, "Cohen's w", BALANCE, p_value, words, [])
+    described = [f"{share[largest]:.1%} {classes[largest]}" for share in counts / counts.sum(axis=1, keepdims=True)]
+    return _measure("class balance", effect, "Cohen's w", BALANCE, p_value, described, [])
 
 
 def _p_of_shares(counts: Array) -> float:
@@ -128,11 +128,11 @@ def _distribution(name: str, unit: str, old: Array, new: Array, shown: Array, sh
 
     found = ks_2samp(old, new, method="asymp")
     medians = [float(np.median(values)) for values in (old, new)]
-    words = [f"{median:,.0f} {unit} (median)" for median in medians]
+    described = [f"{median:,.0f} {unit} (median)" for median in medians]
     away = (shown - medians[0]) * np.sign(medians[1] - medians[0] or 1)
     drivers = [int(row) for row in np.argsort(-away, kind="stable") if shown_new[row]]
     return _measure(
-        name, float(found.statistic), "Kolmogorov-Smirnov distance", DISTANCE, float(found.pvalue), words, drivers
+        name, float(found.statistic), "Kolmogorov-Smirnov distance", DISTANCE, float(found.pvalue), described, drivers
     )
 
 
@@ -154,13 +154,13 @@ def _features(features: Array, is_new: Array) -> DriftMeasure:
     scores = cross_val_predict(classifier, features, is_new, cv=folds, method="decision_function")
     test = mannwhitneyu(scores[is_new], scores[~is_new], alternative="greater")
     area = float(test.statistic / (is_new.sum() * (~is_new).sum()))
-    words = [f"{int(part.sum()):,} evaluated images" for part in (~is_new, is_new)]
+    described = [f"{int(part.sum()):,} evaluated images" for part in (~is_new, is_new)]
     drivers = [int(row) for row in np.argsort(-scores, kind="stable") if is_new[row]]
-    return _measure("features", area, "area under the ROC curve", AREA, float(test.pvalue), words, drivers)
+    return _measure("features", area, "area under the ROC curve", AREA, float(test.pvalue), described, drivers)
 
 
 def _measure(
-    name: str, effect: float, kind: str, threshold: float, p_value: float, words: Sequence[str], drivers: list[int]
+    name: str, effect: float, kind: str, threshold: float, p_value: float, described: Sequence[str], drivers: list[int]
 ) -> DriftMeasure:
     beyond = effect >= threshold and p_value < _P
     return DriftMeasure(
@@ -170,8 +170,8 @@ def _measure(
         threshold=threshold,
         p_value=p_value,
         flagged=beyond,
-        before=words[0],
-        now=words[1],
+        before=described[0],
+        now=described[1],
         drivers=tuple(drivers[:DRIVERS]) if beyond else (),
     )
 

@@ -3,7 +3,7 @@
 import logging
 import signal
 import sys
-from typing import Any
+from types import FrameType
 
 from cyclopts import App, Group, Parameter
 from rich.console import Console
@@ -59,7 +59,7 @@ for _title, _commands in COMMANDS.items():
 app["--help"].group = app["--version"].group = Group("Options", sort_key=len(COMMANDS))
 
 
-def _terminate(signum: int, frame: Any) -> None:
+def _terminate(signum: int, frame: FrameType | None) -> None:
     """Ends the command on SIGTERM as on Ctrl-C, so that half-written artifacts are cleared away; pid 1 would ignore it."""
     raise KeyboardInterrupt
 

@@ -66,7 +66,7 @@ def print_summary(result: RunResult) -> None:
     console.print(table)
     evaluated, exported = result.records.evaluated, result.records.exported
     paths = {
-        "records": result.folder / "run.json",
+        "records": result.file,
         "report": f"{evaluated.path}/{Evaluation.REPORT}" if evaluated else None,
         "export": exported.path if exported else None,
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from kfp import compiler, dsl
 
+from graft.components.common import storage
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.profile.fields import Images, Profile
@@ -67,8 +68,7 @@ def content_name(package: Path) -> str:
 
 def _write(pipeline: Any, output: Path) -> None:
     """Compiles to a temporary file first, so that the output is either whole or as it was."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        temporary = Path(folder) / "pipeline.yaml"
-        compiler.Compiler().compile(pipeline, str(temporary))
-        temporary.replace(output)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(pipeline, str(compiled))
+        storage.put(compiled, str(output))

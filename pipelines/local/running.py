@@ -40,8 +40,13 @@ class RunResult:
     outcome: Outcome
     failure: str | None
 
+    @property
+    def file(self) -> Path:
+        """The file that holds it."""
+        return self.folder / "run.json"
+
     def content(self) -> dict[str, Any]:
-        """Returns the content of `run.json`; what no step got to is None."""
+        """Returns what the file holds; what no step got to is None."""
         records = self.records
         return {
             "status": "succeeded" if self.outcome.good else "failed",
@@ -140,9 +145,7 @@ def run_locally(
     elif failure:  # beyond the steps: notify, or kfp.local itself
         outcome = Outcome.FAILED
     result = RunResult(folder, records, round(time.monotonic() - started, 3), outcome, failure)
-    (folder / "run.json").write_text(
-        json.dumps(result.content(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    storage.write(str(result.file), (json.dumps(result.content(), indent=2, ensure_ascii=False) + "\n").encode())
     return result
 
 

@@ -104,7 +104,7 @@ class Dataset(Artifact):
     converted: Mapping[str, int] = Field(description="Images that were converted, by what was done.")
     ignored: tuple[str, ...] = Field(description="Files of the source that lie outside of any class folder.")
     columns: tuple[str, ...] = Field(description="Further columns that a manifest brought into the index.")
-    settings: Mapping[str, Setting] = Field(description="The step's settings.")
+    settings: Mapping[str, Setting] = Field(description="Settings that it was ingested with.")
     checked: int = Field(description="Images that were read, decoded and checked.")
     reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
     shards: tuple[Shard, ...] = Field(description="The files that hold the images, in the order of the index.")

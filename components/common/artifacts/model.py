@@ -90,7 +90,7 @@ class Model(Artifact):
     """File name of the Keras model."""
     REMEDY: ClassVar[str] = "train it again"
 
-    config: Mapping[str, Setting] = Field(description="The step's settings.")
+    config: Mapping[str, Setting] = Field(description="Settings that it was trained with.")
     backbone: str = Field(description="The pretrained network.")
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     layers: tuple[Layer, ...] = Field(description="The layers of backbone and head.")

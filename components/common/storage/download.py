@@ -15,7 +15,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.storage.access import access
 from graft.components.common.storage.download_cache import cache_entry
-from graft.components.common.storage.local import sha256_file
+from graft.components.common.storage.local import put_in_place, sha256_file
 from graft.components.common.storage.places import locate
 from graft.components.common.storage.remote import ChangedError, Description, Remote, open_remote
 from graft.components.common.storage.retries import TruncatedError, is_transient, persist
@@ -87,7 +87,7 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
                     f"{redact(uri)} doesn't fit on the disk of {part.parent}: make room there, or set XDG_CACHE_HOME."
                 ) from error
             raise
-        return part.replace(target)
+        return put_in_place(part, target)
 
 
 def _has_sha256(file: Path, sha256: str) -> bool:

@@ -31,17 +31,28 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a change of names in a folder survive a crash of the machine."""
-    opened = os.open(folder, os.O_RDONLY)
+def put_in_place(part: Path, path: Path) -> Path:
+    """Renames a file that is whole to its place, so that it is there also after a crash of the machine.
+
+    Returns:
+        The place.
+
+    Raises:
+        OSError: It can't be renamed; then what was there before still is.
+    """
+    _flush(part)
+    part.replace(path)
+    _flush(path.parent)  # the change of names
+    return path
+
+
+def _flush(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:

@@ -21,7 +21,7 @@ IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 _PASSING = (429, 500, 502, 503, 504)
 
 
-class _Token(TokenCredentialsBase):  # type: ignore[misc]
+class _ApiToken(TokenCredentialsBase):  # type: ignore[misc]
     """Asks for the bearer token with every request, so that one that is renewed meanwhile is used."""
 
     def __init__(self, source: Callable[[], str]) -> None:
@@ -48,7 +48,7 @@ class KubeflowClient:
 
     def __init__(self, endpoint: str, access: Access) -> None:
         source = access.token_source()
-        credentials: Any = _Token(source) if source else None
+        credentials: Any = _ApiToken(source) if source else None
         if not endpoint:
             if "KUBERNETES_SERVICE_HOST" not in os.environ:  # which every pod of a cluster has
                 raise GraftError(

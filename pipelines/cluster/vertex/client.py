@@ -17,7 +17,7 @@ from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 
 
-class _Token(google.auth.credentials.Credentials):  # type: ignore[misc]
+class _BearerCredentials(google.auth.credentials.Credentials):  # type: ignore[misc]
     """A bearer token, asked for anew when the one before is refused."""
 
     def __init__(self, source: Callable[[], str]) -> None:
@@ -47,7 +47,7 @@ class VertexClient:
         source = access.token_source()
         options: dict[str, Any] = {
             "transport": "rest",
-            "credentials": _Token(source) if source else None,
+            "credentials": _BearerCredentials(source) if source else None,
             "client_options": {"api_endpoint": where.endpoint or f"{where.location}-aiplatform.googleapis.com"},
         }
         self._project = where.project

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
-from graft.components.common.artifacts.encoded import read_encoded
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import EvaluateResult
+from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError

@@ -19,8 +19,8 @@ from exports import make_export
 from support import QUICK, ROOT
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.encoded import read_encoded
 from graft.components.common.artifacts.model import Stopped
+from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry

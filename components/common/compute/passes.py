@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
+from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.devices import images_at_once, on_all_devices
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError

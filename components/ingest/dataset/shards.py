@@ -8,7 +8,7 @@ from typing import Self
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Shard
-from graft.components.common.artifacts.tfrecord import ShardWriter, example, image_at
+from graft.components.common.artifacts.shards.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
 from graft.components.ingest.images.checked_image import CheckedImage
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
-from graft.components.common.artifacts.tfrecord import RecordReader
+from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.artifacts.shards.tfrecord import RecordReader
 from graft.components.common.compute.passes import decode_record, naming_damage, read_images
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from graft.components.common.artifacts.tfrecord import _Example
+from graft.components.common.artifacts.shards.tfrecord import _Example
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest

@@ -14,7 +14,7 @@ from pictures import encoded, image_files, noise, record, write_folder
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
+from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig

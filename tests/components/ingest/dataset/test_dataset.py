@@ -10,8 +10,8 @@ from pictures import encoded, noise, record, rows, shard_records, split_files, s
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.digest import content_digest
-from graft.components.common.artifacts.located import locate
 from graft.components.common.artifacts.record import SCHEMA_VERSION
+from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.passes import read_images
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import sha256_file

@@ -9,7 +9,7 @@ from pictures import encoded, image_files, noise, pack, record, rows, shard_reco
 from test_leakage import FILES, PLANTED
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
+from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
+from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig

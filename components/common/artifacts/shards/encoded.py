@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.located import locate
-from graft.components.common.artifacts.tfrecord import image_at
+from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.artifacts.shards.tfrecord import image_at
 from graft.components.common.errors import GraftError
 
 

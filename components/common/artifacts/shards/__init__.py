@@ -1,0 +1,1 @@
+"""Shards: where the images of a Dataset lie, and their bytes."""

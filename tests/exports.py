@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from support import ROOT
 
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.sums import write_sums
+from graft.components.common.artifacts.export import write_sums
 from graft.components.common.registry.registry import NotPromotedError, Registry
 
 # gcsfs reads it when it is imported, which the processes do before they know of a server.

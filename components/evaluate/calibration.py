@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.metrics import Bin
+from graft.components.common.artifacts.evaluation import Bin
 
 Array = np.ndarray[Any, Any]
 

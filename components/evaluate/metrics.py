@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.metrics import ClassMetrics, Metrics
+from graft.components.common.artifacts.evaluation import ClassMetrics, Metrics
 from graft.components.common.artifacts.record import Interval
 from graft.components.evaluate.calibration import expected_calibration_error, reliability
 from graft.components.evaluate.roc import best_threshold, roc_curve_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.metrics import RocCurve, Threshold
+from graft.components.common.artifacts.evaluation import RocCurve, Threshold
 
 Array = np.ndarray[Any, Any]
 

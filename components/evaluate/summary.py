@@ -1,7 +1,6 @@
 """An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
-from graft.components.common.artifacts.evaluation import Comparison, Comparisons
-from graft.components.common.artifacts.metrics import Metrics
+from graft.components.common.artifacts.evaluation import Comparison, Comparisons, Metrics
 from graft.components.common.artifacts.results import EvaluateResult
 
 _SPECIAL = "\\`*_{}[]<>#|!&~"

@@ -8,11 +8,10 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import Export, ExportedFormat
+from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, write_sums
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
-from graft.components.common.artifacts.sums import SUMS, write_sums
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible

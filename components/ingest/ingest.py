@@ -7,8 +7,7 @@ from tempfile import TemporaryFile
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
-from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable
-from graft.components.common.artifacts.digest import content_digest
+from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable, content_digest
 from graft.components.common.artifacts.results import IngestResult
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig

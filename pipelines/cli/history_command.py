@@ -49,7 +49,6 @@ def history(
 
 
 def _print_table(runs: list[PastRun]) -> None:
-
     table = Table(box=None, pad_edge=False)
     for title in HEADER:
         table.add_column(title, justify="left" if title in ("date", "verdict") else "right")

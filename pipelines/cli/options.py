@@ -104,5 +104,5 @@ class RunParameters(PipelineParameters):
 
 
 def _shown(default: Any, source: str) -> Parameter:
-    shown = "off" if default is None or default is False else default or "none"
+    shown = {"None": "off", "False": "off", "True": "on", "": "none"}.get(str(default), default)
     return Parameter(show_default=lambda _: f"{shown}, unless {source} says otherwise")

@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX
-from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.export import SUMS, Export, fetch_checked, read_sums
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.sums import SUMS, fetch_checked, read_sums
 from graft.components.common.errors import GraftError
 
 _EXPORTED_RECORD, _EXPORTED_INDEX = f"{Export.LINEAGE}/{Model.FILE}", f"{Export.LINEAGE}/{INDEX}"

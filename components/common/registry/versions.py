@@ -7,17 +7,17 @@ from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import Export
-from graft.components.common.artifacts.latest import About
-from graft.components.common.artifacts.sums import (
+from graft.components.common.artifacts.export import (
     SUMS,
     VERSION_NAME,
     VERSIONS,
+    Export,
     digest_of,
     fetch_checked,
     parse_sums,
     read_sums,
 )
+from graft.components.common.artifacts.latest import About
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
 from graft.components.common.storage import sha256_file

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from graft.components.common.artifacts.metrics import Bin, Metrics, RocCurve
+from graft.components.common.artifacts.evaluation import Bin, Metrics, RocCurve
 from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares
 from graft.components.common.pages.rendering import shorten
 

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from exports import FILES, make_export, publish_and_challenge
 
-from graft.components.common.artifacts.sums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
+from graft.components.common.artifacts.export import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import NotPromotedError, Registry
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from pictures import encoded, noise, record, rows, shard_records, split_files, stored, write_folder
 
-from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.digest import content_digest
+from graft.components.common.artifacts.dataset import Dataset, content_digest
 from graft.components.common.artifacts.record import SCHEMA_VERSION
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.passes import read_images

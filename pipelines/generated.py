@@ -7,7 +7,7 @@ import dataclasses
 import importlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -59,51 +59,57 @@ def _with_table(path: Path, table: str) -> str:
     return f"{before}{_BEGIN}\n{table}{_END}{rest.split(_END)[1]}"
 
 
+def _table(header: str, rows: Iterable[str]) -> str:
+    return "\n".join([header, "| --- " * (header.count("|") - 1) + "|", *rows]) + "\n"
+
+
 def _component_table(step: str) -> str:
-    spec = getattr(importlib.import_module(f"graft.components.{step}.component"), step).component_spec
-    described = _descriptions(step)
-    rows = ["| | name | type | what it is |", "| --- | --- | --- | --- |"]
+    component = getattr(importlib.import_module(f"graft.components.{step}.component"), step)
+    described, spec = _descriptions(component.python_func), component.component_spec
+    rows = []
     for direction, entries in (("input", spec.inputs), ("output", spec.outputs)):
         for name, entry in (entries or {}).items():
-            rows.append(
-                f"| {direction} | `{name}` | {_type(entry)} | {described.get(name, described.get('Returns', ''))} |"
-            )
-    return "\n".join(rows) + "\n"
+            kind = str(entry.type).partition("@")[0].removeprefix("system.")
+            rows.append(f"| {direction} | `{name}` | {kind} | {described.get(name, described.get('Returns', ''))} |")
+    return _table("| | name | type | what it is |", rows)
 
 
-def _descriptions(step: str) -> dict[str, str]:
-    """Reads the descriptions out of the component function's docstring."""
+def _descriptions(documented: Any) -> dict[str, str]:
+    """Reads what the docstring of a function or class says of its parameters and of what it returns."""
     from docstring_parser import parse
 
-    function: Any = getattr(importlib.import_module(f"graft.components.{step}.component"), step).python_func
-    parsed = parse(function.__doc__ or "")
+    parsed = parse(documented.__doc__ or "")
     found = {parameter.arg_name: parameter.description or "" for parameter in parsed.params}
     if parsed.returns:
         found["Returns"] = parsed.returns.description or ""
     return {name: " ".join(text.split()) for name, text in found.items()}
 
 
-def _type(entry: Any) -> str:
-    return str(entry.type).partition("@")[0].removeprefix("system.")
-
-
 def _recipe_table() -> str:
-    rows = ["| recipe | for | from | expect | cost | settings |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for name, recipe in RECIPES.items():
         settings = ", ".join(f"`{field}` {value}" for field, value in recipe.settings.items()) or "the defaults"
         shown = f"`{name}`" + (" (default)" if name == DEFAULT else "")
         rows.append(
             f"| {shown} | {recipe.purpose} | {recipe.source} | {recipe.expected} | {recipe.cost} | {settings} |"
         )
-    return "\n".join(rows) + "\n"
+    return _table("| recipe | for | from | expect | cost | settings |", rows)
+
+
+def _rules_table() -> str:
+    described = _descriptions(GateConfig)
+    rows = []
+    for field in dataclasses.fields(GateConfig):
+        default = "off" if field.default in (None, False) else f"{field.default:g}"
+        rows.append(f"| `{field.name}` | {default} | {described[field.name]} |")
+    return _table("| rule | default | |", rows)
 
 
 def _profile_table() -> str:
     schema = Profile.model_json_schema()
-    rows = ["| field | default | what it is |", "| --- | --- | --- |"]
-    for name, default, description in _fields(schema, schema["$defs"], ""):
-        rows.append(f"| `{name}` | {default} | {description} |")
-    return "\n".join(rows) + "\n"
+    fields = _fields(schema, schema["$defs"], "")
+    rows = (f"| `{name}` | {default} | {description} |" for name, default, description in fields)
+    return _table("| field | default | what it is |", rows)
 
 
 def _fields(section: dict[str, Any], sections: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
@@ -146,17 +152,6 @@ def main() -> None:
     for path, text in generated_files().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def _rules_table() -> str:
-    from docstring_parser import parse
-
-    described = {found.arg_name: found.description or "" for found in parse(GateConfig.__doc__ or "").params}
-    rows = ["| rule | default | |", "| --- | --- | --- |"]
-    for field in dataclasses.fields(GateConfig):
-        default = "off" if field.default in (None, False) else f"{field.default:g}"
-        rows.append(f"| `{field.name}` | {default} | {' '.join(described[field.name].split())} |")
-    return "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

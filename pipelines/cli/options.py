@@ -4,7 +4,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from cyclopts import Parameter, Token
 from pydantic import WrapValidator
@@ -13,14 +13,12 @@ from graft.components.common.config import read_yaml
 from graft.components.common.parameters import Parameters
 from graft.components.train.recipes import read_recipe
 
+ConfigT = TypeVar("ConfigT")
+Flat: TypeAlias = Annotated[ConfigT, Parameter(name="*")]
+"""A configuration dataclass whose fields are options of the command that takes it."""
+
 # None is a value: it switches a rule of the gate off.
 _NOT_GIVEN: Any = object()
-
-
-def flatten(*configs: type) -> None:
-    """Makes the fields of configuration dataclasses options of the commands that take them."""
-    for config in configs:
-        Parameter(name="*")(config)
 
 
 def options_over(config: type, source: str) -> Any:
@@ -42,8 +40,7 @@ def options_over(config: type, source: str) -> Any:
     options = dataclasses.make_dataclass(f"{config.__name__}Options", fields, frozen=True, kw_only=True)
     # Cyclopts takes classes of the module `types`, where make_dataclass puts them, for single values.
     options.__module__, options.__doc__ = __name__, config.__doc__
-    flatten(options)
-    return options
+    return Parameter(name="*")(options)
 
 
 def given(options: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
-from graft.pipelines.cli.options import RunParameters, flatten
+from graft.pipelines.cli.options import Flat, RunParameters
 from graft.pipelines.local.defaults import choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
 from graft.pipelines.local.running import RunResult, new_run, run_locally
@@ -22,15 +22,13 @@ from graft.pipelines.local.sample import draw_sample
 
 log = logging.getLogger("graft")
 
-flatten(DockerOptions)
-
 
 def run(
     *,
     parameters: RunParameters = RunParameters(),  # noqa: B008
     runs: Path = Path("runs"),
     runner: Literal["subprocess", "docker"] = "subprocess",
-    containers: DockerOptions = DockerOptions(),  # noqa: B008
+    containers: Flat[DockerOptions] = DockerOptions(),  # noqa: B008
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Runs the whole pipeline on this machine, each step in a process or a container.

@@ -1,5 +1,6 @@
 """A backend, which runs pipelines: what Kubeflow and Vertex have in common, as far as Graft uses them."""
 
+import abc
 import contextlib
 import dataclasses
 import logging
@@ -46,12 +47,7 @@ class LostContactError(GraftError):
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """A compiled pipeline.
-
-    Attributes:
-        path: The YAML file.
-        name: Its name, the same for the same content.
-    """
+    """A compiled pipeline's YAML file, and its name, which is the same for the same content."""
 
     path: Path
     name: str
@@ -148,54 +144,59 @@ class Backend(Protocol):
 def make_run(
     run: str, link: str, state: State, steps: Mapping[str, State], parameters: Mapping[str, Any], error: str
 ) -> ClusterRun:
-    """Returns a run as its backend tells of it.
-
-    Args:
-        run: Its identifier.
-        link: Address of its page.
-        state: Its state.
-        steps: State of each of its tasks, those that are no step among them.
-        parameters: The parameters that it was started with.
-        error: What the backend says went wrong.
-    """
+    """Returns a run as its backend tells of it. `steps` are all its tasks, those that are no step among them."""
     known = {step: steps[step] for step in STEPS if step in steps}
     return ClusterRun(
         run, link, state, known, str(parameters.get("store", "")), str(parameters.get("name", "model")), error
     )
 
 
-@contextlib.contextmanager
-def described(what: str, explain: Callable[[str, Exception], GraftError | None]) -> Iterator[None]:
-    """Turns what a client library raises into one sentence.
+class ApiClient(abc.ABC):
+    """A client of a backend's API: time limits, attempts, and errors in one sentence."""
 
-    Args:
-        what: What was being done, for the sentence.
-        explain: Returns the error to raise instead, or None for what it doesn't know.
+    @abc.abstractmethod
+    def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
+        """Makes one request, with a time limit of `SECONDS`."""
 
-    Raises:
-        GraftError: As `explain` says.
-    """
-    try:
-        yield
-    except Exception as error:
-        explained = explain(what, error)
-        if explained is None:
-            raise
-        raise explained from error
+    @abc.abstractmethod
+    def explain(self, what: str, error: BaseException) -> GraftError | None:
+        """Returns the sentence for what the client library raises, or None for what it doesn't know.
 
+        It is a LostContactError where the server is only overloaded or out of reach.
+        """
 
-def persistently(call: Callable[[], Result], passing: Callable[[BaseException], bool]) -> Result:
-    """Calls a backend, again and again for up to a minute while it is only overloaded or out of reach.
+    def call(self, what: str, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
+        """Makes a request, again while the server is only overloaded or out of reach."""
+        return self.insist(what, lambda: self.ask(method, *arguments, **request))
 
-    Args:
-        call: The call; it must not matter that it is made twice.
-        passing: Whether an error may pass.
-    """
-    retrying = Retrying(
-        retry=retry_if_exception(passing),
-        stop=stop_after_delay(RETRY_SECONDS),
-        wait=wait_exponential_jitter(initial=0.5, max=10),
-        before_sleep=before_sleep_log(log, logging.DEBUG),
-        reraise=True,
-    )
-    return retrying(call)
+    def insist(self, what: str, call: Callable[[], Result]) -> Result:
+        """Makes requests, again and again for up to a minute while the server is only overloaded or out of reach.
+
+        Args:
+            what: What they are about, for messages.
+            call: The requests; it must not matter that they are made twice.
+
+        Raises:
+            LostContactError: The server stays out of reach or out of order.
+            GraftError: It refuses.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(self.explain(what, error), LostContactError)),
+            stop=stop_after_delay(RETRY_SECONDS),
+            wait=wait_exponential_jitter(initial=0.5, max=10),
+            before_sleep=before_sleep_log(log, logging.DEBUG),
+            reraise=True,
+        )
+        with self.described(what):
+            return retrying(call)
+
+    @contextlib.contextmanager
+    def described(self, what: str) -> Iterator[None]:
+        """Turns what the client library raises into one sentence about what was being done."""
+        try:
+            yield
+        except Exception as error:
+            explained = self.explain(what, error)
+            if explained is None:
+                raise
+            raise explained from error

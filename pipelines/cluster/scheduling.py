@@ -1,9 +1,11 @@
 """Schedules by the user's name: one of each, whatever a crash left behind."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
@@ -31,8 +33,15 @@ def put_schedule(
     """
     content = _digest(name, package, parameters, trigger)
     before = _all(backend, name)
+    known = {found.identifier for found in before}
+
+    def find_new() -> Schedule | None:
+        found = (one for one in _all(backend, name) if one.content == content and one.identifier not in known)
+        return next(found, None)
+
     same = next((found for found in before if found.content == content and found.active), None)
-    made = same or _made(backend, name, package, parameters, trigger, content, {found.identifier for found in before})
+    create = functools.partial(backend.create_schedule, name, package, parameters, trigger, content)
+    made = same or _create_once(create, find_new)
     for old in before:
         if old.identifier != made.identifier:
             backend.delete_schedule(old)
@@ -40,25 +49,16 @@ def put_schedule(
     return made, same is None
 
 
-def _made(
-    backend: Backend,
-    name: str,
-    package: Package,
-    parameters: Parameters,
-    trigger: Trigger,
-    content: str,
-    known: set[str],
-) -> Schedule:
+def _create_once(create: Callable[[], Schedule], find: Callable[[], Schedule | None]) -> Schedule:
     """Makes a schedule once, though an answer may be lost: before another attempt it looks whether it has arrived."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return backend.create_schedule(name, package, parameters, trigger, content)
+            return create()
         except LostContactError as error:
             log.warning("%s Looking whether the schedule was made.", error)
-        for found in _all(backend, name):
-            if found.content == content and found.identifier not in known:
-                return found
-    return backend.create_schedule(name, package, parameters, trigger, content)
+        if found := find():
+            return found
+    return create()
 
 
 def the_schedule(backend: Backend, name: str) -> Schedule:

@@ -57,13 +57,12 @@ def write_history(path: Path, name: str, runs: Sequence[PastRun]) -> None:
 
 def charts(runs: Sequence[PastRun]) -> list[Chart]:
     """Returns the curves over time: accuracy, difference from the champion, images, seconds; those of which there is anything."""
-    accuracy = _line(runs, "accuracy", lambda run: run.accuracy, lambda run: run.accuracy_interval)
-    difference = _line(
-        runs, "difference on the same images", lambda run: run.difference, lambda run: run.difference_interval
-    )
-    images = _line(runs, "in the dataset", lambda run: run.images)
-    new = _line(runs, "read and checked", lambda run: run.new)
-    seconds = _line(runs, "all steps together", lambda run: run.seconds)
+    differences = [(run.difference, run.difference_interval) for run in runs]
+    accuracy = _line("accuracy", [(run.accuracy, run.accuracy_interval) for run in runs])
+    difference = _line("difference on the same images", differences)
+    images = _line("in the dataset", [(run.images, None) for run in runs])
+    new = _line("read and checked", [(run.new, None) for run in runs])
+    seconds = _line("all steps together", [(run.seconds, None) for run in runs])
     drawn = [
         _chart("Accuracy", "share", runs, [accuracy], "{:.2%}".format),
         _chart("Difference from the champion, in points", "points", runs, [difference], lambda it: f"{100 * it:+.2f}"),
@@ -73,15 +72,10 @@ def charts(runs: Sequence[PastRun]) -> list[Chart]:
     return [chart for chart in drawn if chart]
 
 
-def _line(
-    runs: Sequence[PastRun],
-    name: str,
-    value: Callable[[PastRun], float | None],
-    interval: Callable[[PastRun], tuple[float, float] | None] = lambda run: None,
-) -> Line:
-    values, intervals = [value(run) for run in runs], [interval(run) for run in runs]
-    points = [(step, found) for step, found in enumerate(values, 1) if found is not None]
-    return Line(name, points, {step: found for step, found in enumerate(intervals, 1) if found})
+def _line(name: str, values: Sequence[tuple[float | None, tuple[float, float] | None]]) -> Line:
+    """Returns a line of values and their intervals by run; a run without a value has no point."""
+    points = [(step, value) for step, (value, _) in enumerate(values, 1) if value is not None]
+    return Line(name, points, {step: interval for step, (_, interval) in enumerate(values, 1) if interval})
 
 
 def _chart(

@@ -7,7 +7,6 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +127,7 @@ def run_locally(
             runner = local.SubprocessRunner(use_venv=False)
             image = IMAGE
         pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id))
-        stack.enter_context(_log_to_stderr())
+        stack.enter_context(contextlib.redirect_stdout(_Stderr()))  # what kfp prints: stdout holds the result alone
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
@@ -176,10 +175,3 @@ class _Stderr(io.TextIOBase):
 
     def flush(self) -> None:
         sys.stderr.flush()
-
-
-@contextlib.contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Sends what kfp prints to stderr, so that stdout holds the result alone."""
-    with contextlib.redirect_stdout(_Stderr()):
-        yield

@@ -4,10 +4,8 @@ from pathlib import Path
 
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate as evaluate_step
-from graft.pipelines.cli.options import flatten
+from graft.pipelines.cli.options import Flat
 from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
-
-flatten(EvaluateConfig)
 
 
 def evaluate(
@@ -15,7 +13,7 @@ def evaluate(
     model: Path,
     dataset: Path,
     output: Path,
-    config: EvaluateConfig = EvaluateConfig(),  # noqa: B008
+    config: Flat[EvaluateConfig] = EvaluateConfig(),  # noqa: B008
     record: RecordOptions = NO_RECORD,
 ) -> None:
     """Evaluates a Model on images it was not trained on and writes an Evaluation.

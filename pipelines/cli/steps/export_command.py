@@ -4,10 +4,8 @@ from pathlib import Path
 
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export as export_step
-from graft.pipelines.cli.options import flatten
+from graft.pipelines.cli.options import Flat
 from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
-
-flatten(ExportConfig)
 
 
 def export(
@@ -17,7 +15,7 @@ def export(
     evaluation: Path,
     decision: Path,
     output: Path,
-    config: ExportConfig = ExportConfig(),  # noqa: B008
+    config: Flat[ExportConfig] = ExportConfig(),  # noqa: B008
     record: RecordOptions = NO_RECORD,
 ) -> None:
     """Exports a Model that passed the gate, and checks the result on real images.

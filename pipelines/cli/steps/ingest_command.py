@@ -4,10 +4,8 @@ from pathlib import Path
 
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest as ingest_step
-from graft.pipelines.cli.options import flatten
+from graft.pipelines.cli.options import Flat
 from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
-
-flatten(IngestConfig)
 
 
 def ingest(
@@ -15,7 +13,7 @@ def ingest(
     source: str,
     output: Path,
     previous: str = "",
-    config: IngestConfig = IngestConfig(),  # noqa: B008
+    config: Flat[IngestConfig] = IngestConfig(),  # noqa: B008
     record: RecordOptions = NO_RECORD,
 ) -> None:
     """Decodes and checks every image of a source and writes a Dataset.

@@ -14,7 +14,7 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+from graft.pipelines.cluster.backend import ApiClient, LostContactError, Result
 from graft.pipelines.cluster.credentials import Access
 
 IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
@@ -31,7 +31,7 @@ class _ApiToken(TokenCredentialsBase):  # type: ignore[misc]
         config.api_key["authorization"] = self._source()
 
 
-class KubeflowClient:
+class KubeflowClient(ApiClient):
     """The services of kfp's client.
 
     Args:
@@ -72,24 +72,6 @@ class KubeflowClient:
         """Makes one request, with a time limit."""
         return method(*arguments, **options, _request_timeout=(backend.SECONDS, backend.SECONDS))
 
-    def call(self, what: str, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes a request, again while the server is only overloaded or out of reach."""
-        return self.insist(what, lambda: self.ask(method, *arguments, **options))
-
-    def insist(self, what: str, call: Callable[[], Result]) -> Result:
-        """Makes requests, again while the server is only overloaded or out of reach.
-
-        Args:
-            what: What they are about, for messages.
-            call: The requests; it must not matter that they are made twice.
-
-        Raises:
-            LostContactError: The server stays out of reach or out of order.
-            GraftError: It refuses.
-        """
-        with described(what, self.explain):
-            return persistently(call, _may_pass)
-
     def find_or_make(self, what: str, find: Callable[[], Result | None], make: Callable[[], Result]) -> Result:
         """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now.
 
@@ -111,7 +93,7 @@ class KubeflowClient:
 
         return self.insist(what, once)
 
-    def explain(self, what: str, error: Exception) -> GraftError | None:
+    def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, urllib3.exceptions.HTTPError):
             return LostContactError(f"Kubeflow Pipelines at {self.endpoint} can't be reached ({type(error).__name__}).")
@@ -134,12 +116,6 @@ class KubeflowClient:
 def named(name: str) -> str:
     """Returns the filter for a display name."""
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
-
-
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, api.ApiException):
-        return error.status in _PASSING
-    return isinstance(error, urllib3.exceptions.HTTPError)
 
 
 def _message(error: api.ApiException) -> str:

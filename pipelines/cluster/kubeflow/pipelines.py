@@ -6,7 +6,7 @@ from typing import Any
 import kfp_server_api as api
 
 from graft.components.common.parameters import Parameters
-from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, make_run
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.durations import in_words
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
@@ -49,13 +49,8 @@ class KubeflowPipelines(Backend):
 
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run, as `Backend.submit` says."""
-        experiment = self._experiment_id()
-        return self._start(
-            title,
-            experiment,
-            self._version(package),
-            api.V2beta1RuntimeConfig(parameters=dataclasses.asdict(parameters)),
-        )
+        runtime = api.V2beta1RuntimeConfig(parameters=dataclasses.asdict(parameters))
+        return self._start(title, self._experiment_id(), self._version(package), runtime)
 
     def run(self, run: str) -> ClusterRun:
         """Returns a run."""
@@ -71,8 +66,8 @@ class KubeflowPipelines(Backend):
         if not experiment:
             return []
         found: list[Any] = []
-        token = ""
-        while True:
+        token: str | None = ""
+        while token is not None:
             listed = self._client.call(
                 "schedules",
                 self._services.recurring_runs.recurring_run_service_list_recurring_runs,
@@ -81,9 +76,7 @@ class KubeflowPipelines(Backend):
                 page_size=_PAGE,
             )
             found += listed.recurring_runs or []
-            token = listed.next_page_token or ""
-            if not token:
-                break
+            token = listed.next_page_token or None
         ours = [_as_schedule(entry) for entry in found if (entry.description or "").startswith(_MARK)]
         return sorted(ours, key=lambda schedule: schedule.created, reverse=True)
 
@@ -108,7 +101,7 @@ class KubeflowPipelines(Backend):
             max_concurrency="1",
             no_catchup=True,
         )
-        with described(f"schedule {name}", self._client.explain):
+        with self._client.described(f"schedule {name}"):
             create = self._services.recurring_runs.recurring_run_service_create_recurring_run
             return _as_schedule(self._client.ask(create, recurring_run=recurring))
 

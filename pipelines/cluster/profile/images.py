@@ -54,17 +54,13 @@ def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Im
             "images.gpu: the profile asks for a GPU, but names no GPU image: build it by `make image-gpu` and push it."
         )
     used = {"cpu": images.cpu, **({"gpu": images.gpu} if profile.gpu else {})}
-    return Images(**{name: _checked(name, image, allow_tag) for name, image in used.items()})
+    return Images(**{name: _pinned(name, image, allow_tag) for name, image in used.items()})
 
 
-def _checked(name: str, image: str, allow_tag: bool) -> str:
+def _pinned(name: str, image: str, allow_tag: bool) -> str:
     if not _REFERENCE.fullmatch(image):
         raise GraftError(f"images.{name}: {image!r} is no image: write it like REGISTRY/graft@sha256:….")
-    return image if allow_tag else _pinned(name, image)
-
-
-def _pinned(name: str, image: str) -> str:
-    if "@sha256:" in image:
+    if allow_tag or "@sha256:" in image:
         return image
     refusal = (
         f"images.{name}: {image} is a tag, which can be moved: name the digest, as `make push` writes it to images.json, "

@@ -32,12 +32,7 @@ class Placement:
         self._target = target
 
     def __call__(self, task: Any, step: Component) -> None:
-        """Sets a task up.
-
-        Args:
-            task: The task, of kfp.
-            step: The step's name.
-        """
+        """Sets a task of kfp up."""
         settings = self._profile.steps.get(step, StepSettings())
         task.set_container_image(self.image(step))
         if settings.cpu:
@@ -59,11 +54,7 @@ class Placement:
             self._place_on_kubernetes(task, step, settings)
 
     def image(self, step: Component) -> str:
-        """Returns the image of a step.
-
-        Args:
-            step: The step's name.
-        """
+        """Returns the image of a step."""
         return self._images.gpu if self._gpu(step) else self._images.cpu
 
     def _gpu(self, step: Component) -> Gpu | None:

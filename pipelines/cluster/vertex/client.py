@@ -12,7 +12,7 @@ from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import LostContactError, Result, described, persistently
+from graft.pipelines.cluster.backend import ApiClient, LostContactError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 
@@ -28,7 +28,7 @@ class _BearerCredentials(google.auth.credentials.Credentials):  # type: ignore[m
         self.token = self._source()
 
 
-class VertexClient:
+class VertexClient(ApiClient):
     """The services of google-cloud-aiplatform.
 
     Args:
@@ -51,33 +51,15 @@ class VertexClient:
             "client_options": {"api_endpoint": where.endpoint or f"{where.location}-aiplatform.googleapis.com"},
         }
         self._project = where.project
-        with described("Vertex", self.explain):
+        with self.described("Vertex"):
             self.jobs = api.PipelineServiceClient(**options)
             self.schedules = api.ScheduleServiceClient(**options)
 
-    def ask(self, method: Callable[..., Any], **request: Any) -> Any:
+    def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
         """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help."""
-        return method(**request, retry=None, timeout=backend.SECONDS)
+        return method(*arguments, **request, retry=None, timeout=backend.SECONDS)
 
-    def call(self, what: str, method: Callable[..., Any], **request: Any) -> Any:
-        """Makes a request, again while the server is only overloaded or out of reach."""
-        return self.insist(what, lambda: self.ask(method, **request))
-
-    def insist(self, what: str, call: Callable[[], Result]) -> Result:
-        """Makes requests, again while the server is only overloaded or out of reach.
-
-        Args:
-            what: What they are about, for messages.
-            call: The requests; it must not matter that they are made twice.
-
-        Raises:
-            LostContactError: The server stays out of reach or out of order.
-            GraftError: It refuses.
-        """
-        with described(what, self.explain):
-            return persistently(call, _may_pass)
-
-    def explain(self, what: str, error: Exception) -> GraftError | None:
+    def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, requests.RequestException | TransportError):
             return LostContactError(f"Vertex can't be reached ({type(error).__name__}).")
@@ -89,7 +71,7 @@ class VertexClient:
         if not isinstance(error, exceptions.GoogleAPICallError):
             return None
         said = re.sub(r"^[A-Z]+ https?://\S+: ", "", " ".join(str(error.message).split()))[:300]
-        if _may_pass(error):
+        if isinstance(error, exceptions.TooManyRequests | exceptions.ServerError):
             return LostContactError(f"Vertex is not working (HTTP {error.code}: {said}).")
         remedy = {
             401: "log in: run `gcloud auth application-default login`, or pass a --token-file",
@@ -100,9 +82,3 @@ class VertexClient:
             404: "check the name, vertex.project and vertex.location",
         }.get(error.code or 0, "correct it and try again")
         return GraftError(f"{what}: Vertex refuses (HTTP {error.code}: {said}): {remedy}.")
-
-
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, requests.RequestException | TransportError):
-        return True
-    return isinstance(error, exceptions.TooManyRequests | exceptions.ServerError)

@@ -12,7 +12,7 @@ from google.cloud import aiplatform_v1 as api
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, described, make_run
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, make_run
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
@@ -94,7 +94,7 @@ class VertexPipelines(Backend):
             create_pipeline_job_request=api.CreatePipelineJobRequest(parent=self._parent, pipeline_job=job),
         )
         # Made once only: where the answer is lost, the next command finds what was made by its name.
-        with described(f"schedule {name}", self._client.explain):
+        with self._client.described(f"schedule {name}"):
             create = self._client.schedules.create_schedule
             return _as_schedule(self._client.ask(create, parent=self._parent, schedule=schedule))
 

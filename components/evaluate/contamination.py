@@ -45,12 +45,7 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
 
 
 def read_index(index: Path, columns: Sequence[str], whose: str) -> dict[str, list[Any]]:
-    """Reads columns of the index of a whole dataset, all splits.
-
-    Args:
-        index: The index.
-        columns: Their names.
-        whose: Path or URI of the dataset, or of the model that was made from it, for the message.
+    """Reads columns of the index of a whole dataset, all splits; `whose` it is stands in the message.
 
     Raises:
         GraftError: The index is damaged, or has no such column.

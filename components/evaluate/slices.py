@@ -64,9 +64,8 @@ def _slices(by: str, values: Sequence[str], order: Sequence[str], right: Array) 
         values = [value if value in kept else OTHERS for value in values]
         order = [*(value for value in order if value in kept and value != OTHERS), OTHERS]
     named = np.array(values, object)
-    return [_slice(by, value, right[named == value]) for value in order]
-
-
-def _slice(by: str, value: str, right: Array) -> Slice:
-    hits, images = int(right.sum()), len(right)
-    return Slice(by=by, value=value, images=images, accuracy=hits / images, interval=wilson_interval(hits, images))
+    counts = {value: (int(right[named == value].sum()), int((named == value).sum())) for value in order}
+    return [
+        Slice(by=by, value=value, images=images, accuracy=hits / images, interval=wilson_interval(hits, images))
+        for value, (hits, images) in counts.items()
+    ]

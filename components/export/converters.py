@@ -15,11 +15,7 @@ INPUT, OUTPUT = "image", "probabilities"
 
 
 def by_classes(model: Any) -> Any:
-    """Returns a model from uint8 [N, H, W, 3] RGB to `probabilities`, float32 [N, classes], also of two classes.
-
-    Args:
-        model: A model that the train step saved.
-    """
+    """Returns a model from uint8 [N, H, W, 3] RGB to `probabilities`, float32 [N, classes], also of two classes."""
     import keras
 
     outputs = model.output

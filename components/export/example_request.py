@@ -12,11 +12,7 @@ _SIDE = 128
 
 
 def example_request(encoded: bytes) -> str:
-    """Returns the JSON body of a request to TensorFlow Serving's REST interface, for one image.
-
-    Args:
-        encoded: An image of the dataset, which is sent smaller.
-    """
+    """Returns the JSON body of a request to TensorFlow Serving's REST interface, for one image, which is sent smaller."""
     image = Image.open(io.BytesIO(encoded)).convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()

@@ -18,13 +18,6 @@ def export_further(
 ) -> dict[str, ExportedFormat]:
     """Writes a model in further formats and holds each against the evaluation.
 
-    Args:
-        model: A model that the train step saved.
-        formats: The formats.
-        output: The Export's directory.
-        samples: What they must give the same for.
-        calibration: Encoded training images, by which int8 learns the range of every value.
-
     Returns:
         What the record says of each, by its path.
 

@@ -31,11 +31,7 @@ def read_images() -> Iterator[Any]:
 
 
 def one_by_one(run: Callable[[Any], Any]) -> Outputs:
-    """Runs each image alone.
-
-    Args:
-        run: Function from uint8 [1, H, W, 3] to probabilities.
-    """
+    """Runs each image alone, by a function from uint8 [1, H, W, 3] to probabilities."""
     outputs, seconds = [], []
     for image in read_images():
         start = time.monotonic()

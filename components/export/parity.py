@@ -40,12 +40,7 @@ class EvaluatedImages:
 
 
 def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
-    """Tells whether a format comes close enough to the model that was evaluated.
-
-    Args:
-        parity: How it compares.
-        limits: How close it must come.
-    """
+    """Tells whether a format comes close enough to the model that was evaluated."""
     if parity.max_difference is None or parity.label_agreement < limits.label_agreement:
         return False
     return limits.max_difference is None or parity.max_difference <= limits.max_difference

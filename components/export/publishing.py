@@ -12,13 +12,9 @@ log = logging.getLogger("graft")
 
 
 def publish(export: Path, evaluation: Evaluation, run: Run, *, promote: bool) -> Published:
-    """Publishes an Export and promotes it, if it was compared with the version that is the latest.
+    """Publishes an Export and, if asked to, promotes it where it was compared with the version that is the latest.
 
-    Args:
-        export: The Export's directory.
-        evaluation: Its evaluation.
-        run: The run, whose store has the registry; without a store nothing is done.
-        promote: Whether to promote it; else a person decides.
+    Without a store nothing is done.
 
     Raises:
         GraftError: The store can't be read or written.

@@ -42,10 +42,6 @@ def secret_url(version: str, service: str = _SERVICE) -> str:
 def send(url: str, content: Mapping[str, object]) -> None:
     """Posts JSON to a webhook, three times if need be.
 
-    Args:
-        url: The webhook's URL.
-        content: What to send.
-
     Raises:
         GraftError: It is no web address, or did not take it; the message does not name it.
     """

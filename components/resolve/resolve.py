@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.model_source import find_record
 from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
 from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
@@ -20,7 +21,7 @@ from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
-from graft.components.resolve.preflight import check_baselines, check_store
+from graft.components.resolve.preflight import check_store
 from graft.components.train.recipes import train_config
 
 
@@ -45,7 +46,8 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
         Registry(run.store, run.name).latest()
     weights = parameters.weights
     check_weights(weights)
-    check_baselines(settings["evaluate"])
+    for baseline in EvaluateConfig(**settings["evaluate"]).named_baselines.values():
+        find_record(baseline)
     check_packages(settings["export"]["formats"])
     found = {
         "source": fingerprint(parameters.source),

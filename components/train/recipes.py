@@ -14,15 +14,7 @@ from graft.components.train.config import TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A named set of settings.
-
-    Attributes:
-        purpose: What it is for.
-        source: Where it comes from.
-        expected: The accuracy to expect.
-        cost: What it costs.
-        settings: The fields of `TrainConfig` in which it differs from the defaults.
-    """
+    """A named set of settings: the fields of `TrainConfig` in which it differs from the defaults."""
 
     purpose: str
     source: str
@@ -132,18 +124,13 @@ def train_config(
         GraftError: The recipe or a field is unknown, or a value is not allowed.
     """
     if recipe.startswith("{"):
-        settings = _read_text(recipe)
+        try:
+            settings: Mapping[str, Any] = json.loads(recipe)
+        except ValueError as error:
+            raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
     elif (recipe or DEFAULT) in RECIPES:
         settings = RECIPES[recipe or DEFAULT].settings
     else:
         raise GraftError(f"There is no recipe {recipe!r}: there are {', '.join(RECIPES)}, or a .yaml file of your own.")
     given = {field: value for field, value in overrides.items() if value is not None}
     return configure("train", TrainConfig, settings, section(config, "train"), given)
-
-
-def _read_text(recipe: str) -> Mapping[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads(recipe)
-    except ValueError as error:
-        raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
-    return settings

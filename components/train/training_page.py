@@ -22,15 +22,7 @@ _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 
 
 def write_page(model: Model, dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
-    """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them.
-
-    Args:
-        model: What is known of the training.
-        dataset: Holds the images of which some are shown augmented.
-        network: What stands before the head.
-        config: Says how images are augmented.
-        page: The page's file; the pictures go beside it.
-    """
+    """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them, all beside each other."""
     folder, sheet = page.parent, ""
     record = model.model_dump(mode="json")
     write_learning_curves(model, folder / CURVES)

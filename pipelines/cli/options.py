@@ -22,12 +22,7 @@ _NOT_GIVEN: Any = object()
 
 
 def options_over(config: type, source: str) -> Any:
-    """Returns a dataclass like a configuration in which a field that is not given is left for something else to fill.
-
-    Args:
-        config: The configuration.
-        source: What fills it, in words.
-    """
+    """Returns a dataclass like a configuration, in which a field that is not given is left for `source` to fill."""
     hints = typing.get_type_hints(config, include_extras=True)
     fields = [
         (
@@ -44,11 +39,7 @@ def options_over(config: type, source: str) -> Any:
 
 
 def given(options: Any) -> dict[str, Any]:
-    """Returns the fields that are given.
-
-    Args:
-        options: Of a dataclass that `options_over` made.
-    """
+    """Returns the fields that are given, of a dataclass that `options_over` made."""
     fields = ((field.name, getattr(options, field.name)) for field in dataclasses.fields(options))
     return {name: value for name, value in fields if value is not _NOT_GIVEN}
 

@@ -57,14 +57,8 @@ class Package:
 class ClusterRun:
     """A run, as its backend sees it.
 
-    Attributes:
-        run: Its identifier.
-        link: Address of its page.
-        state: Its state.
-        steps: State of each of its steps that the backend has begun.
-        store: The store that it was started with.
-        name: The model's name that it was started with.
-        error: What the backend says went wrong; empty if nothing.
+    It holds the address of its page, the steps that the backend has begun, the store and the model's name that it was started
+    with, and what the backend says went wrong, if anything did.
     """
 
     run: str
@@ -121,15 +115,7 @@ class Backend(Protocol):
     def create_schedule(
         self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
-        """Makes a schedule, whatever others of the same name there are.
-
-        Args:
-            name: The user's name for it.
-            package: The compiled pipeline.
-            parameters: Its parameters.
-            trigger: When it fires.
-            content: Digest of all that, kept with the schedule.
-        """
+        """Makes a schedule, whatever others of the same name there are; with it is kept `content`, the digest of all that."""
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
         """Pauses or resumes a schedule. Runs missed while it was paused are not made up for."""

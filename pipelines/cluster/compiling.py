@@ -22,13 +22,7 @@ _RUN = {"kubeflow": dsl.PIPELINE_JOB_ID_PLACEHOLDER, "vertex": dsl.PIPELINE_JOB_
 
 
 def compile_pipeline(profile: Profile, images: Images, target: Target, output: Path) -> None:
-    """Compiles the pipeline for a target. The same profile and code give the same bytes.
-
-    Args:
-        profile: The profile.
-        images: The images, by digest.
-        target: The target.
-        output: The YAML file to write: for kubeflow two documents, for vertex one.
+    """Compiles the pipeline for a target. The same profile and code give the same bytes: of kubeflow two documents, of vertex one.
 
     Raises:
         GraftError: The profile asks for what the target can't do.

@@ -9,12 +9,7 @@ from graft.pipelines.cluster.target import TargetOptions
 
 
 def connect(where: TargetOptions, access: Access, profile: Profile | None = None) -> Backend:
-    """Returns the backend of a target. Only that target's client is loaded: Vertex's is an extra.
-
-    Args:
-        where: The target and its profile.
-        access: Where the backend is, and who the user is there.
-        profile: The profile, where it has been read already.
+    """Returns the backend of a target, as its profile says. Only that target's client is loaded: Vertex's is an extra.
 
     Raises:
         GraftError: It isn't known where the backend is, or its client is not installed.

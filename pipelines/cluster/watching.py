@@ -67,12 +67,7 @@ def _observe(backend: Backend, run: str) -> Iterator[ClusterRun]:
 
 
 def steps_table(run: ClusterRun, summaries: dict[str, str] | None = None) -> Table:
-    """Returns a table of a run's steps and their states.
-
-    Args:
-        run: The run.
-        summaries: What came out of the steps, from the run record.
-    """
+    """Returns a table of a run's steps, their states, and what came out of them, if the run record's summaries are given."""
     table = Table("step", "state", "result", box=None, pad_edge=False)
     for step in STEPS:
         table.add_row(step, run.steps.get(step, "–"), (summaries or {}).get(step, ""))

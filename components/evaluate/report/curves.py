@@ -12,13 +12,7 @@ _FEW = 0.05
 
 
 def roc_charts(metrics: Metrics, classes: Sequence[str], most: int) -> list[Chart]:
-    """Returns ROC curves, a class each: for two classes that of the second, else those with the smallest area first.
-
-    Args:
-        metrics: The evaluation's figures.
-        classes: The class names in label order.
-        most: How many to return at most.
-    """
+    """Returns at most so many ROC curves: for two classes that of the second, else those with the smallest area first."""
     areas = {name: metrics.by_class[name].auc or 0.0 for name in classes if name in metrics.roc}
     return [
         _roc_chart(shorten(name), metrics.roc[name], areas[name])
@@ -41,12 +35,7 @@ def _roc_chart(name: str, curve: RocCurve, area: float) -> Chart:
 
 
 def reliability_chart(bins: Sequence[Bin], ece: float) -> Chart:
-    """Returns the reliability curve: how often a class is right that was given some probability.
-
-    Args:
-        bins: The bins that hold images, by probability.
-        ece: The expected calibration error.
-    """
+    """Returns the reliability curve: how often a class is right that was given some probability."""
     sure = bins[-1]
     summary = (
         f"Of {sure.images:,} images with a probability of {sure.low:.0%} to {sure.high:.0%}, "

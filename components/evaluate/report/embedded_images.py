@@ -31,12 +31,7 @@ def decode(content: bytes, side: int = 0) -> Image.Image:
 
 
 def shrink(image: Image.Image, side: int) -> Image.Image:
-    """Returns an image of at most so many pixels a side.
-
-    Args:
-        image: The image.
-        side: The longer side, in pixels.
-    """
+    """Returns an image of at most so many pixels a side."""
     small = image.copy()
     small.thumbnail((side, side))
     return small

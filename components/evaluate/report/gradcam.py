@@ -19,11 +19,7 @@ _PIXELS = 4_000_000
 
 
 def affordable(model: Any) -> int:
-    """Returns for how many images a report can wait: fewer where they are large or are looked at twice.
-
-    Args:
-        model: A model that the train step saved.
-    """
+    """Returns for how many images a report can wait: fewer where they are large or are looked at twice."""
     network = _Parts(model.get_layer(NETWORK))
     _, height, width, _ = network.backbone.input.shape
     return int(max(1, _PIXELS // (height * width * (2 if network.mirrors else 1))))

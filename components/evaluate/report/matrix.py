@@ -10,16 +10,7 @@ _DARKEST = 45.0
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A cell of the confusion matrix.
-
-    Attributes:
-        name: Its name in the page.
-        true: The true class.
-        predicted: The predicted one.
-        count: How many images it has.
-        share: Their share of the row: of the true class.
-        rows: The images to show, by row of the predictions.
-    """
+    """A cell of the confusion matrix: its share is that of the true class, and `rows` are the images to show."""
 
     name: str
     true: str
@@ -40,13 +31,7 @@ class Cell:
 
 
 def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:
-    """Returns the cells, a row for each true class.
-
-    Args:
-        confusion: Counts; rows are true classes, columns predicted ones.
-        classes: The class names in label order.
-        chosen: The images to show.
-    """
+    """Returns the cells, a row for each true class, with counts of which rows are true classes and columns predicted ones."""
     return [
         [
             Cell(

@@ -8,22 +8,9 @@ from graft.components.common.artifacts.evaluation import Slice
 MAX_A_GROUP = 40
 
 
-@dataclasses.dataclass(frozen=True)
-class SliceRow:
-    """A slice.
+class SliceRow(Slice):
+    """A slice, and where its interval lies apart from the accuracy on all images, `worse` or `better`, else nothing."""
 
-    Attributes:
-        value: What its images have in common.
-        images: How many they are.
-        accuracy: Share that is right.
-        interval: Its 95% interval.
-        verdict: `worse` or `better` where the interval lies apart from the accuracy on all images, else empty.
-    """
-
-    value: str
-    images: int
-    accuracy: float
-    interval: tuple[float, float]
     verdict: str
 
 
@@ -51,7 +38,7 @@ def slice_table(slices: Sequence[Slice], accuracy: float) -> SliceTable:
     for each in sorted(slices, key=lambda each: each.accuracy):
         start, end = each.interval
         verdict = "worse" if end < accuracy else "better" if start > accuracy else ""
-        groups[each.by].append(SliceRow(each.value, each.images, each.accuracy, each.interval, verdict))
+        groups[each.by].append(SliceRow(**dict(each), verdict=verdict))
     return SliceTable(
         min(int(10 * lowest) / 10, 0.9),
         accuracy,

@@ -55,13 +55,7 @@ def prediction_views(config: TrainConfig) -> list[str]:
 
 
 def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[str, Any]:
-    """Returns all that an image's features depend on but the image itself.
-
-    Args:
-        config: Names backbone, cut, image size, scaling and head.
-        network: What stands before the head.
-        view: The view's name.
-    """
+    """Returns all that an image's features of a view depend on but the image itself."""
     return {
         "backbone": config.backbone,
         "weights": network.weights_digest,

@@ -32,11 +32,7 @@ Array = np.ndarray[Any, Any]
 
 
 def half(features: Array) -> Array:
-    """Returns features as float16, as they are kept: those beyond its range become its largest number.
-
-    Args:
-        features: float32 features.
-    """
+    """Returns float32 features as float16, as they are kept: those beyond its range become its largest number."""
     largest = np.finfo(np.float16).max
     return features.clip(-largest, largest).astype(np.float16)
 
@@ -118,11 +114,7 @@ class FeatureCache:
         self._bytes, self._since = 0, time.monotonic()
 
     def tidy(self, width: int) -> None:
-        """Joins packs that are far from full, once there are many: retraining adds a small one each time.
-
-        Args:
-            width: Length of a feature vector.
-        """
+        """Joins packs that are far from full, once there are many: retraining adds a small one each time."""
         small = [name for name, size in self._list() if size < PACK_BYTES // 2]
         if len(small) <= _FEW:
             return

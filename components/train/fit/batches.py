@@ -70,11 +70,7 @@ def stream_of(
 
 
 def fetch_vectors(vectors: Any) -> Fetch:
-    """Returns a function that gives vectors as float32.
-
-    Args:
-        vectors: float16 or float32 [N, F].
-    """
+    """Returns a function that gives vectors, float16 or float32 [N, F], as float32."""
     tf = import_tensorflow()
     with tf.device("CPU:0"):
         held = tf.constant(vectors)

@@ -54,8 +54,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
     def keep_start(self, model: Any) -> None:
         """Takes the weights as they are before the first epoch for the best so far."""
         self.set_model(model)
-        scored = self._score()
-        self._keep(0, scored)
+        self._keep(0, self._score())
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Gives an epoch that goes on in the middle the loss and accuracy of the steps before."""
@@ -137,13 +136,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class WriteCheckpoints(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes a checkpoint whenever the last one is a minute old and the fit goes on.
-
-    Args:
-        phase: Name of the phase that is fitted.
-        best: The callback that knows what to write; it comes before this one.
-        checkpoints: Where checkpoints go.
-    """
+    """Writes what `best`, a callback before it, has reached, whenever the last checkpoint is a minute old and the fit goes on."""
 
     def __init__(self, phase: str, best: BestWeights, checkpoints: Checkpoints) -> None:
         super().__init__()

@@ -21,12 +21,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A moment of a training.
-
-    Attributes:
-        progress: What of it is text and numbers, such as the epochs done and the history.
-        arrays: The variables, in the model's order.
-    """
+    """A moment of a training: text and numbers, such as the epochs done, and the variables in the model's order."""
 
     progress: dict[str, Any]
     arrays: list[Array]

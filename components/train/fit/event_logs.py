@@ -30,10 +30,7 @@ class EventLogs:
         }
 
     def append(self, entry: dict[str, float]) -> None:
-        """Adds an epoch.
-
-        Args:
-            entry: Its figures; those on the selection images carry the prefix `selection_`.
+        """Adds an epoch's figures; those on the selection images carry the prefix `selection_`.
 
         Raises:
             GraftError: The copy can't be written.

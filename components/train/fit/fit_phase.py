@@ -7,7 +7,7 @@ from typing import Any
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.train.config import Optimizer, TrainConfig
+from graft.components.train.config import TrainConfig
 from graft.components.train.fit.callbacks import BestWeights, WriteCheckpoints
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
@@ -40,13 +40,8 @@ class Fitted:
 def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, events: EventLogs) -> Fitted:
     """Fits a model and leaves it with the weights that had the lowest loss on the selection images.
 
-    Where it stops for a wanted accuracy, it is left with the weights that reached that.
-
-    Args:
-        phase: What to fit, on what, and how.
-        config: Gives optimizer, schedule, label smoothing, and when to stop.
-        checkpoints: Where an earlier attempt may have left how far it came, and this one does.
-        events: The TensorBoard logs.
+    Where it stops for a wanted accuracy, it is left with the weights that reached that. Where an earlier attempt left a
+    checkpoint, it goes on from there.
 
     Raises:
         GraftError: The loss became NaN or infinite before any epoch was done, or the store can't be used.
@@ -119,14 +114,7 @@ def _optimizer(config: TrainConfig, phase: Phase) -> Any:
     rate: Any = phase.learning_rate
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, phase.epochs * phase.steps)
-    optimizers: dict[Optimizer, Any] = {
-        "adagrad": keras.optimizers.Adagrad,
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": keras.optimizers.SGD,
-    }
-    optimizer = optimizers[config.optimizer](learning_rate=rate)
+    optimizer = type(keras.optimizers.get(config.optimizer))(learning_rate=rate)
     if not phase.half_precision:
         return optimizer
     from graft.components.train.network.loss_scale import LossScale

@@ -10,24 +10,14 @@ from graft.components.train.config import TrainConfig
 
 
 def targets_of(labels: Any, classes: int) -> Any:
-    """Returns the targets of the loss, float32 [N, 1] for two classes, else one-hot [N, classes].
-
-    Args:
-        labels: int64 [N] labels.
-        classes: How many classes there are.
-    """
+    """Returns the targets of the loss for int64 [N] labels: float32 [N, 1] for two classes, else one-hot [N, classes]."""
     import keras
 
     return labels[:, None].astype(np.float32) if classes == 2 else keras.utils.to_categorical(labels, classes)
 
 
 def class_weights(labels: Any, classes: int) -> dict[int, float]:
-    """Returns the weight of each class that makes them count alike: as scikit-learn's "balanced" has it.
-
-    Args:
-        labels: int64 [N] labels.
-        classes: How many classes there are.
-    """
+    """Returns the weight of each class that makes them count alike, as scikit-learn's "balanced" has it, from int64 [N] labels."""
     return {label: len(labels) / (classes * max(int((labels == label).sum()), 1)) for label in range(classes)}
 
 

@@ -34,12 +34,7 @@ class Network:
 
 
 def build_network(config: TrainConfig, weights: Path | None, precision: str = "float32") -> Network:
-    """Builds what stands before the head.
-
-    Args:
-        config: Names cut, image size, scaling, head, and the layers to unfreeze.
-        weights: The backbone's weights file, or None for random weights.
-        precision: Keras' dtype policy of the backbone.
+    """Builds what stands before the head: with the weights of a file, or random ones, in one of Keras' dtype policies.
 
     Raises:
         GraftError: The weights don't fit, a layer is unknown, or the head can't stand on the cut.
@@ -58,13 +53,7 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
 
 
 def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
-    """Chains extractor and head into a model from the backbone's input to probabilities.
-
-    Args:
-        network: What stands before the head.
-        head: Keras model from features to probabilities.
-        mirror: Average over the image and its mirror image.
-    """
+    """Chains extractor and head into a model from the backbone's input to probabilities, averaged over the mirror image if asked."""
     import keras
 
     inputs = keras.Input(network.backbone.input.shape[1:], name=f"{NETWORK}_input")
@@ -76,12 +65,7 @@ def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
 
 
 def in_full_precision(network: Network, config: TrainConfig) -> Network:
-    """Returns the network in float32, with the weights it has now: what is served must not depend on what it was trained on.
-
-    Args:
-        network: What stands before the head, in any precision.
-        config: What the network was built from.
-    """
+    """Returns the network in float32, with the weights it has now: what is served must not depend on what it was trained on."""
     if network.precision == "float32":
         return network
     number_layers_afresh()
@@ -94,11 +78,6 @@ def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
     """Puts everything into the model that is saved: uint8 [N, H, W, 3] of any size to probabilities.
 
     Without `training=False` the layers after `Resizing` would be called in training mode on export.
-
-    Args:
-        network: What stands before the head.
-        head: The trained head.
-        config: Also says whether the mirror image is predicted too.
     """
     import keras
 

@@ -14,12 +14,7 @@ _NUMBERS_AT_ONCE = 2**25  # of which numpy makes float64 copies
 
 
 def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
-    """Returns a model from maps of features, [N, H, W, C] each, to one vector: the last part that needs no training.
-
-    Args:
-        head: Kind of the head, which says how maps are pooled.
-        maps: The backbone's symbolic outputs.
-    """
+    """Returns a model from maps of features, [N, H, W, C] each, to one vector: the last part that needs no training."""
     import keras
 
     inputs = [keras.Input(tensor.shape[1:], dtype="float32") for tensor in maps]

@@ -17,9 +17,7 @@ _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]
 def read_images(profile: Profile, path: Path | None) -> Images:
     """Returns a profile's images, from the file that it names if it doesn't list them.
 
-    Args:
-        profile: The profile.
-        path: Its file; None for the default one, whose `images.json` is the one in the working directory.
+    That file lies beside the profile's, or, for the default profile, which has no path, in the working directory.
 
     Raises:
         GraftError: The file that it names is missing, or not what `make push` writes.
@@ -38,12 +36,7 @@ def read_images(profile: Profile, path: Path | None) -> Images:
 
 
 def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Images:
-    """Returns the images that a profile uses, each by digest.
-
-    Args:
-        profile: The profile.
-        path: Its file; None for the default one.
-        allow_tag: Leave tags as they are, for development.
+    """Returns the images that a profile uses, each by digest, unless tags are allowed, for development.
 
     Raises:
         GraftError: An image is missing, no image reference, or a tag whose digest no registry tells.

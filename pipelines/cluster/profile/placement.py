@@ -15,11 +15,6 @@ _VERTEX_CANNOT = "Vertex does not have this: leave it out, or compile for kubefl
 class Placement:
     """Places tasks on a target.
 
-    Args:
-        profile: The profile.
-        images: The images, by digest.
-        target: The target.
-
     Raises:
         GraftError: The profile asks for what the target can't do; the message names the field.
     """

@@ -15,11 +15,7 @@ DEFAULTS = Path(__file__).parent
 
 
 def read_profile(path: Path | None, target: Target) -> Profile:
-    """Reads a profile.
-
-    Args:
-        path: The profile's file; None for the target's default.
-        target: The target, for its default.
+    """Reads a profile; without a path the target's default.
 
     Raises:
         GraftError: The file is missing, no YAML, or a field is unknown or wrong; the message names file, line and field.

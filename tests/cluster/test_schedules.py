@@ -187,7 +187,7 @@ def test_a_schedule_is_made_once_though_the_answer_is_lost(graft, cluster, after
 def test_a_lasting_failure_is_said_after_three_attempts(graft, cluster):
     cluster.server.fail("POST .*(recurringruns|schedules)", status=503, times=100)
     ended = graft("schedules", "create", "weekly", *cluster.options, *SOURCE, *WEEKLY)
-    assert (ended.code, "is out of order" in ended.said) == (1, True)
+    assert (ended.code, "is not working (HTTP 503" in ended.said) == (1, True)
     assert cluster.server.times("POST .*(recurringruns|schedules)") == scheduling._ATTEMPTS
 
 

@@ -46,11 +46,7 @@ class IngestConfig:
     sha256: Annotated[str, AfterValidator(_checked_sha256)] = ""
 
     def __post_init__(self) -> None:
-        """Checks the fractions.
-
-        Raises:
-            GraftError: They leave nothing to train on.
-        """
+        """Refuses fractions that leave nothing to train on."""
         if self.validation_fraction + self.test_fraction >= 1:
             raise GraftError(
                 f"validation_fraction {self.validation_fraction:g} and test_fraction {self.test_fraction:g} leave nothing to train "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -24,7 +25,7 @@ from graft.components.ingest.dataset.previous_dataset import PreviousDataset, ke
 from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import assign_splits
 from graft.components.ingest.report.data_report import write_report
-from graft.components.ingest.report.images_by_path import ImagesByPath
+from graft.components.ingest.report.find_image import find_image
 from graft.components.ingest.source.layout import printable
 from graft.components.ingest.source.opening import open_source
 
@@ -97,8 +98,8 @@ def ingest(
             reused=collected.reused,
             shards=[shard for shard in shards.finished if shard.name in used],
         )
-        images = ImagesByPath(shards, index, left_out)
-        write_report(output / REPORT, dataset, index, images.find, collected.thumbnails)
+        find = partial(find_image, shards=shards, indexes=(index, left_out))
+        write_report(output / REPORT, dataset, index, find, collected.thumbnails)
         dataset.write(output)
     if run.store:
         keep_for_next(output, run)

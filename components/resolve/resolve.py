@@ -8,6 +8,7 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.artifacts.model_source import find_record
 from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
+from graft.components.common.artifacts.run_record import outcome_of
 from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
 from graft.components.common.parameters import Parameters
@@ -71,7 +72,8 @@ def _decided(digest: str, run: Run) -> str:
     if decided is None:
         return ""
     past, records = decided
-    return past.run_id if records.resolved and records.resolved.found == digest else ""
+    resolved = outcome_of(records.resolve)
+    return past.run_id if resolved and resolved.found == digest else ""
 
 
 def check_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:

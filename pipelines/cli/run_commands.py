@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.run_record import outcome_of
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
@@ -62,7 +63,7 @@ def print_summary(result: RunResult) -> None:
         table.add_row(step, f"{record.seconds:.1f}", record.summary)
     table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)
     console.print(table)
-    evaluated, exported = result.records.evaluated, result.records.exported
+    evaluated, exported = outcome_of(result.records.evaluate), outcome_of(result.records.export)
     paths = {
         "records": result.file,
         "report": f"{evaluated.path}/{Evaluation.REPORT}" if evaluated else None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.results import Outcome, Result
-from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.artifacts.run_record import RunRecords, outcome_of
 from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
@@ -39,6 +39,7 @@ class RunResult:
     def content(self) -> dict[str, Any]:
         """Returns what the file holds; what no step got to is None."""
         records = self.records
+        evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
         return {
             "status": "succeeded" if self.outcome.good else "failed",
             "outcome": self.outcome,
@@ -52,10 +53,10 @@ class RunResult:
                 }
                 for step, record in records.by_step().items()
             },
-            "dataset": _some(records.ingested, "digest", "counts"),
-            "accuracy": records.evaluated.metrics.accuracy if records.evaluated else None,
-            "gate": _some(records.judged, "passed", "rules"),
-            "export": records.exported.path if records.exported else None,
+            "dataset": _some(outcome_of(records.ingest), "digest", "counts"),
+            "accuracy": evaluated.metrics.accuracy if evaluated else None,
+            "gate": _some(outcome_of(records.gate), "passed", "rules"),
+            "export": exported.path if exported else None,
             "total_seconds": self.seconds,
         }
 

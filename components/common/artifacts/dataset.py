@@ -17,11 +17,6 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 
 
-def shard_name(uri: str) -> str:
-    """Returns the name of a shard, by which the index calls it."""
-    return uri.rpartition("/")[2]
-
-
 class Unusable(Part):
     """A file that is no usable image."""
 
@@ -76,7 +71,7 @@ class Shard(Part):
     @property
     def name(self) -> str:
         """Its name, by which the index calls it."""
-        return shard_name(self.uri)
+        return self.uri.rpartition("/")[2]
 
 
 class Dataset(Artifact):

@@ -70,11 +70,7 @@ def write_sums(folder: Path) -> str:
 
 
 def digest_of(content: bytes) -> str:
-    """Returns the digest that names the version with these checksums.
-
-    Args:
-        content: The bytes of its `SHA256SUMS`.
-    """
+    """Returns the digest that names the version whose `SHA256SUMS` has these bytes."""
     return hashlib.sha256(content).hexdigest()
 
 

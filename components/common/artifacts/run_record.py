@@ -74,36 +74,12 @@ class RunRecords(Part):
         return {step: record for step, record in self if record is not None}
 
     @property
-    def resolved(self) -> ResolveResult | None:
-        """What resolve found."""
-        return self.resolve.outcome if self.resolve else None
-
-    @property
     def unchanged(self) -> bool:
         """Whether resolve found nothing new."""
-        return self.resolved is not None and self.resolved.digest == UNCHANGED
+        resolved = outcome_of(self.resolve)
+        return resolved is not None and resolved.digest == UNCHANGED
 
-    @property
-    def ingested(self) -> IngestResult | None:
-        """What ingest made."""
-        return self.ingest.outcome if self.ingest else None
 
-    @property
-    def trained(self) -> TrainResult | None:
-        """What train made."""
-        return self.train.outcome if self.train else None
-
-    @property
-    def evaluated(self) -> EvaluateResult | None:
-        """What evaluate found."""
-        return self.evaluate.outcome if self.evaluate else None
-
-    @property
-    def judged(self) -> GateResult | None:
-        """What the gate decided."""
-        return self.gate.outcome if self.gate else None
-
-    @property
-    def exported(self) -> ExportResult | None:
-        """What export made."""
-        return self.export.outcome if self.export else None
+def outcome_of(record: StepRecord[ResultT_co] | None) -> ResultT_co | None:
+    """Returns what a step returned; None if it has not ended, or failed without an outcome."""
+    return record.outcome if record else None

@@ -5,10 +5,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import sha256_file
 
 # A model is PREPROCESSING, from uint8 images to the network's input, and NETWORK, from there to probabilities. NETWORK is
 # EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is BACKBONE and POOLING.
@@ -51,7 +51,7 @@ def load_model(model: Path) -> Any:
         GraftError: The artifact is unfinished, or its model was changed.
     """
     digest, file = Model.load(model).model_digest, model / Model.KERAS
-    if not file.is_file() or sha256_file(file) != digest:
+    if not file.is_file() or storage.sha256_file(file) != digest:
         raise GraftError(f"{file} is not the model that {Model.FILE} describes: {Model.REMEDY}.")
     import_tensorflow()
     import keras

@@ -146,13 +146,7 @@ def plot_lines(axes: Any, lines: Sequence[Line], form: Form, steps: int) -> None
 
 
 def plot_shares(axes: Any, points: Points, *, marked: bool) -> None:
-    """Plots a line between 0 and 1 on both axes, with the diagonal to compare it with.
-
-    Args:
-        axes: The axes.
-        points: The line's points.
-        marked: Whether each point has a mark.
-    """
+    """Plots a line between 0 and 1 on both axes, its points marked or not, with the diagonal to compare it with."""
     axes.plot((0, 1), (0, 1), **DOTTED)
     _plot(axes, _FIRST if marked else _FIRST | {"marker": ""}, points)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=_QUARTERS, yticks=_QUARTERS)

@@ -7,8 +7,6 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-_NAME_LENGTH = 36
-
 
 def render_page(package: str, template: str, values: Mapping[str, Any]) -> str:
     """Renders a template that extends `page.html.j2`, which has the style and forbids every request and script.
@@ -38,10 +36,10 @@ def _templates(package: str) -> Environment:
     return templates
 
 
-def shorten(name: str) -> str:
-    """Returns a name of at most 36 characters: both ends of a longer one."""
-    half = _NAME_LENGTH // 2
-    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half + 1 :]}"
+def shorten(name: str, length: int = 36) -> str:
+    """Returns a name of at most `length` characters, an even number: both ends of a longer one."""
+    half = length // 2
+    return name if len(name) <= length else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def visible(value: Any) -> Any:

@@ -21,7 +21,7 @@ class NotPromotedError(GraftError):
 
 
 class Registry:
-    """The versions of a model in a store.
+    """The versions of a model in a store. All methods raise a GraftError if it can't be read or written, or `latest.json` is damaged.
 
     Args:
         store: Path or URI of the store: local, gs:// or s3://.
@@ -39,6 +39,7 @@ class Registry:
         check_name("name", name)
         self.name, self._store = name, storage.absolute(store)
         self.folder = f"{self._store}/models/{name}"
+        self._file = f"{self.folder}/{Latest.FILE}"
         self.versions = Versions(self.folder)
 
     def command(self, verb: str, *words: str) -> str:
@@ -46,11 +47,7 @@ class Registry:
         return shlex.join(["graft", "registry", verb, self.name, *words, "--store", self._store])
 
     def latest(self) -> Latest:
-        """Returns which version is the latest, and what else is known of that.
-
-        Raises:
-            GraftError: It can't be read, or is damaged.
-        """
+        """Returns which version is the latest, and what else is known of that."""
         return self._parse(storage.look(self._file).content)
 
     def challenge(self, version: str, champion: str | None) -> Latest:
@@ -160,11 +157,7 @@ class Registry:
         return self._change(lambda latest: latest.model_copy(update={"hold": None}))
 
     def best(self) -> About | None:
-        """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there.
-
-        Raises:
-            GraftError: The store can't be read.
-        """
+        """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there."""
         there = set(self.versions.finished())
         known = [about for about in self.latest().candidates if about.accuracy is not None and about.version in there]
         return max(known, key=lambda about: about.accuracy or 0.0, default=None)
@@ -180,9 +173,6 @@ class Registry:
 
         Returns:
             The versions that go.
-
-        Raises:
-            GraftError: The store can't be read or written.
         """
         finished = self.versions.finished()
         latest = self.latest()
@@ -202,9 +192,6 @@ class Registry:
 
         Returns:
             What is wrong, a sentence each; nothing if all is well.
-
-        Raises:
-            GraftError: The store can't be read.
         """
         problems = self.versions.verify()
         try:
@@ -214,10 +201,6 @@ class Registry:
         if latest.version and latest.version not in self.versions.finished():
             problems.append(f"{self._file} names {latest.version}, which is missing or unfinished.")
         return problems
-
-    @property
-    def _file(self) -> str:
-        return f"{self.folder}/{Latest.FILE}"
 
     def _parse(self, content: bytes | None) -> Latest:
         return Latest() if content is None else Latest.parse(content, self._file)

@@ -20,13 +20,12 @@ from graft.components.common.artifacts.export import (
 from graft.components.common.artifacts.latest import About
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
-from graft.components.common.storage import sha256_file
 
 _EVALUATION = f"{Export.LINEAGE}/{Evaluation.FILE}"
 
 
 class Versions:
-    """The versions of a model.
+    """The versions of a model. All methods raise a GraftError if the store can't be read or written.
 
     Args:
         folder: Path or URI of the model's folder.
@@ -55,7 +54,7 @@ class Versions:
         content = (export / SUMS).read_bytes()
         sums, version = parse_sums(content, str(export)), digest_of(content)
         for path, digest in sums.items():
-            if not (export / path).is_file() or sha256_file(export / path) != digest:
+            if not (export / path).is_file() or storage.sha256_file(export / path) != digest:
                 raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
         _about(version, export / _EVALUATION, str(export))
         there = storage.exists(f"{self.uri(version)}/{SUMS}")
@@ -70,11 +69,7 @@ class Versions:
         return version
 
     def finished(self) -> dict[str, float]:
-        """Returns when each finished version was published, in seconds since 1970.
-
-        Raises:
-            GraftError: The store can't be read.
-        """
+        """Returns when each finished version was published, in seconds since 1970."""
         return {version: files[SUMS].written_at for version, files in self._files().items() if SUMS in files}
 
     def unfinished(self, older_than: float) -> list[str]:
@@ -82,9 +77,6 @@ class Versions:
 
         Args:
             older_than: In seconds since 1970: what was written later may be under way.
-
-        Raises:
-            GraftError: The store can't be read.
         """
         return sorted(
             version
@@ -118,11 +110,7 @@ class Versions:
             return _about(version, file, uri)
 
     def remove(self, version: str) -> None:
-        """Removes a version: its checksums first, so that what is half removed counts as unfinished.
-
-        Raises:
-            GraftError: The store can't be written.
-        """
+        """Removes a version: its checksums first, so that what is half removed counts as unfinished."""
         storage.delete(f"{self.uri(version)}/{SUMS}")
         storage.delete_folder(self.uri(version))
 
@@ -131,9 +119,6 @@ class Versions:
 
         Returns:
             What is wrong, a sentence each.
-
-        Raises:
-            GraftError: The store can't be read.
         """
         problems: list[str] = []
         # Others are under way, or left by a killed publisher: nothing uses them.
@@ -151,14 +136,16 @@ class Versions:
             except GraftError as error:
                 return [str(error)]
             found = [self._problem(version, path, digest, Path(scratch)) for path, digest in sums.items()]
-        strange = sorted(path for path in {*files} - {*sums, SUMS} if not _is_part(path))
+        # Leftovers of killed uploads are no files of their version.
+        parts = {path for path in files if path.rpartition("/")[2].startswith(".") and path.endswith(".part")}
+        strange = sorted({*files} - {*sums, SUMS} - parts)
         return [*filter(None, found), *(f"{self.uri(version)}/{path} is not in {SUMS}." for path in strange)]
 
     def _problem(self, version: str, path: str, digest: str, scratch: Path) -> str:
         uri = f"{self.uri(version)}/{path}"
         try:
             file = storage.fetch(uri, scratch, keep=False)
-            found = sha256_file(file)
+            found = storage.sha256_file(file)
             if file.parent == scratch:
                 file.unlink()
         except GraftError as error:
@@ -173,11 +160,6 @@ class Versions:
             if VERSION_NAME.fullmatch(version):
                 found[version][rest] = file
         return found
-
-
-def _is_part(path: str) -> bool:
-    """Whether a file is a leftover of a killed upload, and no file of its version."""
-    return path.rpartition("/")[2].startswith(".") and path.endswith(".part")
 
 
 def _about(version: str, evaluation: Path, where: str) -> About:

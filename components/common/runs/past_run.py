@@ -3,7 +3,7 @@
 import dataclasses
 
 from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.artifacts.run_record import RunRecords, outcome_of
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import judge
@@ -83,9 +83,10 @@ def describe(run_id: str, records: RunRecords, written: str = "", *, cancelled: 
         cancelled: Whether it was noted as cancelled.
     """
     ended = list(records.by_step().values())
-    ingested, trained, exported = records.ingested, records.trained, records.exported
-    metrics = records.evaluated.metrics if records.evaluated else None
-    champion = records.evaluated.comparisons.champion if records.evaluated else None
+    ingested, trained = outcome_of(records.ingest), outcome_of(records.train)
+    evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
+    metrics = evaluated.metrics if evaluated else None
+    champion = evaluated.comparisons.champion if evaluated else None
     verdict = judge(records)
     read = [result.bytes_read for result in (ingested, trained) if result]
     written_bytes = [result.bytes_written for result in (ingested, trained) if result]

@@ -59,11 +59,7 @@ class Run:
     run_id: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses names that would not stay inside their folder.
-
-        Raises:
-            GraftError: A name has a character other than letters, digits, dot, dash and underscore.
-        """
+        """Refuses names that would not stay inside their folder, as `check_name` does."""
         if self.store:
             check_name("name", self.name)
             check_name("run id", self.run_id)
@@ -74,6 +70,7 @@ class Run:
         return f"{self.store.rstrip('/')}/models/{self.name}/runs/{self.run_id}"
 
 
+@dataclasses.dataclass
 class Recording:
     """A step while it runs.
 
@@ -82,9 +79,8 @@ class Recording:
         outcome: What the step returns, set when the work is done.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.outcome: Result | None = None
+    run: Run
+    outcome: Result | None = None
 
 
 @contextlib.contextmanager
@@ -154,14 +150,9 @@ def _read(run: Run, step: Step) -> StepRecord[Result] | None:
 
 
 def mark_cancelled(run: Run) -> None:
-    """Notes in the store that a run was cancelled; where that fails, it is logged: the run is cancelled all the same.
-
-    Args:
-        run: The run; without a store nothing is noted.
-    """
-    if not run.store:
-        return
-    _write(run, _CANCELLED, Cancelled().text(), must_succeed=False)
+    """Notes in the store, if there is one, that a run was cancelled; where that fails, it is logged: the run is cancelled all the same."""
+    if run.store:
+        _write(run, _CANCELLED, Cancelled().text(), must_succeed=False)
 
 
 def was_cancelled(run: Run) -> bool:
@@ -177,11 +168,7 @@ def was_cancelled(run: Run) -> bool:
 def component_step(step: Component, store: str, name: str, run_id: str) -> Iterator[Recording]:
     """What every component does around its step: log lines, the run record, and errors as one sentence.
 
-    Args:
-        step: The step's name.
-        store: As in `Run`.
-        name: As in `Run`.
-        run_id: As in `Run`; of a resource name with slashes, which is what Vertex tells its steps, the last part.
+    Vertex tells its steps a resource name with slashes as the run's identifier: the last part counts.
 
     Yields:
         The step as it runs, whose `outcome` the component sets.

@@ -3,7 +3,7 @@
 import dataclasses
 
 from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.artifacts.run_record import RunRecords, outcome_of
 from graft.components.common.errors import GateFailedError
 from graft.components.common.steps import STEPS
 
@@ -30,7 +30,7 @@ class Verdict:
 
 def judge(records: RunRecords) -> Verdict:
     """Tells how a run that is over ended."""
-    evaluated, ended, reason = records.evaluated, records.by_step(), ""
+    evaluated, ended, reason = outcome_of(records.evaluate), records.by_step(), ""
     accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
     for step in STEPS:
         if step not in ended:

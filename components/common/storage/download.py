@@ -103,13 +103,7 @@ def _check_sha256(file: Path, sha256: str, uri: str) -> None:
 
 
 def _receive(name: str, remote: Remote, found: Description, part: Path) -> None:
-    """Receives a file. Trouble ends it only if for a minute no further byte comes.
-
-    Args:
-        name: The file's URI, for messages.
-        remote: The file.
-        found: The version of it that is wanted.
-        part: Where it goes; what is there of the same version stays.
+    """Receives a file, all but what is there of the same version. Trouble ends it only if for a minute no further byte comes.
 
     Raises:
         ChangedError: The file isn't the described one any more.
@@ -170,8 +164,7 @@ def _crc32c(path: Path) -> bytes:
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             checksum.update(block)
-    digest: bytes = checksum.digest()
-    return digest
+    return bytes(checksum.digest())
 
 
 def _progress(name: str, size: int | None) -> AbstractContextManager[Callable[[int], None]]:

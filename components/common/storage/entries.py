@@ -61,12 +61,6 @@ def local_entry(folder: str, path: str, status: os.stat_result) -> Entry:
     return Entry(folder, path, status.st_size, "", S_ISDIR(status.st_mode), status.st_mtime)
 
 
-def local_version(status: os.stat_result) -> str:
-    """Returns what changes whenever a local file is written, moved or replaced, be its content the same or not."""
-    # The time of the last change of content or name: unlike that of modification, no program can set it.
-    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
-
-
 def remote_entry(folder: str, path: str, told: Mapping[str, Any]) -> Entry:
     """Returns what a file system of fsspec tells, in one form: each calls it otherwise."""
     when = told.get("LastModified") or told.get("mtime") or told.get("created")

@@ -23,9 +23,6 @@ def upload_to_gcs(file: IO[bytes], size: int, path: str) -> None:
         file: What to write, from its beginning.
         size: Its length in bytes.
         path: The object's bucket and name, as its URI has them.
-
-    Raises:
-        Exception: What Google's client raises once it has given up.
     """
     from google.cloud.storage.retry import DEFAULT_RETRY
 

@@ -1,7 +1,8 @@
 """Listing folders, as they are now, whatever was listed before."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -87,14 +88,10 @@ def list_pages(uri: str) -> Iterator[dict[str, str]]:
     prefix, following = f"{folder}/" if folder else "", ""
     while True:
         with access(uri):
-            told, following = persist(_call(fetch, place.fs, bucket, prefix, following))
+            told, following = persist(functools.partial(fetch, place.fs, bucket, prefix, following))
         yield {entry["name"].removeprefix(prefix): content_version(entry) for entry in told}
         if not following:
             return
-
-
-def _call(fetch: Callable[..., _Page], *arguments: Any) -> Callable[[], _Page]:
-    return lambda: fetch(*arguments)
 
 
 def _gcs(fs: Any, bucket: str, prefix: str, following: str) -> _Page:

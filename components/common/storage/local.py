@@ -70,21 +70,6 @@ def open_local(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
-def read_local(path: Path, most: int | None) -> bytes:
-    """Returns a local file's bytes.
-
-    Args:
-        path: The file.
-        most: How many bytes to read at most; None for all.
-
-    Raises:
-        OSError: It can't be read, or is no file.
-    """
-    with open_local(path) as file:
-        # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
-        return file.read() if most is None else file.read(min(os.fstat(file.fileno()).st_size + 1, most))
-
-
 def sha256_file(path: Path) -> str:
     """Returns the SHA-256 of a file's bytes as hex digits."""
     with path.open("rb") as file:

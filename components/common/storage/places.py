@@ -28,11 +28,7 @@ class Place:
     path: str = ""
 
     def info(self) -> dict[str, Any]:
-        """Returns what the file system tells of the file as it is now, whatever was listed before.
-
-        Raises:
-            Exception: What the file system raises.
-        """
+        """Returns what the file system tells of the file as it is now, whatever was listed before."""
         self.fs.invalidate_cache(self.path)
         found: dict[str, Any] = persist(lambda: request(self.fs, "info", self.path))
         return found

@@ -4,39 +4,31 @@ import io
 from typing import Any
 
 from graft.components.common.storage.access import access
+from graft.components.common.storage.places import Place
 from graft.components.common.storage.retries import TruncatedError, persist, request
 
 
-def open_ranges(uri: str, fs: Any, path: str, size: int, ahead: int) -> io.BufferedReader:
-    """Opens a remote file.
-
-    Args:
-        uri: Its URI, for messages.
-        fs: Its fsspec file system.
-        path: Its path in there.
-        size: Its length in bytes.
-        ahead: How many bytes a request brings at least, if there are so many.
-    """
-    return io.BufferedReader(_Ranges(uri, fs, path, size), ahead)
+def open_ranges(uri: str, place: Place, size: int, ahead: int) -> io.BufferedReader:
+    """Opens a remote file of `size` bytes, of which each request brings at least `ahead`, if there are so many."""
+    return io.BufferedReader(_Ranges(uri, place, size), ahead)
 
 
-def read_range(fs: Any, path: str, start: int, end: int) -> bytes:
+def read_range(place: Place, start: int, end: int) -> bytes:
     """Returns a part of a remote file, by one request.
 
     Raises:
         TruncatedError: Fewer bytes came.
-        Exception: What the file system raises.
     """
-    content: bytes = request(fs, "cat_file", path, start=start, end=end)
+    content: bytes = request(place.fs, "cat_file", place.path, start=start, end=end)
     if len(content) != end - start:
         raise TruncatedError(f"{len(content)} of {end - start} bytes came")
     return content
 
 
 class _Ranges(io.RawIOBase):
-    def __init__(self, uri: str, fs: Any, path: str, size: int) -> None:
+    def __init__(self, uri: str, place: Place, size: int) -> None:
         super().__init__()
-        self._uri, self._fs, self._path, self._size, self._position = uri, fs, path, size, 0
+        self._uri, self._place, self._size, self._position = uri, place, size, 0
 
     def readable(self) -> bool:
         return True
@@ -53,6 +45,6 @@ class _Ranges(io.RawIOBase):
         if end <= start:
             return 0
         with access(self._uri):
-            buffer[: end - start] = persist(lambda: read_range(self._fs, self._path, start, end))
+            buffer[: end - start] = persist(lambda: read_range(self._place, start, end))
         self._position = end
         return end - start

@@ -111,12 +111,6 @@ class _Web:
         response = self._session.get(
             self._url, headers=_AS_STORED | headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
         )
-        if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-            response.close()
-            raise FileNotFoundError(redact(self._url))
-        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            response.close()
-            raise PermissionError(redact(self._url))
         if not response.ok and response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             response.close()
             response.raise_for_status()
@@ -134,7 +128,7 @@ class _Object:
     """A file in object storage or wherever else fsspec reads, in ranges."""
 
     def __init__(self, place: Place) -> None:
-        self._fs, self._path = place.fs, place.path
+        self._place, self._fs, self._path = place, place.fs, place.path
 
     def describe(self) -> Description:
         self._fs.invalidate_cache(self._path)
@@ -173,4 +167,4 @@ class _Object:
                 yield 0, iter(lambda: file.read(_PIECE), b"")
         else:
             ends = [(begin, min(begin + _RANGE, found.size)) for begin in range(start, found.size, _RANGE)]
-            yield start, (read_range(self._fs, self._path, begin, end) for begin, end in ends)
+            yield start, (read_range(self._place, begin, end) for begin, end in ends)

@@ -60,13 +60,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def persist(work: Callable[[], Result]) -> Result:
-    """Does a piece of work, again and again with growing pauses for up to a minute while its trouble is transient.
+    """Does work that is harmless to repeat, with growing pauses for up to a minute while its trouble is transient.
 
-    Args:
-        work: It must be harmless to repeat.
-
-    Raises:
-        Exception: What the last attempt raised.
+    What the last attempt raises is raised.
     """
     retrying = Retrying(
         retry=retry_if_exception(is_transient),
@@ -79,17 +75,10 @@ def persist(work: Callable[[], Result]) -> Result:
 
 
 def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None, **options: Any) -> Any:
-    """Calls a method of an fsspec file system for one request, which ends in time.
-
-    Args:
-        fs: The file system.
-        method: The method's name, such as `info`.
-        *arguments: Its arguments.
-        seconds: When the request must have ended; None for `REQUEST_SECONDS`.
-        **options: Its keyword arguments.
+    """Calls a method of an fsspec file system, such as `info`, for one request.
 
     Raises:
-        Exception: What the method raises, or TimeoutError.
+        TimeoutError: It took longer than `seconds`, or than `REQUEST_SECONDS` where none are given.
     """
     if getattr(fs, "async_impl", False):
         options["timeout"] = seconds or REQUEST_SECONDS

@@ -1,9 +1,7 @@
 """Compare-and-swap of a small file: it is replaced only if nobody else has replaced it since it was read."""
 
-import contextlib
 import dataclasses
 import fcntl
-from collections.abc import Iterator
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
@@ -89,18 +87,13 @@ class _Local:
 
     def swap(self, seen: Seen, content: bytes) -> bool:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self._path.with_name(f".{self._path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if self.look().content != seen.content:
                 return False
             with replacing(self._path) as file:
                 file.write(content)
             return True
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._path.with_name(f".{self._path.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 class _Gcs:

@@ -1,16 +1,20 @@
-"""The verbs for a file at a path or URI. Each tries again while trouble passes, and raises one sentence where it doesn't."""
+"""The verbs for a file at a path or URI. Each tries again while trouble passes.
+
+Where it doesn't pass, they raise a GraftError: a `MissingError` if there is no such file, a `FileError` if only this one is at fault.
+"""
 
 import contextlib
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from graft.components.common.storage.access import MissingError, access
-from graft.components.common.storage.entries import Entry, local_entry, local_version, remote_entry
+from graft.components.common.storage.entries import Entry, local_entry, remote_entry
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import list_files
-from graft.components.common.storage.local import open_local, read_local, replacing
+from graft.components.common.storage.local import open_local, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import open_ranges
 from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
@@ -21,11 +25,7 @@ _NO_SUCH_RANGE = 416
 
 
 def stat(uri: str) -> Entry:
-    """Returns what the storage tells of a file or folder as it is now, without reading it.
-
-    Raises:
-        GraftError: Nothing is there, or it can't be read.
-    """
+    """Returns what the storage tells of a file or folder as it is now, without reading it."""
     place = locate(uri)
     with access(uri):
         if place.local:
@@ -34,11 +34,7 @@ def stat(uri: str) -> Entry:
 
 
 def exists(uri: str) -> bool:
-    """Whether there is a file or folder.
-
-    Raises:
-        GraftError: The storage can't be reached or read.
-    """
+    """Whether there is a file or folder."""
     try:
         stat(uri)
     except MissingError:
@@ -51,13 +47,12 @@ def version(uri: str) -> str:
 
     Of a remote file it is the storage's checksum, generation or strong entity tag; of a local one its size, its time of change
     and its number on the disk.
-
-    Raises:
-        GraftError: It is missing, or can't be reached.
     """
     if local := locate(uri).local:
         with access(uri):
-            return local_version(local.stat())
+            status = local.stat()
+        # The time of the last change of content or name: unlike that of modification, no program can set it.
+        return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
     return stat(uri).version
 
 
@@ -67,15 +62,13 @@ def read(uri: str, most: int | None = None) -> bytes:
     Args:
         uri: Its path or URI.
         most: How many bytes to read at most; None for all.
-
-    Raises:
-        MissingError: There is no such file.
-        GraftError: It can't be read.
     """
     place = locate(uri)
     with access(uri):
         if place.local:
-            return read_local(place.local, most)
+            with open_local(place.local) as file:
+                # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
+                return file.read() if most is None else file.read(min(os.fstat(file.fileno()).st_size + 1, most))
         return persist(lambda: _read(uri, place, most))
 
 
@@ -100,10 +93,6 @@ def open(uri: str, ahead: int = _AHEAD) -> Iterator[io.BufferedReader]:
     Args:
         uri: Its path or URI.
         ahead: How many bytes of a remote file one request brings.
-
-    Raises:
-        MissingError: There is no such file.
-        GraftError: It can't be read.
     """
     place = locate(uri)
     with contextlib.ExitStack() as opened:
@@ -114,7 +103,7 @@ def open(uri: str, ahead: int = _AHEAD) -> Iterator[io.BufferedReader]:
                 file = opened.enter_context(persist(lambda: place.fs.open(place.path, "rb")))
                 opened.enter_context(access(uri))
             else:
-                file = opened.enter_context(open_ranges(uri, place.fs, place.path, int(told["size"]), ahead))
+                file = opened.enter_context(open_ranges(uri, place, int(told["size"]), ahead))
         yield file
 
 
@@ -124,9 +113,6 @@ def write(uri: str, content: bytes) -> None:
     Args:
         uri: The file's path or URI; folders that it is in are made.
         content: Its bytes.
-
-    Raises:
-        GraftError: It can't be written.
     """
     place = locate(uri)
     with access(uri, "write"):
@@ -147,9 +133,6 @@ def put(path: Path, uri: str) -> None:
     Args:
         path: The file.
         uri: Where it goes; what is there is replaced. Folders that it is in are made.
-
-    Raises:
-        GraftError: It can't be read or written.
     """
     with access(str(path)):
         source = path.open("rb")
@@ -170,11 +153,7 @@ def _make_folders(place: Place) -> None:
 
 
 def delete(uri: str) -> None:
-    """Deletes a file, unless another process was first.
-
-    Raises:
-        GraftError: It can't be deleted.
-    """
+    """Deletes a file, unless another process was first."""
     place = locate(uri)
     with access(uri, "write"), contextlib.suppress(FileNotFoundError):
         if place.local:
@@ -184,11 +163,7 @@ def delete(uri: str) -> None:
 
 
 def delete_folder(uri: str) -> None:
-    """Deletes a folder and all files below it.
-
-    Raises:
-        GraftError: It can't be listed or deleted.
-    """
+    """Deletes a folder and all files below it."""
     if local := locate(uri).local:
         with access(uri, "write"), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(local)

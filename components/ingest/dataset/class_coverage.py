@@ -62,11 +62,6 @@ def _expected_splits(layout: Layout, config: IngestConfig) -> list[str]:
 
 
 def examples(excluded: Sequence[Unusable | LeftOutTwin], form: str = "{}") -> str:
-    """Returns a few of the files that were left out, with their reasons; nothing if there are none.
-
-    Args:
-        excluded: The files.
-        form: What to put them into.
-    """
+    """Returns a few of the files that were left out, with their reasons, put into `form`; nothing if there are none."""
     shown = "; ".join(f"{entry.path!r} {entry.reason}" for entry in excluded[:3])
     return form.format(shown + (" …" if len(excluded) > 3 else "")) if excluded else ""

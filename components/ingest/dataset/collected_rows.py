@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 ROWS_A_GROUP = 4 * 1024  # the writer starts a row group with each table, so a row's group follows from its number
@@ -75,7 +76,6 @@ class RowWriter:
         self._waiting: list[tuple[Any, ...]] = []
 
     def __enter__(self) -> Self:
-        """Returns itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -91,11 +91,7 @@ class RowWriter:
                     self._writer.close()
 
     def add(self, row: IndexRow, columns: Sequence[str] = ()) -> None:
-        """Appends a row.
-
-        Args:
-            row: The row.
-            columns: Its values in the columns that a manifest adds.
+        """Appends a row, with its values in the columns that a manifest adds.
 
         Raises:
             GraftError: The file can't be written.
@@ -144,7 +140,6 @@ class CollectedRows:
         self.schema: pa.Schema = self._reader.schema_arrow
 
     def __len__(self) -> int:
-        """How many rows there are."""
         return int(self._reader.metadata.num_rows)
 
     def batches(self, *names: str) -> "Iterator[pa.RecordBatch]":
@@ -158,7 +153,6 @@ class CollectedRows:
             numbers: int [N] the rows' numbers, in the order in which they are wanted.
             names: The names of the columns that are wanted.
         """
-        import numpy as np
         import pyarrow as pa
 
         order = np.argsort(numbers, kind="stable")

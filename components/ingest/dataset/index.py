@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, SPLITS
 from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
+from graft.components.ingest.dataset.image_arrays import Array
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 _ORDER_DIGITS = 16
@@ -18,15 +20,9 @@ _REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
 
 
 def write_indexes(
-    rows: CollectedRows, splits: "np.ndarray[Any, Any]", shard_names: Sequence[str], folder: Path
+    rows: CollectedRows, splits: Array, shard_names: Sequence[str], folder: Path
 ) -> "tuple[pa.Table, pa.Table]":
-    """Writes the index of a Dataset, and a second one of the images that are left out.
-
-    Args:
-        rows: The rows, their shards being numbers.
-        splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
-        shard_names: The shards' names by number.
-        folder: The Dataset's directory.
+    """Writes the index of a Dataset, and a second one of the images that are left out, as `write_index` does.
 
     Returns:
         What the report needs of both: names and looks of the images, and a column `order` for samples.
@@ -38,7 +34,7 @@ def write_indexes(
 
 def write_index(
     rows: CollectedRows,
-    splits: "np.ndarray[Any, Any]",
+    splits: Array,
     shard_names: Sequence[str],
     path: Path,
     *,
@@ -53,7 +49,6 @@ def write_index(
         path: The Parquet file.
         left_out: Whether to write the images that are left out instead; their split is empty.
     """
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -111,12 +106,7 @@ def read_contents(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def count_images(index: "pa.Table", classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Returns how many images there are by split and class, for the splits that have any.
-
-    Args:
-        index: The index.
-        classes: The class names in label order.
-    """
+    """Returns how many images there are by split and class, in the order of `classes`, for the splits that have any."""
     rows = index.group_by(["split", "label"]).aggregate([([], "count_all")]).to_pylist()
     counted = {(row["split"], row["label"]): row["count_all"] for row in rows}
     found = {split for split, _ in counted}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable, shard_name
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
@@ -65,8 +65,7 @@ class PreviousDataset:
             path: The file's path in the source.
             version: What changes when the file does; empty if nothing is known to.
         """
-        number = self._by_path.find(path) if version else None
-        row = None if number is None else self._row(number)
+        row = self._row(self._by_path.find(path)) if version else None
         return row if row and row.version == version else None
 
     def unusable(self, path: str, version: str) -> str | None:
@@ -75,38 +74,23 @@ class PreviousDataset:
         return entry.reason if entry and entry.version == version else None
 
     def same_content(self, path: str, sha256: str) -> IndexRow | None:
-        """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again.
-
-        Args:
-            path: The file's path in the source.
-            sha256: Digest of the bytes.
-        """
-        number = self._by_path.find(path)
-        row = None if number is None else self._row(number)
-        if row and row.sha256 == sha256:
-            return row
-        number = self._by_content.find(sha256)
-        return None if number is None else self._row(number)
+        """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again."""
+        row = self._row(self._by_path.find(path))
+        return row if row and row.sha256 == sha256 else self._row(self._by_content.find(sha256))
 
     def split(self, sha256: str) -> str | None:
-        """Returns the split that an image was in; None for one that is new or was left out.
-
-        Args:
-            sha256: Digest of its bytes.
-        """
+        """Returns the split that an image with this digest was in; None for one that is new or was left out."""
         # Of images with the same bytes the first is found, one in a split if there is one.
         number = self._by_content.find(sha256)
         return None if number is None or number >= self._images else str(self._table["split"][number].as_py())
 
     def left_out(self, sha256: str) -> LeftOutTwin | None:
-        """Returns why an image was left out for being another one's twin; None if it was not.
-
-        Args:
-            sha256: Digest of its bytes.
-        """
+        """Returns why an image with this digest was left out for being another one's twin; None if it was not."""
         return self._twins.get(sha256)
 
-    def _row(self, number: int) -> IndexRow | None:
+    def _row(self, number: int | None) -> IndexRow | None:
+        if number is None:
+            return None
         values = self._table.slice(number, 1).to_pylist()[0]
         shard = self._numbers.get(values["shard"])
         return None if shard is None else dataclasses.replace(IndexRow(**values), shard=shard)
@@ -143,7 +127,7 @@ def _fetch_record(folder: str, scratch: Path) -> Dataset:
 def _stored_shards(store: str) -> dict[str, int]:
     """Returns the sizes of a store's shards by URI."""
     folder = shards_folder(store)
-    return {f"{folder}/{shard_name(file.path)}": file.size for file in storage.list(folder) if file.size is not None}
+    return {f"{folder}/{file.name}": file.size for file in storage.list(folder) if file.size is not None}
 
 
 def keep_for_next(output: Path, run: Run) -> None:

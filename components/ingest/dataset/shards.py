@@ -38,7 +38,6 @@ class Shards:
         self._count: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
-        """Returns itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -63,7 +62,8 @@ class Shards:
         if split not in self._open:
             name = f"{split}-{self._count[split]:05}.tfrecord"
             self._count[split] += 1
-            self._open[split] = (len(self._numbered), self._files.enter_context(ShardWriter(self._folder / name)))
+            writer = self._files.enter_context(contextlib.closing(ShardWriter(self._folder / name)))
+            self._open[split] = (len(self._numbered), writer)
             self._numbered.append(None)
         number, writer = self._open[split]
         offset = writer.bytes

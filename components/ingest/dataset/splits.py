@@ -21,12 +21,7 @@ Fractions = dict[str, dict[str, SplitShare]]
 
 
 def split_by_content(sha256: str, config: IngestConfig) -> str:
-    """Assigns an image by its content alone, so that other images coming or going never move it.
-
-    Args:
-        sha256: Digest of its bytes.
-        config: The shares of the splits.
-    """
+    """Assigns an image by its content's digest alone, so that other images coming or going never move it."""
     place = int(sha256[:_HASH_DIGITS], 16) / 16**_HASH_DIGITS
     if place < config.validation_fraction:
         return VALIDATION

@@ -36,10 +36,7 @@ class Undecodable:
 
 
 def check_contents(contents: Sequence[bytes]) -> list[CheckedImage | Undecodable]:
-    """Checks images, wherever this is called.
-
-    Args:
-        contents: The files' bytes.
+    """Checks images, wherever this is called, by their files' bytes.
 
     Returns:
         The images; without their encoded bytes where these are the file's own, which need not travel twice.

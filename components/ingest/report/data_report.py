@@ -3,22 +3,18 @@
 import base64
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset, TwinPair
-from graft.components.common.pages.rendering import render_page
+from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collecting import MAX_PICTURED
 from graft.components.ingest.images.thumbnails import thumbnail
 from graft.components.ingest.report.histograms import histograms
-
-if TYPE_CHECKING:
-    pass
 
 # What a page can show and still open on a phone.
 MAX_CLASSES = 20
@@ -109,15 +105,10 @@ def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str
         keys = pa.table({"order": index["order"].take(rows), "row": rows})
         first = pc.select_k_unstable(keys, SAMPLES, [("order", "ascending"), ("row", "ascending")])
         chosen[name] = [
-            {"path": row["path"], "split": row["split"], "name": _shorten(PurePosixPath(row["path"]).name)}
+            {"path": row["path"], "split": row["split"], "name": shorten(PurePosixPath(row["path"]).name, _NAME_LENGTH)}
             for row in columns.take(rows.take(first)).to_pylist()
         ]
     return chosen
-
-
-def _shorten(name: str) -> str:
-    half = _NAME_LENGTH // 2
-    return name if len(name) <= _NAME_LENGTH else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def _gravity(pair: TwinPair) -> tuple[bool, bool, int, str, str]:
@@ -133,21 +124,14 @@ def _gravity(pair: TwinPair) -> tuple[bool, bool, int, str, str]:
 
 def _draw(names: Sequence[str], image: Callable[[str], bytes | None]) -> dict[str, str]:
     """Returns thumbnails as data URIs by path, of those images that there are."""
-
-    def drawn(content: bytes | None) -> bytes | None:
-        return thumbnail(content) if content else None
-
-    def batches() -> Iterator[list[str]]:
-        remaining = iter(names)
-        while batch := list(islice(remaining, _PICTURES_IN_FLIGHT)):
-            yield batch
-
     pictures = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads, progress("drawing the data report", len(names)) as advance:
-        for batch in batches():
-            for name, content in zip(batch, threads.map(drawn, [image(name) for name in batch]), strict=True):
-                if content:
-                    pictures[name] = _data_uri(content)
+        for start in range(0, len(names), _PICTURES_IN_FLIGHT):
+            batch = names[start : start + _PICTURES_IN_FLIGHT]
+            contents = {name: content for name in batch if (content := image(name))}
+            for name, picture in zip(contents, threads.map(thumbnail, contents.values()), strict=True):
+                if picture:
+                    pictures[name] = _data_uri(picture)
             advance(len(batch))
     return pictures
 

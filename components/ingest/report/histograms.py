@@ -67,19 +67,14 @@ def histograms(index: Any, splits: Sequence[str]) -> list[Histogram]:
     # A few images far away would squeeze the rest together.
     low, high = np.percentile(longer, (0.5, 99.5))
     sides = [int(edge) for edge in MaxNLocator(_BINS, steps=(1, 2, 5, 10), integer=True).tick_values(low, high + 1)]
-    proportions = [float(Fraction(*map(int, name.split(":")))) for name in _PROPORTIONS]
+
+    def by_split(values: Any) -> Values:
+        return {split: values[mask] for split, mask in masks.items()}
+
     return [
-        _linear("Longer side in pixels", {split: longer[mask] for split, mask in masks.items()}, sides),
-        _nearest(
-            "Aspect ratio, width to height",
-            {split: (width / height)[mask] for split, mask in masks.items()},
-            proportions,
-        ),
-        _linear(
-            "Brightness, 0 black to 255 white",
-            {split: brightness[mask] for split, mask in masks.items()},
-            list(range(0, 257, _BRIGHTNESS_STEP)),
-        ),
+        _linear("Longer side in pixels", by_split(longer), sides),
+        _nearest("Aspect ratio, width to height", by_split(width / height)),
+        _linear("Brightness, 0 black to 255 white", by_split(brightness), list(range(0, 257, _BRIGHTNESS_STEP))),
     ]
 
 
@@ -101,11 +96,12 @@ def _linear(title: str, by_split: Values, edges: list[int]) -> Histogram:
     return Histogram(title, bins, ticks, counts, [_in_words(*item, "{:,.0f}") for item in by_split.items()])
 
 
-def _nearest(title: str, by_split: Values, values_of_bins: list[float]) -> Histogram:
+def _nearest(title: str, by_split: Values) -> Histogram:
     """Counts each value at the nearest proportion, near meaning a factor, so that 1:2 and 2:1 lie alike."""
-    borders = np.sqrt(np.multiply(values_of_bins[:-1], values_of_bins[1:]))
+    proportions = [float(Fraction(*map(int, name.split(":")))) for name in _PROPORTIONS]
+    borders = np.sqrt(np.multiply(proportions[:-1], proportions[1:]))
     counts = {
-        split: np.bincount(np.searchsorted(borders, values), minlength=len(values_of_bins)).tolist()
+        split: np.bincount(np.searchsorted(borders, values), minlength=len(proportions)).tolist()
         for split, values in by_split.items()
     }
     ticks = [(float(number), name) for number, name in enumerate(_PROPORTIONS) if number % 2 == 0]

@@ -58,7 +58,7 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> 
 
 
 class Zip:
-    """A zip; versions are sizes and checksums out of its directory."""
+    """A zip, as `ImageFiles`; versions are sizes and checksums out of its directory."""
 
     def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
         self._archive = archive
@@ -84,11 +84,7 @@ class Zip:
         return f"{member.file_size}-{member.CRC:08x}"
 
     def read(self, path: str) -> bytes:
-        """Returns a file's bytes.
-
-        Raises:
-            UnreadableFileError: It can't be read.
-        """
+        """Returns a file's bytes."""
         member = self._members[path]
         if member.flag_bits & 0x1:
             raise UnreadableFileError("is encrypted")
@@ -117,7 +113,7 @@ class _TarHeaders:
 
 
 class Tar:
-    """A tar, which holds no checksums of its files, so no versions."""
+    """A tar, as `ImageFiles`, which holds no checksums of its files, so no versions."""
 
     def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
@@ -142,11 +138,7 @@ class Tar:
         return ""
 
     def read(self, path: str) -> bytes:
-        """Returns a file's bytes.
-
-        Raises:
-            UnreadableFileError: It can't be read.
-        """
+        """Returns a file's bytes."""
         member = self._members[path]
         if member.sparse is not None:
             raise UnreadableFileError("is stored as a sparse file")

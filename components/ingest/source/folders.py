@@ -13,7 +13,7 @@ from graft.components.ingest.source.image_files import (
 
 
 class LocalFolder:
-    """A local folder."""
+    """A local folder, as `ImageFiles`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -30,16 +30,12 @@ class LocalFolder:
             return ""
 
     def read(self, path: str) -> bytes:
-        """Returns a file's bytes.
-
-        Raises:
-            UnreadableFileError: It can't be read.
-        """
+        """Returns a file's bytes."""
         return read_file(str(self._root / path))
 
 
 class RemoteFolder:
-    """A folder anywhere else; one listing tells the paths, sizes and versions of all files.
+    """A folder anywhere else, as `ImageFiles`; one listing tells the paths, sizes and versions of all files.
 
     Raises:
         GraftError: It can't be listed.
@@ -59,12 +55,7 @@ class RemoteFolder:
         return self._files[path][1]
 
     def read(self, path: str) -> bytes:
-        """Returns a file's bytes.
-
-        Raises:
-            UnreadableFileError: It is too large.
-            GraftError: It can't be read.
-        """
+        """Returns a file's bytes."""
         size, _ = self._files[path]
         if size == 0:
             return b""  # no range of it can be asked for

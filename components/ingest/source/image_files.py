@@ -25,7 +25,8 @@ class ImageFiles(Protocol):
         """Returns a file's bytes.
 
         Raises:
-            UnreadableFileError: This file can't be read; others may be.
+            UnreadableFileError: This file can't be read: it is missing, too large or damaged, or this account may not. Others may be.
+            GraftError: The place where it lies can't be reached.
         """
 
 

@@ -47,7 +47,6 @@ class LabelledImages(Sequence[LabelledImage]):
         self.kinds = list(numbers)
 
     def __len__(self) -> int:
-        """How many files there are."""
         return len(self._kind_of)
 
     @overload

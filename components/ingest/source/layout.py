@@ -118,10 +118,6 @@ def limited(layout: Layout, limit: int) -> Layout:
 
     Which ones follows from a digest of their paths, but for folders that all are in: the same again in every run, yet not the
     first ones of the alphabet, which often are all of one kind.
-
-    Args:
-        layout: The layout.
-        limit: How many images to keep of each class in each split.
     """
     taken: Counter[tuple[str | None, str]] = Counter()
     kept = set()

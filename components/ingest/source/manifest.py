@@ -36,7 +36,7 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
         The images it names, and their splits and classes.
 
     Raises:
-        GraftError: It is missing, or something in it can't be used.
+        GraftError: It is missing, a row can't be used, two rows contradict each other, or all together are no training data.
     """
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
@@ -48,28 +48,14 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
             )
         places = ImagePlaces(uri)
         with storage.access(uri), path.open("rb") as file:
-            layout = read_manifest(uri, file, places)
+            layout = _read_layout(storage.redact(uri), file, places)
     return ManifestImages(places, layout), layout
 
 
-def read_manifest(uri: str, file: IO[bytes], places: ImagePlaces) -> Layout:
-    """Reads a manifest's rows.
-
-    Args:
-        uri: Its path or URI, whose suffix tells its form.
-        file: Its content.
-        places: Takes the images that it names.
-
-    Returns:
-        Their splits, classes and further columns.
-
-    Raises:
-        GraftError: A row can't be used, two rows contradict each other, or the rows as a whole are no training data.
-    """
-    name = storage.redact(uri)
-    is_csv = name.lower().endswith(".csv")
+def _read_layout(name: str, file: IO[bytes], places: ImagePlaces) -> Layout:
+    """Reads the rows of a manifest, in the form that its name tells; `places` takes the images that it names."""
     found = _Found(name, places)
-    for row in read_rows(file, name, is_csv=is_csv):
+    for row in read_rows(file, name, is_csv=name.lower().endswith(".csv")):
         found.add(row)
     if not found.images:
         raise GraftError(f"{name} names no images: {EXPECTED}.")
@@ -125,11 +111,7 @@ class _Found:
         """Yields the images by path, all with all columns."""
         for image in sorted(self.images, key=lambda image: image.path):
             missing = len(self.columns) - len(image.columns)
-            yield (
-                LabelledImage(image.path, image.split, image.label, image.columns + ("",) * missing)
-                if missing
-                else image
-            )
+            yield LabelledImage(image.path, image.split, image.label, image.columns + ("",) * missing)
 
     def _difference(self, old: LabelledImage, new: LabelledImage) -> str:
         if old.label != new.label:

@@ -38,12 +38,7 @@ class ManifestImages:
         return [image.path for image in self._layout.images]
 
     def read(self, path: str) -> bytes:
-        """Returns an image's bytes.
-
-        Raises:
-            UnreadableFileError: It is missing or too large, or this account may not read it.
-            GraftError: The place where it lies can't be reached.
-        """
+        """Returns an image's bytes."""
         return read_file(self._places.find(path))
 
     def version(self, path: str) -> str:

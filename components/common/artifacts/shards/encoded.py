@@ -11,12 +11,7 @@ from graft.components.common.errors import GraftError
 
 
 def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[bytes]:
-    """Yields the encoded bytes of some images, JPEG or PNG.
-
-    Args:
-        dataset: The dataset.
-        split: Its split.
-        rows: Their numbers in the order of the index, ascending.
+    """Yields the encoded bytes of some images of a split, JPEG or PNG, by their numbers in the order of the index, ascending.
 
     Raises:
         GraftError: A shard is missing or damaged.

@@ -9,8 +9,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -111,14 +110,6 @@ class ShardWriter:
     def sha256(self) -> str:
         """The SHA-256 of what was written so far, as hex digits."""
         return self._digest.hexdigest()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def image_at(file: IO[bytes], offset: int) -> bytes:

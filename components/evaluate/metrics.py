@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.evaluation import ClassMetrics, Metrics
+from graft.components.common.artifacts.evaluation import Bin, ClassMetrics, Metrics, RocCurve, Threshold
 from graft.components.common.artifacts.record import Interval
-from graft.components.evaluate.calibration import expected_calibration_error, reliability
-from graft.components.evaluate.roc import best_threshold, roc_curve_of
 
 Array = np.ndarray[Any, Any]
+
+BINS = 15
+_MOST_POINTS = 200
 
 
 def wilson_interval(right: int, images: int) -> Interval:
@@ -91,3 +92,78 @@ def _is_mixed(is_it: Array) -> bool:
 
 def _or_none(figure: float) -> float | None:
     return None if math.isnan(figure) else float(figure)
+
+
+def reliability(confidence: Array, right: Array) -> tuple[Bin, ...]:
+    """Groups images by confidence, in 15 bins of equal width, the upper edge belonging to each; empty ones are left out.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, section 2.
+
+    Args:
+        confidence: float64 [N], probability of the predicted class.
+        right: bool [N], whether it is the true one.
+    """
+    numbers = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return tuple(
+        Bin(
+            low=number / BINS,
+            high=(number + 1) / BINS,
+            images=int(inside.sum()),
+            confidence=float(confidence[inside].mean()),
+            accuracy=float(right[inside].mean()),
+        )
+        for number in range(BINS)
+        if (inside := numbers == number).any()
+    )
+
+
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
+    """Returns the mean distance of confidence and accuracy over bins, weighted by their images."""
+    images = sum(found.images for found in bins)
+    return float(sum(found.images * abs(found.accuracy - found.confidence) for found in bins) / images)
+
+
+def roc_curve_of(scores: Array, positive: Array) -> RocCurve:
+    """Returns a ROC curve's corners, at most 200 of them.
+
+    Args:
+        scores: float64 [N], probability of the class.
+        positive: bool [N], whether it is the true one; some are and some are not.
+    """
+    from sklearn.metrics import roc_curve
+
+    false, true, thresholds = roc_curve(positive, scores)
+    thresholds[0] = max(1.0, float(scores.max()))  # scikit-learn's infinity is no number in JSON
+    kept = np.unique(np.linspace(0, len(false) - 1, _MOST_POINTS).round().astype(int))
+    return RocCurve(
+        false_positive_rate=false[kept].tolist(),
+        true_positive_rate=true[kept].tolist(),
+        thresholds=thresholds[kept].tolist(),
+    )
+
+
+def best_threshold(scores: Array, positive: Array) -> Threshold | None:
+    """Finds the threshold of highest balanced accuracy; of several the one nearest to a half. None if one class is missing.
+
+    Args:
+        scores: float64 [N], probability of the second class.
+        positive: bool [N], whether it is the true one.
+    """
+    from sklearn.metrics import roc_curve
+
+    if positive.all() or not positive.any():
+        return None
+    # The first point, of calling no image so, is no better than the last, of calling all so, and its threshold is infinite.
+    false, true, thresholds = (values[1:] for values in roc_curve(positive, scores, drop_intermediate=False))
+    balanced = (true + 1 - false) / 2
+    best = np.flatnonzero(balanced == balanced.max())
+    # Every threshold down to the next lower score does the same: halfway it is least bound to these very images.
+    edges = np.append(thresholds, 0.0)
+    middles = (edges[best] + edges[best + 1]) / 2
+    called = scores > 0.5
+    at_half = (called[positive].mean() + 1 - called[~positive].mean()) / 2
+    return Threshold(
+        best=float(middles[np.abs(middles - 0.5).argmin()]),
+        balanced_accuracy=float(balanced.max()),
+        balanced_accuracy_at_half=float(at_half),
+    )

@@ -18,10 +18,10 @@ from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.common.storage.uris import brief
 from graft.components.export.config import ExportConfig
-from graft.components.export.example_request import example_request
 from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
+from graft.components.export.saved_model import example_request
 
 if TYPE_CHECKING:
     from graft.components.export.parity import EvaluatedImages

@@ -1,6 +1,7 @@
 """Which images train and which select the weights, with the features of both."""
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.extraction import compute_features, prediction_views, views_of
-from graft.components.train.features.selection import selection_mask
 from graft.components.train.network.assembly import Network
 
 Array = np.ndarray[Any, Any]
@@ -116,3 +116,23 @@ def _read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
     index = dataset.index(split, ["sha256", "label"])
     numbers = {name: number for number, name in enumerate(dataset.classes)}
     return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)
+
+
+def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
+    """Chooses the training images that select the best weights, by content, the asked share of each class.
+
+    Args:
+        sha256s: The images' content digests.
+        labels: int64 [N] labels.
+        fraction: The share, of which at least one image a class is taken where the class has two.
+
+    Returns:
+        bool [N], true for images that are set aside.
+    """
+    ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest() for sha256 in sha256s])
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        mask[members[np.argsort(ranks[members])][:count]] = True
+    return mask

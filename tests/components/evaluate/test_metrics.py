@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import binom
 from sklearn import metrics as sk
 
-from graft.components.evaluate.calibration import expected_calibration_error, reliability
-from graft.components.evaluate.metrics import compute_metrics, wilson_interval
+from graft.components.evaluate.metrics import compute_metrics, expected_calibration_error, reliability, wilson_interval
 
 EXACT = {"rel": 0, "abs": 1e-9}
 

@@ -22,7 +22,7 @@ _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 
 
 def write_page(model: Model, dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
-    """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of them, all beside each other."""
+    """Draws the learning curves as PNG and SVG, augmented images if there are any, and beside them a page of both."""
     folder, sheet = page.parent, ""
     record = model.model_dump(mode="json")
     write_learning_curves(model, folder / CURVES)

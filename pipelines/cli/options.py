@@ -48,20 +48,18 @@ def _validate_given(value: Any, validate: Callable[[Any], Any]) -> Any:
     return value if value is _NOT_GIVEN else validate(value)
 
 
-def _recipe(kind: type, tokens: Sequence[Token]) -> str:
-    """Reads a recipe's file, so that its content and not its path goes to where the step runs."""
-    value = tokens[0].value
-    return read_recipe(value) if value.endswith((".yaml", ".yml")) else value
+def _or_file(read: Callable[[str], str]) -> Parameter:
+    """Returns an option that takes a file of settings too, so that its content and not its path goes to where the steps run."""
+
+    def convert(kind: type, tokens: Sequence[Token]) -> str:
+        value = tokens[0].value
+        return read(value) if value.endswith((".yaml", ".yml")) else value
+
+    return Parameter(converter=convert)
 
 
-def _config(kind: type, tokens: Sequence[Token]) -> str:
-    """Reads a file of settings, so that its content and not its path goes to where the steps run."""
-    value = tokens[0].value
-    return json.dumps(read_yaml(value)) if value.endswith((".yaml", ".yml")) else value
-
-
-ConfigOption = Annotated[str, Parameter(converter=_config)]
-RecipeOption = Annotated[str, Parameter(converter=_recipe)]
+ConfigOption = Annotated[str, _or_file(lambda uri: json.dumps(read_yaml(uri)))]
+RecipeOption = Annotated[str, _or_file(read_recipe)]
 
 
 @Parameter(name="*")

@@ -134,7 +134,6 @@ def run_now(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS)
 
 
 def _set_active(name: str, where: TargetOptions, access: Access, *, active: bool) -> None:
-
     backend = connect(where, access)
     backend.set_active(the_schedule(backend, name), active)
     print(f"{name} is {'active' if active else 'paused'}")

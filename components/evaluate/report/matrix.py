@@ -31,7 +31,7 @@ class Cell:
 
 
 def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:
-    """Returns the cells, a row for each true class, with counts of which rows are true classes and columns predicted ones."""
+    """Returns the cells, a row for each true class. Rows of the counts, too, are true classes, and columns predicted ones."""
     return [
         [
             Cell(

@@ -34,7 +34,7 @@ class Network:
 
 
 def build_network(config: TrainConfig, weights: Path | None, precision: str = "float32") -> Network:
-    """Builds what stands before the head: with the weights of a file, or random ones, in one of Keras' dtype policies.
+    """Builds what stands before the head, in a dtype policy of Keras. Without a weights file the weights are random.
 
     Raises:
         GraftError: The weights don't fit, a layer is unknown, or the head can't stand on the cut.

@@ -13,6 +13,7 @@ An example finds these names beside those of its module:
 
 import doctest
 import importlib
+import re
 
 import pytest
 from support import ROOT
@@ -58,3 +59,18 @@ def test_the_examples_give_what_they_say(module, names):
 def test_what_people_call_has_an_example(module, name):
     found = doctest.DocTestFinder(recurse=False).find(getattr(importlib.import_module(module), name), name)
     assert any(test.examples for test in found)
+
+
+# `from graft.x import y` in code, and `y(…)` of `graft.x` in sentences.
+NAMED_IN_DOCS = re.compile(
+    r"from (?P<module>graft[\w.]+) import (?P<name>\w+)|`(?P<call>\w+)\([^`]*`\s+of\s+`(?P<home>graft[\w.]+)`"
+)
+
+
+def test_what_the_docs_import_is_there():
+    texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    found = [match for text in texts for match in NAMED_IN_DOCS.finditer(text)]
+    named = {(match["module"] or match["home"], match["name"] or match["call"]) for match in found}
+    assert {name for _, name in named} >= {"ingest", "train", "evaluate", "gate", "export", "Dataset", "predict"}
+    for module, name in named:
+        assert hasattr(importlib.import_module(module), name), f"{module} has no {name}"

@@ -78,7 +78,7 @@ class RunParameters(PipelineParameters):
 
     Attributes:
         source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl). If not given: the public
-            archive of cats and dogs, or pictures drawn on this machine if the archive can't be reached.
+            archive of cats and dogs. If that can't be reached, `graft run` draws pictures.
         weights: Pretrained weights of the backbone: imagenet, random, or path or URI of a Keras weights file. If not given:
             imagenet, or random for drawn pictures.
         store: Path or URI of the store, which keeps models, run records, images and features. If not given: the folder store

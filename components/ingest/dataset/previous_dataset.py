@@ -97,7 +97,9 @@ class PreviousDataset:
 
 
 class _Numbers:
-    """Finds the first row of a column with some value, in little more memory than 16 bytes a row.
+    """Finds the first row of a column with some value.
+
+    100,000 rows take 1.5 MiB; in a dictionary their paths take 13 MiB and their digests 17 MiB.
 
     Args:
         column: Strings.

@@ -35,7 +35,7 @@ def test_an_eventful_dataset(page):
     assert "75.0% (50.0% requested)" in page.text
     assert "1,200 cmyk, 3 rotated" in page.text and "1 file lies outside of any class folder" in page.text
     assert "42 files are not in the dataset" in page.text and page.text.count("is empty") == 40
-    assert "3 pairs of images that are the same or nearly so: 1 with different labels" in page.text
+    assert "3 pairs of images that are the same or nearly so. Pairs with different labels: 1; one label" in page.text
     verdicts = [
         "Different labels: nearly identical, 6 of 64 hash bits differ",
         "Different splits: identical bytes",

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.decision import Decision
@@ -16,7 +17,6 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
-from graft.components.common.storage.uris import brief
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
 from graft.components.export.model_card import model_card
@@ -121,7 +121,9 @@ def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedIma
     try:
         table = pq.read_table(evaluation.predictions).select([f"probability_{name}" for name in data.classes])
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise GraftError(f"{evaluation.predictions} is damaged ({brief(error)}): evaluate the model again.") from error
+        raise GraftError(
+            f"{evaluation.predictions} is damaged ({storage.brief(error)}): evaluate the model again."
+        ) from error
     rows = _spread(len(table), count)
     expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
     return EvaluatedImages(list(read_encoded(data, evaluation.split, rows)), expected)

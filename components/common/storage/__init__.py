@@ -3,21 +3,23 @@
 from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.download import fetch
 from graft.components.common.storage.entries import Entry
+from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
-from graft.components.common.storage.listing import list_pages
 from graft.components.common.storage.local import sha256_file, walk
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
-from graft.components.common.storage.uris import absolute, join, redact
+from graft.components.common.storage.uris import absolute, brief, join, redact
 from graft.components.common.storage.verbs import delete, delete_folder, exists, open, put, read, stat, version, write
 
 __all__ = [
+    "PAGE",
     "Entry",
     "FileError",
     "MissingError",
     "Seen",
     "absolute",
     "access",
+    "brief",
     "delete",
     "delete_folder",
     "exists",

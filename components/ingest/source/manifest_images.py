@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.listing import PAGE
 from graft.components.ingest.source.image_files import read_file
 from graft.components.ingest.source.image_places import ImagePlaces
 from graft.components.ingest.source.layout import Layout
@@ -83,7 +82,7 @@ class _ListedVersions:
             return found
         try:
             # Pages, not objects, are counted: one may hold nothing but folders.
-            for page in itertools.islice(storage.list_pages(folder), math.ceil(_TIMES * wanted / PAGE)):
+            for page in itertools.islice(storage.list_pages(folder), math.ceil(_TIMES * wanted / storage.PAGE)):
                 found |= page
         except GraftError as error:  # who may read an image may not always list its folder
             log.info("%s Graft asks for every image in %s by itself.", error, storage.redact(folder))

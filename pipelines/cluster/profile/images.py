@@ -14,7 +14,7 @@ log = logging.getLogger("graft")
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
 
-def read_images(profile: Profile, path: Path | None) -> Images:
+def images_of(profile: Profile, path: Path | None) -> Images:
     """Returns a profile's images, from the file that it names if it doesn't list them.
 
     That file lies beside the profile's, or, for the default profile, which has no path, in the working directory.
@@ -41,7 +41,7 @@ def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Im
     Raises:
         GraftError: An image is missing, no image reference, or a tag whose digest no registry tells.
     """
-    images = read_images(profile, path)
+    images = images_of(profile, path)
     if profile.gpu and not images.gpu:
         raise GraftError(
             "images.gpu: the profile asks for a GPU, but names no GPU image: build it by `make image-gpu` and push it."

@@ -8,7 +8,7 @@ import yaml
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.profile.fields import Images, Profile
-from graft.pipelines.cluster.profile.images import read_images
+from graft.pipelines.cluster.profile.images import images_of
 from graft.pipelines.cluster.profile.placement import Placement
 from graft.pipelines.cluster.profile.reading import DEFAULTS, read_profile
 
@@ -76,9 +76,9 @@ def test_images_are_read_where_the_profile_is(tmp_path, monkeypatch):
     path.write_text("images: ../images.json\n")
     (tmp_path / "images.json").write_text(json.dumps({"cpu": "a@sha256:1", "gpu": "b@sha256:2"}))
     images = Images(cpu="a@sha256:1", gpu="b@sha256:2")
-    assert read_images(read_profile(path, "kubeflow"), path) == images
+    assert images_of(read_profile(path, "kubeflow"), path) == images
     monkeypatch.chdir(tmp_path)
-    assert read_images(read_profile(None, "kubeflow"), None) == images
+    assert images_of(read_profile(None, "kubeflow"), None) == images
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_images_that_are_not_there_or_no_such_file(tmp_path, monkeypatch, conten
     if content is not None:
         (tmp_path / "images.json").write_text(content)
     with pytest.raises(GraftError, match=said):
-        read_images(Profile(), None)
+        images_of(Profile(), None)
 
 
 def test_the_default_profiles_ask_for_one_gpu():

@@ -12,66 +12,59 @@ from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES, EXIT_INTERRUPTED
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
-from graft.pipelines.cluster.connecting import connect
-from graft.pipelines.cluster.credentials import Access
+from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
-from graft.pipelines.cluster.target import TargetOptions
 from graft.pipelines.cluster.watching import conclude, steps_table, watch
 
 log = logging.getLogger("graft")
 
 _PARAMETERS = RunParameters()
-_ACCESS = Access()
 
 
 def submit(
     *,
-    where: TargetOptions,
+    cluster: Cluster,
     parameters: RunParameters = _PARAMETERS,
-    access: Access = _ACCESS,
     upload: Annotated[bool, Parameter(negative="")] = False,
     wait: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Starts a run on a cluster, and prints its identifier and the address of its page.
 
     Args:
-        where: The target and its profile.
+        cluster: The cluster.
         parameters: The pipeline's parameters.
-        access: Where the backend is, and who you are there.
         upload: Copy a local source and local weights into the store first.
         wait: Show the state of the steps until the run is over, and end with its exit code. Ctrl-C ends the watching, not the run.
     """
-    profile = read_profile(where.profile, where.target)
+    profile = read_profile(cluster.profile, cluster.target)
     there = run_parameters(parameters, profile, upload=upload)
-    backend = connect(where, access, profile)
-    with packaged(profile, where) as package:
+    backend = connect(cluster, profile)
+    with packaged(profile, cluster) as package:
         run = backend.submit(package, there, run_title(parameters.name))
     print(run.run)
     print(run.link, flush=True)
     if wait:
-        _wait(backend, run.run, where)
+        _wait(backend, run.run, cluster)
 
 
 def status(
     run: str,
     /,
     *,
-    where: TargetOptions,
-    access: Access = _ACCESS,
+    cluster: Cluster,
     wait: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Shows the state of the steps of a run on a cluster; once it is over, ends with its exit code.
 
     Args:
         run: The run's identifier, as submit printed it.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
         wait: Show the state until the run is over.
     """
-    backend = connect(where, access)
+    backend = connect(cluster)
     if wait:
-        _wait(backend, run, where)
+        _wait(backend, run, cluster)
     seen = backend.run(run)
     if seen.state.final:
         _end(seen)
@@ -79,15 +72,14 @@ def status(
     print(f"{seen.state}: {seen.link}")
 
 
-def cancel(run: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
+def cancel(run: str, /, *, cluster: Cluster) -> None:
     """Cancels a run on a cluster.
 
     Args:
         run: The run's identifier, as submit printed it.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
-    backend = connect(where, access)
+    backend = connect(cluster)
     seen = backend.run(run)
     if seen.state.final:
         print(f"{run} is already over: {seen.state}")
@@ -97,9 +89,9 @@ def cancel(run: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> No
     print(f"{run} is being cancelled: {seen.link}")
 
 
-def _wait(backend: Backend, run: str, where: TargetOptions) -> None:
-    profile = f" --profile {where.profile}" if where.profile else ""
-    watch_on = f"graft status {run} --target {where.target}{profile} --wait"
+def _wait(backend: Backend, run: str, cluster: Cluster) -> None:
+    profile = f" --profile {cluster.profile}" if cluster.profile else ""
+    watch_on = f"graft status {run} --target {cluster.target}{profile} --wait"
     try:
         seen = watch(backend, run)
     except KeyboardInterrupt:

@@ -29,7 +29,7 @@ def gc(
     """
     opened = Store(store)
     found = opened.garbage(keep_runs, min_age_days, dataset)
-    with progress("removing files", len(found)) as advance:
+    with progress("deleting files", len(found)) as advance:
         for garbage in found:
             if not dry_run:
                 opened.remove(garbage)
@@ -38,5 +38,5 @@ def gc(
     sizes: Counter[str] = Counter()
     for garbage in found:
         sizes[garbage.reason] += garbage.bytes
-    verb = "would be removed" if dry_run else "removed"
+    verb = "would be deleted" if dry_run else "deleted"
     print(f"{len(found):,} files of {sum(sizes.values()):,} bytes {verb}; {len(opened.files) - len(found):,} stay.")

@@ -171,12 +171,12 @@ def prune(
         name: The model's name.
         store: Path or URI of the store.
         keep: How many of the newest versions stay.
-        dry_run: Print what would be removed, and remove nothing.
+        dry_run: Print what would be deleted, and delete nothing.
     """
     gone = Registry(store, name).prune(keep, dry_run=dry_run)
     for version in gone:
         print(version)
-    print(f"{len(gone):,} versions {'would be removed' if dry_run else 'removed'}.")
+    print(f"{len(gone):,} versions {'would be deleted' if dry_run else 'deleted'}.")
 
 
 @registry.command

@@ -10,16 +10,13 @@ from rich.table import Table
 
 from graft.components.common.runs.step_record import check_name
 from graft.pipelines.cli.options import RunParameters
-from graft.pipelines.cluster.connecting import connect
-from graft.pipelines.cluster.credentials import Access
+from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.scheduling import put_schedule, the_schedule
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
-from graft.pipelines.cluster.target import TargetOptions
 from graft.pipelines.cluster.triggers import make_trigger
 
 _PARAMETERS = RunParameters()
-_ACCESS = Access()
 
 schedules = App(name="schedules", help="Runs the pipeline on a schedule, on a cluster.")
 
@@ -29,12 +26,11 @@ def create(
     schedule: str,
     /,
     *,
-    where: TargetOptions,
+    cluster: Cluster,
     cron: str = "",
     every: str = "",
     timezone: str = "",
     parameters: RunParameters = _PARAMETERS,
-    access: Access = _ACCESS,
     upload: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -42,22 +38,21 @@ def create(
 
     Args:
         schedule: A name for it.
-        where: The target and its profile.
+        cluster: The cluster.
         cron: When it fires, as five cron fields: minute, hour, day of the month, month, day of the week.
         every: Interval instead of cron, such as 6h.
         timezone: Time zone of the cron fields, such as Europe/Berlin. Kubeflow has only the one that the profile names.
         parameters: The pipeline's parameters.
-        access: Where the backend is, and who you are there.
         upload: Copy a local source and local weights into the store first.
         dry_run: Only show when it would fire next.
     """
     check_name("schedule's name", schedule)
-    profile = read_profile(where.profile, where.target)
-    trigger = make_trigger(where.target, cron, every, timezone, profile.kubeflow.time_zone)
+    profile = read_profile(cluster.profile, cluster.target)
+    trigger = make_trigger(cluster.target, cron, every, timezone, profile.kubeflow.time_zone)
     if not dry_run:
         there = run_parameters(parameters, profile, upload=upload)
-        backend = connect(where, access, profile)
-        with packaged(profile, where) as package:
+        backend = connect(cluster, profile)
+        with packaged(profile, cluster) as package:
             made, new = put_schedule(backend, schedule, package, there, trigger)
         print(f"{made.name}: {trigger}{'' if new else '; unchanged'}")
     print("fires next:")
@@ -66,74 +61,69 @@ def create(
 
 
 @schedules.command(name="list")
-def list_(*, where: TargetOptions, access: Access = _ACCESS) -> None:
+def list_(*, cluster: Cluster) -> None:
     """Lists the schedules that Graft made.
 
     Args:
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
     table = Table("schedule", "fires", "state", "made", box=None, pad_edge=False)
-    for schedule in connect(where, access).schedules():
+    for schedule in connect(cluster).schedules():
         state = "active" if schedule.active else "paused"
         table.add_row(schedule.name, schedule.trigger, state, schedule.created)
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
 @schedules.command
-def pause(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
+def pause(schedule: str, /, *, cluster: Cluster) -> None:
     """Pauses a schedule until it is resumed.
 
     Args:
         schedule: Its name.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
-    _set_active(schedule, where, access, active=False)
+    _set_active(schedule, cluster, active=False)
 
 
 @schedules.command
-def resume(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
+def resume(schedule: str, /, *, cluster: Cluster) -> None:
     """Resumes a paused schedule. Runs that were missed meanwhile are not made up for.
 
     Args:
         schedule: Its name.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
-    _set_active(schedule, where, access, active=True)
+    _set_active(schedule, cluster, active=True)
 
 
 @schedules.command
-def delete(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
+def delete(schedule: str, /, *, cluster: Cluster) -> None:
     """Deletes a schedule. Its runs stay.
 
     Args:
         schedule: Its name.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
-    backend = connect(where, access)
+    backend = connect(cluster)
     backend.delete_schedule(the_schedule(backend, schedule))
     print(f"{schedule} is deleted")
 
 
 @schedules.command
-def run_now(schedule: str, /, *, where: TargetOptions, access: Access = _ACCESS) -> None:
+def run_now(schedule: str, /, *, cluster: Cluster) -> None:
     """Starts a run as the schedule would, and prints its identifier and its page's address.
 
     Args:
         schedule: Its name.
-        where: The target and its profile.
-        access: Where the backend is, and who you are there.
+        cluster: The cluster.
     """
-    backend = connect(where, access)
+    backend = connect(cluster)
     run = backend.run_now(the_schedule(backend, schedule), run_title(schedule))
     print(run.run)
     print(run.link)
 
 
-def _set_active(name: str, where: TargetOptions, access: Access, *, active: bool) -> None:
-    backend = connect(where, access)
+def _set_active(name: str, cluster: Cluster, *, active: bool) -> None:
+    backend = connect(cluster)
     backend.set_active(the_schedule(backend, name), active)
     print(f"{name} is {'active' if active else 'paused'}")

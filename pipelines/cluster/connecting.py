@@ -1,4 +1,8 @@
-"""Reaching the backend of a target."""
+"""Which cluster a command is about, and how it is reached."""
+
+import dataclasses
+
+from cyclopts import Parameter
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.backend import Backend
@@ -8,21 +12,27 @@ from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import TargetOptions
 
 
-def connect(where: TargetOptions, access: Access, profile: Profile | None = None) -> Backend:
+@Parameter(name="*")
+@dataclasses.dataclass(frozen=True)
+class Cluster(Access, TargetOptions):
+    """Which cluster a command is about, where it is, and who the user is there."""
+
+
+def connect(cluster: Cluster, profile: Profile | None = None) -> Backend:
     """Returns the backend of a target, as its profile says. Only that target's client is loaded: Vertex's is an extra.
 
     Raises:
         GraftError: It isn't known where the backend is, or its client is not installed.
     """
-    profile = profile or read_profile(where.profile, where.target)
-    if where.target == "kubeflow":
+    profile = profile or read_profile(cluster.profile, cluster.target)
+    if cluster.target == "kubeflow":
         from graft.pipelines.cluster.kubeflow.pipelines import KubeflowPipelines
 
-        return KubeflowPipelines(profile, access)
+        return KubeflowPipelines(profile, cluster)
     try:
         from graft.pipelines.cluster.vertex.pipelines import VertexPipelines
     except ImportError as error:
         raise GraftError(
             "Vertex needs its client: pip install --require-hashes -r requirements/vertex.txt, or install graft[vertex]."
         ) from error
-    return VertexPipelines(profile, access)
+    return VertexPipelines(profile, cluster)

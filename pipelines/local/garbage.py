@@ -143,6 +143,6 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
             except (DamagedRecordError, KeyError, pa.ArrowException) as error:
                 raise GraftError(
                     f"{storage.redact(dataset)} is damaged ({type(error).__name__}), so that nobody knows what it needs: "
-                    "mend or remove it; nothing was removed from the store."
+                    "mend or remove it; nothing was deleted from the store."
                 ) from error
     return shards, images

@@ -312,17 +312,15 @@ def test_a_pipeline_is_uploaded_once_and_again_when_it_changed(graft, cluster):
 def test_two_at_once_upload_it_once(graft, cluster):
     for path in ("POST .*/experiments", "POST .*/pipelines$", "POST .*/upload_version"):
         cluster.server.slow(path, seconds=0.3)
-    from graft.pipelines.cluster.connecting import connect
-    from graft.pipelines.cluster.credentials import Access
+    from graft.pipelines.cluster.connecting import Cluster, connect
     from graft.pipelines.cluster.profile.reading import read_profile
-    from graft.pipelines.cluster.target import TargetOptions
 
-    where = TargetOptions("kubeflow", cluster.profile)
+    where = Cluster("kubeflow", cluster.profile)
     profile = read_profile(cluster.profile, "kubeflow")
     with submitting.packaged(profile, where) as package:
         threads = [
             threading.Thread(
-                target=lambda n=n: connect(where, Access(), profile).submit(package, Parameters("gs://a"), f"run {n}")
+                target=lambda n=n: connect(where, profile).submit(package, Parameters("gs://a"), f"run {n}")
             )
             for n in range(2)
         ]

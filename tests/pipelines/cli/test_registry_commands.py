@@ -81,8 +81,8 @@ def test_a_hold_is_seen(registry, published):
 def test_pruning_says_first_what_would_go(registry, published):
     registry("promote", published[2])
     dry = registry("prune", "--keep", "1", "--dry-run")
-    assert dry == f"{published[0]}\n1 versions would be removed.\n"
-    assert registry("prune", "--keep", "1") == f"{published[0]}\n1 versions removed.\n"
+    assert dry == f"{published[0]}\n1 versions would be deleted.\n"
+    assert registry("prune", "--keep", "1") == f"{published[0]}\n1 versions deleted.\n"
     assert len(states(registry("list"))) == 2
 
 

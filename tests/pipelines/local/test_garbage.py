@@ -80,7 +80,7 @@ def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history,
     before = names(store)
     removed(store, "--keep-runs", "1", "--dry-run")
     told = capsys.readouterr().out
-    assert names(store) == before and "would be removed" in told
+    assert names(store) == before and "would be deleted" in told
     removed(store, "--keep-runs", "1")
     after = names(store)
     gone = before - after
@@ -113,7 +113,7 @@ def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, hist
 def test_a_damaged_dataset_in_use_stops_it(store, history):
     storage.write(f"{store}/models/pets/runs/run-2/dataset.json", b"{")
     before = names(store)
-    with pytest.raises(GraftError, match="nothing was removed"):
+    with pytest.raises(GraftError, match="nothing was deleted"):
         removed(store)
     assert names(store) == before
 

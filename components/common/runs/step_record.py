@@ -124,7 +124,7 @@ def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
     uri = f"{run.folder}/{name}.json"
     try:
         storage.write(uri, text.encode())
-    except GraftError as error:
+    except (GraftError, UnicodeEncodeError) as error:  # the latter of a file's name that is no UTF-8
         if must_succeed:
             raise GraftError(f"The run record can't be written: {error}") from error
         log.error("the run record can't be written: %s", error)

@@ -105,7 +105,7 @@ def test_a_damaged_record_is_named_with_field_and_remedy(tmp_path, change, told)
         Evaluation.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"schema_version": 1', b"[]", b"{}", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("content", [b"", b'{"schema_version": 1', b"[]", b"{}", b"\xff\xfe", b"null", b"[" * 99_999])
 def test_what_is_no_record_is_damaged(tmp_path, content):
     (tmp_path / "decision.json").write_bytes(content)
     with pytest.raises(DamagedRecordError, match=r"decision\.json is damaged .*: judge the evaluation again\."):

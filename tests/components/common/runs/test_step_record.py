@@ -1,0 +1,13 @@
+"""What a step leaves behind when it ends: its run record, and always its own error."""
+
+import pytest
+
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run, recorded
+
+
+def test_a_record_that_cannot_be_written_does_not_hide_why_the_step_failed(tmp_path, caplog):
+    run = Run(str(tmp_path), "pets", "run-1")
+    with pytest.raises(GraftError, match="^caf\udce9 can't be read$"), recorded("ingest", run):
+        raise GraftError("caf\udce9 can't be read")  # a file's name that is no UTF-8
+    assert "the run record can't be written" in caplog.text

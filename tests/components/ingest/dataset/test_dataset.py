@@ -141,7 +141,7 @@ def test_class_names_can_not_forge_a_digest():
 def test_tensorflow_reads_the_shards(dataset, tmp_path):
     import numpy as np
     import tensorflow as tf
-    from test_checked_image import CONVERTED, KEPT
+    from kinds import CONVERTED, KEPT
 
     images = {f"train/cats/{number}.x": content for number, content in enumerate(KEPT.values())}
     images |= {f"train/dogs/{number}.x": content for number, (content, _, _) in enumerate(CONVERTED.values())}

@@ -50,12 +50,7 @@ class Record(Part):
         """
         try:
             schema = json.loads(content)["schema_version"]
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            RecursionError,
-        ) as error:  # the last one where it is nested without end
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             why = "it has no schema_version" if isinstance(error, KeyError) else str(error)
             raise DamagedRecordError(f"{where} is damaged ({why}): {cls.REMEDY}.") from error
         if schema not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):

@@ -45,7 +45,12 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
 
 
 def read_index(index: Path, columns: Sequence[str], whose: str) -> dict[str, list[Any]]:
-    """Reads columns of the index of a whole dataset, all splits; `whose` it is stands in the message.
+    """Reads columns of the index of a whole dataset, all splits.
+
+    Args:
+        index: The Parquet file.
+        columns: The columns' names.
+        whose: Path or URI of the dataset or model that the index belongs to, for the message.
 
     Raises:
         GraftError: The index is damaged, or has no such column.

@@ -22,7 +22,14 @@ _QUANTISED = ParityLimits(max_difference=None, label_agreement=0.98)
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format: where it lies, what runs it, how close it must come, and the import names of what it needs beyond TensorFlow."""
+    """A format that a model is exported to.
+
+    Attributes:
+        path: Where it lies in the Export.
+        runtime: What runs it.
+        limits: How close it must come to what was evaluated.
+        packages: Import names of what writing and checking it needs beyond TensorFlow.
+    """
 
     path: str
     runtime: Runtime

@@ -18,6 +18,13 @@ def export_further(
 ) -> dict[str, ExportedFormat]:
     """Writes a model in further formats and holds each against the evaluation.
 
+    Args:
+        model: The Keras model that the train step saved.
+        formats: The formats to write.
+        output: The Export's folder.
+        samples: The images for which each must give what the evaluation got.
+        calibration: Encoded training images, by which int8 learns the range of every value.
+
     Returns:
         What the record says of each, by its path.
 

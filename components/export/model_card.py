@@ -22,7 +22,13 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~$])")
 
 
 def model_card(lineage: Path, name: str, export: Export) -> str:
-    """Returns a version's model card, in Markdown."""
+    """Returns a version's model card, in Markdown.
+
+    Args:
+        lineage: Folder of the records of all steps before.
+        name: The model's name.
+        export: The Export's record.
+    """
     evaluation = Evaluation.load(lineage)
     templates = Environment(
         loader=PackageLoader("graft.components.export", "."),

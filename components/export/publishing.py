@@ -14,7 +14,11 @@ log = logging.getLogger("graft")
 def publish(export: Path, evaluation: Evaluation, run: Run, *, promote: bool) -> Published:
     """Publishes an Export and, if asked to, promotes it where it was compared with the version that is the latest.
 
-    Without a store nothing is done.
+    Args:
+        export: The Export's folder.
+        evaluation: Says which champion the model was compared with, if any.
+        run: Names the store that has the registry; without a store nothing is done.
+        promote: Whether to promote it; else a person decides.
 
     Raises:
         GraftError: The store can't be read or written.

@@ -14,7 +14,15 @@ from graft.components.train.config import TrainConfig
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A named set of settings: the fields of `TrainConfig` in which it differs from the defaults."""
+    """A named set of settings.
+
+    Attributes:
+        purpose: What it is for.
+        source: Where it comes from.
+        expected: The accuracy to expect.
+        cost: What it costs in time.
+        settings: The fields of `TrainConfig` in which it differs from the defaults.
+    """
 
     purpose: str
     source: str

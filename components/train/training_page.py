@@ -22,7 +22,15 @@ _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 
 
 def write_page(model: Model, dataset: Dataset, network: Network, config: TrainConfig, page: Path) -> None:
-    """Draws the learning curves as PNG and SVG, augmented images if there are any, and beside them a page of both."""
+    """Draws the learning curves as PNG and SVG, augmented images if there are any, and a page of both.
+
+    Args:
+        model: The record of the training.
+        dataset: Holds the images of which some are shown augmented.
+        network: What stands before the head.
+        config: Says whether and how images are augmented.
+        page: The page's file; the pictures go beside it.
+    """
     folder, sheet = page.parent, ""
     record = model.model_dump(mode="json")
     write_learning_curves(model, folder / CURVES)
@@ -36,7 +44,14 @@ def write_page(model: Model, dataset: Dataset, network: Network, config: TrainCo
 
 
 def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augment: Augment) -> Any:
-    """Returns a sheet of training images, one a row: as the backbone sees it, then augmented."""
+    """Returns a sheet of training images, one a row: as the backbone sees it, then augmented.
+
+    Args:
+        dataset: Holds the images.
+        network: Shows an image as the backbone sees it.
+        config: Gives seed and scaling.
+        augment: Augments float32 [N, H, W, 3], as the backbone sees images, by a seed of two numbers.
+    """
     rows = []
     step = max(1, dataset.count(TRAIN) // _SHEET_IMAGES)  # the classes follow each other in the shards
     wanted = np.zeros(dataset.count(TRAIN), bool)

@@ -34,7 +34,19 @@ def training_record(
     keras_file: Path,
     versions: Mapping[str, str],
 ) -> Model:
-    """Returns the record of a training, but for the seconds that it took; `weights` are as the step was given them."""
+    """Returns the record of a training, but for the seconds that it took.
+
+    Args:
+        dataset: What it was trained on.
+        config: The settings.
+        weights: The backbone's weights, as the step was given them: a name, a path or a URI.
+        devices: What it was trained with.
+        network: What stands before the head.
+        training_set: What the head was trained on and selected by.
+        trained: The head, and how it came about.
+        keras_file: The saved model, whose digest goes into the record.
+        versions: Versions of the libraries, by name.
+    """
     return Model(
         config=dataclasses.asdict(config) | {"tensorboard": storage.redact(config.tensorboard)},
         backbone=config.backbone,

@@ -57,8 +57,14 @@ class Package:
 class ClusterRun:
     """A run, as its backend sees it.
 
-    It holds the address of its page, the steps that the backend has begun, the store and the model's name that it was started
-    with, and what the backend says went wrong, if anything did.
+    Attributes:
+        run: Its identifier.
+        link: Address of its page.
+        state: Its state.
+        steps: State of each step that the backend has begun.
+        store: Path or URI of the store that it was started with.
+        name: The model's name that it was started with.
+        error: What the backend says went wrong; empty if nothing did.
     """
 
     run: str
@@ -115,7 +121,15 @@ class Backend(Protocol):
     def create_schedule(
         self, name: str, package: Package, parameters: Parameters, trigger: Trigger, content: str
     ) -> Schedule:
-        """Makes a schedule, whatever others of the same name there are; with it is kept `content`, the digest of all that."""
+        """Makes a schedule, whatever others of the same name there are.
+
+        Args:
+            name: The user's name for it.
+            package: The compiled pipeline.
+            parameters: Its parameters.
+            trigger: When it fires.
+            content: Digest of all that, which is kept with the schedule.
+        """
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
         """Pauses or resumes a schedule. Runs missed while it was paused are not made up for."""
@@ -130,7 +144,16 @@ class Backend(Protocol):
 def make_run(
     run: str, link: str, state: State, steps: Mapping[str, State], parameters: Mapping[str, Any], error: str
 ) -> ClusterRun:
-    """Returns a run as its backend tells of it. `steps` are all its tasks, those that are no step among them."""
+    """Returns a run as its backend tells of it.
+
+    Args:
+        run: Its identifier.
+        link: Address of its page.
+        state: Its state.
+        steps: State of each of its tasks, those that are no step among them.
+        parameters: The parameters that it was started with.
+        error: What the backend says went wrong; empty if nothing did.
+    """
     known = {step: steps[step] for step in STEPS if step in steps}
     return ClusterRun(
         run, link, state, known, str(parameters.get("store", "")), str(parameters.get("name", "model")), error

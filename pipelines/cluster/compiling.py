@@ -22,7 +22,13 @@ _RUN = {"kubeflow": dsl.PIPELINE_JOB_ID_PLACEHOLDER, "vertex": dsl.PIPELINE_JOB_
 
 
 def compile_pipeline(profile: Profile, images: Images, target: Target, output: Path) -> None:
-    """Compiles the pipeline for a target. The same profile and code give the same bytes: of kubeflow two documents, of vertex one.
+    """Compiles the pipeline for a target. The same profile and code give the same bytes.
+
+    Args:
+        profile: Says what the steps run on.
+        images: The images of the steps.
+        target: What it is compiled for.
+        output: The YAML file to write: for kubeflow two documents, for vertex one.
 
     Raises:
         GraftError: The profile asks for what the target can't do.
@@ -43,6 +49,13 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
 
 def compile_component(step: Component, profile: Profile, images: Images, target: Target, output: Path) -> None:
     """Compiles one step as a component, for pipelines of the user's own, which give it its CPU, memory and GPU.
+
+    Args:
+        step: The step.
+        profile: Says whether the step runs on a GPU.
+        images: The images, of which the component gets the step's.
+        target: What it is compiled for.
+        output: The YAML file to write.
 
     Raises:
         GraftError: The profile asks for what the target can't do.

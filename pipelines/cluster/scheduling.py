@@ -25,6 +25,13 @@ def put_schedule(
     The new one is made before the old ones go, so that a crash between leaves one too many, which the next command on
     that name removes, and never none.
 
+    Args:
+        backend: Where pipelines run.
+        name: The user's name for the schedule.
+        package: The compiled pipeline.
+        parameters: Its parameters.
+        trigger: When it fires.
+
     Returns:
         The schedule, and whether it is new.
 

@@ -27,7 +27,13 @@ _LEFTOVER = re.compile(rf"({'|'.join(_FOLDERS)})/(.*/)?\.[^/]+\.part|\.probe-[0-
 
 @dataclasses.dataclass(frozen=True)
 class Garbage:
-    """A file that can go: its path within the store, its size, and why it can go."""
+    """A file that can go.
+
+    Attributes:
+        path: Its path within the store.
+        bytes: Its size in bytes.
+        reason: Why it can go.
+    """
 
     path: str
     bytes: int

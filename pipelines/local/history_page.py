@@ -43,7 +43,7 @@ def verdict(run: PastRun) -> str:
 
 
 def write_history(path: Path, name: str, runs: Sequence[PastRun]) -> None:
-    """Writes the page.
+    """Writes the page of the runs of a name, the oldest first.
 
     Raises:
         GraftError: The file can't be written.

@@ -23,7 +23,15 @@ from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """How a run ended, after how many seconds in all, and why it failed, if it did; its artifacts are in its folder."""
+    """How a run ended.
+
+    Attributes:
+        folder: The run's folder, which holds its artifacts.
+        records: The steps' records.
+        seconds: Seconds in all.
+        outcome: How it ended.
+        failure: Why it failed; None if it didn't.
+    """
 
     folder: Path
     records: RunRecords
@@ -67,7 +75,12 @@ def _some(result: Result | None, *fields: str) -> dict[str, Any] | None:
 
 
 def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
-    """Names a run by the time and makes its folder in `runs`, where its store is too if none is named.
+    """Names a run by the time and makes its folder.
+
+    Args:
+        runs: Folder of all runs.
+        store: Path or URI of the store; empty for `store` in `runs`.
+        name: The model's name.
 
     Returns:
         The run and its folder.

@@ -123,6 +123,12 @@ def read_sums(uri: str, downloads: Path) -> dict[str, str]:
 def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path) -> Path:
     """Makes a file of an Export readable at a local path, after checking that it is what was published.
 
+    Args:
+        uri: The Export's path or URI.
+        path: The file's path in it.
+        sums: SHA-256 by path, as `read_sums` returns them.
+        downloads: Folder for what is downloaded.
+
     Raises:
         GraftError: It is missing, was changed, or can't be read.
     """

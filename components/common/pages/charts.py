@@ -132,7 +132,14 @@ def _inline(figure: Any) -> str:
 
 
 def plot_lines(axes: Any, lines: Sequence[Line], form: Form, steps: int) -> None:
-    """Plots one line or two over numbered steps, such as epochs."""
+    """Plots one line or two over numbered steps, such as epochs.
+
+    Args:
+        axes: The `matplotlib.axes.Axes` to plot into.
+        lines: One or two; x counts the steps from 1.
+        form: How the axis writes its values.
+        steps: How many steps the axis has room for.
+    """
     for look, line in zip((_FIRST, _SECOND), lines, strict=False):
         _plot(axes, look, line.points, label=line.name)
         if line.band:

@@ -46,6 +46,11 @@ def last_decided(store: str, name: str, before: str = "") -> tuple[Run, RunRecor
 
     What a run of which the records are damaged decided is not known: then none is returned, and the log says so.
 
+    Args:
+        store: Path or URI of the store.
+        name: The model's name.
+        before: Identifier of the run that asks, which is left out; empty for none.
+
     Raises:
         GraftError: The store can't be read.
     """

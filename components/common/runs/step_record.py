@@ -168,7 +168,11 @@ def was_cancelled(run: Run) -> bool:
 def component_step(step: Component, store: str, name: str, run_id: str) -> Iterator[Recording]:
     """What every component does around its step: log lines, the run record, and errors as one sentence.
 
-    Vertex tells its steps a resource name with slashes as the run's identifier: the last part counts.
+    Args:
+        step: The component.
+        store: As in `Run`.
+        name: As in `Run`.
+        run_id: As in `Run`. Vertex tells its steps a resource name with slashes: of that the last part counts.
 
     Yields:
         The step as it runs, whose `outcome` the component sets.

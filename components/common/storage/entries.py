@@ -62,7 +62,13 @@ def local_entry(folder: str, path: str, status: os.stat_result) -> Entry:
 
 
 def remote_entry(folder: str, path: str, told: Mapping[str, Any]) -> Entry:
-    """Returns what a file system of fsspec tells, in one form: each calls it otherwise."""
+    """Returns what a file system of fsspec tells, in one form: each calls it otherwise.
+
+    Args:
+        folder: Path or URI of what was asked for or listed.
+        path: The path therein; empty for what was asked for itself.
+        told: What the file system tells of it, as its `info` does.
+    """
     when = told.get("LastModified") or told.get("mtime") or told.get("created")
     written = when.timestamp() if isinstance(when, datetime) else None if when is None else float(when)
     size = told.get("size")

@@ -9,12 +9,24 @@ from graft.components.common.storage.retries import TruncatedError, persist, req
 
 
 def open_ranges(uri: str, place: Place, size: int, ahead: int) -> io.BufferedReader:
-    """Opens a remote file of `size` bytes, of which each request brings at least `ahead`, if there are so many."""
+    """Opens a remote file for reading at any position.
+
+    Args:
+        uri: Its URI, for messages.
+        place: Where it lies.
+        size: Its length in bytes.
+        ahead: How many bytes each request brings at least, if there are so many.
+    """
     return io.BufferedReader(_Ranges(uri, place, size), ahead)
 
 
 def read_range(place: Place, start: int, end: int) -> bytes:
     """Returns a part of a remote file, by one request.
+
+    Args:
+        place: Where the file lies.
+        start: The first byte, from 0.
+        end: The byte after the last.
 
     Raises:
         TruncatedError: Fewer bytes came.

@@ -77,6 +77,13 @@ def persist(work: Callable[[], Result]) -> Result:
 def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None, **options: Any) -> Any:
     """Calls a method of an fsspec file system, such as `info`, for one request.
 
+    Args:
+        fs: The file system.
+        method: The method's name.
+        *arguments: Its arguments.
+        seconds: Seconds that the request may take; None for `REQUEST_SECONDS`.
+        **options: Its keyword arguments.
+
     Raises:
         TimeoutError: It took longer than `seconds`, or than `REQUEST_SECONDS` where none are given.
     """

@@ -12,7 +12,13 @@ _FEW = 0.05
 
 
 def roc_charts(metrics: Metrics, classes: Sequence[str], most: int) -> list[Chart]:
-    """Returns at most so many ROC curves: for two classes that of the second, else those with the smallest area first."""
+    """Returns ROC curves, a class each: for two classes that of the second, else those with the smallest area first.
+
+    Args:
+        metrics: The evaluation's figures.
+        classes: The class names in label order.
+        most: How many curves to return at most.
+    """
     areas = {name: metrics.by_class[name].auc or 0.0 for name in classes if name in metrics.roc}
     return [
         _roc_chart(shorten(name), metrics.roc[name], areas[name])

@@ -58,7 +58,13 @@ class Chosen:
 
 
 def choose(predictions: "pa.Table", classes: Sequence[str], drift: Drift) -> Chosen:
-    """Chooses the images to show out of `predictions`, which has a row an image, as `write_report` takes it."""
+    """Chooses the images to show.
+
+    Args:
+        predictions: A row an image, with the columns that `write_report` takes.
+        classes: The class names in label order.
+        drift: In what the new images differ from the old ones, and which of them most.
+    """
     numbers = {name: number for number, name in enumerate(classes)}
     true, predicted = (np.array([numbers[name] for name in predictions[side].to_pylist()], int) for side in _SIDES)
     confidence = np.zeros(len(predictions))

@@ -10,7 +10,16 @@ _DARKEST = 45.0
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A cell of the confusion matrix: its share is that of the true class, and `rows` are the images to show."""
+    """A cell of the confusion matrix.
+
+    Attributes:
+        name: Its name in the page.
+        true: The true class.
+        predicted: The predicted class.
+        count: How many images it has.
+        share: Their share of the images of the true class, 0 to 1.
+        rows: The images to show, by row of the predictions.
+    """
 
     name: str
     true: str
@@ -31,7 +40,13 @@ class Cell:
 
 
 def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:
-    """Returns the cells, a row for each true class. Rows of the counts, too, are true classes, and columns predicted ones."""
+    """Returns the cells, a row for each true class.
+
+    Args:
+        confusion: Counts of images; rows are true classes, columns predicted ones.
+        classes: The class names in label order.
+        chosen: The images to show.
+    """
     return [
         [
             Cell(

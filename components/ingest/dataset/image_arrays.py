@@ -16,7 +16,13 @@ NOWHERE = -1
 
 
 class LeftOut(NamedTuple):
-    """Why an image is left out: its twin's number, their distance as in `Twins`, and the reason for people."""
+    """Why an image is left out.
+
+    Attributes:
+        twin: The twin's number.
+        distance: Bits in which the hashes of both differ, or IDENTICAL.
+        reason: The reason, for people.
+    """
 
     twin: int
     distance: int

@@ -22,7 +22,13 @@ _REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
 def write_indexes(
     rows: CollectedRows, splits: Array, shard_names: Sequence[str], folder: Path
 ) -> "tuple[pa.Table, pa.Table]":
-    """Writes the index of a Dataset, and a second one of the images that are left out, as `write_index` does.
+    """Writes the index of a Dataset, and a second one of the images that are left out.
+
+    Args:
+        rows: The rows, their shards being numbers.
+        splits: int [N], index of each image's split in SPLITS; -1 for one that is left out.
+        shard_names: The shards' names by number.
+        folder: The Dataset's folder.
 
     Returns:
         What the report needs of both: names and looks of the images, and a column `order` for samples.

@@ -54,6 +54,13 @@ class Shards:
     def write(self, split: str, label: int, class_name: str, path: str, image: CheckedImage) -> tuple[int, int, int]:
         """Appends an image.
 
+        Args:
+            split: The split that it seems to belong to.
+            label: Index of its class.
+            class_name: Name of its class.
+            path: Its path in the source.
+            image: Its bytes, and what is known of them.
+
         Returns:
             The number of its shard, of its record therein, and where that begins, in bytes.
         """

@@ -55,7 +55,13 @@ def prediction_views(config: TrainConfig) -> list[str]:
 
 
 def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[str, Any]:
-    """Returns all that an image's features of a view depend on but the image itself."""
+    """Returns all that an image's features of a view depend on but the image itself.
+
+    Args:
+        config: Names backbone, cut, image size in pixels, scaling and head.
+        network: Knows the weights, and the precision that it computes in.
+        view: The view's name.
+    """
     return {
         "backbone": config.backbone,
         "weights": network.weights_digest,

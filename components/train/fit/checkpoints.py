@@ -63,6 +63,11 @@ class Checkpoints:
 
         Later ones stay: they are of another attempt, which is ahead.
 
+        Args:
+            phase: The phase's name.
+            step: How many training steps are done.
+            checkpoint: What to keep.
+
         Raises:
             GraftError: The store can't be written.
         """

@@ -43,6 +43,12 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
     Where it stops for a wanted accuracy, it is left with the weights that reached that. Where an earlier attempt left a
     checkpoint, it goes on from there.
 
+    Args:
+        phase: What to fit, on what, and how.
+        config: Gives optimizer, schedule, label smoothing, and when to stop.
+        checkpoints: Where an earlier attempt may have left how far it came, and this one does.
+        events: The TensorBoard logs.
+
     Raises:
         GraftError: The loss became NaN or infinite before any epoch was done, or the store can't be used.
     """

@@ -67,6 +67,14 @@ def train_head(
 ) -> Trained:
     """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy.
 
+    Args:
+        dataset: Holds the images and names the classes.
+        network: What stands before the head; its unfrozen layers are trained in place.
+        training_set: What the head is trained on and selected by.
+        config: Says how the head looks and how it is trained.
+        checkpoints: Where an earlier attempt may have left how far it came.
+        events: The TensorBoard logs.
+
     Raises:
         GraftError: The loss became NaN or infinite, the dataset is damaged, or the store can't be used.
     """

@@ -53,6 +53,13 @@ class Phase:
 def head_phase(dataset: Dataset, network: Network, head: Any, training_set: TrainingSet, config: TrainConfig) -> Phase:
     """Returns the phase in which the head is trained: on features, or, augmented live, on images through the frozen backbone.
 
+    Args:
+        dataset: Holds the images and names the classes.
+        network: What stands before the head.
+        head: The untrained head, as `build_head` returns it.
+        training_set: What the head is trained on and selected by.
+        config: Says how images are augmented and weighted, and for how many epochs.
+
     Raises:
         GraftError: The dataset is damaged.
     """
@@ -77,6 +84,13 @@ def unfrozen_phase(
     """Unfreezes layers of the backbone and returns the phase in which they are trained together with the head.
 
     BatchNormalization stays in inference mode and as it was: a small batch's statistics would undo what the network knows.
+
+    Args:
+        dataset: Holds the images and names the classes.
+        network: What stands before the head.
+        head: The trained head.
+        training_set: What the head is trained on and selected by.
+        config: Says how images are augmented and weighted, and for how many epochs.
 
     Raises:
         GraftError: The dataset is damaged.

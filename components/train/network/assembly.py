@@ -34,7 +34,12 @@ class Network:
 
 
 def build_network(config: TrainConfig, weights: Path | None, precision: str = "float32") -> Network:
-    """Builds what stands before the head, in a dtype policy of Keras. Without a weights file the weights are random.
+    """Builds what stands before the head.
+
+    Args:
+        config: Names cut, image size, scaling, head, seed, and the layers to unfreeze.
+        weights: The backbone's weights file; None for random weights.
+        precision: Keras' dtype policy of the backbone.
 
     Raises:
         GraftError: The weights don't fit, a layer is unknown, or the head can't stand on the cut.
@@ -53,7 +58,13 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
 
 
 def with_head(network: Network, head: Any, *, mirror: bool = False) -> Any:
-    """Chains extractor and head into a model from the backbone's input to probabilities, averaged over the mirror image if asked."""
+    """Chains extractor and head into a model from the backbone's input to probabilities.
+
+    Args:
+        network: What stands before the head.
+        head: Keras model from features to probabilities, as `build_head` returns it.
+        mirror: Whether to average the probabilities over the image and its mirror image.
+    """
     import keras
 
     inputs = keras.Input(network.backbone.input.shape[1:], name=f"{NETWORK}_input")
@@ -78,6 +89,11 @@ def whole_model(network: Network, head: Any, config: TrainConfig) -> Any:
     """Puts everything into the model that is saved: uint8 [N, H, W, 3] of any size to probabilities.
 
     Without `training=False` the layers after `Resizing` would be called in training mode on export.
+
+    Args:
+        network: What stands before the head.
+        head: The trained head.
+        config: Says also whether the mirror image is predicted too.
     """
     import keras
 

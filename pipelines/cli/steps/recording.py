@@ -33,7 +33,13 @@ NO_RECORD = RecordOptions()
 
 
 def run_step(step: Component, record: RecordOptions, work: Callable[[Run], ResultT]) -> ResultT:
-    """Runs a step, writes its run record, and prints its summary and the path of its output."""
+    """Runs a step, writes its run record, and prints its summary and the path of its output.
+
+    Args:
+        step: The step.
+        record: Where the record goes; without a run identifier a new one is made.
+        work: Does the step's work as part of the run that it is given.
+    """
     with recorded(step, Run(record.store, record.name, record.run_id or new_run_id())) as kept:
         result = kept.outcome = work(kept.run)
     print(f"{step}: {result.summary}")

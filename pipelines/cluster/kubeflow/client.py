@@ -73,7 +73,13 @@ class KubeflowClient(ApiClient):
         return method(*arguments, **options, _request_timeout=(backend.SECONDS, backend.SECONDS))
 
     def find_or_make(self, what: str, find: Callable[[], Result | None], make: Callable[[], Result]) -> Result:
-        """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now."""
+        """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now.
+
+        Args:
+            what: What it is, for messages.
+            find: Returns it; None where there is none.
+            make: Makes and returns it.
+        """
 
         def once() -> Result:
             if found := find():

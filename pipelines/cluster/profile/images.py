@@ -36,7 +36,12 @@ def images_of(profile: Profile, path: Path | None) -> Images:
 
 
 def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Images:
-    """Returns the images that a profile uses, each by digest, unless tags are allowed, for development.
+    """Returns the images that a profile uses, each by digest unless tags are allowed.
+
+    Args:
+        profile: Says which images there are, and whether one for GPUs is used.
+        path: The profile's file; None for the default profile.
+        allow_tag: Whether to leave tags as they are, for development.
 
     Raises:
         GraftError: An image is missing, no image reference, or a tag whose digest no registry tells.

@@ -11,7 +11,12 @@ from graft.components.common.errors import GraftError
 
 
 def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[bytes]:
-    """Yields the encoded bytes of some images of a split, JPEG or PNG, by their numbers in the order of the index, ascending.
+    """Yields the encoded bytes of some images of a split, JPEG or PNG.
+
+    Args:
+        dataset: Holds the shards and their index.
+        split: `train`, `validation` or `test`.
+        rows: The images' numbers in the split's order in the index, ascending.
 
     Raises:
         GraftError: A shard is missing or damaged.

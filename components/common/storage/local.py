@@ -1,6 +1,7 @@
 """Local files: written whole and for good, read without waiting forever, and found, links followed."""
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from uuid import uuid4
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.access import MissingError, access
+
+# What network drives say that flush no folders, and folders that may be written but not read. The file is in its place all the same.
+_NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -47,7 +51,11 @@ def put_in_place(part: Path, path: Path) -> Path:
     """
     _flush(part)
     part.replace(path)
-    _flush(path.parent)  # the change of names
+    try:
+        _flush(path.parent)  # the change of names
+    except OSError as error:
+        if error.errno not in _NOT_FLUSHED:
+            raise
     return path
 
 

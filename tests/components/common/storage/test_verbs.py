@@ -1,8 +1,11 @@
 """Paths and URIs: found or refused in one sentence, without the secrets they hold."""
 
+import errno
 import os
 import shutil
+import stat
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import fsspec
@@ -102,6 +105,21 @@ def test_what_is_written_is_flushed_and_so_is_its_folder(tmp_path, monkeypatch):
         assert file.startswith(f"{folder}/.file.bin.") and file.endswith(".part") and above == str(folder)
         assert (folder / "file.bin").read_bytes() == b"content"
     assert len(flushed) == 6
+
+
+@pytest.mark.parametrize(("refused", "works"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_drive_that_flushes_no_folders_is_written_to(tmp_path, monkeypatch, refused, works):
+    flush = os.fsync
+
+    def refuse_folders(opened):
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            raise OSError(refused, os.strerror(refused))
+        flush(opened)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with nullcontext() if works else pytest.raises(GraftError, match="Input/output error"):
+        storage.write(str(tmp_path / "file"), b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(("etag", "told"), [("strong", True), ("weak", False), ("none", False)])

@@ -15,7 +15,7 @@ from graft.components.train.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 # Training on the small dataset with it takes seconds.
-QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=3, batch_size=16)
+QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
 REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()
 
 

@@ -1,5 +1,6 @@
 """Settings with which training on the small dataset takes seconds, and stores of every kind."""
 
+import dataclasses
 import uuid
 
 import pytest
@@ -8,7 +9,7 @@ from support import QUICK
 
 @pytest.fixture
 def quick():
-    return QUICK
+    return dataclasses.replace(QUICK, epochs=3)
 
 
 @pytest.fixture(params=["local", "memory", "gs"])

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from graft.components.common.artifacts.model import Stopped
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -121,7 +122,8 @@ def test_smoothed_labels_make_for_less_certainty(fitted_head, classes):
 
 def test_a_loss_that_becomes_nan_late_keeps_the_weights_before(fitted_head, caplog):
     head, fitted, vectors, _ = fitted_head(epochs=9, poison=(4, 3))
-    assert fitted.stopped == "the loss became NaN in epoch 4, step 3"
+    assert fitted.stopped is Stopped.NO_NUMBER
+    assert "the loss became NaN in epoch 4, step 3" in caplog.text
     assert len(fitted.history) == 3
     assert fitted.best_epoch == 3
     assert np.isfinite(head.predict(vectors, verbose=0)).all()

@@ -103,7 +103,7 @@ def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_pat
     monkeypatch.setattr(extraction, "half", lambda computed: computed)
     monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)
     train(dataset, tmp_path / "model", str(pretrained))
-    exact = evaluate(tmp_path / "model", dataset, tmp_path / "evaluation").metrics["accuracy"]
+    exact = evaluate(tmp_path / "model", dataset, tmp_path / "evaluation").metrics.accuracy
     assert finished["accuracy"] == pytest.approx(exact, abs=0.002)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.train.config import TrainConfig
+from graft.components.train.config import Optimizer, TrainConfig
 from graft.components.train.fit.callbacks import BestWeights, WriteCheckpoints
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
@@ -120,7 +120,15 @@ def _optimizer(config: TrainConfig, phase: Phase) -> Any:
     rate: Any = phase.learning_rate
     if config.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, phase.epochs * phase.steps)
-    optimizer = type(keras.optimizers.get(config.optimizer))(learning_rate=rate)
+    # Not by keras.optimizers.get, which makes one more: Keras numbers them, and the number is a part of the saved model.
+    optimizers: dict[Optimizer, Any] = {
+        "adagrad": keras.optimizers.Adagrad,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    optimizer = optimizers[config.optimizer](learning_rate=rate)
     if not phase.half_precision:
         return optimizer
     from graft.components.train.network.loss_scale import LossScale

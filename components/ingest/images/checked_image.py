@@ -3,22 +3,18 @@
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import cast
 
 import imagehash
-from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import Image, ImageStat, UnidentifiedImageError
+
+from graft.components.ingest.images.conversion import KEPT_FORMATS, as_png, convert
 
 MAX_SIDE = 32_768
 MAX_PIXELS = 100_000_000
-# TensorFlow decodes these as they are; anything else is stored as PNG, which loses nothing. MPO is a JPEG with further
-# ones behind it, as phones write.
-_KEPT_FORMATS = ("JPEG", "MPO", "PNG")
 # A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
 MAX_SCANS = 100
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
-_PNG_BIT_DEPTH = 24
 _PNG_END = b"IEND\xaeB`\x82"
 JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 
@@ -73,18 +69,18 @@ def check_image(content: bytes) -> CheckedImage:
             raise BadImageError(f"has more than {MAX_SCANS} scans, like a decompression bomb")
         image.load()
         _check_end(content, image.format)
-        upright, conversions = _convert(image, content)
+        upright, conversions = convert(image, content)
     except UnidentifiedImageError as error:
         raise BadImageError("is not an image of a known format") from error
     except BadImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.
         raise BadImageError(f"is damaged ({error or type(error).__name__})") from error
-    keep = image.format in _KEPT_FORMATS and not set(conversions) - {"greyscale"}
+    keep = image.format in KEPT_FORMATS and not set(conversions) - {"greyscale"}
     grey = upright.convert("L")
     return CheckedImage(
         sha256=hashlib.sha256(content).hexdigest(),
-        encoded=content if keep else _as_png(upright),
+        encoded=content if keep else as_png(upright),
         width=upright.width,
         height=upright.height,
         brightness=round(ImageStat.Stat(grey).mean[0], 3),
@@ -106,44 +102,3 @@ def _check_end(content: bytes, image_format: str | None) -> None:
         whole = image_format not in ("JPEG", "MPO") or content.rfind(JPEG_END) > content.rfind(JPEG_SCAN)
     if not whole:
         raise BadImageError("is cut off before its end")
-
-
-def _convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
-    """Returns the image as upright 8-bit RGB or greyscale, and what had to be done for it."""
-    conversions = []
-    if image.format not in _KEPT_FORMATS:
-        conversions.append(str(image.format).lower())
-    if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and content[_PNG_BIT_DEPTH] != 8:
-        conversions.append(f"{content[_PNG_BIT_DEPTH]}-bit")
-    if image.format != "MPO" and getattr(image, "is_animated", False):
-        conversions.append("animated")
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-        conversions.append("rotated")
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.
-        _, high = cast("tuple[float, float]", image.getextrema())
-        scale = 255 / 65535 if high > 255 or image.mode.startswith("I;16") else 1.0
-        if image.mode == "F" and high <= 1:  # floating-point images usually go from 0 to 1
-            scale = 255.0
-        image = image.convert("F").point(lambda value: value * scale).convert("L")
-        conversions.append("16-bit")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        with_alpha = image.convert("RGBA")
-        background = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(background, with_alpha).convert("RGB")
-        conversions.append("alpha")
-    if image.mode in ("L", "1"):
-        conversions.append("greyscale")
-        image = image.convert("L")
-    elif image.mode != "RGB":
-        conversions.append({"P": "palette"}.get(image.mode, image.mode.lower()))
-        image = image.convert("RGB")
-    return image, tuple(conversions)
-
-
-def _as_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.info.pop("icc_profile", None)
-    image.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -20,6 +20,7 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled
+from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.steps import COMPONENTS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
@@ -43,7 +44,10 @@ def generated_files() -> dict[Path, str]:
     texts = {path: _with_table(path, table) for path, table in files.items()}
     texts[_ROOT / "docs" / "profile.schema.json"] = _schema(Profile)
     schemas: dict[str, type[BaseModel]] = {record.FILE.removesuffix(".json"): record for record in _RECORDS}
-    schemas |= {f"run-{step}": record for step, record in STEP_RECORDS.items()} | {"run-cancelled": Cancelled}
+    schemas |= {f"run-{step}": record for step, record in STEP_RECORDS.items()} | {
+        "run-cancelled": Cancelled,
+        "run": RunSummary,
+    }
     texts |= {_ROOT / "docs" / "schemas" / f"{name}.schema.json": _schema(record) for name, record in schemas.items()}
     return texts | {
         _ROOT / "pipelines" / "compiled" / f"{target}.yaml": _compiled(target) for target in get_args(Target)

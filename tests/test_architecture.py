@@ -19,6 +19,7 @@ FILES = {
     "decision.json",
     "export.json",
     "latest.json",
+    "run.json",
     "index.parquet",
     "predictions.parquet",
     "model.keras",

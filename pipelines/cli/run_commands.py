@@ -1,6 +1,5 @@
 """The commands that run the pipeline on this machine, and draw pictures for it."""
 
-import json
 import logging
 import sys
 import time
@@ -12,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
 from graft.pipelines.local.defaults import choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
-from graft.pipelines.local.running import RunResult, new_run, run_locally
+from graft.pipelines.local.running import new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
 
 log = logging.getLogger("graft")
@@ -45,29 +44,29 @@ def run(
     check_settings(parameters)
     this_run, folder = new_run(runs, parameters.store, parameters.name)
     chosen = choose_inputs(parameters, folder / "sample")
-    result = run_locally(this_run, folder, chosen, started, containers if runner == "docker" else None)
+    summary = run_locally(this_run, folder, chosen, started, containers if runner == "docker" else None)
     if json_output:
-        print(json.dumps(result.content(), indent=2, ensure_ascii=False))
+        print(summary.text(), end="")
     else:
-        print_summary(result)
-    if result.failure:
-        log.error("%s", result.failure)
-        sys.exit(EXIT_CODES[result.outcome])
+        print_summary(folder, summary)
+    if summary.failure:
+        log.error("%s", summary.failure)
+        sys.exit(EXIT_CODES[summary.outcome])
 
 
-def print_summary(result: RunResult) -> None:
+def print_summary(folder: Path, summary: RunSummary) -> None:
     """Prints a table of the steps, and the paths of the records and the export."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     table = Table("step", "seconds", "result", box=None, pad_edge=False)
-    for step, record in result.records.by_step().items():
-        table.add_row(step, f"{record.seconds:.1f}", record.summary)
-    table.add_row("total", f"{result.seconds:.1f}", "failed" if result.failure else result.outcome)
+    for name, step in summary.steps.items():
+        table.add_row(name, f"{step.seconds:.1f}", step.summary)
+    table.add_row("total", f"{summary.total_seconds:.1f}", "failed" if summary.failure else summary.outcome)
     console.print(table)
-    evaluated, exported = outcome_of(result.records.evaluate), outcome_of(result.records.export)
+    evaluated = summary.steps.get("evaluate")
     paths = {
-        "records": result.file,
-        "report": f"{evaluated.path}/{Evaluation.REPORT}" if evaluated else None,
-        "export": exported.path if exported else None,
+        "records": str(folder / RunSummary.FILE),
+        "report": f"{evaluated.output}/{Evaluation.REPORT}" if evaluated and evaluated.output else None,
+        "export": summary.export,
     }
     for what, path in paths.items():
         if path:

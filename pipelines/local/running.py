@@ -3,75 +3,20 @@
 import contextlib
 import dataclasses
 import io
-import json
 import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.results import Outcome, Result
-from graft.components.common.artifacts.run_record import RunRecords, outcome_of
+from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    Attributes:
-        folder: The run's folder, which holds its artifacts.
-        records: The steps' records.
-        seconds: Seconds in all.
-        outcome: How it ended.
-        failure: Why it failed; None if it didn't.
-    """
-
-    folder: Path
-    records: RunRecords
-    seconds: float
-    outcome: Outcome
-    failure: str | None
-
-    @property
-    def file(self) -> Path:
-        """The file that holds it."""
-        return self.folder / "run.json"
-
-    def content(self) -> dict[str, Any]:
-        """Returns what the file holds; what no step got to is None."""
-        records = self.records
-        evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
-        return {
-            "status": "succeeded" if self.outcome.good else "failed",
-            "outcome": self.outcome,
-            "failure": self.failure,
-            "steps": {
-                step: {
-                    "status": record.status,
-                    "seconds": record.seconds,
-                    "summary": record.summary,
-                    "output": getattr(record.outcome, "path", None),
-                }
-                for step, record in records.by_step().items()
-            },
-            "dataset": _some(outcome_of(records.ingest), "digest", "counts"),
-            "accuracy": evaluated.metrics.accuracy if evaluated else None,
-            "gate": _some(outcome_of(records.gate), "passed", "rules"),
-            "export": exported.path if exported else None,
-            "total_seconds": self.seconds,
-        }
-
-
-def _some(result: Result | None, *fields: str) -> dict[str, Any] | None:
-    """Returns some fields of what a step returned; None if it did not get there."""
-    return None if result is None else result.model_dump(mode="json", include=set(fields))
 
 
 def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
@@ -94,10 +39,10 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
 
 def run_locally(
     run: Run, folder: Path, parameters: Parameters, started: float, containers: DockerOptions | None
-) -> RunResult:
+) -> RunSummary:
     """Runs the pipeline in a process or a container a step.
 
-    Success is read from the steps' own records: kfp.local reports some failures as success.
+    Success is read from the steps' own records: kfp.local reports some failures as success. The summary is written into the folder.
 
     Args:
         run: The run, with its store.
@@ -144,9 +89,9 @@ def run_locally(
         failure = verdict.reason
     elif failure:  # beyond the steps: notify, or kfp.local itself
         outcome = Outcome.FAILED
-    result = RunResult(folder, records, round(time.monotonic() - started, 3), outcome, failure)
-    storage.write(str(result.file), (json.dumps(result.content(), indent=2, ensure_ascii=False) + "\n").encode())
-    return result
+    summary = RunSummary.of(records, outcome, failure, round(time.monotonic() - started, 3))
+    storage.write(str(folder / RunSummary.FILE), summary.text().encode())
+    return summary
 
 
 def _absolute(path: str) -> str:

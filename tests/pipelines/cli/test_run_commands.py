@@ -1,26 +1,28 @@
 """What a run prints is what it was told, whatever characters names have."""
 
+import json
+
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
+from graft.components.common.artifacts.run_summary import RunSummary
 from graft.pipelines.cli.run_commands import print_summary
-from graft.pipelines.local.running import RunResult
 
 
 def test_names_are_no_markup(tmp_path, capsys):
     folder = tmp_path / "[old]" / "run[/b]"
     said = {"status": "succeeded", "error": None, "summary": "2 images of [cats], x[/b]", "started": "", "seconds": 1.0}
     records = RunRecords(ingest=STEP_RECORDS["ingest"](step="ingest", outcome=None, **said))
-    print_summary(RunResult(folder, records, 1.0, Outcome.FAILED, "why"))
+    print_summary(folder, RunSummary.of(records, Outcome.FAILED, "why", 1.0))
     shown = capsys.readouterr().out
     assert "2 images of [cats], x[/b]" in shown
     assert f"records: {folder}/run.json" in shown
 
 
-def test_run_json_says_succeeded_or_failed_and_more_finely_how(tmp_path):
+def test_run_json_says_succeeded_or_failed_and_more_finely_how():
     for outcome, status in (
         (Outcome.SUCCEEDED, "succeeded"),
         (Outcome.UNCHANGED, "succeeded"),
         (Outcome.GATE_FAILED, "failed"),
     ):
-        content = RunResult(tmp_path, RunRecords(), 1.0, outcome, None).content()
+        content = json.loads(RunSummary.of(RunRecords(), outcome, None, 1.0).text())
         assert (content["status"], content["outcome"]) == (status, outcome)

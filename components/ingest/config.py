@@ -11,6 +11,7 @@ from graft.components.common.errors import GraftError
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Leaks = Literal["drop", "keep", "fail"]
 SplitBy = Literal["folder", "hash"]
+FolderLayout = Literal["auto", "split/class", "class/split", "class"]
 
 
 def _checked_sha256(text: str) -> str:
@@ -24,6 +25,8 @@ class IngestConfig:
     """How images are split, checked and stored.
 
     Attributes:
+        layout: What a source's folders mean, from the outermost one: `split/class`, `class/split` or `class`. `auto` finds out, and
+            refuses folders that may mean two things.
         split_by: Who decides the split of an image. `folder`: the source's folders or manifest, and the image's content where
             these name no split. `hash`: always the content. Where content decides, new images never move an old one.
         validation_fraction: Share of the images to put into the validation split, where content decides.
@@ -36,6 +39,7 @@ class IngestConfig:
         sha256: SHA-256 that the archive or manifest must have, as 64 hex digits; empty for any.
     """
 
+    layout: FolderLayout = "auto"
     split_by: SplitBy = "folder"
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     test_fraction: Fraction = 0.0

@@ -26,7 +26,7 @@ from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import assign_splits
 from graft.components.ingest.report.data_report import write_report
 from graft.components.ingest.report.find_image import find_image
-from graft.components.ingest.source.layout import printable
+from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.opening import open_source
 
 log = logging.getLogger("graft")
@@ -64,7 +64,7 @@ def ingest(
     """
     with (
         new_artifact(output, Dataset.FILE),
-        open_source(source, config) as (files, layout),
+        open_source(source, config, (str(output), run.store)) as (files, layout),
         TemporaryFile() as scratch,
     ):
         earlier = PreviousDataset(previous, run.store) if previous else None
@@ -76,7 +76,7 @@ def ingest(
         index, left_out = write_indexes(collected.rows, assigned.splits, names, output)
         excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *assigned.excluded]
         counts = count_images(index, layout.classes)
-        warnings = assigned.warnings + check_classes(counts, layout, config, excluded)
+        warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
         for warning in warnings:
             log.warning("%s", warning)
         used = shards_used(index, left_out)
@@ -92,6 +92,7 @@ def ingest(
             warnings=warnings,
             converted=count_conversions(index),
             ignored=[printable(path) for path in layout.ignored],
+            passed_over=layout.passed_over,
             columns=layout.columns,
             settings=dataclasses.asdict(config),
             checked=collected.checked,

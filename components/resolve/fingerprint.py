@@ -4,22 +4,28 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.ingest.source.file_names import junk_kind
 from graft.components.ingest.source.image_files import UnreadableFileError
+from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
 from graft.components.ingest.source.manifest_images import ManifestImages
 
 _REQUESTS = 16
 
 
-def fingerprint(source: str) -> str:
+def fingerprint(source: str, written: Iterable[str] = ()) -> str:
     """Returns the digest of a source: of names, sizes and checksums, or of contents where there are no checksums.
+
+    What ingest leaves out of a folder by its name doesn't count: what Graft itself wrote there, and what systems keep for themselves.
 
     Args:
         source: Path or URI of a file or folder.
+        written: Paths and URIs of what the run writes, such as its store.
 
     Raises:
         GraftError: It is missing or can't be read.
@@ -27,13 +33,22 @@ def fingerprint(source: str) -> str:
     if is_manifest(source):
         return _manifest_fingerprint(source)
     root = storage.stat(source)
-    entries = storage.list(source) if root.is_folder else [root]
+    entries = _listed(source, LeftOut(written)) if root.is_folder else [root]
     if not entries:
         raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         versions = list(threads.map(_version, entries))
     lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _listed(folder: str, left_out: LeftOut) -> list[storage.Entry]:
+    own = tuple(left_out.within(folder))
+    return [
+        entry
+        for entry in storage.list(folder, left_out)
+        if not entry.path.startswith(own) and not any(map(junk_kind, entry.path.split("/")))
+    ]
 
 
 def _manifest_fingerprint(manifest: str) -> str:

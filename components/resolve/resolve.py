@@ -51,7 +51,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
         find_record(baseline)
     check_packages(settings["export"]["formats"])
     found = {
-        "source": fingerprint(parameters.source),
+        "source": fingerprint(parameters.source, [run.store]),
         "weights": weights if weights in NAMED else fingerprint(weights),
         "settings": settings,
         "code": code_digest(),

@@ -99,7 +99,14 @@ class Dataset(Artifact):
     fractions: Mapping[str, Mapping[str, SplitShare]] = Field(description="Shares of each class, by class and split.")
     warnings: tuple[str, ...] = Field(description="What a person should know, a sentence each.")
     converted: Mapping[str, int] = Field(description="Images that were converted, by what was done.")
-    ignored: tuple[str, ...] = Field(description="Files of the source that lie outside of any class folder.")
+    ignored: tuple[str, ...] = Field(
+        description="Files of the source that lie outside of any class folder, and folders that Graft itself wrote there."
+    )
+    passed_over: Mapping[str, int] = Field(
+        {},
+        exclude_if=lambda value: not value,
+        description="Files and folders of the source that are no images by their names, counted by what they are.",
+    )
     columns: tuple[str, ...] = Field(description="Further columns that a manifest brought into the index.")
     settings: Mapping[str, Setting] = Field(description="Settings that it was ingested with.")
     checked: int = Field(description="Images that were read, decoded and checked.")

@@ -1,5 +1,6 @@
 """What each step returns to its caller, and leaves in its run record as the outcome."""
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from enum import StrEnum
 
@@ -18,9 +19,11 @@ _SHOWN_CLASSES, _SHOWN_LETTERS = 10, 60
 
 
 def one_line(label: str) -> str:
-    """Returns a class's name as a message shows it: on one line, and not of any length."""
+    """Returns a class's name as a message shows it: on one line, not of any length, and with what can't be seen."""
     short = label if len(label) <= _SHOWN_LETTERS else label[:_SHOWN_LETTERS] + "…"
-    return short if short.isprintable() else repr(short)
+    if not unicodedata.is_normalized("NFC", short):
+        return ascii(short)
+    return short if short.isprintable() and short == short.strip() else repr(short)
 
 
 def listed(classes: Collection[str]) -> str:

@@ -19,6 +19,9 @@ from graft.components.common.steps import STEPS, Component, Step
 log = logging.getLogger("graft")
 
 _CANCELLED = "cancelled"
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+"""What `new_run_id` returns."""
+
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 

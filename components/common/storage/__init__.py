@@ -2,6 +2,7 @@
 
 from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.download import fetch
+from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
@@ -20,6 +21,7 @@ __all__ = [
     "absolute",
     "access",
     "brief",
+    "cache_root",
     "delete",
     "delete_folder",
     "exists",

@@ -40,7 +40,7 @@ def cache_entry(uri: str, version: str, scratch: Path) -> Iterator[Path]:
 
 
 def _locked_folder(uri: str, version: str, opened: contextlib.ExitStack) -> Path:
-    of_uri = _cache_root() / _digest(uri)
+    of_uri = _made_root() / _digest(uri)
     of_uri.mkdir(mode=0o700, parents=True, exist_ok=True)
     _lock(opened.enter_context((of_uri / _LOCK).open("ab")))
     folder = of_uri / _digest(version)
@@ -51,8 +51,8 @@ def _locked_folder(uri: str, version: str, opened: contextlib.ExitStack) -> Path
     return folder
 
 
-def _cache_root() -> Path:
-    """Returns the cache's folder, which is there and this user's alone.
+def cache_root() -> Path:
+    """Returns where the cache is, or would be.
 
     Raises:
         OSError: There can be none.
@@ -64,7 +64,16 @@ def _cache_root() -> Path:
         raise OSError("this user has no home folder") from error
     if base.parent == Path(base.anchor) and base.name == ".cache":  # what a user without an account gets for a home
         raise OSError(f"the home folder is {base.anchor}")
-    root = base / "graft" / "downloads"
+    return base / "graft" / "downloads"
+
+
+def _made_root() -> Path:
+    """Returns the cache's folder, which is there and this user's alone.
+
+    Raises:
+        OSError: There can be none.
+    """
+    root = cache_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.stat().st_uid != os.getuid():  # who owns it could put other files into it
         raise OSError(f"{root} belongs to another user")

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -20,8 +20,12 @@ _GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation),nextPageToken"
 _Page = tuple[list[dict[str, Any]], str]
 
 
-def list_files(uri: str) -> list[Entry]:
+def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False) -> list[Entry]:
     """Lists all files below a folder, locally those that links lead to as well.
+
+    Args:
+        uri: The folder.
+        is_left_out: Tells of a local folder below it that it is not to be looked into.
 
     Returns:
         An entry a file; none if there is no such folder.
@@ -31,7 +35,7 @@ def list_files(uri: str) -> list[Entry]:
     """
     place = locate(uri)
     if place.local:
-        return list(_list_local(uri, place.local))
+        return list(_list_local(uri, place.local, is_left_out))
     place.fs.invalidate_cache()
     with access(uri):
         found = persist(lambda: _find(place))
@@ -59,13 +63,13 @@ def _find(place: Place) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _list_local(uri: str, root: Path) -> Iterator[Entry]:
+def _list_local(uri: str, root: Path, is_left_out: Callable[[Path], bool]) -> Iterator[Entry]:
     with access(uri):
         try:
             root.stat()
         except FileNotFoundError:
             return
-    for path in walk(root) if root.is_dir() else (root,):
+    for path, _ in walk(root, is_left_out) if root.is_dir() else ((root, False),):
         with contextlib.suppress(FileNotFoundError):  # it is gone already, or a link to nothing
             if S_ISREG((status := path.stat()).st_mode):
                 yield local_entry(uri, path.relative_to(root).as_posix() if path != root else "", status)

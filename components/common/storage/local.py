@@ -4,7 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
@@ -84,8 +84,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """Yields everything below a local folder that is not itself a folder, links followed; folders that vanish meanwhile are left out.
+def walk(root: Path, is_left_out: Callable[[Path], bool] = lambda _: False) -> Iterator[tuple[Path, bool]]:
+    """Yields what is below a local folder, links followed; folders that vanish meanwhile are left out.
+
+    Args:
+        root: The folder.
+        is_left_out: Tells of a folder below it that it is not to be looked into.
+
+    Yields:
+        Everything that is not itself a folder, with False; folders that are empty or left out, with True.
 
     Raises:
         GraftError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
@@ -104,8 +111,10 @@ def walk(root: Path) -> Iterator[Path]:
         identity = (status.st_dev, status.st_ino)
         if identity in above:
             raise GraftError(f"{folder} is a link to a folder that it is in: remove the link.")
+        if not children and folder != root:
+            yield folder, True
         for child, is_folder in children:
-            if is_folder:
+            if is_folder and not is_left_out(child):
                 pending.append((child, above | {identity}))
             else:
-                yield child
+                yield child, is_folder

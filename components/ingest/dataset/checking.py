@@ -13,9 +13,9 @@ from graft.components.ingest.dataset.collected_rows import IndexRow
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.images.checked_image import CheckedImage
 from graft.components.ingest.images.decoding_pool import Undecodable, check_contents, decoders
+from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
-from graft.components.ingest.source.layout import printable
 
 _BATCH = 8
 # So many batches are read at once, and a few more while others are decoded: remote files take their time to come.

@@ -18,8 +18,9 @@ from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.dataset.splits import split_by_content
 from graft.components.ingest.images.checked_image import CheckedImage
 from graft.components.ingest.images.decoding_pool import Undecodable
+from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.image_files import ImageFiles
-from graft.components.ingest.source.layout import Layout, printable
+from graft.components.ingest.source.layout import Layout
 
 MAX_PICTURED = 500
 """Of unusable files, so many have a thumbnail at most."""

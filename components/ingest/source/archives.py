@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import stat
 import struct
 import tarfile
@@ -14,6 +15,7 @@ from typing import IO, cast
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
+from graft.components.ingest.source.zip_names import member_names
 
 _MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20
@@ -54,28 +56,32 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> 
         file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
     file.seek(0)
     headers = cast("IO[bytes]", _TarHeaders(file))
-    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:")), file)
+    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:", encoding="utf-8")), file)
 
 
 class Zip:
-    """A zip, as `ImageFiles`; versions are sizes and checksums out of its directory."""
+    """A zip, as `ImageFiles`; versions are sizes and checksums out of its directory.
+
+    Attributes:
+        guessed: The code page that its names were taken to be in, if it tells nothing of them; empty if they are certain.
+    """
 
     def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
         self._archive = archive
         self._members = {}
         unpacked = 0
-        for member in archive.infolist():
+        names, self.guessed = member_names(archive.infolist())
+        for name, member in zip(names, archive.infolist(), strict=True):
             mode = member.external_attr >> 16
-            _check_member(member.filename, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
+            _check_member(name, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
             if member.header_offset < 0:
                 raise zipfile.BadZipFile("a member before the file's beginning")
             unpacked += member.file_size
-            if not member.is_dir():
-                self._members[member.filename] = member
+            self._members[name] = member
         _check_ratio(unpacked, packed)
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files in it."""
+        """Returns the paths of all files and folders in it."""
         return list(self._members)
 
     def version(self, path: str) -> str:
@@ -117,21 +123,31 @@ class Tar:
 
     def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
-        self._file, self._lock, self._members = file, threading.Lock(), {}
+        self._file, self._lock = file, threading.Lock()
+        self._members: dict[str, tarfile.TarInfo] = {}
+        self._folders: list[str] = []
+        linked = 0
         for member in archive:
             if member.size < 0:
                 raise tarfile.ReadError("a member of negative size")
-            _check_member(member.name, is_plain=member.isreg() or member.isdir())
-            if member.isreg():
-                self._members[member.name.removeprefix("./")] = member
+            name = member.name.removeprefix("./")
+            # A hard link is another name of a member before it. What else it may lead to is not in the archive.
+            found = self._members.get(member.linkname.removeprefix("./")) if member.islnk() else member
+            _check_member(member.name, is_plain=found is not None and (found.isreg() or found.isdir()))
+            if found and found.isreg():
+                self._members[name] = found
+                linked += found.size if member.islnk() else 0
+            else:
+                self._folders.append(f"{name}/")
+        _check_ratio(linked, file.seek(0, io.SEEK_END))
         # tarfile takes a damaged header for the end.
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("no end mark after its last readable member")
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files in it."""
-        return list(self._members)
+        """Returns the paths of all files and folders in it."""
+        return [*self._members, *self._folders]
 
     def version(self, path: str) -> str:
         """Returns nothing: a tar tells no checksums, and its times are whatever who packed it set."""
@@ -158,7 +174,9 @@ def _check_member(name: str, *, is_plain: bool) -> None:
             f"The archive has a member {name!r} that would be unpacked outside of its folder: don't use this archive."
         )
     if not is_plain:
-        raise GraftError(f"The archive has a member {name!r} that is a link or a device: pack plain files only.")
+        raise GraftError(
+            f"The archive has a member {name!r} that is a link or a device: pack plain files only, as `tar --dereference` does."
+        )
 
 
 def _check_ratio(unpacked: int, packed: int) -> None:

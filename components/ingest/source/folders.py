@@ -10,17 +10,27 @@ from graft.components.ingest.source.image_files import (
     bounded,
     read_file,
 )
+from graft.components.ingest.source.left_out import LeftOut
 
 
 class LocalFolder:
-    """A local folder, as `ImageFiles`."""
+    """A local folder, as `ImageFiles`.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    Args:
+        root: The folder.
+        left_out: Tells which folders in it are not looked into.
+    """
+
+    def __init__(self, root: Path, left_out: LeftOut) -> None:
+        self._root, self._left_out = root, left_out
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files, links followed."""
-        return [path.relative_to(self._root).as_posix() for path in storage.walk(self._root)]
+        """Returns the paths of all files, links followed, and of folders that are empty or not looked into."""
+        return [
+            path.relative_to(self._root).as_posix() + "/" * is_folder
+            for path, is_folder in storage.walk(self._root, self._left_out)
+            if not is_folder or str(path) not in self._left_out.own
+        ]
 
     def version(self, path: str) -> str:
         """Returns what changes whenever a file is written, moved or replaced; nothing for a broken link."""
@@ -37,14 +47,21 @@ class LocalFolder:
 class RemoteFolder:
     """A folder anywhere else, as `ImageFiles`; one listing tells the paths, sizes and versions of all files.
 
+    Args:
+        uri: The folder.
+        left_out: Tells which folders in it are not looked into.
+
     Raises:
         GraftError: It can't be listed.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, left_out: LeftOut) -> None:
         self._uri = uri
+        own = tuple(left_out.within(uri))
         # All that is kept of a file: a version and a size.
-        self._files = {file.path: (file.size, file.version) for file in storage.list(uri)}
+        self._files = {
+            file.path: (file.size, file.version) for file in storage.list(uri) if not file.path.startswith(own)
+        }
 
     def paths(self) -> list[str]:
         """Returns the paths of all files when the folder was opened."""

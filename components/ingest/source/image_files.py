@@ -16,7 +16,7 @@ class ImageFiles(Protocol):
     """Files by relative path; `read` and `version` may be called from several threads."""
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files, relative, with forward slashes."""
+        """Returns the paths of all files, relative, with forward slashes; and of folders, which end in one, where they are known."""
 
     def version(self, path: str) -> str:
         """Returns what changes when a file's content does, known without reading it; empty where nothing such is known."""

@@ -12,6 +12,7 @@ _SCHEMES = ("gs", "gcs", "s3", "s3a", "https", "http")
 _LOCAL = ("file", "local")
 _WEB = ("https", "http")
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 class ImagePlaces:
@@ -70,6 +71,13 @@ class ImagePlaces:
             raise ValueError(f"uri begins with {scheme[:20]!r}, which this manifest can't name: write one of {allowed}")
         if is_uri:
             return uri
+        if _WINDOWS.match(uri):
+            raise ValueError(
+                f"uri {uri[:60]!r} is a path on a Windows machine, which can't be found here: write it relative to the manifest's folder, "
+                "such as cats/1.jpg"
+            )
+        if "/" not in uri:
+            uri = uri.replace("\\", "/")
         if self._is_local:
             return os.path.normpath(Path(self._folder) / uri)
         name = uri.removeprefix("./")

@@ -8,29 +8,29 @@ https://cloud.google.com/vertex-ai/docs/image-data/classification/prepare-data; 
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Any
 
-from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.layout import SPLIT_NAMES
+from graft.components.ingest.source.file_names import class_name
+from graft.components.ingest.source.manifest_lines import Lines, RowError
+from graft.components.ingest.source.split_names import split_of
 
-# A row in all, however many lines it has; also the longest field that the csv module takes.
-MAX_ROW_BYTES = 128 * 2**10
 MAX_COLUMNS = 100
 # What the index has columns of its own for.
 RESERVED = (
     *("sha256", "path", "split", "label", "width", "height", "brightness", "phash"),
     *("shard", "record", "offset", "conversions", "version"),
 )
-_SPLITS: dict[str, str | None] = {**SPLIT_NAMES, "training": TRAIN, "unassigned": None, "": None}
+_UNDECIDED = ("", "unassigned")
+# Spreadsheets separate by semicolons where numbers have commas, and by tabs in their "Unicode text".
+_SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(rf"sep=([{_SEPARATORS}])\s*", re.IGNORECASE)
 _ML_USE = "aiplatform.googleapis.com/ml_use"
 _SHOWN = 60
-
-
-class RowError(Exception):
-    """A row that can't be used; its text says why and what to do, without its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ def read_rows(file: IO[bytes], name: str, *, is_csv: bool) -> Iterator[ManifestR
     """Reads a manifest, a row at a time.
 
     Args:
-        file: The manifest, UTF-8 with or without a byte order mark.
+        file: The manifest, UTF-8, or UTF-16 with a byte order mark.
         name: What to call it in messages.
         is_csv: Whether it is CSV; JSON Lines else.
 
     Raises:
         GraftError: A row can't be used; the message names its line.
     """
-    lines = _Lines(file)
+    lines = Lines(file)
     rows = _csv_rows(lines) if is_csv else _json_rows(lines)
     try:
         for row in rows:
@@ -82,35 +82,9 @@ def shown(value: str) -> str:
     return repr(value if len(value) <= _SHOWN else value[: _SHOWN - 1] + "…")
 
 
-class _Lines:
-    """The decoded lines of a file; `first` is the number of the current row's first line, set by who knows the rows."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.number, self.first, self.bytes = 0, 1, 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._file.readline(MAX_ROW_BYTES + 1)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        self.bytes += len(line)
-        if self.bytes > MAX_ROW_BYTES:
-            raise RowError(f"the row is longer than {MAX_ROW_BYTES >> 10} KiB: shorten it, or close its quotes")
-        try:
-            text = line.decode("utf-8-sig" if self.number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise RowError("is not UTF-8: save the manifest in that encoding") from error
-        if "\0" in text:
-            raise RowError("holds a NUL character: save the manifest as UTF-8 text")
-        return text
-
-
-def _csv_rows(lines: _Lines) -> Iterator[ManifestRow]:
-    reader = csv.reader(lines, strict=True)
+def _csv_rows(lines: Lines) -> Iterator[ManifestRow]:
+    first, separator = _separator(lines)
+    reader = csv.reader(chain([first], lines), strict=True, delimiter=separator)
     header: list[str] | None = None
     is_first = True
     for values in reader:
@@ -130,6 +104,27 @@ def _csv_rows(lines: _Lines) -> Iterator[ManifestRow]:
             uri, label, split = (cells.pop(name, "") for name in ("uri", "label", "split"))
             yield _row(lines.first, uri, label, split, cells)
         is_first = False
+
+
+def _separator(lines: Lines) -> tuple[str, str]:
+    """Returns the first line that is not empty, and what separates its fields: what a line before it says, or what makes it a header."""
+    text = _first(lines)
+    if told := _SEPARATOR_LINE.fullmatch(text):
+        lines.first, lines.bytes = lines.number + 1, 0
+        return _first(lines), told[1]
+    for separator in _SEPARATORS:
+        names = next(csv.reader([text], delimiter=separator), [])
+        if {"uri", "label"} & {name.strip().lower() for name in names}:
+            return text, separator
+    return text, _SEPARATORS[0]
+
+
+def _first(lines: Lines) -> str:
+    for text in lines:
+        if text.strip():
+            return text
+        lines.first, lines.bytes = lines.number + 1, 0
+    return ""
 
 
 def _header(names: list[str]) -> list[str]:
@@ -157,7 +152,11 @@ def _check_further(names: list[str]) -> None:
 
 def _vertex_row(line: int, values: list[str], *, is_first: bool) -> ManifestRow:
     """Reads `[ml_use,]uri,label`."""
-    has_split = values[0].lower() in _SPLITS
+    if len(values) == 1 and (found := [shown(one) for one in _SEPARATORS[1:] if one in values[0]]):
+        raise RowError(
+            f"separates its fields by {found[0]}: separate them by commas, or add the header uri{found[0][1:-1]}label"
+        )
+    has_split = _is_split(values[0])
     uri, *labels = values[1:] if has_split and len(values) > 1 else values
     if is_first and not {"/", "."} & set(uri):
         raise RowError(
@@ -169,7 +168,7 @@ def _vertex_row(line: int, values: list[str], *, is_first: bool) -> ManifestRow:
     return _row(line, uri, "".join(labels), values[0] if has_split else "", {})
 
 
-def _json_rows(lines: _Lines) -> Iterator[ManifestRow]:
+def _json_rows(lines: Lines) -> Iterator[ManifestRow]:
     for text in lines:
         if not text.strip():
             lines.first, lines.bytes = lines.number + 1, 0
@@ -229,12 +228,15 @@ def _row(line: int, uri: str, label: str, split: str, further: dict[str, str]) -
             raise RowError(f"{shown(name)} holds half of a Unicode surrogate pair: correct it") from error
         if "\0" in value:  # and NUL
             raise RowError(f"{shown(name)} holds a NUL character: correct it")
-    uri, label = uri.strip(), label.strip()
+    uri, label = uri.strip(), class_name(label.strip())
     if not uri:
         raise RowError("uri is empty: name the image, or leave the row out")
     if not label:
         raise RowError("label is empty: name the image's class, or leave the row out")
-    known = split.strip().lower()
-    if known not in _SPLITS:
+    if not _is_split(split):
         raise RowError(f"split is {shown(split)}: write train, validation, test, or nothing to let the content decide")
-    return ManifestRow(line, uri, label, _SPLITS[known], further)
+    return ManifestRow(line, uri, label, split_of(split), further)
+
+
+def _is_split(text: str) -> bool:
+    return text.strip().lower() in _UNDECIDED or split_of(text) is not None

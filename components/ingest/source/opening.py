@@ -1,27 +1,35 @@
 """Opening a source, whatever it is: a folder, an archive or a manifest, local or remote, never unpacked to disk."""
 
 import contextlib
+import dataclasses
+import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from graft.components.common import storage
+from graft.components.common.artifacts.results import listed
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.source.archives import DAMAGE, open_archive
+from graft.components.ingest.source.archives import DAMAGE, Zip, open_archive
+from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
 from graft.components.ingest.source.image_files import ImageFiles
-from graft.components.ingest.source.layout import Layout, by_hash, limited, read_layout
+from graft.components.ingest.source.layout import Layout, by_hash, limited
+from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
+
+log = logging.getLogger("graft")
 
 
 @contextlib.contextmanager
-def open_source(uri: str, config: IngestConfig) -> Iterator[tuple[ImageFiles, Layout]]:
+def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> Iterator[tuple[ImageFiles, Layout]]:
     """Opens a source and finds the class and split of each of its images.
 
     Args:
         uri: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
         config: Which images to take, and who decides their splits.
+        written: Paths and URIs of what is being written meanwhile. If it lies in the source, it is no part of it.
 
     Yields:
         The files, and the splits and classes of those that ought to be images.
@@ -34,20 +42,25 @@ def open_source(uri: str, config: IngestConfig) -> Iterator[tuple[ImageFiles, La
         if is_manifest(uri):
             files, layout = open_manifest(uri, config.sha256)
         else:
-            files = opened.enter_context(open_files(uri, config.sha256))
-            layout = read_layout(files.paths())
+            left_out = LeftOut(written)
+            files = opened.enter_context(open_files(uri, config.sha256, left_out))
+            layout = read_layout(files.paths(), config.layout)
+            layout = _with_own(layout, uri, left_out.own)
+            if isinstance(files, Zip) and files.guessed:
+                layout = _with_guess(layout, files.guessed)
         if config.split_by == "hash":
             layout = by_hash(layout)
         yield files, limited(layout, config.limit) if config.limit else layout
 
 
 @contextlib.contextmanager
-def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
+def open_files(uri: str, sha256: str = "", left_out: LeftOut | None = None) -> Iterator[ImageFiles]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
     Args:
         uri: The path or URI.
         sha256: The SHA-256 that an archive must have, as hex digits; empty for any.
+        left_out: Tells which folders of a folder are not looked into.
 
     Raises:
         GraftError: It is missing, of another kind, damaged, not the one that `sha256` names, or hostile: a member would
@@ -59,7 +72,8 @@ def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
                 f"{storage.redact(uri)} is a folder, so it has no SHA-256: leave out --sha256, or name an archive."
             )
         local = storage.local_path(uri)
-        yield LocalFolder(local) if local else RemoteFolder(uri)
+        left_out = left_out or LeftOut()
+        yield LocalFolder(local, left_out) if local else RemoteFolder(uri, left_out)
         return
     with contextlib.ExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))
@@ -73,6 +87,28 @@ def open_files(uri: str, sha256: str = "") -> Iterator[ImageFiles]:
                 f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."
             ) from error
         yield source
+
+
+def _with_own(layout: Layout, uri: str, own: Iterable[str]) -> Layout:
+    """Notes in a layout which folders of the source Graft itself wrote."""
+    root = str(storage.local_path(uri) or uri).rstrip("/") + "/"
+    folders = [folder.removeprefix(root) + "/" for folder in own]
+    if not folders:
+        return layout
+    log.info("Passed over %s, which Graft itself wrote.", listed(folders))
+    return dataclasses.replace(layout, ignored=sorted([*layout.ignored, *folders]))
+
+
+def _with_guess(layout: Layout, encoding: str) -> Layout:
+    """Warns of classes whose names are read from a zip that doesn't tell their encoding."""
+    doubtful = [name for name in layout.classes if not name.isascii()]
+    if not doubtful:
+        return layout
+    warning = (
+        f"The zip doesn't tell the encoding of its names. Those of the classes {listed(doubtful)} were read as code page "
+        f"{encoding[2:]} and may be mangled: pack the folder as a tar, or as a zip with names in UTF-8."
+    )
+    return dataclasses.replace(layout, warnings=[*layout.warnings, warning])
 
 
 def _is_folder(uri: str) -> bool:

@@ -50,8 +50,9 @@ def write_folder(root, files):
     return root
 
 
-def pack(files, target):
-    """Packs files by the target's suffix."""
+def pack(files, target, *folders):
+    """Packs files, and empty folders whose names end in a slash, by the target's suffix."""
+    files = files | dict.fromkeys(folders, b"")
     if target.suffix == ".zip":
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             for path, content in files.items():
@@ -61,6 +62,7 @@ def pack(files, target):
         for path, content in files.items():
             member = tarfile.TarInfo(f"./{path}")
             member.size = len(content)
+            member.type = tarfile.DIRTYPE if path in folders else tarfile.REGTYPE
             archive.addfile(member, io.BytesIO(content))
     return target
 

@@ -228,8 +228,15 @@ def test_walk(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").touch()
     (tmp_path / "same").symlink_to("a")
-    found = {str(path.relative_to(tmp_path)) for path in storage.walk(tmp_path)}
-    assert found == {"a/b/file", "same/b/file"}
+    (tmp_path / "a" / "empty").mkdir()
+
+    def found(*left_out):
+        walked = storage.walk(tmp_path, lambda folder: folder.name in left_out)
+        return {(str(path.relative_to(tmp_path)), is_folder) for path, is_folder in walked}
+
+    files = {("a/b/file", False), ("same/b/file", False)}
+    assert found() == files | {("a/empty", True), ("same/empty", True)}
+    assert found("same", "empty") == {("a/b/file", False), ("a/empty", True), ("same", True)}
     (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path)
     with pytest.raises(GraftError, match="loop is a link to a folder that it is in"):
         list(storage.walk(tmp_path))

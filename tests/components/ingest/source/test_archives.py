@@ -8,14 +8,18 @@ import stat
 import tarfile
 import threading
 import tracemalloc
+import unicodedata
 import uuid
 import zipfile
+import zlib
 
 import fsspec
 import pytest
 from pictures import encoded, noise, pack, record, refusal, rows, split_files, write_folder
 
+from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.source.opening import open_source
 
 ARCHIVES = ["source.zip", "source.tar", "source.tar.gz"]
 
@@ -52,6 +56,117 @@ def test_the_same_images_are_the_same_dataset(tmp_path, reference, container):
     result = ingest(str(source), tmp_path / "dataset")
     assert (result.digest, result.counts) == (reference.digest, reference.counts)
     assert len(rows(tmp_path / "dataset")) == 12
+
+
+def called(folders, files=None):
+    """The files of a source whose two classes are called otherwise."""
+    names = dict(zip(("cats", "dogs"), folders, strict=True))
+    return {
+        path.replace(f"/{path.split('/')[1]}/", f"/{names[path.split('/')[1]]}/"): content
+        for path, content in (files or split_files()).items()
+    }
+
+
+def zip_with(names, target, *, flag=0, extra=None, system=3):
+    """Packs files whose names are given as bytes, as tools do that tell nothing of their encoding, or tell it their own way."""
+    files = split_files()
+    stand_ins = {f"{number:0{len(name) - 1}}x": name for number, name in enumerate(names)}
+    with zipfile.ZipFile(target, "w") as packed:
+        for stand_in, content in zip(stand_ins, files.values(), strict=True):
+            member = zipfile.ZipInfo(stand_in)
+            member.create_system = system
+            member.extra = extra(stand_ins[stand_in]) if extra else b""
+            packed.writestr(member, content)
+    content = target.read_bytes()
+    for stand_in, name in stand_ins.items():
+        content = content.replace(stand_in.encode(), name)
+    target.write_bytes(content)
+    return target
+
+
+def unicode_path(name):
+    """Info-ZIP's extra field, which tells the name in UTF-8 beside one in code page 437."""
+    told = b"\1" + zlib.crc32(name).to_bytes(4, "little") + name.decode("cp437").encode()
+    return b"\x75\x70" + len(told).to_bytes(2, "little") + told
+
+
+NAMED = {
+    "UTF-8 without the flag": (("Äpfel", "梨"), "utf-8", "/", {}, []),
+    "UTF-8 of a Mac": (("Äpfel", "thé"), "utf-8", "/", {"form": "NFD"}, []),
+    "Unicode path": (("Äpfel", "élan"), "cp437", "/", {"extra": unicode_path}, []),
+    "code page 437": (("Äpfel", "Birnen"), "cp437", "/", {}, ["437"]),
+    "code page 932": (("能猫", "表犬"), "cp932", "/", {}, ["932"]),  # the second byte of 能 and 表 is a backslash
+    "backslashes": (("cats", "dogs"), "ascii", "\\", {}, []),
+    "backslashes in code page 932": (("能猫", "表犬"), "cp932", "\\", {"system": 0}, ["932"]),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_names_in_a_zip(tmp_path, name):
+    classes, encoding, slash, options, told = NAMED[name]
+    form = options.pop("form", "NFC")
+    raw = [
+        unicodedata.normalize(form, f"photos/{path}").replace("/", slash).encode(encoding) for path in called(classes)
+    ]
+    with open_source(str(zip_with(raw, tmp_path / "x.zip", **options)), IngestConfig()) as (files, layout):
+        found = {(image.split, image.label, files.read(image.path)) for image in layout.images}
+    files = called(classes)
+    assert found == {(*path.split("/")[:2], content) for path, content in files.items()}
+    assert layout.classes == sorted(classes)
+    assert [any(f"read as code page {page} and may be mangled" in one for one in layout.warnings) for page in told] == [
+        True
+    ] * len(told)
+    assert len(layout.warnings) == len(told)
+
+
+def test_a_backslash_in_a_zip_of_unix_is_part_of_a_name(tmp_path):
+    archive = pack({"cats/a.jpg": b"1", "dogs/b\\c.jpg": b"2", "we\\ird.jpg": b"3"}, tmp_path / "x.zip")
+    with open_source(str(archive), IngestConfig()) as (_, layout):
+        assert [image.path for image in layout.images] == ["cats/a.jpg", "dogs/b\\c.jpg"] and layout.ignored == [
+            "we\\ird.jpg"
+        ]
+
+
+def test_two_members_that_come_to_one_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
+        for name in ("cats\\1.jpg", "cats/1.jpg"):
+            member = zipfile.ZipInfo(name)
+            member.create_system = 0
+            packed.writestr(member, b"")
+    assert "two files 'cats/1.jpg'" in refusal(tmp_path / "x.zip", tmp_path / "dataset")
+
+
+def test_a_tar_with_hard_links_is_the_folder(tmp_path):
+    source = write_folder(tmp_path / "source", split_files())
+    for name in ("again.jpg", "third.jpg"):
+        (source / "train/cats" / name).hardlink_to(source / "train/cats/0.jpg")
+    with tarfile.open(tmp_path / "source.tar", "w") as packed:
+        packed.add(source, ".")
+        assert sum(member.islnk() for member in packed.getmembers()) == 2
+    folder = ingest(str(source), tmp_path / "folder")
+    assert ingest(str(tmp_path / "source.tar"), tmp_path / "tar").digest == folder.digest
+    assert folder.counts["train"]["cats"] == 5
+
+
+def test_hard_links_are_no_bomb(tmp_path):
+    with tarfile.open(tmp_path / "source.tar", "w") as packed:
+        member = tarfile.TarInfo("train/cats/0.jpg")
+        member.size = 2**20
+        packed.addfile(member, io.BytesIO(bytes(2**20)))
+        member.type, member.linkname = tarfile.LNKTYPE, member.name
+        for number in range(100):
+            member.name = f"train/cats/link-{number}.jpg"
+            packed.addfile(member)
+    assert "decompression bomb" in refusal(tmp_path / "source.tar", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("container", ARCHIVES)
+def test_empty_folders_and_junk_in_an_archive(tmp_path, container):
+    more = {"train/@eaDir/x.jpg": b"no image", "train/cats/0.xmp": b"<xml>", "__MACOSX/train/cats/._0.jpg": b""}
+    pack(split_files() | more, tmp_path / container, "train/birds/")
+    with open_source(str(tmp_path / container), IngestConfig()) as (_, layout):
+        assert len(layout.images) == 12 and layout.passed_over == {"*.xmp": 1, "@eaDir": 1, "__MACOSX": 1}
+    assert layout.warnings == ["No images are in train/birds: fill such folders, or remove them."]
 
 
 def test_names_and_order_do_not_matter_to_the_digest(tmp_path, reference):

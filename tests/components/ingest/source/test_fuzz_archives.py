@@ -17,8 +17,8 @@ from pictures import image_files, pack
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.image_files import UnreadableFileError
-from graft.components.ingest.source.layout import read_layout
 from graft.components.ingest.source.opening import open_files
 
 
@@ -39,6 +39,8 @@ def read_all(path):
     try:
         with open_files(str(path)) as source:
             for member in source.paths():
+                if member.endswith("/"):
+                    continue
                 with contextlib.suppress(UnreadableFileError):
                     assert isinstance(source.read(member), bytes)
             with contextlib.suppress(GraftError):

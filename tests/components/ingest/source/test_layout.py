@@ -5,14 +5,14 @@ from pictures import HALF, encoded, image_files, noise, record, refusal, rows, s
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source.layout import read_layout
+from graft.components.ingest.source.folder_layout import read_layout
 
 
 @pytest.mark.parametrize(
     ("folder", "split"),
     [
         *(("validation", "validation"), ("val", "validation"), ("valid", "validation")),
-        *(("test", "test"), ("VAL", "validation")),
+        *(("test", "test"), ("VAL", "validation"), ("Testing", "test"), ("dev", "validation")),
     ],
 )
 @pytest.mark.parametrize("deeper", ["", "photographs/"])
@@ -122,3 +122,159 @@ def test_of_many_classes_only_those_that_are_missing_are_named():
 def test_a_file_called_like_the_only_folder_as_in_an_archive():
     layout = read_layout(["a", "a/cats/1.jpg", "a/dogs/1.jpg"])
     assert [item.label for item in layout.images] == ["cats", "dogs"] and layout.ignored == ["a"]
+
+
+def paths(*folders):
+    return [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
+
+
+def splits(*names, classes=("cats", "dogs")):
+    return paths(*(f"{name}/{label}" for name in names for label in classes))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("training", "testing"), {"train", "test"}),
+        (("Brain/Training", "Brain/Testing"), {"train", "test"}),
+        (("training_set", "test_set"), {"train", "test"}),
+        (("train2017", "val2017"), {"train", "validation"}),
+        (("TrainData", "eval images", "Test-Set"), {"train", "validation", "test"}),
+        (("photos/photos/train", "photos/photos/dev"), {"train", "validation"}),
+        (("train", "training"), {None}),
+    ],
+)
+def test_splits_by_other_names(names, expected):
+    layout = read_layout(splits(*names))
+    assert layout.classes == ["cats", "dogs"] and layout.images.splits == expected
+
+
+DOUBTFUL = {
+    "splits without train": (splits("valid", "test"), "Each of the folders test, valid is named like a split", "class"),
+    "splits of loose images": (
+        paths("train", "test"),
+        "Each of the folders test, train is named like a split",
+        "class",
+    ),
+    "one split among classes": (paths("cats", "dogs", "Test"), "The folder Test is named like a split", "class"),
+    "words of a name": (
+        paths(*(f"seg_{one}/seg_{one}/{name}" for one in ("train", "test") for name in "ab")),
+        "seg_train",
+        "class",
+    ),
+    "splits in classes": (
+        splits("cats", "dogs", classes=("train", "test")),
+        "The folder cats holds test, train, named like a split. If it is a split of that class, add --layout class/split",
+        "class",
+    ),
+    "a split in one class": ([*paths("cats", "dogs"), "cats/testing/9.jpg"], "The folder cats holds testing", "class"),
+    "the source beside others": (
+        [*splits("data/train", "data/val"), *paths("more")],
+        "name that folder as the source",
+        "class",
+    ),
+    "a split in a class of a split": ([*splits("train"), *paths("train/cats/val")], "move them up", "split/class"),
+    "all of one make": (
+        splits("colour", "grey"),
+        "all hold the same folders: cats, dogs. If these are the classes",
+        "class",
+    ),
+    "all of one make in splits": (splits("train/colour", "train/grey"), "around them as the source", "split/class"),
+    "a copy in itself": (
+        [*paths("x/cats", "x/dogs"), *splits("x/x")],
+        "The folder x holds cats, dogs, which are classes",
+        "class",
+    ),
+    "a class in another": (
+        paths("cats", "dogs", "cats/dogs"),
+        "The folder cats holds dogs, which are classes as well",
+        "class",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_what_may_mean_two_things_is_refused_and_the_option_chooses(name):
+    files, told, layout = DOUBTFUL[name]
+    with pytest.raises(GraftError) as refused:
+        read_layout(files)
+    assert told in str(refused.value) and f"add --layout {layout}." in str(refused.value)
+    read = read_layout(files, layout)
+    assert len(read.images) == len(files) and read.images.splits == {None}
+
+
+def test_classes_that_hold_their_splits():
+    layout = read_layout(splits("all/cats", "all/dogs", classes=("Train", "testing")), "class/split")
+    assert sorted(layout.images.kinds) == [(one, name) for one in ("test", "train") for name in ("cats", "dogs")]
+    with pytest.raises(
+        GraftError, match="cats/more has images, but is no split of a class, as --layout class/split says"
+    ):
+        read_layout(splits("cats", "dogs", classes=("train", "more")), "class/split")
+    with pytest.raises(GraftError, match="no class folders with images"):
+        read_layout(paths("cats", "dogs"), "split/class")
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        *(("train", "plane"), ("valid", "invalid"), ("steam train", "electric train"), ("cats/images", "dogs/images")),
+        *(("cats/2023", "cats/2024", "dogs/2023"), ("cats/cats", "dogs"), ("contest", "trainers")),
+    ],
+)
+def test_classes_beyond_doubt(folders):
+    assert read_layout(paths(*folders)).classes == sorted({folder.partition("/")[0] for folder in folders})
+
+
+def test_names_that_look_the_same_are_one_class():
+    layout = read_layout(
+        [*splits("train", classes=("cafe\u0301", "the\u0301")), *splits("val", classes=("caf\u00e9 ", "th\u00e9"))]
+    )
+    assert layout.classes == ["caf\u00e9", "th\u00e9"] and layout.warnings == []
+    layout = read_layout(paths("caf\u00e9", "cafe\u0301", "bar", "bar "))
+    assert layout.classes == ["bar", "caf\u00e9"]
+    assert [sentence.partition(":")[0] for sentence in layout.warnings] == [
+        "The folders 'bar' and 'bar ' make one class, bar",
+        "The folders 'cafe\\u0301' and 'caf\\xe9' make one class, caf\u00e9",
+    ]
+
+
+def test_messages_show_what_can_not_be_seen():
+    with pytest.raises(GraftError, match=r"train has the classes cats, dogs, but val.* has 'cats\\u200b', dogs"):
+        read_layout([*splits("train"), *splits("val", classes=("cats\u200b", "dogs"))])
+
+
+def test_what_file_systems_and_cameras_leave_is_counted_and_no_damage():
+    junk = [
+        *("@eaDir/cover.jpg/SYNOPHOTO_THUMB_SM.jpg", "cats/@eaDir/0.jpg/a.jpg", "cats/@eaDir/1.jpg/a.jpg"),
+        *("#recycle/cats/9.jpg", "$RECYCLE.BIN/S-1-5/$R1.jpg", "lost+found/", "System Volume Information/tracking.log"),
+        *("cats/THUMBS.DB", "cats/._0.jpg", "dogs/0.jpg:Zone.Identifier", "dogs/Icon\r"),
+    ]
+    sidecars = ["cats/0.xml", "cats/1.jpg.json", "dogs/0.AAE", "dogs/1.MOV"]
+    layout = read_layout([*paths("cats", "dogs"), *junk, *sidecars, "README.txt"])
+    assert len(layout.images) == 4 and layout.ignored == ["README.txt"] and layout.warnings == []
+    assert layout.passed_over == {
+        **{"#recycle": 1, "$RECYCLE.BIN": 1, "*.aae": 1, "*.json": 1, "*.mov": 1, "*.xml": 1, ":zone.identifier": 1},
+        **{"@eaDir": 2, "Icon\r": 1, "System Volume Information": 1, "Thumbs.db": 1, "hidden": 1, "lost+found": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["train/birds/", "validation/birds/"], "No images are in train/birds, validation/birds: fill such folders"),
+        (["train/birds/list.txt", "validation/birds/.DS_Store"], "in train/birds, validation/birds:"),
+        (["test/"], "No images are in test:"),
+        (["train/birds/monday/", "train/cats/tuesday/", "docs/"], "No images are in train/birds:"),
+    ],
+)
+def test_folders_without_images_are_named(more, told):
+    layout = read_layout([*splits("train", "validation"), *more])
+    assert layout.classes == ["cats", "dogs"]
+    (warning,) = layout.warnings
+    assert told in warning
+
+
+def test_images_outside_of_any_class_are_named():
+    layout = read_layout([*splits("training_set", "test_set"), "single/cat.jpg", "single/notes.txt", "x.JPEG"])
+    assert layout.ignored == ["single/cat.jpg", "single/notes.txt", "x.JPEG"]
+    assert layout.warnings == ["2 images lie outside of any class folder and so are not used: single/cat.jpg, x.JPEG."]

@@ -12,9 +12,10 @@ from pictures import encoded, noise, write_folder
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage
-from graft.components.ingest.source.layout import by_hash, limited, read_layout
+from graft.components.ingest.source.layout import by_hash, limited
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
 
 VERTEX = "aiplatform.googleapis.com/ml_use"
@@ -59,6 +60,7 @@ def test_what_a_manifest_is_called(uri, expected):
 
 
 EXPECTED = [("a.jpg", "cat", "train"), ("b.jpg", "dog", "train"), ("c.jpg", "cat", None), ("d.jpg", "dog", None)]
+SEMICOLONS = "a.jpg;cat;train\r\nb.jpg;dog;train\r\nc.jpg;cat;\r\nd.jpg;dog;\r\n"
 FORMS = {
     "csv": ("m.csv", "uri,label,split\na.jpg,cat,train\nb.jpg,dog,training\nc.jpg,cat,\nd.jpg,dog,unassigned\n"),
     "csv in any order": ("m.csv", "split,label,uri\ntrain,cat,a.jpg\nTRAIN,dog,b.jpg\n,cat,c.jpg\n,dog,d.jpg\n"),
@@ -67,6 +69,9 @@ FORMS = {
         "\ufeffURI,Label,Split\r\na.jpg,cat,train\r\n\r\nb.jpg,dog,train\r\nc.jpg, cat ,\r\nd.jpg,dog,\r\n",
     ),
     "quotes": ("m.csv", '"uri","label","split"\n"a.jpg","cat","train"\nb.jpg,dog,train\nc.jpg,cat,""\nd.jpg,dog,'),
+    "semicolons": ("m.csv", f"\ufeffuri;label;split\r\n{SEMICOLONS}"),
+    "a line that tells the separator": ("m.csv", f"SEP=;\r\nuri;label;split\r\n{SEMICOLONS}"),
+    "tabs in UTF-16": ("m.csv", ("\nuri\tlabel\tsplit\r\n" + SEMICOLONS.replace(";", "\t")).encode("utf-16")),
     "Vertex AI's CSV": ("m.csv", "training,a.jpg,cat\ntraining,b.jpg,dog\nc.jpg,cat\nUNASSIGNED,d.jpg,dog\n"),
     "jsonl": (
         "m.jsonl",
@@ -108,11 +113,23 @@ def test_forms(tmp_path, form):
     [
         *(("validation", "validation"), ("Valid", "validation"), ("VAL", "validation"), ("test", "test")),
         *(("TEST", "test"), ("training", "train"), ("", None)),
+        *(("dev", "validation"), ("Test_Set", "test"), ("TrainingData", "train"), ("val2017", "validation")),
     ],
 )
 def test_splits(tmp_path, name, split):
     text = f"uri,label,split\n1,a,\n2,b,\n3,a,train\n4,b,train\n5,a,{name}\n6,b,{name}\n"
     assert [item.split for item in read(tmp_path, text).images] == [None, None, "train", "train", split, split]
+
+
+def test_labels_are_the_same_however_unicode_writes_them(tmp_path):
+    layout = read(tmp_path, "uri,label\n1,caf\u00e9\n2,cafe\u0301 \n3,bar\n")
+    assert layout.classes == ["bar", "caf\u00e9"]
+
+
+def test_paths_of_windows_lie_in_the_folder(tmp_path):
+    write_folder(tmp_path, {"cats/1.jpg": b"1", "we\\ird.jpg": b"2"})
+    images, _ = open_manifest(str(manifest(tmp_path, "uri,label\ncats\\1.jpg,cat\n./we\\ird.jpg,dog\n")))
+    assert [images.read(path) for path in ("cats\\1.jpg", "./we\\ird.jpg")] == [b"1", b"2"]
 
 
 def test_without_splits_or_all_for_training_the_content_decides(tmp_path):
@@ -169,7 +186,7 @@ REFUSED = {
     "too many columns": ("uri,label," + ",".join(map(str, range(101))), "101 further columns, more than 100"),
     "an empty label": ("uri,label\na.jpg,cat\n\nb.jpg, \n", "line 4: label is empty: name the image's class"),
     "an empty uri": ("uri,label\n,cat\n", "line 2: uri is empty"),
-    "another split": ("uri,label,split\na,cat,dev\n", "line 2: split is 'dev': write train, validation, test"),
+    "another split": ("uri,label,split\na,cat,holdout\n", "line 2: split is 'holdout': write train, validation, test"),
     "a field too many": ("uri,label\na,b,c\n", "line 2: has 3 fields where the header has 2"),
     "a field too few": ("uri,label,split\na,b\n", "line 2: has 2 fields where the header has 3"),
     "no label in Vertex AI's form": ("gs://b/a.jpg,a\ntest,gs://b/b.jpg\n", "line 2: label is empty"),
@@ -183,8 +200,21 @@ REFUSED = {
     "an open quote": ('uri,label\na.jpg,"cat\nb.jpg,dog\n', "line 2: is not CSV (unexpected end of data)"),
     "text behind a quote": ('uri,label\na.jpg,"cat"x\n', "line 2: is not CSV"),
     "old line ends": ("uri,label\ra.jpg,cat\r", "line 1: is not CSV"),
-    "Latin-1": ("uri,label\na.jpg,Kätzchen\n".encode("latin-1"), "line 2: is not UTF-8: save the manifest in that"),
-    "UTF-16": ("uri,label\n".encode("utf-16"), "line 1: is not UTF-8"),
+    "Latin-1": ("uri,label\na.jpg,Kätzchen\n".encode("latin-1"), "line 2: is not UTF-8: save the manifest as UTF-8"),
+    "half a character of UTF-16": ("uri,label\n".encode("utf-16") + b"a", "line 2: is not UTF-16"),
+    "a long line of UTF-16": (
+        ("uri,label\na," + "x" * 2**18).encode("utf-16"),
+        "line 2: the row is longer than 128 KiB",
+    ),
+    "semicolons without a header": (
+        "training;a.jpg;cat\n",
+        "line 1: separates its fields by ';': separate them by commas, or",
+    ),
+    "a Windows machine's path": (
+        "uri,label\nC:\\photos\\1.jpg,cat\n",
+        "line 2: uri 'C:\\\\photos\\\\1.jpg' is a path on a Windows",
+    ),
+    "a Windows share": ("uri,label\n\\\\nas\\photos\\1.jpg,cat\n", "is a path on a Windows machine"),
     "NUL": ("uri,label\na\0b,cat\n", "line 2: holds a NUL character"),
     "a long line": ("uri,label\na,cat\nb," + "x" * 2**18, "line 3: the row is longer than 128 KiB"),
     "a row of many lines": ('uri,label\na,"cat' + "\n" * 2**18, "line 2: the row is longer than 128 KiB"),

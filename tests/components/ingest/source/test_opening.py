@@ -2,15 +2,18 @@
 
 import os
 
+import fsspec
 import pytest
-from pictures import encoded, noise, pack, refusal, split_files, write_folder
+from pictures import encoded, noise, pack, record, refusal, split_files, write_folder
 
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run
 from graft.components.common.storage import sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source.opening import open_files
+from graft.components.ingest.source.opening import open_files, open_source
+from graft.components.resolve.fingerprint import fingerprint
 
 PATH = "train/cats/0.jpg"
 
@@ -63,3 +66,49 @@ def test_what_is_no_sha256_is_refused_at_once(sha256):
     with pytest.raises(GraftError, match="64 hex digits"):
         configure("ingest", IngestConfig, {"sha256": sha256})
     assert configure("ingest", IngestConfig, {"sha256": "aB" * 32}).sha256 == "aB" * 32
+
+
+def test_what_graft_itself_wrote_into_a_source_is_no_part_of_it(tmp_path):
+    source = write_folder(tmp_path / "photos", {f"here/{path}": content for path, content in split_files().items()})
+    files = {"shards/x.tfrecord": b"shard", "models/model/runs/20260101-000000-00ff/ingest.json": b"{}"}
+    written = {
+        **{f"runs/20260101-000000-00ff/kfp/{path}": content for path, content in files.items()},
+        **{f"runs/store/{path}": content for path, content in files.items()},
+        **{f"old store/{path}": content for path, content in files.items()},
+        **{f"store/{path}": content for path, content in {"weights/x.h5": b"weights"}.items()},
+    }
+    before = fingerprint(str(source))
+    write_folder(source, written)
+    run = Run(str(source / "store"), run_id="x")
+    reference = ingest(f"{source}/here", tmp_path / "reference")
+    result = ingest(str(source), source / "dataset", run=run)
+    assert result.digest == reference.digest
+    again = ingest(str(source), source / "other", run=run)
+    assert (again.digest, again.excluded) == (reference.digest, 0)
+    assert record(source / "other")["ignored"] == ["dataset/", "old store/", "other/", "runs/", "store/"]
+    assert fingerprint(str(source), [run.store]) == before
+
+
+def test_files_that_only_look_like_grafts_are_the_sources(tmp_path):
+    write_folder(tmp_path, split_files() | {"train/dataset.json": b"{}", "train/cats/training.json": b"not ours"})
+    with open_source(str(tmp_path), IngestConfig()) as (_, layout):
+        assert len(layout.images) == 12 and layout.ignored == ["train/dataset.json"]
+
+
+@pytest.mark.parametrize("leaf", ["@eaDir/x.jpg", ".git/HEAD", "lost+found/x.jpg", "train/cats/.DS_Store"])
+def test_junk_is_no_news(tmp_path, leaf):
+    source = write_folder(tmp_path / "source", split_files())
+    before = fingerprint(str(source))
+    assert fingerprint(str(write_folder(source, {leaf: b"x"}))) == before
+
+
+def test_a_store_in_a_bucket_that_is_the_source(tmp_path):
+    uri = f"memory://{tmp_path.name}"
+    memory = fsspec.filesystem("memory")
+    for path, content in (split_files() | {"store/train/cats/x.jpg": b"no image", "store/x": b""}).items():
+        memory.pipe(f"{uri}/{path}", content)
+    with open_source(uri, IngestConfig(), [f"{uri}/store"]) as (_, layout):
+        assert len(layout.images) == 12 and layout.ignored == ["store/"]
+    before = fingerprint(uri, [f"{uri}/store"])
+    memory.pipe(f"{uri}/store/y", b"")
+    assert fingerprint(uri, [f"{uri}/store/"]) == before

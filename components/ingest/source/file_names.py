@@ -1,0 +1,86 @@
+"""What names of files and folders tell: a class's name in one form for all systems, and what can't be an image."""
+
+import unicodedata
+
+# What file systems, desktops, network drives and their caches leave in people's folders, by the name in lower case.
+_JUNK = {
+    name.lower(): name
+    for name in (
+        *("__MACOSX", "Icon\r", "Network Trash Folder", "Temporary Items"),  # macOS
+        *("Thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),  # Windows
+        *("$RECYCLE.BIN", "System Volume Information", "FOUND.000"),
+        *("@eaDir", "#recycle", "#snapshot", "@tmp", "@sharebin"),  # Synology
+        *("@Recycle", "@Recently-Snapshot", "@__thumb"),  # QNAP
+        *("lost+found", "Picasa.ini", "ZbThumbnail.info", "SyncToy"),
+    )
+}
+# Streams that Windows keeps beside a file, where they became files of their own.
+_STREAMS = (":zone.identifier", ":encryptable")
+_SIDECARS = frozenset(
+    (
+        *("aae", "xmp", "thm", "lrv", "pp3", "dop", "cos", "gpx", "srt"),  # cameras and what develops their pictures
+        *("mov", "mp4", "m4v", "avi", "3gp", "wav", "m4a", "mp3"),  # live photographs and voice notes
+        *("xml", "json", "jsonl", "txt", "csv", "tsv", "yaml", "yml", "md", "html", "htm"),  # annotations
+        *("ini", "db", "dat", "log", "lnk", "url", "md5", "sha1", "sha256"),
+    )
+)
+_IMAGES = frozenset(
+    (
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "png",
+        "gif",
+        "bmp",
+        "webp",
+        "tif",
+        "tiff",
+        "avif",
+        "heic",
+        "heif",
+        "jp2",
+        "ppm",
+        "pgm",
+    )
+)
+
+
+def printable(name: str) -> str:
+    """Makes a file name that is no valid UTF-8 writable as text."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def class_name(name: str) -> str:
+    """Returns a class's name in the one form that all systems' names come to: composed (NFC), without spaces at its ends."""
+    name = unicodedata.normalize("NFC", printable(name))
+    return name.strip() or name
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """Returns the names that a path consists of."""
+    return tuple(part for part in path.split("/") if part not in ("", "."))
+
+
+def junk_kind(name: str) -> str | None:
+    """Returns what to call a file or folder that is not the user's own, by its name; None if it may be."""
+    if name.startswith("."):
+        return "hidden"
+    lower = name.lower()
+    return _JUNK.get(lower) or next((stream for stream in _STREAMS if lower.endswith(stream)), None)
+
+
+def sidecar_kind(path: str) -> str | None:
+    """Returns the pattern of a file's name that says that it goes with images and is none, such as `*.xmp`; None if there is none."""
+    suffix = _suffix(path)
+    return f"*.{suffix}" if suffix in _SIDECARS else None
+
+
+def is_called_image(path: str) -> bool:
+    """Whether a file is called like an image. What it holds is another question."""
+    return _suffix(path) in _IMAGES
+
+
+def _suffix(path: str) -> str:
+    _, dot, suffix = path.rpartition("/")[2].rpartition(".")
+    return suffix.lower() if dot else ""

@@ -15,7 +15,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
-from graft.components.ingest.images.checked_image import BadImageError, check_image
+from graft.components.ingest.images.checked_image import check_image
+from graft.components.ingest.images.limits import BadImageError
 
 _BATCH = 32
 _READERS = 8

@@ -39,7 +39,7 @@ def test_labels_and_entry_point(image):
     assert config["User"] == "graft"
     labels = config["Labels"]
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
-    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert labels["org.opencontainers.image.version"] == "0.2.0"
 
 
 def test_no_compiler_and_no_pip_cache(image):

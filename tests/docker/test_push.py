@@ -69,7 +69,7 @@ def test_digests_are_written_and_can_be_pulled(registry, small, tmp_path):
     assert pushed.returncode == 0, pushed.stderr
     reference = json.loads(output.read_text())["cpu"]
     assert reference.startswith(f"{registry}/graft-test@sha256:")
-    docker("rmi", "--force", small, f"{registry}/graft-test:0.1.0-cpu")
+    docker("rmi", "--force", small, f"{registry}/graft-test:0.2.0-cpu")
     docker("pull", reference)
     docker("rmi", "--force", reference)
 
@@ -78,11 +78,11 @@ def test_a_tag_is_resolved_to_its_digest_when_compiling(registry, small, tmp_pat
     output = tmp_path / "images.json"
     assert push(registry, output, small).returncode == 0
     reference = json.loads(output.read_text())["cpu"]
-    tagged = Profile(images=Images(cpu=f"{registry}/graft-test:0.1.0-cpu"))
+    tagged = Profile(images=Images(cpu=f"{registry}/graft-test:0.2.0-cpu"))
     assert pinned_images(tagged, None, allow_tag=False).cpu == reference
     with pytest.raises(GraftError, match=r"is a tag, which can be moved.*Its digest can't be had"):
         pinned_images(Profile(images=Images(cpu=f"{registry}/graft-test:other")), None, allow_tag=False)
-    docker("rmi", "--force", f"{registry}/graft-test:0.1.0-cpu")
+    docker("rmi", "--force", f"{registry}/graft-test:0.2.0-cpu")
 
 
 def test_a_registry_that_does_not_answer_leaves_no_file(small, tmp_path):
@@ -90,4 +90,4 @@ def test_a_registry_that_does_not_answer_leaves_no_file(small, tmp_path):
     pushed = push("127.0.0.1:9", output, small)
     assert pushed.returncode != 0
     assert not output.exists()
-    docker("rmi", "--force", "127.0.0.1:9/graft-test:0.1.0-cpu")
+    docker("rmi", "--force", "127.0.0.1:9/graft-test:0.2.0-cpu")

@@ -1,29 +1,29 @@
-"""One image: decoded in full, checked, and converted to what every reader understands."""
+"""One image: decoded in full, checked, and stored as what every reader understands."""
 
 import hashlib
 import io
 from dataclasses import dataclass
 
 import imagehash
-from PIL import Image, ImageStat, UnidentifiedImageError
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-from graft.components.ingest.images.conversion import KEPT_FORMATS, as_png, convert
+from graft.components.ingest.images.conversion import as_png, convert
+from graft.components.ingest.images.jpeg import plain_jpeg
+from graft.components.ingest.images.limits import BadImageError, check_scans, check_size
+from graft.components.ingest.images.png import plain_png
+from graft.components.ingest.images.stored_image import StoredImage
 
-MAX_SIDE = 32_768
-MAX_PIXELS = 100_000_000
-# A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
-MAX_SCANS = 100
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# MPO is a JPEG with further ones behind it, as phones write.
+JPEG_FORMATS = ("JPEG", "MPO")
+JPEG_END = b"\xff\xd9"
+_JPEG_SCAN = b"\xff\xda"
 _PNG_END = b"IEND\xaeB`\x82"
-JPEG_SCAN, JPEG_END = b"\xff\xda", b"\xff\xd9"
 
-# The limits above are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
+# The limits are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
 Image.MAX_IMAGE_PIXELS = None
-
-
-class BadImageError(Exception):
-    """A file is no image that can be used; its text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CheckedImage:
 
     Attributes:
         sha256: Digest of the source's bytes.
-        encoded: JPEG or PNG bytes, 8-bit RGB or greyscale, upright.
+        encoded: JPEG or PNG bytes, 8-bit RGB or greyscale; a JPEG may have to be turned upright by its EXIF data.
         width: Width in pixels, upright.
         height: Height in pixels, upright.
         brightness: Mean luma, 0 to 255.
@@ -52,45 +52,53 @@ class CheckedImage:
 def check_image(content: bytes) -> CheckedImage:
     """Decodes an image in full and converts it if need be.
 
-    The format is read from the content; the file's name plays no part.
+    The format is read from the content; the file's name plays no part. Of what it returns TensorFlow decodes the pixels that
+    brightness and hash were taken of.
 
     Raises:
         BadImageError: The bytes are no whole image, or one of absurd size.
     """
     if not content:
         raise BadImageError("is empty")
+    image = plain_jpeg(content) or _read_by_pillow(content)
+    grey = image.pixels.convert("L")
+    return CheckedImage(
+        sha256=hashlib.sha256(content).hexdigest(),
+        encoded=image.encoded,
+        width=grey.width,
+        height=grey.height,
+        brightness=round(float(np.asarray(grey).mean()), 3),
+        phash=np.packbits(imagehash.phash(grey).hash).tobytes().hex(),
+        conversions=image.conversions,
+    )
+
+
+def _read_by_pillow(content: bytes) -> StoredImage:
+    """Reads an image of any format. It is stored anew, unless it is a plain PNG."""
+    png = plain_png(content)
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-        if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-            raise BadImageError(
-                f"has {image.width}×{image.height} pixels, more than {MAX_SIDE} a side or {MAX_PIXELS // 10**6} million"
-            )
-        if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
-            raise BadImageError(f"has more than {MAX_SCANS} scans, like a decompression bomb")
+        image = Image.open(io.BytesIO(png or content), formats=FORMATS)
+        check_size(image.width, image.height)
+        if image.format in JPEG_FORMATS:
+            check_scans(content)
         image.load()
+        if png:
+            return StoredImage(png, image, ("greyscale",) if image.mode == "L" else ())
         _check_end(content, image.format)
         upright, conversions = convert(image, content)
+        if image.format in (*JPEG_FORMATS, "PNG") and not {*conversions} - {"greyscale"}:
+            conversions += ("rewritten",)
+        return StoredImage(as_png(upright), upright, conversions)
     except UnidentifiedImageError as error:
         raise BadImageError("is not an image of a known format") from error
     except BadImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.
         raise BadImageError(f"is damaged ({error or type(error).__name__})") from error
-    keep = image.format in KEPT_FORMATS and not set(conversions) - {"greyscale"}
-    grey = upright.convert("L")
-    return CheckedImage(
-        sha256=hashlib.sha256(content).hexdigest(),
-        encoded=content if keep else as_png(upright),
-        width=upright.width,
-        height=upright.height,
-        brightness=round(ImageStat.Stat(grey).mean[0], 3),
-        phash=str(imagehash.phash(grey)),
-        conversions=conversions,
-    )
 
 
 def _check_end(content: bytes, image_format: str | None) -> None:
-    """Finds what Pillow's decoders forgive and TensorFlow's don't: wrong checksums, and no end.
+    """Finds damage that Pillow's decoders forgive: wrong checksums, and no end.
 
     Raises:
         BadImageError: The file has no end.
@@ -99,6 +107,6 @@ def _check_end(content: bytes, image_format: str | None) -> None:
         Image.open(io.BytesIO(content), formats=["PNG"]).verify()
         whole = _PNG_END in content
     else:
-        whole = image_format not in ("JPEG", "MPO") or content.rfind(JPEG_END) > content.rfind(JPEG_SCAN)
+        whole = image_format not in JPEG_FORMATS or JPEG_END in content[content.find(_JPEG_SCAN) :]
     if not whole:
         raise BadImageError("is cut off before its end")

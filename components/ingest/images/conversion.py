@@ -3,10 +3,11 @@
 import io
 from typing import cast
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image
 
-# TensorFlow decodes these as they are; anything else is stored as PNG, which loses nothing. MPO is a JPEG with further
-# ones behind it, as phones write.
+from graft.components.common.compute.orientation import UPRIGHT, exif_orientation, turn
+
+# These are stored as they are, if they are plainly well-formed. MPO is a JPEG with further ones behind it, as phones write.
 KEPT_FORMATS = ("JPEG", "MPO", "PNG")
 # Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
@@ -21,8 +22,8 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
         conversions.append(f"{content[_PNG_BIT_DEPTH]}-bit")
     if image.format != "MPO" and getattr(image, "is_animated", False):
         conversions.append("animated")
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
+    if (lies := exif_orientation(image)) != UPRIGHT:
+        image = turn(image, lies)
         conversions.append("rotated")
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.

@@ -16,7 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from types import ModuleType
 
 from graft.components.common.errors import GraftError
-from graft.components.ingest.images.checked_image import BadImageError, CheckedImage, check_image
+from graft.components.ingest.images.checked_image import CheckedImage, check_image
+from graft.components.ingest.images.limits import BadImageError
 from graft.components.ingest.images.thumbnails import partial_thumbnail
 
 _MANY = 1_000

@@ -4,9 +4,11 @@ import contextlib
 import io
 from typing import cast
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile
 
-from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_SCAN, MAX_PIXELS, MAX_SCANS, MAX_SIDE
+from graft.components.common.compute.orientation import upright
+from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
+from graft.components.ingest.images.limits import check_scans, check_size
 
 SIDE = 128
 _QUALITY = 70
@@ -16,8 +18,7 @@ _JPEG_START = b"\xff\xd8"
 def thumbnail(content: bytes) -> bytes | None:
     """Returns an image as a JPEG of at most 128 pixels a side, upright, on white; None if it can't be decoded."""
     try:
-        image = _open(content)
-        return _encode(_shrink(image)) if image else None
+        return _encode(_shrink(_open(content)))
     except Exception:  # Pillow's decoders raise whatever a damaged file drives them to.
         return None
 
@@ -33,8 +34,6 @@ def partial_thumbnail(content: bytes) -> bytes | None:
     try:
         # With an end put to it, libjpeg takes what is missing for grey, also where a progressive JPEG was cut.
         image = _open(content + JPEG_END if content.startswith(_JPEG_START) else content)
-        if not image:
-            return None
         with contextlib.suppress(Exception):
             image.load()
         image.tile = []  # What failed to load is kept as far as it came, rather than tried again.
@@ -45,13 +44,16 @@ def partial_thumbnail(content: bytes) -> bytes | None:
         return None
 
 
-def _open(content: bytes) -> ImageFile.ImageFile | None:
-    """Reads an image's header, set to decode no more than needed; None if the image is too large to decode."""
+def _open(content: bytes) -> ImageFile.ImageFile:
+    """Reads an image's header, set to decode no more than needed.
+
+    Raises:
+        BadImageError: The image is too large to decode.
+    """
     image = Image.open(io.BytesIO(content), formats=FORMATS)
-    if image.width > MAX_SIDE or image.height > MAX_SIDE or image.width * image.height > MAX_PIXELS:
-        return None
-    if image.format in ("JPEG", "MPO") and content.count(JPEG_SCAN) > MAX_SCANS:
-        return None
+    check_size(image.width, image.height)
+    if image.format in JPEG_FORMATS:
+        check_scans(content)
     image.draft(None, (2 * SIDE, 2 * SIDE))
     return image
 
@@ -65,7 +67,7 @@ def _shrink(image: Image.Image) -> Image.Image:
     elif image.mode in ("P", "PA", "1") or "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow shrinks palettes by leaving pixels out.
     image.thumbnail((SIDE, SIDE))
-    image = ImageOps.exif_transpose(image)
+    image = upright(image)
     if image.mode in ("RGBA", "LA", "RGBa", "La"):
         with_alpha = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)

@@ -91,6 +91,4 @@ KEPT = {
     "grey jpeg": encoded(GREY),
     "png": encoded(RGB, "PNG"),
     "grey png": encoded(GREY, "PNG"),
-    "phone": encoded(RGB, "MPO", save_all=True, append_images=[GREY.convert("RGB")]),
-    "jpeg with something behind": encoded(RGB) + b"\0" * 100,
 }

@@ -9,7 +9,8 @@ from kinds import CONVERTED, DEEP, KEPT, PALETTE, RGB, png
 from pictures import encoded, noise, record, refusal, split_files, stored, write_folder
 from PIL import Image
 
-from graft.components.ingest.images.checked_image import BadImageError, check_image
+from graft.components.ingest.images.checked_image import check_image
+from graft.components.ingest.images.limits import BadImageError
 from graft.components.ingest.ingest import ingest
 
 

@@ -1,0 +1,65 @@
+"""PNGs that every decoder reads alike (https://www.w3.org/TR/png-3/)."""
+
+import zlib
+from collections.abc import Iterator
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_GREY, _RGB = 0, 2
+# What makes an image transparent, turns it, or makes it move: such images are converted.
+_MEANINGFUL = {b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
+_PART = 2**20
+
+
+def plain_png(content: bytes) -> bytes | None:
+    """Returns a PNG of 8-bit RGB or grey that is plainly well-formed, without what it holds besides its pixels.
+
+    Texts, profiles and thumbnails don't change its pixels, but make some readers refuse it. What lies behind its end is cut off.
+
+    Returns:
+        The PNG; None if the file is none, or has something amiss.
+    """
+    if not content.startswith(_SIGNATURE):
+        return None
+    chunks = list(_chunks(content))
+    names = [bytes(chunk[4:8]) for chunk in chunks]
+    needed = [(name, chunk) for name, chunk in zip(names, chunks, strict=True) if not name[:1].islower()]
+    pixels = [chunk[8:-4] for name, chunk in needed if name == b"IDAT"]
+    if [name for name, _ in needed] != [b"IHDR", *[b"IDAT"] * len(pixels), b"IEND"] or _MEANINGFUL & {*names}:
+        return None
+    first = names.index(b"IDAT") if pixels else 0
+    if not pixels or names[first : first + len(pixels)] != [b"IDAT"] * len(pixels):
+        return None
+    header = bytes(chunks[0][8:-4])
+    width, height = int.from_bytes(header[:4]), int.from_bytes(header[4:8])
+    if header[8:] not in (bytes((8, colour, 0, 0, interlaced)) for colour in (_GREY, _RGB) for interlaced in (0, 1)):
+        return None
+    at_most = 2 * height * (1 + 3 * width)
+    return b"".join((_SIGNATURE, *(chunk for _, chunk in needed))) if _is_whole(pixels, at_most) else None
+
+
+def _chunks(content: bytes) -> Iterator[memoryview]:
+    """Yields a PNG's chunks up to its end, or to where it is damaged."""
+    view, position = memoryview(content), len(_SIGNATURE)
+    while True:
+        end = position + 12 + int.from_bytes(view[position : position + 4])
+        chunk = view[position:end]
+        if end > len(view) or zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:]):
+            return
+        yield chunk
+        if bytes(chunk[4:8]) == b"IEND":
+            return
+        position = end
+
+
+def _is_whole(parts: list[memoryview], at_most: int) -> bool:
+    """Tells whether compressed data comes to its end with the right checksum, which Pillow doesn't look at."""
+    inflated, size = zlib.decompressobj(), 0
+    try:
+        for part in parts:
+            waiting: bytes | memoryview = part
+            while waiting and not inflated.eof and size <= at_most:
+                size += len(inflated.decompress(waiting, _PART))
+                waiting = inflated.unconsumed_tail
+    except zlib.error:
+        return False
+    return inflated.eof

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.file_names import junk_kind
+from graft.components.ingest.source.file_names import may_be_image
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifest import is_manifest, open_manifest
@@ -21,7 +21,8 @@ _REQUESTS = 16
 def fingerprint(source: str, written: Iterable[str] = ()) -> str:
     """Returns the digest of a source: of names, sizes and checksums, or of contents where there are no checksums.
 
-    What ingest leaves out of a folder by its name doesn't count: what Graft itself wrote there, and what systems keep for themselves.
+    What ingest leaves out of a folder, whatever it holds, doesn't count: what Graft itself wrote there, what systems keep for themselves,
+    and files that are no images by their names, or lie in no folder.
 
     Args:
         source: Path or URI of a file or folder.
@@ -45,9 +46,7 @@ def fingerprint(source: str, written: Iterable[str] = ()) -> str:
 def _listed(folder: str, left_out: LeftOut) -> list[storage.Entry]:
     own = tuple(left_out.within(folder))
     return [
-        entry
-        for entry in storage.list(folder, left_out)
-        if not entry.path.startswith(own) and not any(map(junk_kind, entry.path.split("/")))
+        entry for entry in storage.list(folder, left_out) if not entry.path.startswith(own) and may_be_image(entry.path)
     ]
 
 

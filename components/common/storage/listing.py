@@ -20,12 +20,13 @@ _GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation),nextPageToken"
 _Page = tuple[list[dict[str, Any]], str]
 
 
-def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False) -> list[Entry]:
+def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False, *, marks: bool = False) -> list[Entry]:
     """Lists all files below a folder, locally those that links lead to as well.
 
     Args:
         uri: The folder.
         is_left_out: Tells of a local folder below it that it is not to be looked into.
+        marks: Whether to list also the empty objects that stand for folders in a bucket; their paths end in a slash.
 
     Returns:
         An entry a file; none if there is no such folder.
@@ -42,9 +43,9 @@ def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False) 
     place.fs.invalidate_cache()  # what fsspec keeps of a hundred thousand files is of some size
     root = len(place.path.rstrip("/"))
     return [
-        remote_entry(uri, name[root:].removeprefix("/"), told)
+        remote_entry(uri, path, told)
         for name, told in found.items()
-        if told["type"] != "directory" and not name.endswith("/")
+        if told["type"] != "directory" and (path := name[root:].removeprefix("/")) and (marks or not path.endswith("/"))
     ]
 
 

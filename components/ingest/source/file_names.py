@@ -14,8 +14,8 @@ _JUNK = {
         *("lost+found", "Picasa.ini", "ZbThumbnail.info", "SyncToy"),
     )
 }
-# Streams that Windows keeps beside a file, where they became files of their own.
-_STREAMS = (":zone.identifier", ":encryptable")
+# Ends of names: streams that Windows keeps beside a file, where they became files of their own, and Hadoop's marks of folders.
+_JUNK_ENDS = (":zone.identifier", ":encryptable", "_$folder$")
 _SIDECARS = frozenset(
     (
         *("aae", "xmp", "thm", "lrv", "pp3", "dop", "cos", "gpx", "srt"),  # cameras and what develops their pictures
@@ -67,13 +67,18 @@ def junk_kind(name: str) -> str | None:
     if name.startswith("."):
         return "hidden"
     lower = name.lower()
-    return _JUNK.get(lower) or next((stream for stream in _STREAMS if lower.endswith(stream)), None)
+    return _JUNK.get(lower) or next((end for end in _JUNK_ENDS if lower.endswith(end)), None)
 
 
 def sidecar_kind(path: str) -> str | None:
     """Returns the pattern of a file's name that says that it goes with images and is none, such as `*.xmp`; None if there is none."""
     suffix = _suffix(path)
     return f"*.{suffix}" if suffix in _SIDECARS else None
+
+
+def may_be_image(path: str) -> bool:
+    """Whether a file of a source may be an image of a class, by its path: it lies in a folder, and is neither junk nor a sidecar."""
+    return "/" in path and not sidecar_kind(path) and not any(map(junk_kind, parts_of(path)))
 
 
 def is_called_image(path: str) -> bool:

@@ -60,11 +60,13 @@ class RemoteFolder:
         own = tuple(left_out.within(uri))
         # All that is kept of a file: a version and a size.
         self._files = {
-            file.path: (file.size, file.version) for file in storage.list(uri) if not file.path.startswith(own)
+            file.path: (file.size, file.version)
+            for file in storage.list(uri, marks=True)
+            if not file.path.startswith(own)
         }
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files when the folder was opened."""
+        """Returns the paths of all files when the folder was opened, and of the folders that have a mark."""
         return list(self._files)
 
     def version(self, path: str) -> str:

@@ -97,7 +97,8 @@ def test_empty_and_endless_folders_are_refused_and_pipes_passed_over(tmp_path):
         fingerprint(str(tmp_path))
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to("nowhere")
-    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "file").write_bytes(b"x")
     assert fingerprint(str(tmp_path))
     (tmp_path / "loop").symlink_to(tmp_path)
     with pytest.raises(GraftError, match="is a link to a folder that it is in"):

@@ -95,8 +95,10 @@ def test_files_that_only_look_like_grafts_are_the_sources(tmp_path):
         assert len(layout.images) == 12 and layout.ignored == ["train/dataset.json"]
 
 
-@pytest.mark.parametrize("leaf", ["@eaDir/x.jpg", ".git/HEAD", "lost+found/x.jpg", "train/cats/.DS_Store"])
-def test_junk_is_no_news(tmp_path, leaf):
+@pytest.mark.parametrize(
+    "leaf", ["@eaDir/x.jpg", ".git/HEAD", "lost+found/x.jpg", "train/cats/.DS_Store", "train/cats/0.xmp", "log"]
+)
+def test_what_is_passed_over_is_no_news(tmp_path, leaf):
     source = write_folder(tmp_path / "source", split_files())
     before = fingerprint(str(source))
     assert fingerprint(str(write_folder(source, {leaf: b"x"}))) == before

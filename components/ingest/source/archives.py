@@ -20,7 +20,9 @@ from graft.components.ingest.source.zip_names import member_names
 _MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20
 _MAX_TAR_HEADER = 2**20  # of a long name or further attributes
-# Python decompresses these in bounded steps; a few bytes of the others can unpack to gigabytes at once.
+_ZIP_HEADER = 30  # bytes of a member's header before its name
+_ZIP_OVERHEAD = 2**20  # by which deflate may make a file longer
+# A limit holds when these are unpacked; a few bytes of the others can unpack to gigabytes at once.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What the standard library raises on damaged or hostile archives.
 DAMAGE = (
@@ -51,7 +53,7 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> 
     file = opened.enter_context(archive.open("rb"))
     magic = file.read(2)
     if magic == b"PK":
-        return Zip(opened.enter_context(zipfile.ZipFile(file)), archive.stat().st_size)
+        return Zip(opened.enter_context(zipfile.ZipFile(file)), file, archive.stat().st_size)
     if magic == b"\x1f\x8b":
         file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
     file.seek(0)
@@ -66,9 +68,9 @@ class Zip:
         guessed: The code page that its names were taken to be in, if it tells nothing of them; empty if they are certain.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, packed: int) -> None:
-        self._archive = archive
-        self._members = {}
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], packed: int) -> None:
+        self._file, self._lock, self._members = file, threading.Lock(), {}
+        self._most = min(packed, MAX_FILE_BYTES + _ZIP_OVERHEAD)  # that a member may have packed, whatever it says
         unpacked = 0
         names, self.guessed = member_names(archive.infolist())
         for name, member in zip(names, archive.infolist(), strict=True):
@@ -99,10 +101,22 @@ class Zip:
         if member.file_size > MAX_FILE_BYTES:
             raise UnreadableFileError(TOO_LARGE)
         try:
-            with self._archive.open(member) as file:
-                return file.read(member.file_size + 1)  # read() without a limit would unpack more than the header says
+            return self._unpack(member)
         except DAMAGE as error:
             raise UnreadableFileError(f"is damaged in the archive ({error})") from error
+
+    def _unpack(self, member: zipfile.ZipInfo) -> bytes:
+        """Returns a member's bytes. `zipfile` would insist that its name stands twice in the same form, which not all tools do."""
+        with self._lock:
+            self._file.seek(member.header_offset)
+            *_, name, extra = struct.unpack("<4s22x2H", self._file.read(_ZIP_HEADER))
+            self._file.seek(name + extra, io.SEEK_CUR)
+            content = self._file.read(min(member.compress_size, self._most))
+        if member.compress_type == zipfile.ZIP_DEFLATED:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.file_size + 1)
+        if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
+            raise zipfile.BadZipFile("Bad CRC-32")
+        return content
 
 
 class _TarHeaders:

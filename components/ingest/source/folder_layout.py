@@ -14,6 +14,7 @@ from graft.components.ingest.source.file_names import (
     is_called_image,
     junk_kind,
     parts_of,
+    printable,
     sidecar_kind,
 )
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
@@ -91,15 +92,19 @@ def _sorted_out(paths: Iterable[str]) -> tuple[list[str], set[str], Counter[str]
 
 
 def _root(folders: Collection[Folder]) -> Folder:
-    """Returns the folder that holds the layout: the source itself, or the only folder in it if that has folders, also if doubled."""
+    """Returns the folder that holds the layout: the source itself, or the only folder in it if that has folders.
+
+    It is taken to lie deeper only beyond doubt: where a folder holds nothing but one of its own name, or one with training images.
+    """
     root: Folder = ()
     while True:
         depth = len(root)
         names = {folder[depth] for folder in folders if len(folder) > depth}
-        if len(names) != 1 or not any(len(folder) > depth + 1 for folder in folders):
+        deeper = {folder[depth + 1] for folder in folders if len(folder) > depth + 1}
+        if len(names) != 1 or not deeper:
             return root
         (only,) = names
-        if split_of(only) or (root and only != root[-1]):
+        if split_of(only) or (root and only != root[-1] and TRAIN not in map(split_of, deeper)):
             return root
         root += (only,)
 
@@ -144,7 +149,10 @@ class _Meaning:
                 )
 
     def spellings(self, below: Iterable[Folder]) -> Iterator[str]:
-        """Yields a warning for folders side by side that make one class, though their names differ in what can't be seen."""
+        """Yields a warning for folders side by side that make one class, though their names differ in what can't be seen.
+
+        And one for classes whose names are no text.
+        """
         names: dict[tuple[Folder, str], dict[str, None]] = defaultdict(dict)
         for folder in below:
             if place := self.place(self.root + folder):
@@ -155,6 +163,11 @@ class _Meaning:
                     f"The folders {' and '.join(map(ascii, spelt))} make one class, {one_line(label)}: their names differ only in how "
                     "Unicode writes them, or in spaces at their ends."
                 )
+        mangled = sorted(
+            {label for (_, label), spelt in names.items() if any(printable(name) != name for name in spelt)}
+        )
+        if mangled:
+            yield f"The names of the folders of the classes {listed(mangled)} are no UTF-8, and so mangled: rename the folders."
 
 
 def _without_images(folders: Iterable[str], meaning: _Meaning, images: LabelledImages) -> Iterator[str]:

@@ -19,7 +19,7 @@ from pictures import encoded, noise, pack, record, refusal, rows, split_files, w
 
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
-from graft.components.ingest.source.opening import open_source
+from graft.components.ingest.source.opening import open_files, open_source
 
 ARCHIVES = ["source.zip", "source.tar", "source.tar.gz"]
 
@@ -125,6 +125,15 @@ def test_a_backslash_in_a_zip_of_unix_is_part_of_a_name(tmp_path):
         assert [image.path for image in layout.images] == ["cats/a.jpg", "dogs/b\\c.jpg"] and layout.ignored == [
             "we\\ird.jpg"
         ]
+
+
+@pytest.mark.parametrize(("central", "local"), [("cats/1.jpg", "cats\\1.jpg"), ("Äpfel/1.jpg", "Ápfel/1.jpg")])
+def test_a_name_that_stands_otherwise_before_the_file(tmp_path, central, local):
+    archive = pack({central: b"content"}, tmp_path / "x.zip")
+    raw = archive.read_bytes()
+    archive.write_bytes(raw.replace(central.encode(), local.encode(), 1))
+    with open_files(str(archive)) as source:
+        assert source.read(central) == b"content"
 
 
 def test_two_members_that_come_to_one_name(tmp_path):

@@ -141,6 +141,7 @@ def splits(*names, classes=("cats", "dogs")):
         (("train2017", "val2017"), {"train", "validation"}),
         (("TrainData", "eval images", "Test-Set"), {"train", "validation", "test"}),
         (("photos/photos/train", "photos/photos/dev"), {"train", "validation"}),
+        (("x-main/data/Train", "x-main/data/test"), {"train", "test"}),
         (("train", "training"), {None}),
     ],
 )
@@ -236,6 +237,12 @@ def test_names_that_look_the_same_are_one_class():
         "The folders 'bar' and 'bar ' make one class, bar",
         "The folders 'cafe\\u0301' and 'caf\\xe9' make one class, caf\u00e9",
     ]
+
+
+def test_names_that_are_no_text():
+    layout = read_layout(paths("\udcc4pfel", "Birnen"))
+    assert layout.classes == ["Birnen", r"\udcc4pfel"]
+    assert layout.warnings[0].startswith(r"The names of the folders of the classes \udcc4pfel are no UTF-8")
 
 
 def test_messages_show_what_can_not_be_seen():

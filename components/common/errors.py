@@ -11,7 +11,7 @@ class GraftError(Exception):
 
 
 class DamagedRecordError(GraftError):
-    """A record is there and can be read, but is not what a step writes, or not what this Graft knows."""
+    """A record is there, but can't be read, or is not what a step writes, or not what this Graft knows."""
 
 
 class GateFailedError(GraftError):

@@ -18,7 +18,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import KERAS, TENSORFLOW, check_packages
+from graft.components.export.formats import KERAS, TENSORFLOW, check_machine
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
 from graft.components.export.saved_model import example_request
@@ -62,7 +62,7 @@ def export(
         GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the evaluated model: then nothing
             is left in `output`. Or the Export can't be published.
     """
-    check_packages(config.formats)
+    check_machine(config.formats)
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)

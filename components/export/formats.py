@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 from importlib.util import find_spec
+from tempfile import gettempdir
 from typing import Literal
 
 from graft.components.common.artifacts.export import ParityLimits
@@ -47,12 +48,14 @@ FURTHER: dict[Further, Format] = {
 }
 
 
-def check_packages(formats: Iterable[Further]) -> None:
-    """Checks that what the formats need is installed.
+def check_machine(formats: Iterable[Further]) -> None:
+    """Checks that what the formats need is installed, and that TensorFlow can use the folder for temporary files.
 
     Raises:
-        GraftError: A package is missing.
+        GraftError: A package is missing, or TensorFlow would take the folder's name for a pattern.
     """
+    if set(gettempdir()) & set("[]*?\\"):
+        raise GraftError(f"TensorFlow takes the name of {gettempdir()} for a pattern: set TMPDIR to another folder.")
     for name in formats:
         if missing := [package for package in FURTHER[name].packages if find_spec(package) is None]:
             raise GraftError(

@@ -75,7 +75,10 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
     """
     with TemporaryDirectory(prefix="graft-served-") as scratch, (Path(scratch) / "log").open("w+b") as log:
         result = Path(scratch) / "result.npz"
-        command = [sys.executable, "-I", str(_RUNNER), form.runtime, str(export / form.path), str(result)]
+        # TensorFlow takes a SavedModel's path for a pattern, and names of folders may hold [, ], *, ? and \.
+        model = Path(scratch) / form.path
+        model.symlink_to((export / form.path).absolute())
+        command = [sys.executable, "-I", str(_RUNNER), form.runtime, str(model), str(result)]
         environment = {**os.environ, **_ENVIRONMENT}
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment) as server:  # noqa: S603
 

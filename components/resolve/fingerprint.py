@@ -33,12 +33,12 @@ def fingerprint(source: str, written: Iterable[str] = ()) -> str:
     """
     if is_manifest(source):
         return _manifest_fingerprint(source)
-    root = storage.stat(source)
-    entries = _listed(source, LeftOut(written)) if root.is_folder else [root]
+    in_folder = storage.is_folder(source)
+    entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source)]
     if not entries:
         raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        versions = list(threads.map(_version, entries))
+        versions = list(threads.map(_member_version if in_folder else _version, entries))
     lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -70,9 +70,17 @@ def _image_version(images: ManifestImages, path: str) -> str:
         return ""
 
 
+def _member_version(entry: storage.Entry) -> str:
+    """Returns what changes with the content of a file in a folder; nothing if it can't be read, as ingest leaves it out."""
+    try:
+        return _version(entry)
+    except storage.FileError:
+        return ""
+
+
 def _version(entry: storage.Entry) -> str:
     """Returns what changes with a file's content: its digest, where its storage tells nothing such."""
     if entry.version:
         return entry.version
-    with storage.open(entry.uri) as file:
+    with storage.access(entry.uri), storage.open(entry.uri) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

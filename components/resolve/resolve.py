@@ -17,9 +17,10 @@ from graft.components.common.runs.history import last_decided
 from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import check_packages
+from graft.components.export.formats import check_machine
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.source.file_names import printable
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store
@@ -38,7 +39,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
 
     Raises:
         GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
-            TensorBoard logs not written, a setting is wrong, or a package for a format is missing.
+            TensorBoard logs not written, a setting is wrong, a package for a format is missing, or no temporary files can be written.
     """
     settings = check_settings(parameters)
     for written in filter(None, (run.store, settings["train"]["tensorboard"])):
@@ -49,7 +50,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
     check_weights(weights)
     for baseline in EvaluateConfig(**settings["evaluate"]).named_baselines.values():
         find_record(baseline)
-    check_packages(settings["export"]["formats"])
+    check_machine(settings["export"]["formats"])
     found = {
         "source": fingerprint(parameters.source, [run.store]),
         "weights": weights if weights in NAMED else fingerprint(weights),
@@ -60,7 +61,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
     same_as = _decided(digest, run)
     return ResolveResult(
         digest=UNCHANGED if same_as and not parameters.force else digest,
-        source=storage.redact(parameters.source),
+        source=printable(storage.redact(parameters.source)),
         found=digest,
         same_as=same_as,
     )

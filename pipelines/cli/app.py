@@ -8,6 +8,8 @@ from types import FrameType
 from cyclopts import App, Group, Parameter
 from rich.console import Console
 
+from graft.pipelines.cli.output import prepare_output
+
 COMMANDS = {
     "Pipeline": {
         "run_commands:run": "Runs the whole pipeline on this machine, each step in a process or a container.",
@@ -67,6 +69,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Runs the command line: errors are one sentence, unless `--debug` asks for the traceback."""
     words = sys.argv[1:]
+    prepare_output()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:

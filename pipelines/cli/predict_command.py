@@ -31,10 +31,10 @@ def predict(
         store: Path or URI of the store whose registry has the model.
         form: How to print the result.
     """
-    files = find_images(images)
-    if not files:
+    files, found = find_images(images)
+    if not files and not found:
         raise GraftError("There is no image to predict: name files, or folders with files in them.")
-    found = list(predict_images(find_model(model, store), files))
+    found += predict_images(find_model(model, store), files)
     write = {"table": _table, "json": _json, "csv": _csv}[form]
     write(found)
     if unusable := sum(bool(prediction.error) for prediction in found):

@@ -17,6 +17,8 @@ from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import BadImageError
+from graft.components.ingest.source.file_names import may_be_image
+from graft.components.ingest.source.image_files import UnreadableFileError, read_file
 
 _BATCH = 32
 _READERS = 8
@@ -73,23 +75,37 @@ def find_model(model: str, store: str) -> str:
     return registry.versions.uri(chosen)
 
 
-def find_images(places: Sequence[str]) -> list[str]:
-    """Returns the paths or URIs of images: of each file that is named, and of all files in each folder, hidden ones left out.
+def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:
+    """Finds images: each file that is named, and in each folder all but those that by their names are no images of the user's.
 
     Args:
         places: Paths or URIs of files and folders.
 
+    Returns:
+        Their paths or URIs; and what doesn't exist or can't be looked into, with the reason.
+
     Raises:
-        GraftError: One of them doesn't exist, or can't be read.
+        GraftError: The storage of one can't be reached.
     """
-    found = []
+    found: list[str] = []
+    refused: list[Prediction] = []
+
+    def refuse(place: str, error: storage.FileError) -> None:
+        refused.append(Prediction(storage.redact(place), error=error.reason))
+
     for place in places:
-        if not storage.stat(place).is_folder:
-            found.append(place)
-            continue
-        files = sorted(storage.list(place), key=lambda file: file.path)
-        found += [file.uri for file in files if not any(part.startswith(".") for part in file.path.split("/"))]
-    return found
+        try:
+            if not storage.is_folder(place):
+                found.append(place)
+            elif local := storage.local_path(place):
+                walked = storage.walk(local, refused=lambda folder, error: refuse(str(folder), error))
+                paths = sorted(path.relative_to(local).as_posix() for path, is_folder in walked if not is_folder)
+                found += [storage.join(place, path) for path in paths if may_be_image(path)]
+            else:
+                found += sorted(file.uri for file in storage.list(place) if may_be_image(file.path))
+        except storage.FileError as error:
+            refuse(place, error)
+    return found, refused
 
 
 def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
@@ -100,7 +116,7 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
         images: Paths or URIs of files.
 
     Raises:
-        GraftError: The model can't be used, or a file can't be read.
+        GraftError: The model can't be used, or the storage of an image can't be reached.
     """
     tf = import_tensorflow()
     with (
@@ -132,8 +148,7 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
 
 def _read(uri: str) -> bytes | str:
     """Returns an image as a dataset would hold it, or why it can't be used."""
-    content = storage.read(uri)
     try:
-        return check_image(content).encoded
-    except BadImageError as error:
+        return check_image(read_file(uri)).encoded
+    except (BadImageError, UnreadableFileError) as error:
         return str(error)

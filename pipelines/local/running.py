@@ -52,7 +52,7 @@ def run_locally(
         containers: How containers are run, or None for processes.
 
     Raises:
-        GraftError: A path can't be passed on by kfp.local, or Docker or the image isn't there.
+        GraftError: A path is no UTF-8, or can't be passed on by kfp.local, or Docker or the image isn't there.
     """
     from kfp import local
 
@@ -62,6 +62,8 @@ def run_locally(
     weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
     arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
     inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
+    for value in (str(folder), *map(str, arguments.values())):
+        storage.check_text(value)
     failure: str | None = None
     with contextlib.ExitStack() as stack:
         if containers:

@@ -46,6 +46,7 @@ class Artifact(Record):
             GraftError: It is missing or unfinished.
             DamagedRecordError: Its record is damaged, or follows a schema that this Graft doesn't know.
         """
+        storage.check_text(str(path))
         file = path / cls.FILE
         if not file.is_file():
             raise GraftError(
@@ -78,6 +79,7 @@ def new_artifact(output: Path, record: str) -> Iterator[Path]:
     Raises:
         GraftError: `output` holds a finished artifact or something that is not Graft's.
     """
+    storage.check_text(str(output))
     marker = output / _UNFINISHED
     if output.exists() and not output.is_dir():
         raise GraftError(f"{output} is a file: name a folder that doesn't exist yet.")

@@ -68,15 +68,20 @@ def last_decided(store: str, name: str, before: str = "") -> tuple[Run, RunRecor
 
 
 def unchanged_in_a_row(run: Run) -> int:
-    """Returns how many runs of a name, this one the last, found nothing new.
+    """Returns how many runs of a name, this one the last, are known to have found nothing new.
+
+    At a run of which the record is damaged the count ends, and the log says so.
 
     Raises:
-        DamagedRecordError: A record is damaged or of an unknown schema version.
         GraftError: The store can't be read.
     """
     count = 0
     for past in past_runs(run.store, run.name):
-        if not _found_nothing_new(past):
+        try:
+            if not _found_nothing_new(past):
+                break
+        except DamagedRecordError as error:
+            log.warning("earlier runs that found nothing new are not counted: %s", error)
             break
         count += 1
     return count

@@ -13,7 +13,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
-from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.steps import STEPS, Component, Step
 
 log = logging.getLogger("graft")
@@ -137,7 +137,7 @@ def read_run(run: Run, steps: Iterable[Step] = STEPS) -> RunRecords:
     """Reads the records of a run's steps; of those that have not ended there is none.
 
     Raises:
-        DamagedRecordError: A record is damaged or of an unknown schema version.
+        DamagedRecordError: A record is there, and can't be read, is damaged or of an unknown schema version.
         GraftError: The store can't be read.
     """
     return RunRecords.model_validate({step: _read(run, step) for step in steps})
@@ -149,6 +149,8 @@ def _read(run: Run, step: Step) -> StepRecord[Result] | None:
         content = storage.read(uri)
     except storage.MissingError:
         return None
+    except storage.FileError as error:
+        raise DamagedRecordError(str(error)) from error
     return STEP_RECORDS[step].parse(content, storage.redact(uri))
 
 

@@ -9,8 +9,19 @@ from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.local import sha256_file, walk
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
-from graft.components.common.storage.uris import absolute, brief, join, redact
-from graft.components.common.storage.verbs import delete, delete_folder, exists, open, put, read, stat, version, write
+from graft.components.common.storage.uris import absolute, brief, check_text, join, redact
+from graft.components.common.storage.verbs import (
+    delete,
+    delete_folder,
+    exists,
+    is_folder,
+    open,
+    put,
+    read,
+    stat,
+    version,
+    write,
+)
 
 __all__ = [
     "PAGE",
@@ -22,10 +33,12 @@ __all__ = [
     "access",
     "brief",
     "cache_root",
+    "check_text",
     "delete",
     "delete_folder",
     "exists",
     "fetch",
+    "is_folder",
     "join",
     "list",
     "list_pages",

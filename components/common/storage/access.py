@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.retries import http_status, is_transient
+from graft.components.common.storage.credentials import trouble_with_credentials
+from graft.components.common.storage.retries import http_status, is_transient, s3_code
 from graft.components.common.storage.uris import brief, redact
 
 # What a missing right is called where it is granted.
@@ -17,6 +18,8 @@ _ROLES = {
     ("s3", "write"): "s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket",
 }
 _NO_FILE = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+# What S3 says of objects in GLACIER, DEEP_ARCHIVE and the archive tiers of INTELLIGENT_TIERING.
+_ARCHIVED = "InvalidObjectState"
 _DENIED, _GONE, _SERVER_ERRORS = (401, 403), (404, 410), 500
 
 
@@ -67,6 +70,13 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         behind = error.__cause__
         cause = behind if isinstance(behind, OSError) or http_status(behind) is not None else error
+    if wrong := trouble_with_credentials(cause):
+        return GraftError(f"{name} can't be reached: {wrong}.")
+    if s3_code(cause) == _ARCHIVED:
+        reason = "is archived (a storage class such as GLACIER)"
+        return FileError(
+            f"{name} {reason}: restore it first, as with aws s3api restore-object.", f"{reason}: restore it"
+        )
     status = http_status(cause)
     if status in _GONE or isinstance(cause, FileNotFoundError):
         return MissingError(f"{name} doesn't exist: check the path or URI.", "doesn't exist, or is no file")
@@ -79,6 +89,8 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
         return FileError(f"{unreachable}.", f"can't be read (HTTP status {status})")
     if isinstance(cause, OSError) and cause.errno in _NO_FILE:
         return FileError(f"{unreachable}.", "doesn't exist, or is no file")
+    if isinstance(cause, OSError) and cause.errno == errno.EIO and right == "read" and "://" not in uri:
+        return FileError(f"{unreachable}.", "can't be read from its disk (input/output error)")
     if isinstance(cause, ValueError):
         return FileError(f"{unreachable}.", "has no valid URI")
     return GraftError(f"{unreachable}.")

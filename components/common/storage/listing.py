@@ -7,7 +7,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from graft.components.common.storage.access import access
+from graft.components.common.storage.access import FileError, access
 from graft.components.common.storage.entries import Entry, content_version, local_entry, remote_entry
 from graft.components.common.storage.local import walk
 from graft.components.common.storage.places import Place, locate
@@ -18,6 +18,20 @@ PAGE = 1000
 _GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation),nextPageToken"
 
 _Page = tuple[list[dict[str, Any]], str]
+
+
+def holds_files(uri: str) -> bool:
+    """Whether a GCS or S3 bucket has objects below a path, which itself may be the name of an object as well; else False.
+
+    Raises:
+        GraftError: They can't be listed.
+    """
+    place = locate(uri)
+    if (fetch := _fetcher(place)) is None:
+        return False
+    bucket, _, folder = place.path.rstrip("/").partition("/")
+    with access(uri):
+        return bool(persist(lambda: fetch(place.fs, bucket, f"{folder}/", "", delimiter="", most=1))[0])
 
 
 def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False, *, marks: bool = False) -> list[Entry]:
@@ -71,7 +85,7 @@ def _list_local(uri: str, root: Path, is_left_out: Callable[[Path], bool]) -> It
         except FileNotFoundError:
             return
     for path, _ in walk(root, is_left_out) if root.is_dir() else ((root, False),):
-        with contextlib.suppress(FileNotFoundError):  # it is gone already, or a link to nothing
+        with contextlib.suppress(FileError), access(str(path)):  # it is gone already, or a link that leads nowhere
             if S_ISREG((status := path.stat()).st_mode):
                 yield local_entry(uri, path.relative_to(root).as_posix() if path != root else "", status)
 
@@ -86,8 +100,7 @@ def list_pages(uri: str) -> Iterator[dict[str, str]]:
         GraftError: The folder can't be listed.
     """
     place = locate(uri)
-    fetch = None if place.local else next((_FETCH[name] for name in _FETCH if name in place.fs.protocol), None)
-    if fetch is None:
+    if (fetch := _fetcher(place)) is None:
         return
     bucket, _, folder = place.path.rstrip("/").partition("/")
     prefix, following = f"{folder}/" if folder else "", ""
@@ -99,15 +112,15 @@ def list_pages(uri: str) -> Iterator[dict[str, str]]:
             return
 
 
-def _gcs(fs: Any, bucket: str, prefix: str, following: str) -> _Page:
-    options: dict[str, Any] = {"prefix": prefix, "delimiter": "/", "maxResults": PAGE, "fields": _GCS_FIELDS}
+def _gcs(fs: Any, bucket: str, prefix: str, following: str, delimiter: str = "/", most: int = PAGE) -> _Page:
+    options: dict[str, Any] = {"prefix": prefix, "delimiter": delimiter, "maxResults": most, "fields": _GCS_FIELDS}
     options |= {"pageToken": following} if following else {}
     found = request(fs, "call", "GET", "b/{}/o", bucket, json_out=True, **options)
     return found.get("items", []), found.get("nextPageToken", "")
 
 
-def _s3(fs: Any, bucket: str, prefix: str, following: str) -> _Page:
-    options: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/", "MaxKeys": PAGE}
+def _s3(fs: Any, bucket: str, prefix: str, following: str, delimiter: str = "/", most: int = PAGE) -> _Page:
+    options: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter, "MaxKeys": most}
     options |= {"ContinuationToken": following} if following else {}
     found = request(fs, "call_s3", "list_objects_v2", **options)
     entries = [{"name": item["Key"], "size": item["Size"], "ETag": item["ETag"]} for item in found.get("Contents", [])]
@@ -115,3 +128,8 @@ def _s3(fs: Any, bucket: str, prefix: str, following: str) -> _Page:
 
 
 _FETCH = {"gs": _gcs, "s3": _s3}
+
+
+def _fetcher(place: Place) -> Callable[..., _Page] | None:
+    """Returns what fetches a page of a bucket's objects; None for what lies in no bucket."""
+    return None if place.local else next((_FETCH[name] for name in _FETCH if name in place.fs.protocol), None)

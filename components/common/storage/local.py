@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-from graft.components.common.errors import GraftError
-from graft.components.common.storage.access import MissingError, access
+from graft.components.common.storage.access import FileError, MissingError, access
 
 # What network drives say that flush no folders, and folders that may be written but not read. The file is in its place all the same.
 _NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+_LOOP = "is a link to a folder that it is in"
+_PIPE = "is a pipe, a socket or a device"
 
 
 @contextlib.contextmanager
@@ -71,10 +72,11 @@ def open_local(path: Path) -> BufferedReader:
     """Opens a local file for reading.
 
     Raises:
-        OSError: It can't be read, or is no file.
+        OSError: It can't be read, or is a folder.
+        FileError: It is neither a file nor a folder.
     """
-    if not path.is_file() and not path.is_dir():  # a pipe would wait forever
-        raise FileNotFoundError(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait forever
+        raise FileError(f"{path} {_PIPE}: name a file.", _PIPE)
     return path.open("rb")
 
 
@@ -84,18 +86,23 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def walk(root: Path, is_left_out: Callable[[Path], bool] = lambda _: False) -> Iterator[tuple[Path, bool]]:
+def walk(
+    root: Path,
+    is_left_out: Callable[[Path], bool] = lambda _: False,
+    refused: Callable[[Path, FileError], None] | None = None,
+) -> Iterator[tuple[Path, bool]]:
     """Yields what is below a local folder, links followed; folders that vanish meanwhile are left out.
 
     Args:
         root: The folder.
         is_left_out: Tells of a folder below it that it is not to be looked into.
+        refused: Is told of folders that can't be walked through, which then are left out.
 
     Yields:
         Everything that is not itself a folder, with False; folders that are empty or left out, with True.
 
     Raises:
-        GraftError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
+        FileError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
     """
     pending: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
     while pending:
@@ -104,13 +111,18 @@ def walk(root: Path, is_left_out: Callable[[Path], bool] = lambda _: False) -> I
             with access(str(folder)):
                 status = folder.stat()
                 children = [(child, child.is_dir()) for child in folder.iterdir()]
+            identity = (status.st_dev, status.st_ino)
+            if identity in above:
+                raise FileError(f"{folder} {_LOOP}: remove the link.", _LOOP)
         except MissingError:
             if folder == root:
                 raise
             continue
-        identity = (status.st_dev, status.st_ino)
-        if identity in above:
-            raise GraftError(f"{folder} is a link to a folder that it is in: remove the link.")
+        except FileError as error:
+            if refused is None:
+                raise
+            refused(folder, error)
+            continue
         if not children and folder != root:
             yield folder, True
         for child, is_folder in children:

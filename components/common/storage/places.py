@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.retries import persist, request
-from graft.components.common.storage.uris import brief, is_chain, redact
+from graft.components.common.storage.uris import brief, redact, split_bucket
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +56,8 @@ def locate(uri: str) -> Place:
     # gcsfs logs whatever it raises, traceback and all, also what is tried again; fsspec.caching every file that is opened.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     logging.getLogger("fsspec.caching").setLevel(logging.WARNING)
-    # Of an object's name with "::" in it fsspec sees the part before alone.
-    head, _, name = (uri, "", "") if is_chain(uri) else uri.partition("::")
-    head, slash, start = head.rpartition("/") if name else (head, "", "")
+    # In an object's name fsspec would take "::" for a chain and "#1" for a version: it sees the bucket alone.
+    head, name = split_bucket(uri)
     try:
         fs, path = fsspec.core.url_to_fs(head)
     except (ImportError, ValueError) as error:
@@ -67,4 +66,4 @@ def locate(uri: str) -> Place:
         ) from error
     if isinstance(fs, LocalFileSystem):
         return Place(Path(path))
-    return Place(None, fs, f"{path}{slash}{start}::{name}" if name else path)
+    return Place(None, fs, f"{path}/{name}".rstrip("/") if name else path)

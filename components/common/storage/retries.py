@@ -116,14 +116,25 @@ def _is_final(error: BaseException) -> bool:
 
 def http_status(error: BaseException) -> int | None:
     """Finds the HTTP status that an error stands for, wherever its client keeps it; None if it stands for none."""
-    response = getattr(error, "response", None)
-    if response is None:  # not `or`: a refusing response of requests counts as false
-        response = getattr(error.__cause__, "response", None)
+    response = _response(error)
     if isinstance(response, dict):  # botocore's
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
         found = getattr(response, "status_code", None) or getattr(error, "status", None) or getattr(error, "code", None)
     return int(found) if str(found).isdecimal() else None
+
+
+def s3_code(error: BaseException) -> str:
+    """Returns S3's own name for what went wrong, such as `ExpiredToken`; empty for an error that is not S3's."""
+    response = _response(error)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _response(error: BaseException) -> Any:
+    """Returns what a server answered, as its client keeps it; None if it keeps nothing."""
+    response = getattr(error, "response", None)
+    # Not `or`: a refusing response of requests counts as false.
+    return getattr(error.__cause__, "response", None) if response is None else response
 
 
 def _clients_errors() -> tuple[type[Exception], ...]:

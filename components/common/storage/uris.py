@@ -5,7 +5,8 @@ from pathlib import Path
 
 from graft.components.common.errors import GraftError
 
-_SECRETS = re.compile(r"(?<=://)[^/?#]*@|[?#].*", re.DOTALL)
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_SECRETS = re.compile(rf"{_USER.pattern}|[?#].*", re.DOTALL)
 _BUCKETS = ("gs://", "gcs://", "s3://", "s3a://")
 _QUERY = re.compile(r"\?\S*")
 
@@ -14,6 +15,8 @@ def redact(uri: str) -> str:
     """Returns a URI without its user-info and query string, which may hold secrets; plain paths stay as they are."""
     if "://" not in uri:
         return uri
+    if uri.startswith(_BUCKETS) and not is_chain(uri):  # ? and # are parts of an object's name
+        return _USER.sub("", uri)
     return "::".join(_SECRETS.sub("", link) for link in uri.split("::"))  # fsspec chains URIs by "::"
 
 
@@ -36,6 +39,18 @@ def absolute(uri: str) -> str:
     return (redact(uri) if "://" in uri else str(Path(uri).absolute())).rstrip("/")
 
 
+def check_text(uri: str) -> None:
+    """Refuses a path or URI that no record could hold, nor TensorFlow open.
+
+    Raises:
+        GraftError: It is no valid UTF-8.
+    """
+    try:
+        uri.encode()
+    except UnicodeEncodeError as error:
+        raise GraftError(f"{redact(uri)!a} is no valid UTF-8: rename the file or folder.") from error
+
+
 def join(folder: str, path: str) -> str:
     """Returns the path or URI of a file in a folder.
 
@@ -47,6 +62,15 @@ def join(folder: str, path: str) -> str:
     bare = first.rstrip("/")
     root = first if "://" in first and "://" not in bare else f"{bare}/"
     return f"{root}{path}{chained}{rest}"
+
+
+def split_bucket(uri: str) -> tuple[str, str]:
+    """Returns the URI of a bucket and the name of the object or folder in it; of what is in no bucket the whole URI and nothing."""
+    if not uri.startswith(_BUCKETS) or is_chain(uri):
+        return uri, ""
+    scheme, _, path = uri.partition("://")
+    bucket, _, name = path.partition("/")
+    return f"{scheme}://{bucket}", name
 
 
 def is_chain(uri: str) -> bool:

@@ -10,10 +10,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from graft.components.common.storage.access import MissingError, access
+from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.entries import Entry, local_entry, remote_entry
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
-from graft.components.common.storage.listing import list_files
+from graft.components.common.storage.listing import holds_files, list_files
 from graft.components.common.storage.local import open_local, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import open_ranges
@@ -31,6 +31,16 @@ def stat(uri: str) -> Entry:
         if place.local:
             return local_entry(uri, "", place.local.stat())
         return remote_entry(uri, "", place.info())
+
+
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder. A bucket may hold an object of a folder's name as well: there it is the folder that counts."""
+    if stat(uri).is_folder:
+        return True
+    try:
+        return holds_files(uri)
+    except FileError:  # who may read an object may not always list its bucket
+        return False
 
 
 def exists(uri: str) -> bool:

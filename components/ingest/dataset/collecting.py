@@ -1,6 +1,7 @@
 """Collecting a source's images: the new ones checked and written to shards, those of an earlier dataset taken over."""
 
 import dataclasses
+import logging
 from collections import defaultdict
 from typing import IO
 
@@ -24,6 +25,8 @@ from graft.components.ingest.source.layout import Layout
 
 MAX_PICTURED = 500
 """Of unusable files, so many have a thumbnail at most."""
+
+log = logging.getLogger("graft")
 
 
 @dataclasses.dataclass
@@ -116,5 +119,7 @@ def collect(
             f"{len(unusable)} of {total} files can't be used, more than --max-bad-fraction {config.max_bad_fraction:g} allows: "
             f"{examples(unusable)}. Repair or remove them, or raise the limit."
         )
+    if unusable:
+        log.warning("%s of %s files can't be used: %s", f"{len(unusable):,}", f"{total:,}", examples(unusable))
     rows = CollectedRows(scratch)
     return Collected(rows, np.array(by_content, bool), unusable, thumbnails, checked, reused, bytes_read)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable
-from graft.components.common.errors import GraftError
+from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
 from graft.components.ingest.dataset.shards import shards_folder
+
+log = logging.getLogger("graft")
 
 
 class PreviousDataset:
@@ -36,8 +39,8 @@ class PreviousDataset:
         import pyarrow.parquet as pq
 
         folder = uri.rstrip("/")
+        dataset = _read_record(folder)
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            dataset = _fetch_record(folder, Path(scratch))
             files = [storage.fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
             try:
                 index, left_out = (pq.read_table(file, columns=list(COLUMNS), pre_buffer=False) for file in files)
@@ -121,9 +124,8 @@ def _key(value: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest()))
 
 
-def _fetch_record(folder: str, scratch: Path) -> Dataset:
-    file = storage.fetch(f"{folder}/{Dataset.FILE}", scratch, keep=False)
-    return Dataset.parse(file.read_bytes(), f"{storage.redact(folder)}/{Dataset.FILE}")
+def _read_record(folder: str) -> Dataset:
+    return Dataset.parse(storage.read(f"{folder}/{Dataset.FILE}"), f"{storage.redact(folder)}/{Dataset.FILE}")
 
 
 def _stored_shards(store: str) -> dict[str, int]:
@@ -145,11 +147,13 @@ def keep_for_next(output: Path, run: Run) -> None:
 def latest_dataset(run: Run) -> str:
     """Returns the folder of the newest Dataset of a name that its store knows, of all images: trials with a limit don't bind.
 
+    One whose record is damaged is passed over, and the log says so.
+
     Returns:
         Its path or URI; empty if there is none.
 
     Raises:
-        GraftError: The store can't be read, or a Dataset is damaged.
+        GraftError: The store can't be read.
     """
     if not run.store:
         return ""
@@ -157,7 +161,11 @@ def latest_dataset(run: Run) -> str:
     found = [file for file in storage.list(runs) if file.name == Dataset.FILE]
     for file in sorted(found, key=lambda file: (file.written_at, file.path), reverse=True):
         uri = file.uri.rpartition("/")[0]
-        with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            if not _fetch_record(uri, Path(scratch)).settings.get("limit"):
-                return uri
+        try:
+            record = _read_record(uri)
+        except (DamagedRecordError, storage.FileError) as error:
+            log.warning("the dataset of run %s is passed over: %s", uri.rpartition("/")[2], error)
+            continue
+        if not record.settings.get("limit"):
+            return uri
     return ""

@@ -7,7 +7,6 @@ from graft.components.ingest.source.image_files import (
     MAX_FILE_BYTES,
     TOO_LARGE,
     UnreadableFileError,
-    bounded,
     read_file,
 )
 from graft.components.ingest.source.left_out import LeftOut
@@ -80,5 +79,4 @@ class RemoteFolder:
             return b""  # no range of it can be asked for
         if size is not None and size > MAX_FILE_BYTES:
             raise UnreadableFileError(TOO_LARGE)
-        content = storage.read(storage.join(self._uri, path), MAX_FILE_BYTES + 1)
-        return bounded(content)
+        return read_file(storage.join(self._uri, path))

@@ -113,4 +113,4 @@ def _with_guess(layout: Layout, encoding: str) -> Layout:
 
 def _is_folder(uri: str) -> bool:
     """Whether there is a folder; the web has none, and a presigned URL would refuse to tell."""
-    return not uri.startswith(("http://", "https://")) and storage.stat(uri).is_folder
+    return not uri.startswith(("http://", "https://")) and storage.is_folder(uri)

@@ -7,17 +7,17 @@ import pytest
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import FURTHER, check_packages
+from graft.components.export.formats import FURTHER, check_machine
 
 
 def test_what_is_installed_is_enough():
-    check_packages(FURTHER)
+    check_machine(FURTHER)
 
 
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setitem(FURTHER, "onnx", dataclasses.replace(FURTHER["onnx"], packages=("onnx", "no_such_package")))
     with pytest.raises(GraftError, match=r"onnx needs the packages no_such_package: install graft\[formats\]"):
-        check_packages(["onnx"])
+        check_machine(["onnx"])
 
 
 def test_an_unknown_format_is_refused():

@@ -33,6 +33,8 @@ def run(folder, *arguments):
 
 
 def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
+    tmp_path /= "Läufe [2024]*? #1 \\x 'a b'"  # TensorFlow takes some of these for a pattern
+    tmp_path.mkdir()
     result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.01")
     assert result.returncode == 0, result.stderr
     content = json.loads(result.stdout)
@@ -89,6 +91,13 @@ def test_a_missing_source_fails_in_seconds_and_never_falls_back(tmp_path):
 def test_paths_that_kfp_would_rewrite_are_refused():
     with pytest.raises(Exception, match="contains 'python3'"):
         _refuse_python3("/usr/lib/python3/pictures")
+
+
+@pytest.mark.parametrize("argument", ["--source", "--store"])
+def test_paths_that_are_no_text_are_refused_at_once(tmp_path, pictures, argument):
+    result = run(tmp_path, "--source", pictures, argument, tmp_path / "\udcff")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "is no valid UTF-8: rename the file or folder" in result.stderr.splitlines()[-1]
 
 
 def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, monkeypatch, caplog):

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -112,6 +113,33 @@ def test_a_file_that_is_no_image_and_one_that_lies_on_its_side(trained, predict,
     assert side["label"] == upright["label"] and not side["error"]
 
 
+def test_one_bad_file_silences_no_other(trained, predict, tmp_path, capsys):
+    folder, pictures, _ = trained
+    picture = next(pictures.rglob("*.jpg"))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "good.jpg").write_bytes(picture.read_bytes())
+    (tmp_path / "sub" / "empty.jpg").touch()
+    (tmp_path / "dangling.jpg").symlink_to("nowhere")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "rotten.jpg").symlink_to("/proc/self/mem")  # gives an input/output error, as a damaged disk does
+    os.mkfifo(tmp_path / "pipe.jpg")  # to open it would wait forever
+    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        predict(folder / "model", tmp_path, tmp_path / "missing.jpg", tmp_path / "pipe.jpg", "--format", "json")
+    assert ended.value.code == 1
+    found = [(answer["image"].rpartition("/")[2], answer) for answer in json.loads(capsys.readouterr().out)]
+    assert {name: answer["label"] for name, answer in found if not answer["error"]}.keys() == {"good.jpg"}
+    assert {name: answer["error"] for name, answer in found if answer["error"]} == {
+        "empty.jpg": "is empty",
+        "dangling.jpg": "doesn't exist, or is no file",
+        "itself.jpg": "doesn't exist, or is no file",
+        "loop": "is a link to a folder that it is in",
+        "missing.jpg": "doesn't exist, or is no file",
+        "pipe.jpg": "is a pipe, a socket or a device",
+        "rotten.jpg": "can't be read from its disk (input/output error)",
+    }
+
+
 def test_images_and_model_in_a_bucket(trained, predict, bucket, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder, pictures, _ = trained
@@ -132,7 +160,6 @@ def test_what_can_t_be_predicted(trained, predict, tmp_path):
     for words, sentence in (
         ((folder / "model", tmp_path / "empty"), "There is no image to predict"),
         ((folder / "model",), "There is no image to predict"),
-        ((folder / "model", tmp_path / "nowhere.jpg"), "nowhere.jpg doesn't exist"),
         ((tmp_path / "empty", pictures), "is no finished Model or Export"),
         ((folder / "export/another.keras", pictures), "another.keras can't be used without its record"),
         (("pets@3f", pictures), "There is no pets@3f here: name a Model or an Export, and with --store"),

@@ -35,6 +35,11 @@ def test_a_leftover_is_cleared_and_a_finished_one_is_not(tmp_path):
     assert [path.name for path in output.iterdir()] == ["x.json"]
 
 
+def test_a_path_that_no_record_can_tell_is_refused_at_once(tmp_path):
+    with pytest.raises(GraftError, match=r"udcff' is no valid UTF-8"), new_artifact(tmp_path / "\udcff", "x.json"):
+        pytest.fail("it began")
+
+
 def test_a_leftovers_links_are_removed_and_not_what_they_lead_to(tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()

@@ -7,6 +7,7 @@ from file_server import file_server
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.listing import PAGE
+from graft.components.resolve.fingerprint import fingerprint
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,26 @@ def test_a_listing_is_of_now(any_bucket):
     other.pipe_file(f"{path}/b.jpg", b"another")
     (after,) = storage.list_pages(any_bucket)
     assert after["a.jpg"] == before["a.jpg"] and after["b.jpg"] != before["b.jpg"]
+
+
+def test_an_object_may_have_a_folder_s_name(s3_bucket):  # not on fake-gcs-server, which keeps objects as files
+    put(s3_bucket, ["photos/cats/a.jpg", "photos", "archive.zip", "archive.zip.sums"])
+    assert storage.is_folder(f"{s3_bucket}/photos") and storage.is_folder(f"{s3_bucket}/photos/")
+    assert [file.path for file in storage.list(f"{s3_bucket}/photos")] == ["cats/a.jpg"]
+    assert fingerprint(f"{s3_bucket}/photos") != fingerprint(f"{s3_bucket}/archive.zip")
+
+
+def test_an_archive_is_no_folder(any_bucket):
+    put(any_bucket, ["archive.zip", "archive.zip.sums", "photos/cats/a.jpg"])
+    assert not storage.is_folder(f"{any_bucket}/archive.zip") and storage.is_folder(f"{any_bucket}/photos/cats")
+
+
+def test_names_that_look_like_versions(any_bucket):
+    names = ["a.jpg#1699999999999999", "b #1?generation=5", "c::d?e#f"]
+    put(f"{any_bucket}/#1", names)
+    for name in names:
+        assert storage.read(f"{any_bucket}/#1/{name}", 100) == name.encode()
+    assert [file.path for file in storage.list(f"{any_bucket}/#1")] == names
 
 
 def test_where_nothing_is_and_where_nothing_can_be_listed(any_bucket, tmp_path):

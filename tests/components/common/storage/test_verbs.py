@@ -28,6 +28,7 @@ from graft.components.common.storage import retries
         ("simplecache::https://user:secret@host/a.zip", "simplecache::https://host/a.zip"),
         ("https://[broken/a?secret", "https://[broken/a"),
         ("gs://bucket/a", "gs://bucket/a"),
+        ("s3://user:secret@bucket/a #1?.jpg", "s3://bucket/a #1?.jpg"),
         ("/home/me/what?#@.zip", "/home/me/what?#@.zip"),
     ],
 )
@@ -219,7 +220,7 @@ def test_a_folder_is_deleted_with_all_that_is_in_it(tmp_path, kind):
 
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(storage.MissingError):
+    with pytest.raises(storage.FileError, match="is a pipe, a socket or a device"):
         storage.read(str(tmp_path / "pipe"))
     assert storage.list(str(tmp_path)) == []
 
@@ -240,6 +241,27 @@ def test_walk(tmp_path):
     (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path)
     with pytest.raises(GraftError, match="loop is a link to a folder that it is in"):
         list(storage.walk(tmp_path))
+    told = []
+    walked = storage.walk(tmp_path, refused=lambda *refused: told.append(refused))
+    assert {str(path.relative_to(tmp_path)) for path, is_folder in walked if not is_folder} == {
+        "a/b/file",
+        "same/b/file",
+    }
+    assert {(folder.name, error.reason) for folder, error in told} == {("loop", "is a link to a folder that it is in")}
+
+
+def test_links_that_lead_nowhere_are_in_no_listing(tmp_path):
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "nothing").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    assert [file.path for file in storage.list(str(tmp_path))] == ["file"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that can't be read, as on a damaged disk")
+def test_a_file_that_a_damaged_disk_does_not_give_is_the_only_one_at_fault():
+    with pytest.raises(storage.FileError) as refused:
+        storage.read("/proc/self/mem")
+    assert refused.value.reason == "can't be read from its disk (input/output error)"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

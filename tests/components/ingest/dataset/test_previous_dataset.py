@@ -8,6 +8,7 @@ import pytest
 from pictures import encoded, image_files, noise, pack, record, rows, shard_records, write_folder
 from test_leakage import FILES, PLANTED
 
+from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.runs.step_record import Run
@@ -232,7 +233,7 @@ def test_the_same_images_are_kept_once(tmp_path):
     )
 
 
-def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store):
+def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store, caplog):
     source = write_folder(tmp_path / "source", image_files("cats", "dogs", images=20))
     assert latest_dataset(run(store, 1)) == ""
     for number in (3, 1, 2):
@@ -240,6 +241,9 @@ def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store):
     assert latest_dataset(run(store, 9)).endswith("models/pets/runs/run-2")
     assert latest_dataset(Run(store, "cars", "run-1")) == ""
     assert latest_dataset(Run()) == ""
+    storage.write(f"{run(store, 2).folder}/dataset.json", b"")  # as after a crash
+    assert latest_dataset(run(store, 9)).endswith("models/pets/runs/run-1")
+    assert "the dataset of run run-2 is passed over" in caplog.text and "run-2/dataset.json is damaged" in caplog.text
 
 
 @pytest.mark.slow

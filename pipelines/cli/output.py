@@ -1,0 +1,42 @@
+"""Where commands print: a terminal of any encoding, or a pipe whose reader may have enough."""
+
+import codecs
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+_PLAIN = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "…": "...", "·": "-"}
+
+
+class _Pipe(io.FileIO):
+    """A stream of which a reader such as `head` may read no more. What is written then goes nowhere, and the command goes on."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())
+            return super().write(content)
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Writes what an encoding lacks: signs of Graft's own by plainer ones, all else as JSON escapes it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign) or json.dumps(sign)[1:-1] for sign in lacking), error.end
+
+
+def prepare_output() -> None:
+    """Makes stdout and stderr take every text, and survive a reader that has enough."""
+    codecs.register_error("graft-plainly", _plainly)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):  # not one put in its place
+            pipe = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
+            buffered = stream.line_buffering or stream.write_through or name == "stderr"
+            setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, "graft-plainly", line_buffering=buffered))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -49,9 +50,7 @@ def write_litert(model: Any, path: Path, kind: str, calibration: Sequence[bytes]
     operations = [tf.lite.OpsSet.TFLITE_BUILTINS]  # Keras would also allow TensorFlow's, which plain LiteRT can't run
     if kind == "full-integer":
         operations.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
-        settings["representative_dataset"] = lambda: (
-            [tf.io.decode_image(content, channels=3, expand_animations=False)[None]] for content in calibration
-        )
+        settings["representative_dataset"] = lambda: ([decode(content)[None]] for content in calibration)
     target = {"supported_ops": operations} | ({"supported_types": [tf.float16]} if kind == "float16" else {})
     with _quiet("tensorflow", "absl"):
         model.export(

@@ -2,9 +2,9 @@
 
     python -I model_runner.py RUNTIME MODEL RESULT < images
 
-It reads pickles of images from its standard input: uint8 [H, W, 3], or for a SavedModel their encoded bytes. RESULT becomes an
-.npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to, and `seconds`, for
-one image each.
+It reads pickles of images from its standard input: uint8 [H, W, 3], or for a SavedModel their encoded bytes, and of the first
+`ALONE` ones the pixels as well. RESULT becomes an .npz file of `probabilities`, as the model gives them, `rows`, the number of the
+image that each belongs to, and `seconds`, for one image each.
 """
 
 import pickle
@@ -48,18 +48,17 @@ def run_saved_model(path: str) -> Outputs:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
-    encoded = list(read_images())
+    encoded, decoded = zip(*read_images(), strict=True)
     by_bytes, by_pixels = loaded.signatures["serving_default"], loaded.signatures["serve_pixels"]
     starts = range(0, len(encoded), BATCH)
     outputs = [by_bytes(image_bytes=tf.constant(encoded[n : n + BATCH]))["probabilities"].numpy() for n in starts]
     seconds: list[float] = []
     rows = list(range(len(encoded)))
-    for row, content in enumerate(encoded[:ALONE]):
+    for row, (content, pixels) in enumerate(zip(encoded[:ALONE], decoded, strict=False)):
         start = time.monotonic()
         outputs.append(by_bytes(image_bytes=tf.constant([content]))["probabilities"].numpy())
         seconds.append(time.monotonic() - start)
-        image = tf.io.decode_image(content, channels=3, expand_animations=False)
-        outputs.append(by_pixels(image=image[None])["probabilities"].numpy())
+        outputs.append(by_pixels(image=tf.constant(pixels[None]))["probabilities"].numpy())
         rows += [row, row]
     return np.concatenate(outputs), rows, seconds
 

@@ -14,10 +14,11 @@ from typing import IO, Any, cast
 import numpy as np
 
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.predictions import by_class
-from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.export.formats import Format
+from graft.components.export.model_runner import ALONE
 
 _RUNNER = Path(__file__).with_name("model_runner.py")
 # A GPU belongs to the step itself, and every server has a CPU.
@@ -84,7 +85,7 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
 
             def compare(samples: EvaluatedImages) -> ParityFigures:
                 with contextlib.suppress(BrokenPipeError):  # where it ends early, its log says why
-                    _send(samples.encoded, cast(IO[bytes], server.stdin), decoded=form.runtime != "saved_model")
+                    _send(samples.encoded, cast(IO[bytes], server.stdin), form)
                 if server.wait() != 0:
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
@@ -121,12 +122,11 @@ def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedForma
     return ExportedFormat(bytes=size, parity=parity, limits=form.limits)
 
 
-def _send(encoded: Sequence[bytes], pipe: IO[bytes], *, decoded: bool) -> None:
-    """Writes images to a server's input, decoded as in training, or as they are; one by one, since many would fill the memory."""
+def _send(encoded: Sequence[bytes], pipe: IO[bytes], form: Format) -> None:
+    """Writes images to a server's input, one by one, since many would fill the memory: encoded, decoded, or both."""
     with pipe:
-        for content in encoded:
-            image: bytes | Array = content
-            if decoded:
-                tf = import_tensorflow()
-                image = tf.io.decode_image(content, channels=3, expand_animations=False).numpy()
-            pickle.dump(image, pipe)
+        for number, content in enumerate(encoded):
+            if form.runtime != "saved_model":
+                pickle.dump(decode(content).numpy(), pipe)
+            else:
+                pickle.dump((content, decode(content).numpy() if number < ALONE else None), pipe)

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
 from graft.components.common.compute.tensorflow import import_tensorflow
 
@@ -44,9 +45,7 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
         return {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
 
     def prepare(encoded: Any) -> Any:
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        image.set_shape([None, None, 3])
-        return preprocessing(image[None], training=False)[0]
+        return preprocessing(decode(encoded)[None], training=False)[0]
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)])
     def serve_bytes(image_bytes: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.model_source import open_model
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.compute.tensorflow import import_tensorflow
@@ -127,15 +128,17 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
         loaded = load_model(opened.folder)
         preprocessing, network = loaded.get_layer(PREPROCESSING), loaded.get_layer(NETWORK)
         run = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
-        prepare = tf.function(lambda image: preprocessing(image[None], training=False)[0], reduce_retracing=True)
+        prepare = tf.function(
+            lambda encoded: preprocessing(decode(encoded)[None], training=False)[0],
+            input_signature=[tf.TensorSpec((), tf.string)],
+        )
         for start in range(0, len(images), _BATCH):
             names = images[start : start + _BATCH]
             contents = list(readers.map(_read, names))
             usable = [content for content in contents if isinstance(content, bytes)]
             rows: Iterator[Any] = iter(())
             if usable:
-                decoded = (tf.io.decode_image(content, channels=3, expand_animations=False) for content in usable)
-                rows = iter(by_class(run(tf.stack([prepare(image) for image in decoded])).numpy()))
+                rows = iter(by_class(run(tf.stack([prepare(content) for content in usable])).numpy()))
             for name, content in zip(names, contents, strict=True):
                 if isinstance(content, str):
                     yield Prediction(storage.redact(name), error=content)

@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.devices import images_at_once, on_all_devices
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
@@ -46,9 +47,7 @@ def decode_record(record: Any) -> Any:
     """
     tf = import_tensorflow()
     example = tf.io.parse_single_example(record, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
-    image = tf.io.decode_image(example["image/encoded"], channels=3, expand_animations=False)
-    image.set_shape([None, None, 3])
-    return image
+    return decode(example["image/encoded"])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,143 @@
+"""TensorFlow decodes every image to the pixels that Pillow gives: upright, on white, to the level."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from exif import UNTOUCHED, WELL_FORMED, chunk, jpeg_with, oriented, png_with
+from PIL import Image, ImageOps
+
+from graft.components.common.compute.decoding import decode
+from graft.components.common.compute.tensorflow import import_tensorflow
+
+SIZE = (35, 22)
+
+
+@pytest.fixture(scope="module")
+def decoded():
+    tf = import_tensorflow()
+    compiled = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
+    return lambda content: compiled(content).numpy()
+
+
+def picture(mode="RGB", seed=0):
+    channels = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}[mode]
+    smooth = np.random.default_rng(seed).integers(0, 256, (6, 8, *channels), np.uint8)
+    return Image.fromarray(smooth).resize(SIZE, Image.Resampling.NEAREST)
+
+
+def encoded(image, image_format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def by_pillow(content):
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
+
+
+JPEG, PNG = encoded(picture(), "JPEG"), encoded(picture())
+PUT_INTO = [(jpeg_with, JPEG), (png_with, PNG)]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"quality": 30}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"optimize": True}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_to_the_level(decoded, mode, options):
+    content = encoded(picture(mode), "JPEG", **options)
+    np.testing.assert_array_equal(decoded(content), by_pillow(content))
+
+
+@pytest.mark.parametrize(("put", "image"), PUT_INTO, ids=["jpeg", "png"])
+@pytest.mark.parametrize("order", "<>")
+def test_all_orientations_in_both_orders_of_bytes(decoded, put, image, order):
+    for value in range(1, 9):
+        content = put(image, oriented(value, order))
+        np.testing.assert_array_equal(decoded(content), by_pillow(content), f"orientation {value}")
+
+
+@pytest.mark.parametrize(("put", "image"), PUT_INTO, ids=["jpeg", "png"])
+@pytest.mark.parametrize("name", WELL_FORMED)
+def test_an_orientation_is_found(decoded, put, image, name):
+    np.testing.assert_array_equal(decoded(put(image, WELL_FORMED[name])), np.rot90(by_pillow(image), -1))
+
+
+@pytest.mark.parametrize(("put", "image"), PUT_INTO, ids=["jpeg", "png"])
+@pytest.mark.parametrize("name", UNTOUCHED)
+def test_what_is_malformed_leaves_an_image_as_it_is(decoded, put, image, name):
+    np.testing.assert_array_equal(decoded(put(image, UNTOUCHED[name])), by_pillow(image))
+
+
+@pytest.mark.parametrize(("put", "image"), PUT_INTO, ids=["jpeg", "png"])
+def test_of_several_blocks_the_first_counts(decoded, put, image):
+    turned = np.rot90(by_pillow(image), -1)
+    np.testing.assert_array_equal(decoded(put(image, oriented(6), oriented(3))), turned)
+    np.testing.assert_array_equal(decoded(put(image, oriented(9), oriented(3))), by_pillow(image))
+
+
+def segment(marker, payload):
+    return bytes([0xFF, marker]) + struct.pack(">H", 2 + len(payload)) + payload
+
+
+def test_where_a_jpeg_may_have_it(decoded):
+    upright, turned = by_pillow(JPEG), np.rot90(by_pillow(JPEG), -1)
+    exif = segment(0xE1, b"Exif\0\0" + oriented(6))
+    comment, xmp = segment(0xFE, exif), segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + exif)
+    tables = JPEG.index(b"\xff\xdb")
+    for front in (comment, xmp, comment + xmp + segment(0xE2, b"\0" * 65_533)):
+        np.testing.assert_array_equal(decoded(JPEG[:2] + front + JPEG[2:]), upright)
+        np.testing.assert_array_equal(decoded(JPEG[:2] + front + exif + JPEG[2:]), turned)
+    np.testing.assert_array_equal(decoded(JPEG[:2] + b"\xff\xff\xff" + exif + JPEG[2:]), turned)
+    np.testing.assert_array_equal(decoded(JPEG[:tables] + exif + JPEG[tables:]), turned)
+    np.testing.assert_array_equal(decoded(JPEG + exif + jpeg_with(JPEG, oriented(6))), upright)
+
+
+def test_where_a_png_may_have_it(decoded):
+    upright, turned = by_pillow(PNG), np.rot90(by_pillow(PNG), -1)
+    np.testing.assert_array_equal(decoded(png_with(PNG, oriented(6), at=len(PNG) - 12)), turned)
+    for other in (chunk(b"tEXt", b"a\0" + chunk(b"eXIf", oriented(6))), chunk(b"exIf", oriented(6))):
+        np.testing.assert_array_equal(decoded(PNG[:33] + other + PNG[33:]), upright)
+    np.testing.assert_array_equal(decoded(PNG + chunk(b"eXIf", oriented(6))), upright)
+
+
+ALPHAS = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(1, 256).repeat(256, axis=0))
+LEVELS = ALPHAS.transpose(Image.Transpose.TRANSPOSE)
+TRANSPARENT = {
+    "every level and alpha": encoded(Image.merge("RGBA", (LEVELS, LEVELS, ALPHAS, ALPHAS))),
+    "grey of every level and alpha": encoded(Image.merge("LA", (LEVELS, ALPHAS))),
+    "all of it": encoded(Image.new("RGBA", SIZE)),
+    "a grey level": encoded(picture("L"), transparency=picture("L").getpixel((0, 0))),
+    "a colour": encoded(picture(), transparency=picture().getpixel((0, 0))),
+    "1-bit grey": encoded(picture("L").convert("1"), transparency=1),
+    "turned": encoded(picture("RGBA"), exif=b"Exif\0\0" + oriented(7)),
+} | {
+    f"palette of {colours}": encoded(picture().quantize(colours), transparency=bytes(range(colours)))
+    for colours in (2, 4, 16, 255)
+}
+OPAQUE = {
+    "1-bit grey": encoded(picture("L").convert("1")),
+    "grey": encoded(picture("L")),
+    "alpha without an effect": encoded(picture("RGBA").convert("RGB").convert("RGBA")),
+} | {f"palette of {colours}": encoded(picture().quantize(colours)) for colours in (2, 4, 16, 256)}
+
+
+@pytest.mark.parametrize("content", [*TRANSPARENT.values(), *OPAQUE.values()], ids=[*TRANSPARENT, *OPAQUE])
+def test_a_png_on_white_to_the_level(decoded, content):
+    np.testing.assert_array_equal(decoded(content), by_pillow(content))
+
+
+@pytest.mark.parametrize("content", [encoded(picture().quantize(16), "GIF"), encoded(picture(), "BMP")])
+def test_what_has_no_exif(decoded, content):
+    np.testing.assert_array_equal(decoded(content), by_pillow(content))
+
+
+@pytest.mark.parametrize("content", [b"", b"Hello, this is a text.", JPEG[:-200], PNG[:-50], PNG[:8]])
+def test_what_is_no_image(decoded, content):
+    with pytest.raises(import_tensorflow().errors.InvalidArgumentError):
+        decoded(content)

@@ -106,13 +106,16 @@ def test_empty_and_endless_folders_are_refused_and_pipes_passed_over(tmp_path):
 
 
 def test_a_file_that_ingest_would_leave_out_refuses_no_source(tmp_path):
-    (tmp_path / "file.jpg").write_bytes(b"x")
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "file.jpg").write_bytes(b"x")
     before = fingerprint(str(tmp_path))
-    (tmp_path / "damaged.jpg").symlink_to("/proc/self/mem")  # gives an input/output error, as a damaged disk does
+    (tmp_path / "cats" / "damaged.jpg").symlink_to(
+        "/proc/self/mem"
+    )  # gives an input/output error, as a damaged disk does
     damaged = fingerprint(str(tmp_path))
     assert before != damaged == fingerprint(str(tmp_path))
-    (tmp_path / "damaged.jpg").unlink()
-    (tmp_path / "damaged.jpg").write_bytes(b"mended")
+    (tmp_path / "cats" / "damaged.jpg").unlink()
+    (tmp_path / "cats" / "damaged.jpg").write_bytes(b"mended")
     assert fingerprint(str(tmp_path)) not in (before, damaged)
 
 

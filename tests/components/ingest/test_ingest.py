@@ -178,18 +178,18 @@ GRAFT = Path(sys.executable).with_name("graft")
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path):
+def test_killed_at_all_kinds_of_moments(tmp_path):
     """Nothing that another step would take is ever left, nor a process; and the next attempt gives what an unbroken one does."""
     source, chance = many(tmp_path), random.Random(11)
     command = [GRAFT, "ingest", "--source", source, "--store", tmp_path / "store", "--output"]
     start = time.monotonic()
     subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
     seconds, whole = time.monotonic() - start, Dataset.load(tmp_path / "whole")
-    finished = 0
-    for number in range(20):
+    moments, finished = 8, 0
+    for number in range(moments):
         output, before = tmp_path / "dataset", set((tmp_path / "store/shards").iterdir())
         with subprocess.Popen([*command, output], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(chance.uniform(0.2, 1.1) * seconds)
+            time.sleep((0.2 + 0.9 * (number + chance.random()) / moments) * seconds)
             workers = children(process.pid)
             process.send_signal(signal.SIGKILL)
         if process.returncode == 0 or (output / "dataset.json").exists():
@@ -205,10 +205,10 @@ def test_killed_at_random_moments(tmp_path):
         while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_alive, workers))
-        if number % 5 == 4:
+        if number % 4 == 3:
             assert ingest(str(source), output).digest == whole.digest
             shutil.rmtree(output)
-    assert finished < 20
+    assert finished < moments
 
 
 @pytest.mark.slow

@@ -44,11 +44,12 @@ def read_layout(paths: Iterable[str], kind: FolderLayout = "auto") -> Layout:
     folders = {parts_of(_folder(path)) for path in files if not sidecar_kind(path)}
     root = _root(folders)
     below = sorted(folder[len(root) :] for folder in folders if folder[: len(root)] == root and len(folder) > len(root))
-    if kind == "auto":
-        kind = "split/class" if any(len(one) > 1 and split_of(one[0]) == TRAIN for one in below) else "class"
-        refuse_doubtful(below, kind)
-    meaning = _Meaning(root, kind)
+    has_train = any(len(one) > 1 and split_of(one[0]) == TRAIN for one in below)
+    meant: FolderLayout = kind if kind != "auto" else "split/class" if has_train else "class"
+    meaning = _Meaning(root, meant)
     meaning.refuse_strangers(below)
+    if kind == "auto":
+        refuse_doubtful(below, meant)
     place = functools.cache(lambda folder: meaning.place(parts_of(folder)))
     ignored = []
 

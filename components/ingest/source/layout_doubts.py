@@ -1,7 +1,7 @@
 """Folders that may mean two things: refused, with both readings and the option that chooses."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.results import listed
@@ -14,7 +14,7 @@ Folder = tuple[str, ...]
 _LOOSE = ""
 
 
-def refuse_doubtful(folders: Iterable[Folder], layout: str) -> None:
+def refuse_doubtful(folders: Collection[Folder], layout: str) -> None:
     """Refuses folders that may be no classes, though they stand where classes do.
 
     Args:
@@ -22,7 +22,8 @@ def refuse_doubtful(folders: Iterable[Folder], layout: str) -> None:
         layout: How they are to be read: `split/class` or `class`. As an option it lets them through.
 
     Raises:
-        GraftError: Classes have the names of splits, or hold splits, other classes, or all the same folders.
+        GraftError: Classes have the names of splits, or hold splits, other classes, or all the same folders; or `train` lies beside folders
+            that are no splits, and no split is there.
     """
     within: dict[str, set[str]] = defaultdict(set)  # what each class folder holds: folders, or images as `_LOOSE`
     class_at = 1 if layout == "split/class" else 0
@@ -32,6 +33,8 @@ def refuse_doubtful(folders: Iterable[Folder], layout: str) -> None:
     for doubt in (_called_splits, _hold_splits, _hold_classes, _hold_the_same):
         if found := doubt(dict(within), layout):
             raise GraftError(found)
+    if layout == "split/class" and (found := _train_alone({folder[0] for folder in folders})):
+        raise GraftError(found)
 
 
 def _called_splits(within: dict[str, set[str]], layout: str) -> str:
@@ -41,8 +44,9 @@ def _called_splits(within: dict[str, set[str]], layout: str) -> str:
         named |= set(spoken)
     if not named:
         return ""
+    though = "nothing lies in train/<class>/" if layout == "class" else "it stands where a class does"
     return (
-        f"{_folders(named)} named like a split, but in the place of a class. If it is a split, lay the images out as train/<class>/ with "
+        f"{_folders(named)} named like a split, though {though}. If it is a split, lay the images out as train/<class>/ with "
         f"validation/<class>/ or test/<class>/. If it is a class, add --layout {layout}."
     )
 
@@ -52,10 +56,11 @@ def _hold_splits(within: dict[str, set[str]], layout: str) -> str:
         splits = {folder for folder in held if split_of(folder)}
         if len(splits) > 1 or not all(map(_may_be_class, splits)):
             by_class = "add --layout class/split" if layout == "class" else "move them up, beside train/"
+            holder = _listed([name])
             return (
-                f"The folder {_listed([name])} holds {_listed(splits)}, named like a split. If it is a split of that class, {by_class}. "
-                f"If {_listed([name])} is all there is to train on, name that folder as the source. If {_listed(splits)} only sorts its "
-                f"images, add --layout {layout}."
+                f"The folder {holder} holds {_listed(splits)}, named like splits. If these are the splits of that class, {by_class}. If "
+                f"{holder} is all there is to train on, name that folder as the source. If these only sort its images, add "
+                f"--layout {layout}."
             )
     return ""
 
@@ -78,6 +83,16 @@ def _hold_the_same(within: dict[str, set[str]], layout: str) -> str:
         f"The folders {_listed(within)} all hold the same folders: {_listed(first)}. If these are the classes, name one of the folders "
         "around them as the source, or call them train, validation and test. If they only sort the images of "
         f"{_listed(within)}, add --layout {layout}."
+    )
+
+
+def _train_alone(names: set[str]) -> str:
+    others = {name for name in names if not split_of(name)}
+    if not others or len({split_of(name) for name in names - others}) > 1:
+        return ""
+    return (
+        f"{_folders(others)} no split, but beside one, {_listed(names - others)}. If only the split is to be used, add --layout "
+        "split/class. If all of them are classes, add --layout class."
     )
 
 

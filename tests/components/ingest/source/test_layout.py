@@ -157,7 +157,11 @@ DOUBTFUL = {
         "Each of the folders test, train is named like a split",
         "class",
     ),
-    "one split among classes": (paths("cats", "dogs", "Test"), "The folder Test is named like a split", "class"),
+    "one split among classes": (
+        paths("cats", "dogs", "Test"),
+        "Test is named like a split, though nothing lies in train/<",
+        "class",
+    ),
     "words of a name": (
         paths(*(f"seg_{one}/seg_{one}/{name}" for one in ("train", "test") for name in "ab")),
         "seg_train",
@@ -165,7 +169,7 @@ DOUBTFUL = {
     ),
     "splits in classes": (
         splits("cats", "dogs", classes=("train", "test")),
-        "The folder cats holds test, train, named like a split. If it is a split of that class, add --layout class/split",
+        "The folder cats holds test, train, named like splits. If these are the splits of that class, add --layout class/split",
         "class",
     ),
     "a split in one class": ([*paths("cats", "dogs"), "cats/testing/9.jpg"], "The folder cats holds testing", "class"),
@@ -181,6 +185,11 @@ DOUBTFUL = {
         "class",
     ),
     "all of one make in splits": (splits("train/colour", "train/grey"), "around them as the source", "split/class"),
+    "a vehicle of two kinds": (
+        [*paths("train/steam", "train/diesel", "plane")],
+        "The folder plane is no split",
+        "class",
+    ),
     "a copy in itself": (
         [*paths("x/cats", "x/dogs"), *splits("x/x")],
         "The folder x holds cats, dogs, which are classes",

@@ -103,6 +103,7 @@ def eventful():
         ],
         converted={"cmyk": 1200, "rotated": 3},
         ignored=[HOSTILE],
+        passed_over={"*.xmp": 1200, f"@eaDir {HOSTILE}": 1},
         duplicates=[
             DUPLICATE | {"path": paths[0], "twin": paths[1]},
             DUPLICATE

@@ -33,6 +33,7 @@ def test_a_plain_dataset(tmp_path):
 def test_an_eventful_dataset(page):
     assert page.text.index("2 warnings Beware of") < page.text.index("excluded files 42")
     assert "75.0% (50.0% requested)" in page.text
+    assert "Passed over, being no images by their names: 1,200 *.xmp, 1 @eaDir" in page.text
     assert "1,200 cmyk, 3 rotated" in page.text and "1 file lies outside of any class folder" in page.text
     assert "42 files are not in the dataset" in page.text and page.text.count("is empty") == 40
     assert "3 pairs of images that are the same or nearly so. Pairs with different labels: 1; one label" in page.text

@@ -39,7 +39,7 @@ def create(
     Args:
         schedule: A name for it.
         cluster: The cluster.
-        cron: When it fires, as five cron fields: minute, hour, day of the month, month, day of the week.
+        cron: When it fires, as five cron fields (minute, hour, day of the month, month, day of the week), or @daily, @weekly and the like.
         every: Interval instead of cron, such as 6h.
         timezone: Time zone of the cron fields, such as Europe/Berlin. Kubeflow has only the one that the profile names.
         parameters: The pipeline's parameters.

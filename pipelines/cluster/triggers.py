@@ -15,6 +15,16 @@ from graft.pipelines.cluster.target import Target
 
 _FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
 _PLAIN = re.compile(r"[0-9A-Z*,/-]+")
+# As crontab(5) has them; backends don't, or not all.
+_NICKNAMES = {
+    "@HOURLY": "0 * * * *",
+    "@DAILY": "0 0 * * *",
+    "@MIDNIGHT": "0 0 * * *",
+    "@WEEKLY": "0 0 * * 0",
+    "@MONTHLY": "0 0 1 * *",
+    "@YEARLY": "0 0 1 1 *",
+    "@ANNUALLY": "0 0 1 1 *",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +126,8 @@ def _checked(cron: str) -> str:
     Raises:
         GraftError: They are wrong, or backends differ on them.
     """
-    fields = cron.upper().split()
+    line = cron.upper().strip()
+    fields = ["*" if field == "?" else field for field in _NICKNAMES.get(line, line).split()]
     if len(fields) != len(_FIELDS):
         raise GraftError(
             f"--cron {cron!r} has {len(fields)} fields and needs five: {', '.join(_FIELDS)}, such as '0 3 * * 1'."
@@ -126,6 +137,7 @@ def _checked(cron: str) -> str:
             raise GraftError(
                 f"--cron {cron!r}: the {name} {field!r} may hold numbers, names, '*', ',', '-' and '/' only."
             )
+    fields[4] = fields[4].replace("-SUN", "-7")  # only a week that ends on it has a range up to it
     try:
         next(parsed := CronSim(" ".join(fields), datetime(2000, 1, 1, tzinfo=UTC)))
     except CronSimError as error:

@@ -1,6 +1,7 @@
 """When a schedule fires: what the user writes, what each backend gets, and what is refused."""
 
 import itertools
+import zoneinfo
 from datetime import UTC, datetime
 
 import pytest
@@ -27,6 +28,16 @@ def test_next_times_keep_to_the_wall_clock_over_summer_time():
     assert times(trigger) == ["Sat 28 03:00 CET", "Sun 29 03:00 CEST", "Mon 30 03:00 CEST"]
 
 
+def test_a_machine_without_time_zones_has_those_of_a_package():
+    try:
+        zoneinfo.reset_tzpath(to=[])
+        zoneinfo.ZoneInfo.clear_cache()
+        assert make_trigger("vertex", "0 3 * * 1", "", "Europe/Berlin", "UTC").time_zone == "Europe/Berlin"
+        assert times(make_trigger("vertex", "0 3 * * 1", "", "", "UTC"), 1) == ["Mon 30 03:00 UTC"]
+    finally:
+        zoneinfo.reset_tzpath()
+
+
 def test_kubeflow_has_its_own_time_zone_only():
     trigger = make_trigger("kubeflow", "0 3 * * 1", "", "", "Asia/Tokyo")
     assert times(trigger, 1) == ["Mon 30 03:00 JST"]
@@ -37,9 +48,16 @@ def test_kubeflow_has_its_own_time_zone_only():
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("0 3 * * 7", "0 3 * * 0"), ("0 3 * * 5-7", "0 3 * * 0,5,6"), ("0 3 * * 1-3/2,7", "0 3 * * 0,1,3")],
+    [
+        ("0 3 * * 7", "0 3 * * 0"),
+        ("0 3 * * 5-7", "0 3 * * 0,5,6"),
+        ("0 3 * * Sat-Sun", "0 3 * * 0,6"),
+        ("0 3 * * 1-3/2,7", "0 3 * * 0,1,3"),
+        ("@weekly", "0 0 * * 0"),
+        ("0 3 ? * 1", "0 3 * * 1"),
+    ],
 )
-def test_sunday_as_seven_becomes_zero_which_kubeflow_knows(written, meant):
+def test_what_cron_knows_and_not_every_backend_is_translated(written, meant):
     trigger = make_trigger("kubeflow", written, "", "", "UTC")
     assert trigger.cron == meant
     assert times(trigger, 10) == times(make_trigger("vertex", meant, "", "", "UTC"), 10)
@@ -56,8 +74,7 @@ def test_plain_lines_are_taken(cron):
     ("cron", "said"),
     [
         ("0 0 3 * * 1", "has 6 fields and needs five"),
-        ("@daily", "has 1 fields and needs five"),
-        ("0 3 * * ?", "may hold numbers"),
+        ("@reboot", "has 1 fields and needs five"),
         ("0 3 L * *", "may hold numbers"),
         ("0 3 15W * *", "may hold numbers"),
         ("0 3 * * MON#1", "may hold numbers"),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
+from graft.components.common.compute.orientation import upright
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 BYTES, PIXELS = "serve_bytes", "serve_pixels"
@@ -66,7 +67,7 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
 
 def example_request(encoded: bytes) -> str:
     """Returns the JSON body of a request to TensorFlow Serving's REST interface, for one image, which is sent smaller."""
-    image = Image.open(io.BytesIO(encoded)).convert("RGB")
+    image = upright(Image.open(io.BytesIO(encoded))).convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "JPEG")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common.artifacts.artifact import new_artifact
-from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import TrainResult
 from graft.components.common.compute.devices import Devices, find_devices
@@ -51,6 +51,7 @@ def train(
     with new_artifact(output, Model.FILE), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
+        from graft.components.common.compute.passes import naming_damage
         from graft.components.train.features.training_set import collect_training_set
         from graft.components.train.fit.checkpoints import Checkpoints
         from graft.components.train.fit.event_logs import EventLogs
@@ -69,7 +70,8 @@ def train(
             training_set = collect_training_set(data, network, config, store)
             clock.lap("features")
             checkpoints = Checkpoints(store, _key(data, config, devices, network))
-            trained = train_head(data, network, training_set, config, checkpoints, events)
+            with naming_damage(data, TRAIN, training_set.selection_split):
+                trained = train_head(data, network, training_set, config, checkpoints, events)
             clock.lap("head")
         save_model(whole_model(network, trained.head, config), output / Model.KERAS)
         clock.lap("save")

@@ -1,10 +1,12 @@
 """Reading a split's images as a `tf.data.Dataset`."""
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.shards.encoded import read_encoded, read_records
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.devices import images_at_once, on_all_devices
@@ -51,17 +53,42 @@ def decode_record(record: Any) -> Any:
 
 
 @contextlib.contextmanager
-def naming_damage(dataset: Dataset) -> Iterator[None]:
-    """Turns TensorFlow's errors about a dataset's shards into one that names the dataset and the remedy.
+def naming_damage(dataset: Dataset, *splits: str) -> Iterator[None]:
+    """Turns TensorFlow's errors about a dataset's images into one that names the shard or the image, and the remedy.
+
+    Args:
+        dataset: Holds the images.
+        splits: The splits that are read within.
 
     Raises:
-        GraftError: A shard is missing or damaged.
+        GraftError: A shard is missing or damaged, or an image can't be decoded.
     """
     tf = import_tensorflow()
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-        raise GraftError(f"{dataset.path} is damaged ({error.message}): ingest it again.") from error
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
+        for split in splits:
+            _check(dataset, split)
+        raise
+
+
+def _check(dataset: Dataset, split: str) -> None:
+    """Reads and decodes a split's images one by one.
+
+    Raises:
+        GraftError: One can't be read or decoded.
+    """
+    tf = import_tensorflow()
+    read_records(dataset, locate(dataset, split))
+    paths = dataset.index(split, ["path"])["path"]
+    for path, encoded in zip(paths, read_encoded(dataset, split, range(len(paths))), strict=True):
+        try:
+            decode(encoded)
+        except tf.errors.InvalidArgumentError as error:
+            reason = re.sub(r"{{.*?}} ?| ?\[Op:.*", "", error.message)
+            raise GraftError(
+                f"{dataset.path} holds an image that can't be decoded, {path} ({reason}): remove it from the source, and ingest again."
+            ) from error
 
 
 def pass_over(
@@ -112,7 +139,7 @@ def pass_over(
             return compiled(inputs)
         return compiled(tf.concat([inputs, tf.repeat(inputs[:1], missing, axis=0)], axis=0))[:-missing]
 
-    with naming_damage(dataset), progress(what, total) as advance:
+    with naming_damage(dataset, split), progress(what, total) as advance:
         for inputs, labels in batches.prefetch(2):
             seen += len(labels)
             yield outputs_of(inputs), labels.numpy()

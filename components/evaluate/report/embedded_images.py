@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from graft.components.common.compute.orientation import upright
+
 Array = np.ndarray[Any, Any]
 
 # Tried from left to right until a picture is light enough: noise would weigh four times what a photograph does.
@@ -18,16 +20,16 @@ _HEAT_SHARE = 0.55
 
 
 def decode(content: bytes, side: int = 0) -> Image.Image:
-    """Decodes an image of a dataset as RGB.
+    """Decodes an image of a dataset as RGB, upright.
 
     Args:
-        content: The encoded image, as ingest keeps it: JPEG or PNG, 8-bit, upright.
+        content: The encoded image, as ingest keeps it: JPEG or PNG, 8-bit.
         side: Decode no more than a picture of this many pixels a side needs, which JPEG allows; 0 for all.
     """
     image = Image.open(io.BytesIO(content))
     if side:
         image.draft("RGB", (2 * side, 2 * side))
-    return image.convert("RGB")
+    return upright(image).convert("RGB")
 
 
 def shrink(image: Image.Image, side: int) -> Image.Image:

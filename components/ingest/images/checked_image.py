@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from graft.components.ingest.images.conversion import as_png, convert
 from graft.components.ingest.images.jpeg import plain_jpeg
-from graft.components.ingest.images.limits import BadImageError, check_scans, check_size
+from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans, check_size
 from graft.components.ingest.images.png import plain_png
 from graft.components.ingest.images.stored_image import StoredImage
 
@@ -19,7 +19,6 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # MPO is a JPEG with further ones behind it, as phones write.
 JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_END = b"\xff\xd9"
-_JPEG_SCAN = b"\xff\xda"
 _PNG_END = b"IEND\xaeB`\x82"
 
 # The limits are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
@@ -107,6 +106,7 @@ def _check_end(content: bytes, image_format: str | None) -> None:
         Image.open(io.BytesIO(content), formats=["PNG"]).verify()
         whole = _PNG_END in content
     else:
-        whole = image_format not in JPEG_FORMATS or JPEG_END in content[content.find(_JPEG_SCAN) :]
+        last_scan = max((scan.start() for scan in JPEG_SCAN.finditer(content)), default=0)
+        whole = image_format not in JPEG_FORMATS or content.rfind(JPEG_END) > last_scan
     if not whole:
         raise BadImageError("is cut off before its end")

@@ -43,7 +43,7 @@ def plain_jpeg(content: bytes) -> StoredImage | None:
         BadImageError: It has too many pixels or scans.
     """
     segments = _read_segments(content)
-    if not segments or orientation(segments.exif) != UPRIGHT:
+    if not segments:
         return None
     jpeg = content[: segments.end]
     check_size(segments.width, segments.height)

@@ -6,8 +6,8 @@ MAX_SIDE = 32_768
 MAX_PIXELS = 100_000_000
 # A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
 MAX_SCANS = 100
-# A scan's header has the length that its number of components asks for, or no decoder takes it (ITU-T T.81, B.2.3).
-_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
+# The header of a scan. It has the length that its number of components asks for, or no decoder takes it (ITU-T T.81, B.2.3).
+JPEG_SCAN = re.compile(rb"\xff\xda\x00(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")
 
 
 class BadImageError(Exception):
@@ -35,5 +35,5 @@ def check_scans(jpeg: bytes) -> None:
     Raises:
         BadImageError: It has too many.
     """
-    if len(_SCAN.findall(jpeg)) > MAX_SCANS:
+    if len(JPEG_SCAN.findall(jpeg)) > MAX_SCANS:
         raise BadImageError(f"has more than {MAX_SCANS} scans, like a decompression bomb")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.shards.encoded import read_records
 from graft.components.common.artifacts.shards.located import locate
-from graft.components.common.artifacts.shards.tfrecord import RecordReader
 from graft.components.common.compute.passes import decode_record, naming_damage, read_images
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
@@ -105,7 +105,7 @@ def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: An
         deterministic=True,
     )
     count = int(wanted.sum())
-    with naming_damage(dataset):
+    with naming_damage(dataset, split):
         held = images.batch(count).get_single_element()
     if len(held) != count:
         raise GraftError(f"{dataset.path} holds {len(held)} of {count} wanted {split} images: ingest it again.")
@@ -115,14 +115,7 @@ def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: An
 def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
     located = locate(dataset, split, wanted)
-    try:
-        reader = RecordReader(located.paths)
-    except (OSError, ValueError) as error:
-        raise GraftError(f"{dataset.path} is damaged ({error}): ingest it again.") from error
-    if len(reader) != located.records:
-        raise GraftError(
-            f"{dataset.path} holds {len(reader)} images and its record says {located.records}: ingest it again."
-        )
+    reader = read_records(dataset, located)
 
     def read(rows: Any) -> Any:
         return np.array([reader[number] for number in located.numbers[rows]], object)

@@ -1,6 +1,5 @@
 """Images of all kinds that people have: those that are converted, with what comes of them, and those that stay as they are."""
 
-import io
 import struct
 import zlib
 
@@ -44,7 +43,7 @@ CONVERTED = {
     "16-bit rgb": (deep_rgb(), ("16-bit",), RGB),
     "1-bit": (encoded(BILEVEL, "PNG"), ("1-bit", "greyscale"), BILEVEL.convert("L")),
     "alpha": (encoded(FADED, "PNG"), ("alpha",), ON_WHITE),
-    "rotated": (encoded(RGB, exif=EXIF), ("rotated",), Image.open(io.BytesIO(encoded(RGB))).rotate(-90, expand=True)),
+    "rotated png": (encoded(RGB, "PNG", exif=EXIF), ("rotated",), RGB.rotate(-90, expand=True)),
     "animated": (
         encoded(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
         ("gif", "animated", "palette"),
@@ -91,4 +90,6 @@ KEPT = {
     "grey jpeg": encoded(GREY),
     "png": encoded(RGB, "PNG"),
     "grey png": encoded(GREY, "PNG"),
+    "turned jpeg": encoded(RGB, exif=EXIF),
+    "turned grey jpeg": encoded(GREY, exif=EXIF),
 }

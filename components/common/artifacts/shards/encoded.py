@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.shards.located import locate
-from graft.components.common.artifacts.shards.tfrecord import image_at
+from graft.components.common.artifacts.shards.located import Located, locate
+from graft.components.common.artifacts.shards.tfrecord import RecordReader, image_at
 from graft.components.common.errors import GraftError
 
 
@@ -38,5 +38,30 @@ def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[
             name = index["shard"][row]
             try:
                 yield image_at(files[name], index["offset"][row])
-            except (ValueError, KeyError) as error:
-                raise GraftError(f"{dataset.path} is damaged ({name}: {error}): ingest it again.") from error
+            except (ValueError, LookupError) as error:
+                raise GraftError(
+                    f"{dataset.path} is damaged ({name}: {error}): remove this shard, and ingest again."
+                ) from error
+
+
+def read_records(dataset: Dataset, located: Located) -> RecordReader:
+    """Opens the shards of some images, whose checksums are checked.
+
+    Args:
+        dataset: Holds the shards.
+        located: Where the images are.
+
+    Raises:
+        GraftError: A shard is missing or damaged, or is not what the dataset's record says.
+    """
+    try:
+        reader = RecordReader(located.paths)
+    except OSError as error:
+        raise GraftError(f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again.") from error
+    except ValueError as error:
+        raise GraftError(f"{dataset.path} is damaged ({error}): remove this shard, and ingest again.") from error
+    if len(reader) != located.records:
+        raise GraftError(
+            f"{dataset.path} holds {len(reader)} images and its record says {located.records}: ingest it again."
+        )
+    return reader

@@ -31,7 +31,8 @@ def test_converted(name):
 def test_kept_as_they_are(name):
     image = check_image(KEPT[name])
     assert image.encoded == KEPT[name]
-    assert image.conversions == (("greyscale",) if "grey" in name else ())
+    assert image.conversions == (("rotated",) if "turned" in name else ()) + (("greyscale",) if "grey" in name else ())
+    assert (image.width, image.height) == ((16, 24) if "turned" in name else (24, 16))
 
 
 def test_16_bit_greyscale_keeps_its_whole_range():

@@ -107,13 +107,17 @@ LEFT_OUT = {
     "a bomb": PROGRESSIVE[:-2] + PROGRESSIVE[LAST_SCAN:-2] * MAX_SCANS + PROGRESSIVE[-2:],
     "a bomb with something odd": PROGRESSIVE[:-2] + b"\xff\xf5" + PROGRESSIVE[LAST_SCAN:-2] * MAX_SCANS,
     "an unknown segment": JPEG[:FRAME] + segment(0xF5, b"data") + JPEG[FRAME:],
+    "no end, behind a preview with one": JPEG[:2]
+    + segment(0xE1, b"Exif\0\0" + JPEG)
+    + JPEG[2:BEFORE_END]
+    + b"\xff\xd0",
     "a header alone": JPEG[:FRAME] + b"\xff\xd9",
 }
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
 def test_what_nobody_reads_is_left_out(name):
-    with pytest.raises(BadImageError, match="scans" if "bomb" in name else "damaged|format"):
+    with pytest.raises(BadImageError, match="scans" if "bomb" in name else "damaged|format|cut off"):
         check_image(LEFT_OUT[name])
 
 

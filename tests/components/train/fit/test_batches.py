@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import split_files, write_folder
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.compute.passes import naming_damage
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
+from graft.components.ingest.images import decoding_pool
+from graft.components.ingest.images.checked_image import check_image
+from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.fit import batches
 from graft.components.train.fit.batches import fetch_images, fetch_vectors, stream_of
@@ -103,5 +108,30 @@ def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch,
         shard.unlink()
     else:
         shard.write_bytes(content if harm == "flipped byte" else content[: len(content) // 2])
-    with pytest.raises(GraftError, match=r"harmed is damaged \(.*ingest it again"):
+    with pytest.raises(GraftError, match=r"harmed is damaged \(.*ingest (it )?again"):
         fetch_images(data, *images[1:])
+
+
+@pytest.mark.parametrize("limit", [1000, 2**30])
+def test_an_image_that_cant_be_decoded_is_named_and_leaving_it_out_helps(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(batches, "_BYTES", limit)
+    bad = "train/cats/1.jpg"
+    files = split_files()
+    files[bad] = files[bad][:-2] + b"\xff\xe1\xff\xff\xff\xd9"
+    source = write_folder(tmp_path / "source", files)
+    with monkeypatch.context() as patched:  # as earlier versions did
+        patched.setattr(
+            decoding_pool, "check_image", lambda content: dataclasses.replace(check_image(content), encoded=content)
+        )
+        ingest(str(source), tmp_path / "dataset")
+
+    def read(folder):
+        data, rows = Dataset.load(folder), np.arange(Dataset.load(folder).count("train"))
+        with naming_damage(data, "train"):
+            return fetch_images(data, "train", build_preprocessing(75), rows >= 0)(rows)
+
+    with pytest.raises(GraftError, match=f"{bad} .*: remove it from the source, and ingest again"):
+        read(tmp_path / "dataset")
+    (source / bad).unlink()
+    ingest(str(source), tmp_path / "again")
+    assert len(read(tmp_path / "again")) == 5

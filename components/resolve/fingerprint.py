@@ -46,7 +46,9 @@ def fingerprint(source: str, written: Iterable[str] = ()) -> str:
 def _listed(folder: str, left_out: LeftOut) -> list[storage.Entry]:
     own = tuple(left_out.within(folder))
     return [
-        entry for entry in storage.list(folder, left_out) if not entry.path.startswith(own) and may_be_image(entry.path)
+        entry
+        for entry in storage.list(folder, left_out)
+        if "/" in entry.path and not entry.path.startswith(own) and may_be_image(entry.path)
     ]
 
 

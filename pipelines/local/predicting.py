@@ -18,7 +18,7 @@ from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import BadImageError
-from graft.components.ingest.source.file_names import junk_kind, sidecar_kind
+from graft.components.ingest.source.file_names import may_be_image
 from graft.components.ingest.source.image_files import UnreadableFileError, read_file
 
 _BATCH = 32
@@ -101,16 +101,12 @@ def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:
             elif local := storage.local_path(place):
                 walked = storage.walk(local, refused=lambda folder, error: refuse(str(folder), error))
                 paths = sorted(path.relative_to(local).as_posix() for path, is_folder in walked if not is_folder)
-                found += [storage.join(place, path) for path in paths if _may_be_image(path)]
+                found += [storage.join(place, path) for path in paths if may_be_image(path)]
             else:
-                found += sorted(file.uri for file in storage.list(place) if _may_be_image(file.path))
+                found += sorted(file.uri for file in storage.list(place) if may_be_image(file.path))
         except storage.FileError as error:
             refuse(place, error)
     return found, refused
-
-
-def _may_be_image(path: str) -> bool:
-    return not any(map(junk_kind, path.split("/"))) and not sidecar_kind(path)
 
 
 def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:

@@ -22,6 +22,7 @@ _SIDECARS = frozenset(
         *("mov", "mp4", "m4v", "avi", "3gp", "wav", "m4a", "mp3"),  # live photographs and voice notes
         *("xml", "json", "jsonl", "txt", "csv", "tsv", "yaml", "yml", "md", "html", "htm"),  # annotations
         *("ini", "db", "dat", "log", "lnk", "url", "md5", "sha1", "sha256"),
+        *("py", "ipynb", "sh", "bat", "js", "css", "toml", "cfg"),
     )
 )
 _IMAGES = frozenset(
@@ -77,8 +78,8 @@ def sidecar_kind(path: str) -> str | None:
 
 
 def may_be_image(path: str) -> bool:
-    """Whether a file of a source may be an image of a class, by its path: it lies in a folder, and is neither junk nor a sidecar."""
-    return "/" in path and not sidecar_kind(path) and not any(map(junk_kind, parts_of(path)))
+    """Whether a file may be an image of the user's, by its path: neither it nor a folder around it is junk, and it is no sidecar."""
+    return not sidecar_kind(path) and not any(map(junk_kind, parts_of(path)))
 
 
 def is_called_image(path: str) -> bool:

@@ -21,7 +21,7 @@ IMAGES = Images(cpu="registry.example/graft@sha256:" + "0" * 64, gpu="registry.e
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures") / "drawn"
-    draw_sample(folder, 240)
+    draw_sample(folder, 60)
     return folder
 
 
@@ -34,7 +34,8 @@ def test_a_placed_pipeline_runs_locally_with_unchanged_logic_and_tells_its_end(t
     told_run = f"projects/p/locations/l/pipelineJobs/{run.run_id}" if target == "vertex" else run.run_id
     place = Placement(read_profile(None, target), IMAGES, target)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
-    settings = {"gate": {"min_accuracy": 0.6}, "train": {"epochs": 5}}
+    quick = {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 16}
+    settings = {"gate": {"min_accuracy": 0.01}, "train": quick}
     around = Deployment(run_id=told_run, link="https://cluster.example/{run}")
     with web_server() as web:
         monkeypatch.setenv("GRAFT_WEBHOOK", web.url)

@@ -3,7 +3,7 @@
 import io
 from typing import cast
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from graft.components.common.compute.orientation import UPRIGHT, exif_orientation, turn
 
@@ -16,6 +16,8 @@ _PNG_BIT_DEPTH = 24
 def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Returns the image as upright 8-bit RGB or greyscale, and what had to be done for it."""
     conversions = []
+    # Pillow takes the values of every CMYK JPEG for inverted, as Adobe's are.
+    is_negative = image.mode == "CMYK" and image.format in KEPT_FORMATS and "adobe" not in image.info
     if image.format not in KEPT_FORMATS:
         conversions.append(str(image.format).lower())
     if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and content[_PNG_BIT_DEPTH] != 8:
@@ -43,7 +45,7 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
         image = image.convert("L")
     elif image.mode != "RGB":
         conversions.append({"P": "palette"}.get(image.mode, image.mode.lower()))
-        image = image.convert("RGB")
+        image = (ImageChops.invert(image) if is_negative else image).convert("RGB")
     return image, tuple(conversions)
 
 

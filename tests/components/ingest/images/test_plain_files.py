@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from kinds import png
 from pictures import encoded, noise
-from PIL import Image
+from PIL import Image, ImageChops
 
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import MAX_SCANS, BadImageError
@@ -100,6 +100,17 @@ def test_what_not_everybody_reads_alike_is_written_anew(name):
     stored = Image.open(io.BytesIO(checked.encoded))
     assert stored.format == "PNG" and {"rewritten", "cmyk"} & {*checked.conversions}
     np.testing.assert_array_equal(stored, shown.convert(stored.mode))
+
+
+@pytest.mark.parametrize("writer", ["Adobe", "another"])
+def test_cmyk_is_no_negative_with_and_without_adobes_marker(writer):
+    ink = RGB.resize((240, 160)).convert("CMYK")
+    jpeg = encoded(ink if writer == "Adobe" else ImageChops.invert(ink), quality=95)
+    marker = jpeg.index(b"\xff\xee")
+    if writer == "another":
+        jpeg = jpeg[:marker] + jpeg[marker + 2 + int.from_bytes(jpeg[marker + 2 : marker + 4]) :]
+    stored = np.asarray(Image.open(io.BytesIO(check_image(jpeg).encoded)), int)
+    assert np.abs(stored - np.asarray(ink.convert("RGB"), int)).mean() < 3
 
 
 LEFT_OUT = {

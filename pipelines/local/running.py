@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import os
 import sys
 import time
 import warnings
@@ -18,6 +19,9 @@ from graft.components.common.runs.step_record import Run, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 
+# No path below a run's folder, or below the store beside it, is longer.
+_BELOW = 400
+
 
 def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
     """Names a run by the time and makes its folder.
@@ -29,10 +33,16 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
 
     Returns:
         The run and its folder.
+
+    Raises:
+        GraftError: The folder's path is no UTF-8, or so long that files in it couldn't be written.
     """
     run_id = new_run_id()
     run = Run(_absolute(store or str(runs / "store")), name, run_id)
     folder = (runs / run_id).resolve()
+    storage.check_text(str(folder))
+    if len(str(folder).encode()) > os.pathconf("/", "PC_PATH_MAX") - _BELOW:
+        raise GraftError(f"{folder} is too long a path for the files below it: name a shorter one by --runs.")
     folder.mkdir(parents=True)
     return run, folder
 
@@ -54,6 +64,8 @@ def run_locally(
     Raises:
         GraftError: A path is no UTF-8, or can't be passed on by kfp.local, or Docker or the image isn't there.
     """
+    for value in (parameters.source, parameters.weights, run.store):
+        storage.check_text(value)
     from kfp import local
 
     from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
@@ -62,8 +74,6 @@ def run_locally(
     weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
     arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
     inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
-    for value in (str(folder), *map(str, arguments.values())):
-        storage.check_text(value)
     failure: str | None = None
     with contextlib.ExitStack() as stack:
         if containers:

@@ -11,7 +11,7 @@ import pytest
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.pipelines.local import defaults
-from graft.pipelines.local.running import _refuse_python3
+from graft.pipelines.local.running import _refuse_python3, new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
@@ -93,11 +93,17 @@ def test_paths_that_kfp_would_rewrite_are_refused():
         _refuse_python3("/usr/lib/python3/pictures")
 
 
-@pytest.mark.parametrize("argument", ["--source", "--store"])
-def test_paths_that_are_no_text_are_refused_at_once(tmp_path, pictures, argument):
-    result = run(tmp_path, "--source", pictures, argument, tmp_path / "\udcff")
-    assert result.returncode == 1 and "Traceback" not in result.stderr
-    assert "is no valid UTF-8: rename the file or folder" in result.stderr.splitlines()[-1]
+@pytest.mark.parametrize(("source", "store", "runs"), [("\udcff", "", ""), ("", "\udcff", ""), ("", "", "\udcff")])
+def test_paths_that_are_no_text_are_refused_at_once(tmp_path, source, store, runs):
+    with pytest.raises(GraftError, match="is no valid UTF-8: rename the file or folder"):
+        made = new_run(tmp_path / f"runs{runs}", str(tmp_path / f"store{store}"), "model")
+        run_locally(*made, Parameters(str(tmp_path / f"source{source}"), "random"), 0.0, None)
+
+
+def test_a_path_that_leaves_no_room_is_refused_at_once(tmp_path):
+    with pytest.raises(GraftError, match="too long a path for the files below it"):
+        new_run(tmp_path / "/".join(["x" * 200] * 19), "", "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, monkeypatch, caplog):

@@ -18,7 +18,7 @@ from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import BadImageError
-from graft.components.ingest.source.file_names import may_be_image
+from graft.components.ingest.source.file_names import junk_kind, may_be_image
 from graft.components.ingest.source.image_files import UnreadableFileError, read_file
 
 _BATCH = 32
@@ -99,7 +99,11 @@ def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:
             if not storage.is_folder(place):
                 found.append(place)
             elif local := storage.local_path(place):
-                walked = storage.walk(local, refused=lambda folder, error: refuse(str(folder), error))
+                walked = storage.walk(
+                    local,
+                    is_left_out=lambda folder: junk_kind(folder.name) is not None,
+                    refused=lambda folder, error: refuse(str(folder), error),
+                )
                 paths = sorted(path.relative_to(local).as_posix() for path, is_folder in walked if not is_folder)
                 found += [storage.join(place, path) for path in paths if may_be_image(path)]
             else:

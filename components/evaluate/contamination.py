@@ -1,6 +1,7 @@
 """Contamination: evaluated images that a model was trained on, where its figures would flatter it."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graft.components.common.artifacts.dataset import TRAIN
+from graft.components.common.artifacts.dataset import MINIATURE, TRAIN
 from graft.components.common.artifacts.model_source import SavedModel
+from graft.components.common.compute.miniatures import Miniatures, as_rows, mark
 from graft.components.common.compute.twins import find_twins
 from graft.components.common.errors import GraftError
 
-LOOKS = ("sha256", "phash", "brightness")
-"""The columns of an index by which images and their near twins are known."""
+LOOKS = ("sha256", "phash", "brightness", MINIATURE)
+"""The columns of an index by which images and their near twins are known; an older Graft's has no miniatures."""
 
 Array = np.ndarray[Any, Any]
 
@@ -22,8 +24,10 @@ Array = np.ndarray[Any, Any]
 def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel) -> Array:
     """Returns which images a model was trained on, or a near twin of: bool [N].
 
+    Where an index has no miniatures, hash and brightness decide alone, and strangers that look alike count as near twins.
+
     Args:
-        evaluated: `LOOKS` of the images.
+        evaluated: Those of `LOOKS` that are known of the images.
         model: The model. If nothing is known of the images that it was trained on, none counts as contaminated.
 
     Raises:
@@ -31,17 +35,39 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     """
     if model.index is None:
         return np.zeros(len(evaluated["sha256"]), bool)
-    rows = read_index(model.index, [*LOOKS, "split"], model.uri)
+    looks = [name for name in known_columns(model.index, LOOKS, model.uri) if name in evaluated]
+    rows = read_index(model.index, [*looks, "split"], model.uri)
     trains = np.array(rows["split"]) == TRAIN
-    trained = {name: [value for value, train in zip(rows[name], trains, strict=True) if train] for name in LOOKS}
+    trained = {name: [value for value, train in zip(rows[name], trains, strict=True) if train] for name in looks}
     count = len(trained["sha256"])
-    digests, phashes, brightness = ([*trained[name], *evaluated[name]] for name in LOOKS)
+    both = {name: [*trained[name], *evaluated[name]] for name in looks}
+    digests = both["sha256"]
     _, contents = np.unique(digests, return_inverse=True)
     groups = np.full(len(digests), -1)
     groups[:count] = 0
-    looks = np.array([int(phash, 16) for phash in phashes], np.uint64)
-    twins = find_twins(contents, looks, np.array(brightness, float), groups, 1, groups < 0)
+    phashes = np.array([int(phash, 16) for phash in both["phash"]], np.uint64)
+    miniatures = None
+    if MINIATURE in both:
+        pictures = as_rows(both[MINIATURE])
+        miniatures = Miniatures(mark(pictures), pictures.__getitem__)
+    twins = find_twins(contents, phashes, np.array(both["brightness"], float), groups, 1, groups < 0, miniatures)
     return np.asarray(twins.twin[count:, 0] >= 0)
+
+
+def known_columns(index: Path, columns: Sequence[str], whose: str) -> list[str]:
+    """Returns those of some columns that an index has.
+
+    Args:
+        index: The Parquet file.
+        columns: The columns' names.
+        whose: Path or URI of the dataset or model that the index belongs to, for the message.
+
+    Raises:
+        GraftError: The index is damaged.
+    """
+    with _readable(whose):
+        names = pq.read_schema(index).names
+    return [name for name in columns if name in names]
 
 
 def read_index(index: Path, columns: Sequence[str], whose: str) -> dict[str, list[Any]]:
@@ -55,7 +81,13 @@ def read_index(index: Path, columns: Sequence[str], whose: str) -> dict[str, lis
     Raises:
         GraftError: The index is damaged, or has no such column.
     """
-    try:
+    with _readable(whose):
         return dict(pq.read_table(index, columns=list(columns)).to_pydict())
+
+
+@contextlib.contextmanager
+def _readable(whose: str) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise GraftError(f"The index of {whose} is damaged ({type(error).__name__}): name another.") from error

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.artifact import new_artifact
-from graft.components.common.artifacts.dataset import TRAIN, Dataset
+from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import EvaluateResult
@@ -23,7 +23,7 @@ from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.baselines import Baseline, check_finite, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
-from graft.components.evaluate.contamination import LOOKS
+from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
 from graft.components.evaluate.metrics import compute_metrics
 from graft.components.evaluate.report.evaluation_report import write_report
@@ -123,7 +123,8 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
         raise GraftError(
             f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.counts)}, or ingest with it."
         )
-    return data.index(split, list(dict.fromkeys([*LOOKS, *COLUMNS, *config.slices])))
+    looks = known_columns(data.path / INDEX, LOOKS, str(data.path))
+    return data.index(split, list(dict.fromkeys([*looks, *COLUMNS, *config.slices])))
 
 
 def _predictions(

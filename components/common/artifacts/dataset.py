@@ -13,6 +13,8 @@ from graft.components.common.errors import GraftError
 
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
+MINIATURE = "miniature"
+"""The column of the index that an older Graft's lacks."""
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 

@@ -1,11 +1,13 @@
 """Finding images that are the same, byte by byte or to the eye, in less than quadratic time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+
+from graft.components.common.compute.miniatures import SIDE, Miniatures, same_picture
 
 Array = np.ndarray[Any, Any]
 
@@ -17,8 +19,9 @@ IDENTICAL = -1
 
 # Copies of an image are about as bright as it is; other images with a like hash, of little detail most of them, are often not.
 _BRIGHTNESS_STEP, _MAX_STEPS = 8, 2
-_BANDS, _BAND_BITS = 4, 16
+_BANDS, _BAND_BITS, _MAX_FLIPS = 4, 16, 2
 _PAIRS_AT_ONCE = 2**15
+_PROOFS_AT_ONCE = 2**18
 _NONE = np.iinfo(np.int64).max
 _PLACE_BITS = 40
 
@@ -37,12 +40,18 @@ class Twins:
 
 
 def find_twins(
-    contents: Array, phashes: Array, brightness: Array, groups: Array, count: int, seeking: Array | None = None
+    contents: Array,
+    phashes: Array,
+    brightness: Array,
+    groups: Array,
+    count: int,
+    seeking: Array | None = None,
+    miniatures: Miniatures | None = None,
 ) -> Twins:
     """Finds every image's nearest twin in every group of images, such as the splits.
 
-    Looks are compared by perceptual hashes at most `MAX_DISTANCE` bits apart and a like mean
-    brightness. Hashes are looked up by their four bands of 16 bits, one of which differs in at most two bits (multi-index
+    Near twins have perceptual hashes at most `MAX_DISTANCE` bits apart, a like mean brightness, and miniatures that show the same
+    picture. Hashes are looked up by their four bands of 16 bits, one of which differs in at most two bits (multi-index
     hashing: Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012), so that 100,000
     images take seconds.
 
@@ -53,23 +62,24 @@ def find_twins(
         groups: int [N] group of each image, 0 to count - 1; -1 for images that are nobody's twin, but may have twins.
         count: How many groups there are.
         seeking: bool [N], true for the images whose twins are wanted, and may be missing of others; None for all.
+        miniatures: The images' miniatures; None if they are not known: then hash and brightness decide alone.
     """
     steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.uint8)
-    # Many images may share a hash, as blank ones do: each look is searched for once.
-    looks, look_of = np.unique(np.rec.fromarrays([phashes, steps]), return_inverse=True)
+    marks = miniatures.marks if miniatures else np.zeros(len(phashes), np.uint64)
+    # Many images may look the same, as blank ones do: each look is searched for once.
+    looks, images, look_of = np.unique(
+        np.rec.fromarrays([phashes, steps, marks]), return_index=True, return_inverse=True
+    )
     hashes, steps = looks["f0"], looks["f1"].astype(np.int8)
-    representatives = np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1)
-    nearest = np.full((len(hashes), count), _NONE)
+    nearest = _Nearest(np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1))
     seekers = np.unique(look_of if seeking is None else look_of[seeking]).astype(np.int32)
-    for one, other, distance in _close_pairs(hashes, steps, seekers):
-        for group in range(count):
-            there = representatives[other, group] >= 0
-            key = distance[there] << _PLACE_BITS | representatives[other[there], group]
-            np.minimum.at(nearest[:, group], one[there], key)
+    close = (pairs[:, nearest.improved_by(pairs)] for pairs in _close_pairs(hashes, steps, seekers))
+    for pairs in _proven(close, images, miniatures) if miniatures else close:
+        nearest.take(pairs)
     twin = np.full((len(phashes), count), -1, np.int32)
     distance = np.zeros((len(phashes), count), np.int8)
     for group in range(count):
-        found = nearest[look_of, group]
+        found = nearest.keys[look_of, group]
         near = found != _NONE
         twin[near, group], distance[near, group] = found[near] & (1 << _PLACE_BITS) - 1, found[near] >> _PLACE_BITS
         for same, bits in ((look_of, 0), (contents, IDENTICAL)):
@@ -77,6 +87,43 @@ def find_twins(
             there = other >= 0
             twin[there, group], distance[there, group] = other[there], bits
     return Twins(twin, distance)
+
+
+class _Nearest:
+    """The nearest twin of every look in every group, as far as they are found.
+
+    Args:
+        members: int [looks, groups], number of an image of each look in each group, or -1.
+
+    Attributes:
+        keys: int64 [looks, groups], distance and number of the nearest one; `_NONE` where there is none.
+    """
+
+    def __init__(self, members: Array) -> None:
+        self._members = members
+        self.keys = np.full(members.shape, _NONE)
+
+    def improved_by(self, pairs: Array) -> Array:
+        """Returns which pairs are nearer than what either look has: bool [P].
+
+        Args:
+            pairs: int [3, P], two looks and the distance of their hashes.
+        """
+        better = np.zeros(pairs.shape[1], bool)
+        for look, keys in self._both_ways(pairs):
+            better |= (keys < self.keys[look]).any(axis=1)
+        return better
+
+    def take(self, pairs: Array) -> None:
+        """Takes pairs, int [3, P], as twins of one another."""
+        for look, keys in self._both_ways(pairs):
+            np.minimum.at(self.keys, look, keys)
+
+    def _both_ways(self, pairs: Array) -> Iterator[tuple[Array, Array]]:
+        one, other, distance = pairs
+        for look, twin in ((one, other), (other, one)):
+            members = self._members[twin]
+            yield look, np.where(members >= 0, distance[:, None].astype(np.int64) << _PLACE_BITS | members, _NONE)
 
 
 def _first(kinds: Array, among: Array, count: int) -> Array:
@@ -97,23 +144,75 @@ def _another(kinds: Array, among: Array) -> Array:
     return np.where(first[kinds] == np.arange(len(kinds)), second[kinds], first[kinds])
 
 
-def _close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Yields a seeker, another look that is close to it, and the distance of their hashes, for all such; some more than once."""
-    flips = [0, *(sum(1 << bit for bit in bits) for n in (1, 2) for bits in combinations(range(_BAND_BITS), n))]
+def _close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
+    """Yields all pairs of a seeker and another look that is close to it, and the distance of their hashes, each once: int32 [3, P]."""
+    flips = [
+        0,
+        *(
+            sum(1 << bit for bit in bits)
+            for n in range(1, _MAX_FLIPS + 1)
+            for bits in combinations(range(_BAND_BITS), n)
+        ),
+    ]
+    seeks = np.zeros(len(hashes), bool)
+    seeks[seekers] = True
     for band in range(_BANDS):
-        keys = (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int32)
+        keys = _band(hashes, band)
         order = np.argsort(keys, kind="stable").astype(np.int32)
         starts = np.searchsorted(keys[order], np.arange(2**_BAND_BITS + 1))
         for flip in flips:
             wanted = keys[seekers] ^ flip
-            sizes = starts[wanted + 1] - starts[wanted]
+            begins, sizes = starts[wanted], starts[wanted + 1] - starts[wanted]
             for part in _parts(sizes):
                 one = np.repeat(seekers[part], sizes[part])
-                within = np.arange(len(one)) - np.repeat(np.cumsum(sizes[part]) - sizes[part], sizes[part])
-                other = order[starts[keys[one] ^ flip] + within]
-                distance = np.bitwise_count(hashes[one] ^ hashes[other]).astype(np.int64)
-                close = (distance <= MAX_DISTANCE) & (np.abs(steps[one] - steps[other]) <= _MAX_STEPS) & (one != other)
-                yield one[close], other[close], distance[close]
+                skipped = begins[part] - (np.cumsum(sizes[part]) - sizes[part])
+                other = order[np.arange(len(one)) + np.repeat(skipped, sizes[part])]
+                bits = hashes[one] ^ hashes[other]
+                distance = np.bitwise_count(bits)
+                close = np.flatnonzero(distance <= MAX_DISTANCE)
+                for earlier in range(band):
+                    close = close[np.bitwise_count(_band(bits[close], earlier)) > _MAX_FLIPS]
+                pairs = np.stack([one[close], other[close], distance[close]])
+                one, other, _ = pairs
+                once = (one < other) | ((one > other) & ~seeks[other])
+                like = np.abs(steps[one] - steps[other]) <= _MAX_STEPS
+                if (once & like).any():
+                    yield pairs[:, once & like]
+
+
+def _band(hashes: Array, band: int) -> Array:
+    return (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int32)
+
+
+def _proven(close: Iterable[Array], images: Array, miniatures: Miniatures) -> Iterator[Array]:
+    """Yields those of close pairs whose miniatures show the same picture.
+
+    Args:
+        close: The pairs, int32 [3, P].
+        images: int [looks], number of an image of each look.
+        miniatures: The images' miniatures.
+    """
+    # Memory that nothing is written to is not taken: few looks are in a pair.
+    read, known = np.empty((len(images), SIDE**2), np.uint8), np.zeros(len(images), bool)
+    for pairs in _gathered(close):
+        wanted = np.unique(pairs[:2])
+        wanted = wanted[~known[wanted]]
+        read[wanted], known[wanted] = miniatures.read(images[wanted]), True
+        yield pairs[:, same_picture(read, pairs[0], pairs[1])]
+
+
+def _gathered(parts: Iterable[Array]) -> Iterator[Array]:
+    """Yields pairs in fewer and larger parts."""
+    waiting: list[Array] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += part.shape[1]
+        if count >= _PROOFS_AT_ONCE:
+            yield np.concatenate(waiting, axis=1)
+            waiting, count = [], 0
+    if waiting:
+        yield np.concatenate(waiting, axis=1)
 
 
 def _parts(sizes: Array) -> Iterator[slice]:

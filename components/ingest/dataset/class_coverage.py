@@ -7,6 +7,7 @@ from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.layout import Layout
 
+_KEEP = "; if images only look alike, keep them with --leaks keep"
 _REMEDY = (
     "add some, change --validation-fraction or --test-fraction, or, if an earlier dataset binds the splits, ingest without it "
     "or under another --name"
@@ -38,16 +39,17 @@ def check_classes(
             reasons = examples([entry for entry in excluded if entry.label == name])
             raise GraftError(f"Class {name!r} has no usable image: {reasons}. Repair its images, or remove the class.")
     by_source = set(layout.images.kinds)
+    remedy = _REMEDY + (_KEEP if any(isinstance(entry, LeftOutTwin) for entry in excluded) else "")
     warnings = []
     for split in _expected_splits(layout, config):
         missing = [name for name in layout.classes if not counts.get(split, {}).get(name)]
         if len(missing) == len(layout.classes):
-            raise GraftError(f"No usable image at all is in {split}{examples(excluded, ' ({})')}: {_REMEDY}.")
+            raise GraftError(f"No usable image at all is in {split}{examples(excluded, ' ({})')}: {remedy}.")
         for name in missing:
             by_luck = split != TRAIN and (None, name) in by_source and (split, name) not in by_source
             if not by_luck or len(missing) > len(layout.classes) - 2:
                 own = examples([entry for entry in excluded if entry.label == name], " ({})")
-                raise GraftError(f"Class {name!r} has no usable image in {split}{own}: {_REMEDY}.")
+                raise GraftError(f"Class {name!r} has no usable image in {split}{own}: {remedy}.")
             warnings.append(
                 f"Class {name!r} has no image in {split}, so it can't be evaluated there, and a gate's rule on every class fails."
             )

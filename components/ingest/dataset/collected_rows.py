@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from graft.components.common.compute.miniatures import SIDE
 from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class IndexRow:
         height: Height in pixels.
         brightness: Mean luma, 0 to 255.
         phash: Perceptual hash, 16 hex digits.
+        miniature: Its miniature, a byte a pixel, row by row.
         conversions: What was done to it, joined by commas.
         version: What changes when the file does, known without reading it; empty if nothing is.
         shard: Number of its shard.
@@ -45,6 +47,7 @@ class IndexRow:
     height: int
     brightness: float
     phash: str
+    miniature: bytes
     conversions: str
     version: str
     shard: int
@@ -69,7 +72,8 @@ class RowWriter:
         import pyarrow.parquet as pq
 
         numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
-        types = numbers | {"offset": pa.int64(), "brightness": pa.float32(), "sha256": pa.binary(_DIGEST_BYTES)}
+        types = numbers | {"offset": pa.int64(), "brightness": pa.float32()}
+        types |= {"sha256": pa.binary(_DIGEST_BYTES), "miniature": pa.binary(SIDE**2)}
         names = [*COLUMNS, *columns]
         self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
         self._writer = pq.ParquetWriter(file, self._schema, compression="none", use_dictionary=False)

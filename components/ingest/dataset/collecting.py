@@ -82,7 +82,7 @@ def collect(
         file, path = done.file, printable(done.file.path)
         split = file.split or split_by_content(image.sha256, config)
         place = shards.write(split, labels[file.label], file.label, path, image)
-        looks = (image.width, image.height, image.brightness, image.phash, ",".join(image.conversions))
+        looks = (image.width, image.height, image.brightness, image.phash, image.miniature, ",".join(image.conversions))
         return IndexRow(image.sha256, path, split, file.label, *looks, done.version, *place)
 
     taken = defaultdict[int, bytearray](bytearray)  # by shard, a byte a record

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graft.components.common.artifacts.dataset import SPLITS, LeftOutTwin
+from graft.components.common.compute.miniatures import Miniatures, as_rows, mark
 from graft.components.common.compute.twins import IDENTICAL, Twins, find_twins
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 
@@ -47,15 +48,18 @@ class ImageArrays:
         self._names: dict[int, tuple[str, str]] = {}
         self.splits, self.labels = np.empty(count, np.int8), np.empty(count, np.int32)
         self._phashes, self._brightness = np.empty(count, np.uint64), np.empty(count, np.float32)
-        digests, labels, start = np.empty(count, np.uint64), dict[str, int](), 0
-        for batch in rows.batches("split", "label", "phash", "brightness", "sha256"):
+        digests, marks = np.empty(count, np.uint64), np.empty(count, np.uint64)
+        labels, start = dict[str, int](), 0
+        for batch in rows.batches("split", "label", "phash", "brightness", "miniature", "sha256"):
             part = slice(start, start := start + len(batch))
             self.splits[part] = [SPLITS.index(split) for split in batch["split"].to_pylist()]
             self.labels[part] = [labels.setdefault(label, len(labels)) for label in batch["label"].to_pylist()]
             self._phashes[part] = [int(phash, 16) for phash in batch["phash"].to_pylist()]
             self._brightness[part] = batch["brightness"]
+            marks[part] = mark(as_rows(batch["miniature"].to_pylist()))
             digests[part] = [int.from_bytes(digest[:8]) for digest in batch["sha256"].to_pylist()]
         self.label_names = list(labels)
+        self._miniatures = Miniatures(marks, self._read_miniatures)
         # The first 64 bits of digests are as good as all of them: images that share them look the same as well.
         _, self._contents = np.unique(digests, return_inverse=True)
 
@@ -70,10 +74,15 @@ class ImageArrays:
         Args:
             groups: int [N], index of each image's split; NOWHERE for one that is nobody's twin.
         """
-        twins = find_twins(self._contents, self._phashes, self._brightness, groups, len(SPLITS))
+        twins = find_twins(
+            self._contents, self._phashes, self._brightness, groups, len(SPLITS), miniatures=self._miniatures
+        )
         there = twins.twin >= 0
         self.read_names(np.union1d(np.flatnonzero(there.any(axis=1)), twins.twin[there]))
         return twins
+
+    def _read_miniatures(self, numbers: Array) -> Array:
+        return as_rows(self._rows.take(numbers, "miniature")["miniature"].to_pylist())
 
     def read_names(self, numbers: Array) -> None:
         """Reads the paths and digests of some images, which `path` and `left_out` need.

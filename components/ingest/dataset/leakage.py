@@ -40,7 +40,8 @@ def find_leaks(images: ImageArrays, splits: Array, twins: Twins, leaks: Leaks) -
         shown = "; ".join(f"{images.path(number)!r} {why.reason}" for number, why in list(found.items())[:3])
         raise GraftError(
             f"{len(found)} training images are also in validation or test: {shown}{' …' if len(found) > 3 else ''}. "
-            "Remove them from the source, or use --leaks drop to leave them out of training."
+            "Remove them from the source, or use --leaks drop to leave them out of training. If they only look alike, use "
+            "--leaks keep."
         )
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset, LeftOutTwin, Unusable
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, MINIATURE, Dataset, LeftOutTwin, Unusable
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
@@ -43,7 +43,10 @@ class PreviousDataset:
         with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
             files = [storage.fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
             try:
-                index, left_out = (pq.read_table(file, columns=list(COLUMNS), pre_buffer=False) for file in files)
+                # The index of an older Graft has no miniatures: its images are checked again, and its decisions stand.
+                has_all = MINIATURE in pq.read_schema(files[0]).names
+                names = [name for name in COLUMNS if has_all or name != MINIATURE]
+                index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files)
                 self._table = pa.concat_tables([index, left_out])
                 self._by_path, self._by_content = _Numbers(self._table["path"]), _Numbers(self._table["sha256"])
             except (pa.ArrowException, OSError, KeyError) as error:
@@ -54,7 +57,7 @@ class PreviousDataset:
         self._images = len(index)
         self._twins = {entry.sha256: entry for entry in dataset.excluded if isinstance(entry, LeftOutTwin)}
         # What another version of Graft has checked is checked again.
-        trusted = store and dataset.graft_version == version("graft")
+        trusted = store and has_all and dataset.graft_version == version("graft")
         unusable = [entry for entry in dataset.excluded if trusted and isinstance(entry, Unusable) and entry.version]
         self._unusable = {entry.path: entry for entry in unusable}
         stored = _stored_shards(store) if trusted else {}

@@ -15,6 +15,7 @@ from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 _HASH_DIGITS = 15
 _FEW = 10
 _FAR = 0.1
+_MANY = 0.03
 
 Fractions = dict[str, dict[str, SplitShare]]
 """By class and split."""
@@ -69,10 +70,35 @@ def assign_splits(
     duplicates = pair_twins(images, splits, twins, leaks)
     splits[list(leaks)] = NOWHERE
     fractions, warnings = _fractions(images, splits, by_content, config, bound=previous is not None)
-    if mixed := sum(pair.label != pair.twin_label for pair in duplicates):
-        warnings.append(f"Twins have different labels, so one label must be wrong: {mixed} of {len(duplicates)} pairs.")
-    left_out = [images.left_out(number, why) for number, why in sorted((excluded | leaks).items())]
+    dropped = excluded | leaks
+    warnings += _twin_warnings(duplicates, len(dropped), int((splits == SPLITS.index(TRAIN)).sum()))
+    left_out = [images.left_out(number, why) for number, why in sorted(dropped.items())]
     return SplitAssignment(splits, left_out, duplicates, fractions, warnings)
+
+
+def _twin_warnings(duplicates: list[TwinPair], dropped: int, stay: int) -> list[str]:
+    """Returns warnings about twins with different labels and about many dropped ones.
+
+    Args:
+        duplicates: All pairs.
+        dropped: How many images are left out for a twin.
+        stay: How many images stay in training.
+    """
+    warnings = []
+    mixed = [pair for pair in duplicates if pair.label != pair.twin_label]
+    if wrong := sum(pair.identical for pair in mixed):
+        warnings.append(f"The same bytes have different labels, so one label must be wrong: {wrong} pairs of images.")
+    if alike := len(mixed) - wrong:
+        warnings.append(
+            f"Images that look nearly the same have different labels: {alike} pairs. A label may be wrong, or they differ in "
+            "something small: the report shows them."
+        )
+    if dropped > _MANY * (dropped + stay):
+        warnings.append(
+            f"{dropped} of {dropped + stay} training images ({dropped / (dropped + stay):.0%}) are left out as twins of judged "
+            "ones. The report shows them. If they only look alike, as a fixed camera's images do, use --leaks keep."
+        )
+    return warnings
 
 
 def _bind(

@@ -8,6 +8,7 @@ import imagehash
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from graft.components.common.compute.miniatures import SIDE
 from graft.components.ingest.images.conversion import as_png, convert
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans, check_size
@@ -19,6 +20,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # MPO is a JPEG with further ones behind it, as phones write.
 JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_END = b"\xff\xd9"
+# What `imagehash.phash` makes of an image first, pixel by pixel.
+_HASHED = (32, 32)
 _PNG_END = b"IEND\xaeB`\x82"
 
 # The limits are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
@@ -36,6 +39,7 @@ class CheckedImage:
         height: Height in pixels, upright.
         brightness: Mean luma, 0 to 255.
         phash: Perceptual hash, 16 hex digits.
+        miniature: Its miniature, a byte a pixel, row by row.
         conversions: What was done to it: `cmyk`, `greyscale`, `palette`, `16-bit`, `alpha`, `rotated`, `animated`, `bmp` …
     """
 
@@ -45,6 +49,7 @@ class CheckedImage:
     height: int
     brightness: float
     phash: str
+    miniature: bytes
     conversions: tuple[str, ...]
 
 
@@ -61,13 +66,15 @@ def check_image(content: bytes) -> CheckedImage:
         raise BadImageError("is empty")
     image = plain_jpeg(content) or _read_by_pillow(content)
     grey = image.pixels.convert("L")
+    small = grey.resize(_HASHED, Image.Resampling.LANCZOS)
     return CheckedImage(
         sha256=hashlib.sha256(content).hexdigest(),
         encoded=image.encoded,
         width=grey.width,
         height=grey.height,
         brightness=round(float(np.asarray(grey).mean()), 3),
-        phash=np.packbits(imagehash.phash(grey).hash).tobytes().hex(),
+        phash=np.packbits(imagehash.phash(small).hash).tobytes().hex(),
+        miniature=small.resize((SIDE, SIDE), Image.Resampling.LANCZOS).tobytes(),
         conversions=image.conversions,
     )
 

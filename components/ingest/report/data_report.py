@@ -63,6 +63,7 @@ def write_report(
         "samples": samples,
         "pairs": pairs,
         "two_labels": sum(pair.label != pair.twin_label for pair in pairs),
+        "wrong_labels": sum(pair.label != pair.twin_label and pair.identical for pair in pairs),
         "two_splits": sum(pair.split != pair.twin_split for pair in pairs),
         "pictures": pictures,
         "at_most": {
@@ -112,7 +113,7 @@ def _samples(index: Any, classes: Iterable[str]) -> dict[str, list[dict[str, str
 
 
 def _gravity(pair: TwinPair) -> tuple[bool, bool, int, str, str]:
-    """Orders pairs by how much they matter: two labels for one picture are an error, two splits make results look better."""
+    """Orders pairs by how much they matter: two labels for one picture may be an error, two splits make results look better."""
     return (
         pair.label == pair.twin_label,
         pair.split == pair.twin_split,

@@ -22,7 +22,7 @@ from graft.components.ingest.source.split_names import split_of
 MAX_COLUMNS = 100
 # What the index has columns of its own for.
 RESERVED = (
-    *("sha256", "path", "split", "label", "width", "height", "brightness", "phash"),
+    *("sha256", "path", "split", "label", "width", "height", "brightness", "phash", "miniature"),
     *("shard", "record", "offset", "conversions", "version"),
 )
 _UNDECIDED = ("", "unassigned")

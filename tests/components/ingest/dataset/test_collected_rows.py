@@ -17,7 +17,7 @@ A_GROUP = 4096
 
 
 def row(number):
-    looks = (8, 9, 0.5, f"{number:016x}", "", f"v{number}")
+    looks = (8, 9, 0.5, f"{number:016x}", bytes(256), "", f"v{number}")
     return IndexRow(f"{number:064x}", f"cats/{number}.jpg", TRAIN, "cats", *looks, number % 3, number // 3, 7 * number)
 
 

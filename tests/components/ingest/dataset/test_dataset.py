@@ -20,8 +20,8 @@ from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest
 
 COLUMNS = [
-    *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "conversions", "version"],
-    *["shard", "record", "offset"],
+    *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "miniature"],
+    *["conversions", "version", "shard", "record", "offset"],
 ]
 
 

@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from pictures import encoded, noise, record, refusal, rows, write_folder
+from pictures import HALF, encoded, noise, record, refusal, rows, write_folder
 from PIL import Image
 
+from graft.components.common.compute.miniatures import SIDE, Miniatures, mark
 from graft.components.common.compute.twins import IDENTICAL, MAX_DISTANCE, find_twins
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
@@ -58,6 +59,26 @@ def test_all_and_only_close_images_are_found(seed):
     some = find_twins(contents, phashes, brightness, groups, 3, groups < 0)
     assert (some.twin[groups < 0] == twins.twin[groups < 0]).all()
     assert (some.distance[groups < 0] == twins.distance[groups < 0]).all()
+
+
+def test_a_like_hash_is_proven_by_the_miniatures():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (3, SIDE**2), dtype=np.uint8)
+    # Two copies of each; the hashes are all alike, and two are the same.
+    shown = np.minimum(pictures[[0, 0, 1, 1, 2, 2]], 254) + np.array([0, 1] * 3, np.uint8)[:, None]
+    phashes = np.array([7, 7, 7, 5, 3, 1], np.uint64)
+    read = []
+
+    def some(numbers):
+        read.extend(numbers)
+        return shown[numbers]
+
+    alone = (np.arange(6), phashes, np.full(6, 100.0), np.zeros(6, int), 1)
+    twins = find_twins(*alone, miniatures=Miniatures(mark(shown), some))
+    assert twins.twin[:, 0].tolist() == [1, 0, 3, 2, 5, 4]
+    assert twins.distance[:, 0].tolist() == [0, 0, 1, 1, 1, 1]
+    assert sorted(read) == list(range(6))
+    assert (find_twins(*alone).distance[:3] == 0).all()
 
 
 def test_many_images_that_look_the_same_are_no_many_pairs():
@@ -138,16 +159,45 @@ def test_twins_within_a_split_stay_and_other_labels_are_pointed_out(tmp_path, ca
         frozenset(("train/cats/1.jpg", "train/dogs/cat.jpg")),
     }
     assert all(pair["identical"] and not pair["dropped"] for pair in pairs.values())
-    assert found["warnings"] == ["Twins have different labels, so one label must be wrong: 1 of 2 pairs."]
+    assert found["warnings"] == ["The same bytes have different labels, so one label must be wrong: 1 pairs of images."]
     assert found["warnings"][0] in caplog.text
+
+
+SCENE = np.asarray(photograph(500))
+
+
+def seen(number, x, y):
+    """What a fixed camera sees: the same scene with a small thing in it."""
+    pixels = SCENE.copy()
+    pixels[y : y + 12, x : x + 12] = 0
+    return encoded(Image.fromarray(pixels), quality=90 - number % 3)
+
+
+def test_strangers_before_a_fixed_camera_stay(tmp_path):
+    places = [(20 * (number % 8) + 20, 30 * (number // 8) + 20) for number in range(32)]
+    files = {f"{'ab'[number % 2]}/{number}.jpg": seen(number, *place) for number, place in enumerate(places)}
+    result = ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", HALF)
+    found = record(tmp_path / "dataset")
+    assert result.excluded == 0 and found["duplicates"] == []
+    assert not any("twins" in warning or "nearly" in warning for warning in found["warnings"])
+
+
+def test_many_dropped_images_are_warned_of_and_nothing_is_claimed_that_is_not_known(tmp_path):
+    copied = {f"train/dogs/{number} copy.jpg": encoded(photograph(200 + number), quality=50) for number in range(4)}
+    ingest(str(write_folder(tmp_path / "source", FILES | copied)), tmp_path / "dataset")
+    warnings = record(tmp_path / "dataset")["warnings"]
+    assert [warning[:70] for warning in warnings] == [
+        "Images that look nearly the same have different labels: 4 pairs. A lab",
+        "4 of 12 training images (33%) are left out as twins of judged ones. Th",
+    ]
+    assert "use --leaks keep" in warnings[1] and not any("must be wrong" in warning for warning in warnings)
 
 
 def test_a_class_that_is_all_leaks(tmp_path):
     files = {path: content for path, content in FILES.items() if not path.startswith("train/dogs")}
     files |= {f"train/dogs/{number}.jpg": FILES[f"test/dogs/{number}.jpg"] for number in range(4)}
-    assert "Class 'dogs' has no usable image in train" in refusal(
-        write_folder(tmp_path / "source", files), tmp_path / "dataset"
-    )
+    sentence = refusal(write_folder(tmp_path / "source", files), tmp_path / "dataset")
+    assert "Class 'dogs' has no usable image in train" in sentence and "--leaks keep" in sentence
 
 
 @pytest.mark.photographs

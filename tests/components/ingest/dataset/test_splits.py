@@ -1,11 +1,18 @@
 """Splits by content stay as they are whatever is added, and an earlier dataset's bind."""
 
+import dataclasses
+from itertools import combinations
+
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
-from PIL import Image
 from test_leakage import copies, photograph
 
+from graft.components.common.compute.miniatures import as_rows, same_picture
+from graft.components.common.compute.twins import MAX_DISTANCE
 from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest
@@ -166,20 +173,19 @@ def test_new_twins_follow_their_old_twins(tmp_path, before):
 
 
 def test_a_new_twin_of_images_in_two_splits_is_left_out_and_stays_so(tmp_path):
-    # Close enough to each of two that are too far apart to be twins themselves.
-    images = {
-        share / 40: encoded(Image.blend(photograph(300), photograph(400), share / 40), "PNG") for share in range(41)
-    }
-    hashes = {share: int(check_image(content).phash, 16) for share, content in images.items()}
+    # A copy of one, and another is a copy of it, but the crops add up to more than a copy's.
+    whole = photograph(300).resize((720, 480))
+    images = {cut: encoded(whole.crop((cut, cut, 720 - cut, 480 - cut)), "PNG") for cut in range(0, 60, 4)}
+    checked = {cut: check_image(content) for cut, content in images.items()}
+
+    def alike(one, other):
+        one, other = checked[one], checked[other]
+        miniatures = as_rows([one.miniature, other.miniature])
+        near = (int(one.phash, 16) ^ int(other.phash, 16)).bit_count() <= MAX_DISTANCE
+        return near and same_picture(miniatures, np.array([0]), np.array([1])).all()
+
     one, middle, other = next(
-        (a, b, c)
-        for a in images
-        for b in images
-        for c in images
-        if a < b < c
-        and (hashes[a] ^ hashes[b]).bit_count() <= 10
-        and (hashes[b] ^ hashes[c]).bit_count() <= 10
-        and (hashes[a] ^ hashes[c]).bit_count() > 10
+        (a, b, c) for a, b, c in combinations(images, 3) if alike(a, b) and alike(b, c) and not alike(a, c)
     )
     apart = {"train/cats/one.png": images[one], "test/cats/other.png": images[other]}
     old = split_files() | apart | {"test/dogs/9.png": encoded(noise(77), "PNG")}
@@ -205,6 +211,22 @@ def test_what_was_dropped_as_a_leak_does_not_come_back_as_new(tmp_path):
     assert first.excluded > 0
     again = ingest_again(source, tmp_path / "again")
     assert (again.digest, again.excluded) == (first.digest, first.excluded)
+
+
+def test_the_decisions_of_an_older_graft_s_dataset_stand(tmp_path):
+    files = photographs_of(20)
+    leaks = {f"cats/{number} copy.jpg": encoded(photograph(number), quality=40) for number in range(20)}
+    source, run = write_folder(tmp_path / "source", files | leaks), Run(str(tmp_path / "store"), "pets", "1")
+    first = ingest(str(source), tmp_path / "before", HALVES, run=run)
+    old = splits(tmp_path / "before")
+    for name in ("index.parquet", "left_out.parquet"):  # as they were before there were miniatures
+        table = pq.read_table(tmp_path / "before" / name)
+        pq.write_table(table.drop_columns("miniature"), tmp_path / "before" / name)
+    many = dataclasses.replace(HALVES, validation_fraction=0.7, test_fraction=0.1)
+    again = ingest(str(source), tmp_path / "again", many, run=run, previous=str(tmp_path / "before"))
+    assert splits(tmp_path / "again") == old and again.excluded == first.excluded > 0
+    assert (again.checked, again.reused) == (len(files | leaks), 0)
+    assert all(row["miniature"] for row in rows(tmp_path / "again"))
 
 
 @pytest.mark.parametrize("broken", ["dataset.json", "index.parquet"])

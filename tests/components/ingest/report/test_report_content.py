@@ -25,7 +25,7 @@ def test_a_plain_dataset(tmp_path):
     assert "60 images of 2 classes From photos.zip train 30 validation 30 excluded files 0" in page.text
     assert "cats 15 15 30 50.0% dogs 15 15 30 50.0%" in page.text
     assert "d" * 64 in page.text and "validation_fraction 0.2 Converted none Versions Python" in page.text
-    assert "No file is excluded." in page.text and "No two images are the same or nearly so." in page.text
+    assert "No file is excluded." in page.text and "No two images are the same or look nearly the same." in page.text
     assert "warning" not in page.text and "requested" not in page.text
     assert len(page.all("img")) == 2 * report.SAMPLES
 
@@ -36,11 +36,14 @@ def test_an_eventful_dataset(page):
     assert "Passed over, being no images by their names: 1,200 *.xmp, 1 @eaDir" in page.text
     assert "1,200 cmyk, 3 rotated" in page.text and "1 file lies outside of any class folder" in page.text
     assert "42 files are not in the dataset" in page.text and page.text.count("is empty") == 40
-    assert "3 pairs of images that are the same or nearly so. Pairs with different labels: 1; one label" in page.text
+    assert (
+        "3 pairs of images that are the same or look nearly the same. Pairs with different labels: 1. Pairs across"
+        in page.text
+    )
     verdicts = [
-        "Different labels: nearly identical, 6 of 64 hash bits differ",
+        "Different labels: look nearly the same, 6 of 64 hash bits differ",
         "Different splits: identical bytes",
-        "Nearly identical, 4 of 64 hash bits differ",
+        "Look nearly the same, 4 of 64 hash bits differ",
     ]
     places = [page.text.index(verdict) for verdict in verdicts]
     assert places == sorted(places)

@@ -1,0 +1,159 @@
+"""Miniatures: tiny grey pictures of images, which prove that two images with a like hash are copies of one picture.
+
+Images of one composition (a fixed camera's, digits, X-rays, forms) have like hashes, and among a million strangers some have by
+chance. A copy that was encoded anew differs from its original by noise that is spread evenly; a cropped one by a slight
+enlargement. What differs in any other way is another picture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+SIDE = 16
+"""A miniature is so many pixels wide and high."""
+
+# Measured on copies of 300 photographs with a like hash: proven are all of JPEG and WebP of quality 30 and up, resized by half,
+# grey, 15% brighter or darker, and 99% of those cropped by up to 3% a side. Of pairs of strangers with a like hash: none of 3,429
+# of digits, 19,893 of forms and 309 of parts of the photographs, and 0.1 to 0.8% of a fixed camera's (docs/dataset.md).
+_MAX_NOISE, _MAX_PEAK = 6, 4
+_MAX_CLIPPED, _UNCLIPPED = 1.25, 2
+_MAX_UNEXPLAINED, _MAX_BLUR = 0.36, 0.1
+_MAX_CROP, _CROP_ERROR = 0.06, 0.008
+
+# What an image's miniature varies by when nothing is seen of it, in levels of 255: rounding.
+_ROUNDING = 0.3
+_CONTRAST = 64  # brings the columns of a fit to a like size
+_AT_ONCE = 2**9
+_FACTORS = np.random.default_rng(0).integers(2**63, size=SIDE**2 // 8, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+
+@dataclass(frozen=True)
+class Miniatures:
+    """The miniatures of all images, of which only those that are asked for are in memory.
+
+    Attributes:
+        marks: uint64 [N], what `mark` returns for each.
+        read: Returns the miniatures of some images, uint8 [M, SIDE²], by their numbers, int [M].
+    """
+
+    marks: Array
+    read: Callable[[Array], Array]
+
+
+def as_rows(miniatures: Sequence[bytes]) -> Array:
+    """Returns miniatures, as they stand in an index, as an array: uint8 [N, SIDE²]."""
+    return np.frombuffer(b"".join(miniatures), np.uint8).reshape(-1, SIDE**2)
+
+
+def mark(miniatures: Array) -> Array:
+    """Returns a number for each miniature, the same for the same ones and, but for a chance of 2⁻⁶⁴, for no others: uint64 [N].
+
+    Args:
+        miniatures: uint8 [N, SIDE²].
+    """
+    return np.asarray((np.ascontiguousarray(miniatures).view(np.uint64) * _FACTORS).sum(axis=1, dtype=np.uint64))
+
+
+def same_picture(miniatures: Array, one: Array, other: Array) -> Array:
+    """Returns which pairs show the same picture, one being a copy of the other, encoded anew or slightly cropped: bool [P].
+
+    Args:
+        miniatures: uint8 [N, SIDE²].
+        one: int [P], number of the first one of each pair.
+        other: int [P], number of the second one.
+    """
+    same = np.zeros(len(one), bool)
+    for originals, copies in ((one, other), (other, one)):
+        # What an original is compared by is worked out once for all its pairs.
+        order = np.argsort(originals, kind="stable")
+        order = order[~same[order]]
+        numbers, starts = np.unique(originals[order], return_index=True)
+        for number, (start, end) in zip(numbers, pairwise([*starts, len(order)]), strict=True):
+            for begin in range(start, end, _AT_ONCE):
+                part = order[begin : min(end, begin + _AT_ONCE)]
+                same[part] = _are_copies(miniatures[number], miniatures[copies[part]])
+    return same
+
+
+def _are_copies(original: Array, others: Array) -> Array:
+    """Returns which miniatures are of copies of another one's image: bool [M].
+
+    Args:
+        original: uint8 [SIDE²].
+        others: uint8 [M, SIDE²].
+    """
+    picture = original.astype(np.float32)
+    change = others.astype(np.float32) - picture
+    return np.asarray(_encoded_anew(picture, change) | _cropped(picture.reshape(SIDE, SIDE), change))
+
+
+def _encoded_anew(picture: Array, change: Array) -> Array:
+    """Returns where a curve of tones explains the change but for noise without a peak."""
+    tones = np.vander(_tone(picture), 4)
+    noise = change - change @ _solver(tones) @ tones.T
+    largest, rms = np.abs(noise).max(axis=1), _rms(noise)
+    # A copy that is brighter by so much has lost as much where it is white.
+    clipped = np.maximum(np.abs(change.mean(axis=1)) - _UNCLIPPED, 0)
+    return np.asarray(largest <= np.minimum(_MAX_NOISE, 1 + _MAX_PEAK * rms) + _MAX_CLIPPED * clipped)
+
+
+def _cropped(picture: Array, change: Array) -> Array:
+    """Returns where a crop explains the change: to first order, it is the picture's slope times the way that each point has gone.
+
+    That is image registration by Lucas and Kanade ("An Iterative Image Registration Technique with an Application to Stereo
+    Vision", IJCAI 1981), for which two ways of two numbers each do.
+    """
+    seen = _SEE @ picture @ _SEE.T
+    right, down = _SEE @ picture @ _SLOPE.T, _SLOPE @ picture @ _SEE.T
+    ways = [right, right * _PLACES, down, down * _PLACES[:, None]]
+    brighter = np.stack([np.ones(seen.size), _tone(seen).ravel()], axis=1, dtype=np.float32)
+    columns = np.hstack([brighter, *(way.reshape(-1, 1) / SIDE for way in ways)])
+    solver = _solver(columns)
+    found = change @ (_SEE.T @ solver.T.reshape(-1, *seen.shape) @ _SEE).reshape(-1, SIDE**2).T
+    # How much of the width or height each side has lost: left, right, top, bottom.
+    x, wider, y, higher = found[:, 2:].T / SIDE
+    sides = np.stack([x - wider, -x - wider, y - higher, -y - higher])
+    likely = (sides.min(axis=0) >= -_CROP_ERROR) & (sides.max(axis=0) <= _MAX_CROP)
+    seen_change = (_SEE @ change[likely].reshape(-1, SIDE, SIDE) @ _SEE.T).reshape(-1, seen.size)
+    before = _rms(seen_change - seen_change @ _solver(brighter) @ brighter.T)
+    after = _rms(seen_change - found[likely] @ columns.T)
+    likely[likely] = (after <= _MAX_UNEXPLAINED * np.maximum(before, _ROUNDING)) & (after <= _MAX_BLUR * seen.std())
+    return np.asarray(likely)
+
+
+def _tone(picture: Array) -> Array:
+    return np.asarray((picture - picture.mean()) / _CONTRAST)
+
+
+def _rms(values: Array) -> Array:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", values, values) / values.shape[1]))
+
+
+def _solver(columns: Array) -> Array:
+    """Returns the matrix that takes rows to the multiples of some columns that come nearest to them: float32 [pixels, C]."""
+    # A blank picture has no tones: the small number keeps its equations solvable.
+    equations = columns.T @ columns + 0.01 * np.eye(columns.shape[1])
+    return np.asarray(np.linalg.solve(equations, columns.T).T, np.float32)
+
+
+def _smooth_views() -> tuple[Array, Array, Array]:
+    """Returns matrices that take a row of a miniature to a smooth curve and its slope at the inner pixels, and their places.
+
+    The curve is the sum of the row's cosines (DCT-II), weakened like a blur of half a pixel.
+    """
+    waves, places = np.arange(SIDE), (np.arange(SIDE) + 0.5) / SIDE
+    analysis = np.cos(np.pi * np.outer(waves, places)) * 2 / SIDE
+    analysis[0] /= 2
+    kept = np.exp(-((np.pi * waves * 0.56 / SIDE) ** 2) / 2)
+    inner = places[1:-1]
+    angles = np.pi * np.outer(inner, waves)
+    see, slope = (np.cos(angles) * kept) @ analysis, (-np.pi * waves * np.sin(angles) * kept) @ analysis
+    return see.astype(np.float32), slope.astype(np.float32), (2 * inner - 1).astype(np.float32)
+
+
+_SEE, _SLOPE, _PLACES = _smooth_views()

@@ -19,6 +19,8 @@ from graft.components.ingest.dataset.shards import shards_folder
 
 log = logging.getLogger("graft")
 
+_FOOTER = 2**16
+
 
 class PreviousDataset:
     """An earlier Dataset.
@@ -131,6 +133,23 @@ def _read_record(folder: str) -> Dataset:
     return Dataset.parse(storage.read(f"{folder}/{Dataset.FILE}"), f"{storage.redact(folder)}/{Dataset.FILE}")
 
 
+def _check_parquet(uri: str) -> None:
+    """Checks that a file has the beginning and the end of a Parquet file.
+
+    Raises:
+        DamagedRecordError: It hasn't.
+        GraftError: It can't be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with storage.open(uri, _FOOTER) as file:
+        try:
+            pq.read_metadata(file)
+        except pa.ArrowException as error:
+            raise DamagedRecordError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
+
+
 def _stored_shards(store: str) -> dict[str, int]:
     """Returns the sizes of a store's shards by URI."""
     folder = shards_folder(store)
@@ -150,7 +169,7 @@ def keep_for_next(output: Path, run: Run) -> None:
 def latest_dataset(run: Run) -> str:
     """Returns the folder of the newest Dataset of a name that its store knows, of all images: trials with a limit don't bind.
 
-    One whose record is damaged is passed over, and the log says so.
+    One whose record or index is damaged is passed over, and the log says so.
 
     Returns:
         Its path or URI; empty if there is none.
@@ -166,6 +185,8 @@ def latest_dataset(run: Run) -> str:
         uri = file.uri.rpartition("/")[0]
         try:
             record = _read_record(uri)
+            for name in (INDEX, LEFT_OUT):
+                _check_parquet(f"{uri}/{name}")
         except (DamagedRecordError, storage.FileError) as error:
             log.warning("the dataset of run %s is passed over: %s", uri.rpartition("/")[2], error)
             continue

@@ -244,6 +244,9 @@ def test_the_newest_dataset_of_the_name_is_the_previous_one(tmp_path, store, cap
     storage.write(f"{run(store, 2).folder}/dataset.json", b"")  # as after a crash
     assert latest_dataset(run(store, 9)).endswith("models/pets/runs/run-1")
     assert "the dataset of run run-2 is passed over" in caplog.text and "run-2/dataset.json is damaged" in caplog.text
+    storage.write(f"{run(store, 1).folder}/index.parquet", b"")
+    assert latest_dataset(run(store, 9)).endswith("models/pets/runs/run-3")
+    assert "run-1/index.parquet is damaged" in caplog.text
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from graft.components.ingest.dataset.index import (
     count_images,
     read_contents,
     shards_used,
+    warn_of_damage,
     write_indexes,
 )
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset, keep_for_next
@@ -77,6 +78,7 @@ def ingest(
         excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *assigned.excluded]
         counts = count_images(index, layout.classes)
         warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
+        warnings += warn_of_damage(index)
         for warning in warnings:
             log.warning("%s", warning)
         used = shards_used(index, left_out)

@@ -10,6 +10,7 @@ import numpy as np
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, SPLITS
 from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
 from graft.components.ingest.dataset.image_arrays import Array
+from graft.components.ingest.images.checked_image import REWRITTEN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,6 +129,19 @@ def count_conversions(index: "pa.Table") -> dict[str, int]:
         for name in filter(None, combination["values"].split(",")):
             counted[name] += combination["counts"]
     return dict(sorted(counted.items()))
+
+
+def warn_of_damage(index: "pa.Table") -> list[str]:
+    """Returns a warning that names images which others than Pillow might not show, if there are such."""
+    import pyarrow.compute as pc
+
+    paths = index["path"].filter(pc.match_substring(index["conversions"].cast("string"), REWRITTEN))
+    if not len(paths):
+        return []
+    named = ", ".join(repr(path.as_py()) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
+    return [
+        f"Images are damaged, or of a kind that few programs read, and were written anew ({len(paths)}): {named}. Look at them."
+    ]
 
 
 def shards_used(*indexes: "pa.Table") -> set[str]:

@@ -20,6 +20,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # MPO is a JPEG with further ones behind it, as phones write.
 JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_END = b"\xff\xd9"
+REWRITTEN = "rewritten"
+"""The conversion of a JPEG or PNG that is not plainly well-formed."""
 # What `imagehash.phash` makes of an image first, pixel by pixel.
 _HASHED = (32, 32)
 _PNG_END = b"IEND\xaeB`\x82"
@@ -93,7 +95,7 @@ def _read_by_pillow(content: bytes) -> StoredImage:
         _check_end(content, image.format)
         upright, conversions = convert(image, content)
         if image.format in (*JPEG_FORMATS, "PNG") and not {*conversions} - {"greyscale"}:
-            conversions += ("rewritten",)
+            conversions += (REWRITTEN,)
         return StoredImage(as_png(upright), upright, conversions)
     except UnidentifiedImageError as error:
         raise BadImageError("is not an image of a known format") from error

@@ -7,11 +7,12 @@ import zlib
 import numpy as np
 import pytest
 from kinds import png
-from pictures import encoded, noise
+from pictures import encoded, noise, record, split_files, write_folder
 from PIL import Image, ImageChops
 
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import MAX_SCANS, BadImageError
+from graft.components.ingest.ingest import ingest
 
 RGB = noise(1)
 JPEG, PROGRESSIVE, PNG = encoded(RGB), encoded(RGB, progressive=True), encoded(RGB, "PNG")
@@ -161,3 +162,11 @@ def test_a_png_whose_data_lack_their_checksum_is_written_anew():
     checked = check_image(PNG[:DATA] + chunk(b"IDAT", PNG[DATA + 8 : -20]) + END)
     assert checked.conversions == ("rewritten",)
     np.testing.assert_array_equal(Image.open(io.BytesIO(checked.encoded)), RGB)
+
+
+def test_what_may_be_damaged_is_named(tmp_path):
+    odd = {f"train/cats/{number}.jpg": ODD["a segment beyond the end"] for number in "xyz"}
+    odd |= {"train/dogs/x.jpg": ODD["cmyk"]}
+    ingest(str(write_folder(tmp_path / "source", split_files() | odd)), tmp_path / "dataset")
+    (warning,) = record(tmp_path / "dataset")["warnings"]
+    assert "(3): 'train/cats/x.jpg', 'train/cats/y.jpg', 'train/cats/z.jpg'. Look" in warning

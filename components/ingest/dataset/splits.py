@@ -84,13 +84,13 @@ def _twin_warnings(duplicates: list[TwinPair], dropped: int, stay: int) -> list[
         dropped: How many images are left out for a twin.
         stay: How many images stay in training.
     """
-    warnings = []
+    warnings, pairs = [], f"of {len(duplicates)} pairs"
     mixed = [pair for pair in duplicates if pair.label != pair.twin_label]
     if wrong := sum(pair.identical for pair in mixed):
-        warnings.append(f"The same bytes have different labels, so one label must be wrong: {wrong} pairs of images.")
+        warnings.append(f"The same bytes have different labels, so one label must be wrong: {wrong} {pairs}.")
     if alike := len(mixed) - wrong:
         warnings.append(
-            f"Images that look nearly the same have different labels: {alike} pairs. A label may be wrong, or they differ in "
+            f"Images that look nearly the same have different labels: {alike} {pairs}. A label may be wrong, or they differ in "
             "something small: the report shows them."
         )
     if dropped > _MANY * (dropped + stay):

@@ -159,7 +159,7 @@ def test_twins_within_a_split_stay_and_other_labels_are_pointed_out(tmp_path, ca
         frozenset(("train/cats/1.jpg", "train/dogs/cat.jpg")),
     }
     assert all(pair["identical"] and not pair["dropped"] for pair in pairs.values())
-    assert found["warnings"] == ["The same bytes have different labels, so one label must be wrong: 1 pairs of images."]
+    assert found["warnings"] == ["The same bytes have different labels, so one label must be wrong: 1 of 2 pairs."]
     assert found["warnings"][0] in caplog.text
 
 
@@ -187,7 +187,7 @@ def test_many_dropped_images_are_warned_of_and_nothing_is_claimed_that_is_not_kn
     ingest(str(write_folder(tmp_path / "source", FILES | copied)), tmp_path / "dataset")
     warnings = record(tmp_path / "dataset")["warnings"]
     assert [warning[:70] for warning in warnings] == [
-        "Images that look nearly the same have different labels: 4 pairs. A lab",
+        "Images that look nearly the same have different labels: 4 of 4 pairs. ",
         "4 of 12 training images (33%) are left out as twins of judged ones. Th",
     ]
     assert "use --leaks keep" in warnings[1] and not any("must be wrong" in warning for warning in warnings)

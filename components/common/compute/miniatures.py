@@ -19,9 +19,10 @@ SIDE = 16
 
 # Measured on copies of 300 photographs with a like hash: proven are all of JPEG and WebP of quality 30 and up, resized by half,
 # grey, 15% brighter or darker, and 99% of those cropped by up to 3% a side. Of pairs of strangers with a like hash: none of 3,429
-# of digits, 19,893 of forms and 309 of parts of the photographs, and 0.1 to 0.8% of a fixed camera's (docs/dataset.md).
+# of digits, 19,893 of forms and 315 of parts of the photographs, and 0.1 to 0.8% of a fixed camera's (docs/dataset.md).
 _MAX_NOISE, _MAX_PEAK = 6, 4
 _MAX_CLIPPED, _UNCLIPPED = 1.25, 2
+_MAX_SHARE = 0.15
 _MAX_UNEXPLAINED, _MAX_BLUR = 0.36, 0.1
 _MAX_CROP, _CROP_ERROR = 0.06, 0.008
 
@@ -99,7 +100,9 @@ def _encoded_anew(picture: Array, change: Array) -> Array:
     largest, rms = np.abs(noise).max(axis=1), _rms(noise)
     # A copy that is brighter by so much has lost as much where it is white.
     clipped = np.maximum(np.abs(change.mean(axis=1)) - _UNCLIPPED, 0)
-    return np.asarray(largest <= np.minimum(_MAX_NOISE, 1 + _MAX_PEAK * rms) + _MAX_CLIPPED * clipped)
+    even = largest <= np.minimum(_MAX_NOISE, 1 + _MAX_PEAK * rms) + _MAX_CLIPPED * clipped
+    # Of a stranger with little contrast all is noise.
+    return np.asarray(even & (rms <= 1 + _MAX_SHARE * (picture + change).std(axis=1)))
 
 
 def _cropped(picture: Array, change: Array) -> Array:

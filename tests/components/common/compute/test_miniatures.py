@@ -97,6 +97,12 @@ def test_strangers_of_one_composition_are_not(strangers):
     assert not same.any()
 
 
+def test_strangers_of_little_contrast_and_another_brightness_are_not_the_same():
+    rng = np.random.default_rng(0)
+    one, other = (np.clip(rng.normal(mean, 8, (50, 256)), 0, 255).astype(np.uint8) for mean in (130, 148))
+    assert not same_picture(np.concatenate([one, other]), np.arange(50), np.arange(50, 100)).any()
+
+
 def test_blank_pictures_are_the_same():
     miniatures = np.array([[255] * 256, [254] * 256, [255] * 256], np.uint8)
     assert same_picture(miniatures, np.array([0, 0]), np.array([1, 2])).all()

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.evaluate.evaluate import evaluate
-from graft.components.export.config import ExportConfig
-from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
+from graft.components.train.config import TrainConfig
 from graft.components.train.features import extraction
 from graft.components.train.features.feature_cache import FeatureCache
 from graft.components.train.train import train
@@ -27,7 +25,8 @@ GRAFT = Path(sys.executable).with_name("graft")
 @pytest.fixture(scope="module")
 def finished(photographs, pretrained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("photographs")
-    command = [GRAFT, "run", "--json", "--source", photographs, "--weights", pretrained]
+    formats = json.dumps({"export": {"formats": list(FURTHER)}})
+    command = [GRAFT, "run", "--json", "--source", photographs, "--weights", pretrained, "--config", formats]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -79,10 +78,8 @@ give = tf.function(lambda image: model(image, training=False), input_signature=s
     assert max(differences) < 1e-5
 
 
-def test_the_photographs_through_all_formats(finished, tmp_path):
-    inputs = [Path(finished["steps"][step]["output"]) for step in ("train", "ingest", "evaluate", "gate")]
-    export(*inputs, tmp_path / "export", ExportConfig(formats=tuple(FURTHER)))
-    formats = json.loads((tmp_path / "export" / "export.json").read_text())["formats"]
+def test_the_photographs_through_all_formats(finished):
+    formats = json.loads((Path(finished["export"]) / "export.json").read_text())["formats"]
     assert {path: found["parity"]["images"] for path, found in formats.items()} == dict.fromkeys(formats, 200)
     assert len(formats) == 6
     for found in formats.values():
@@ -100,11 +97,12 @@ def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path
 
 def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_path, monkeypatch):
     dataset = Path(finished["steps"]["ingest"]["output"])
+    config = TrainConfig(image_size=128, cut="mixed4", selection_split="validation")
+    kept = train(dataset, tmp_path / "kept", str(pretrained), config)
     monkeypatch.setattr(extraction, "half", lambda computed: computed)
     monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)
-    train(dataset, tmp_path / "model", str(pretrained))
-    exact = evaluate(tmp_path / "model", dataset, tmp_path / "evaluation").metrics.accuracy
-    assert finished["accuracy"] == pytest.approx(exact, abs=0.002)
+    exact = train(dataset, tmp_path / "exact", str(pretrained), config)
+    assert kept.selection_accuracy == pytest.approx(exact.selection_accuracy, abs=0.002)
 
 
 def find_nothing_in_float32(self, sha256s, width):

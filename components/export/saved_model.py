@@ -45,13 +45,14 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
         predicted = tf.argmax(probabilities, axis=1)
         return {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
 
-    def prepare(encoded: Any) -> Any:
-        return preprocessing(decode(encoded)[None], training=False)[0]
-
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)])
     def serve_bytes(image_bytes: Any) -> Any:
         return predict(
-            tf.map_fn(prepare, image_bytes, fn_output_signature=tf.TensorSpec(prepared.shape[1:], tf.float32))
+            tf.map_fn(
+                lambda encoded: decode(encoded, preprocessing),
+                image_bytes,
+                fn_output_signature=tf.TensorSpec(prepared.shape[1:], tf.float32),
+            )
         )
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")])

@@ -56,8 +56,8 @@ def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augmen
     step = max(1, dataset.count(TRAIN) // _SHEET_IMAGES)  # the classes follow each other in the shards
     wanted = np.zeros(dataset.count(TRAIN), bool)
     wanted[::step][:_SHEET_IMAGES] = True
-    for number, (image, _) in enumerate(read_images(dataset, TRAIN, wanted)):
-        plain = network.preprocessing(image[None], training=False)
+    for number, (image, _) in enumerate(read_images(dataset, TRAIN, wanted, network.preprocessing)):
+        plain = image[None]
         augmented = [augment(plain, [config.seed, number * _SHEET_VIEWS + view]) for view in range(1, _SHEET_VIEWS)]
         rows.append(np.hstack([pixels(np.asarray(view)[0], config.scaling) for view in (plain, *augmented)]))
     return Image.fromarray(np.vstack(rows))

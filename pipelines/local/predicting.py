@@ -133,8 +133,7 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
         preprocessing, network = loaded.get_layer(PREPROCESSING), loaded.get_layer(NETWORK)
         run = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
         prepare = tf.function(
-            lambda encoded: preprocessing(decode(encoded)[None], training=False)[0],
-            input_signature=[tf.TensorSpec((), tf.string)],
+            lambda encoded: decode(encoded, preprocessing), input_signature=[tf.TensorSpec((), tf.string)]
         )
         for start in range(0, len(images), _BATCH):
             names = images[start : start + _BATCH]

@@ -51,7 +51,7 @@ def bare_pass(model: Any, data: Dataset) -> Any:
     """Returns what runs the model's network over all validation images, which are in memory as the network takes them."""
     tf = import_tensorflow()
     preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
-    images = [preprocessing(image[None])[0] for image, _ in read_images(data, VALIDATION)]
+    images = [image for image, _ in read_images(data, VALIDATION, None, preprocessing)]
     batches = [tf.stack(images[start : start + 32]) for start in range(0, len(images), 32)]
     forward = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
     for batch in (batches[0], batches[-1]):

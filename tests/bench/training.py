@@ -35,7 +35,7 @@ def pass_seconds(dataset: Path, weights: Path) -> tuple[float, int]:
     config, data = TrainConfig(), Dataset.load(dataset)
     backbone, _ = build_backbone(config.cut, config.image_size, weights, config.seed)
     preprocessing = build_preprocessing(config.image_size)
-    images = [preprocessing(image[None])[0] for split in data.counts for image, _ in read_images(data, split)]
+    images = [image for split in data.counts for image, _ in read_images(data, split, None, preprocessing)]
     batches = [tf.stack(images[start : start + 32]) for start in range(0, len(images), 32)]
     forward = tf.function(lambda batch: backbone(batch, training=False), reduce_retracing=True)
     for batch in (batches[0], batches[-1]):

@@ -15,16 +15,17 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 
 
-def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
+def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing: Any = None) -> Any:
     """Returns a split's images, decoded, in the order of the index.
 
     Args:
         dataset: Holds the images.
         split: `train`, `validation` or `test`.
         wanted: bool [N], true for the images to return, the others not being decoded; None for all.
+        preprocessing: What is done to each, as `decode` takes it; None for nothing.
 
     Returns:
-        A `tf.data.Dataset` of (uint8 [H, W, 3] RGB image, int64 label), sizes varying.
+        A `tf.data.Dataset` of (what `decode` returns, int64 label).
     """
     tf = import_tensorflow()
     import numpy as np
@@ -35,21 +36,20 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None) -> Any:
     rows = tf.data.Dataset.from_tensor_slices(is_wanted)
     records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
     chosen = records.filter(lambda _, wanted: wanted).map(lambda record, _: record)
-    images = chosen.map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    images = chosen.map(
+        lambda record: decode_record(record, preprocessing), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     return tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(located.labels))
 
 
-def decode_record(record: Any) -> Any:
-    """Decodes a shard's record, within a `tf.data` pipeline.
+def decode_record(record: Any, preprocessing: Any = None) -> Any:
+    """Decodes a shard's record as `decode` does, within a `tf.data` pipeline.
 
     Its label is in the index: a label that was mended makes no new shard.
-
-    Returns:
-        uint8 [H, W, 3] RGB image.
     """
     tf = import_tensorflow()
     example = tf.io.parse_single_example(record, {"image/encoded": tf.io.FixedLenFeature([], tf.string)})
-    return decode(example["image/encoded"])
+    return decode(example["image/encoded"], preprocessing)
 
 
 @contextlib.contextmanager
@@ -95,10 +95,11 @@ def pass_over(
     what: str,
     dataset: Dataset,
     split: str,
-    prepare: Callable[[Any, Any], Any],
+    preprocessing: Any,
     network: Any,
     wanted: Any = None,
     views: int = 1,
+    look: Callable[[Any, Any], Any] = lambda image, number: image,
     *,
     full: bool = False,
 ) -> Iterator[tuple[Any, Any]]:
@@ -108,11 +109,11 @@ def pass_over(
         what: What the pass is for, for the progress.
         dataset: Holds the images.
         split: `train`, `validation` or `test`.
-        prepare: Turns an image, uint8 [1, H, W, 3], and its number among the wanted ones into what the network takes, of one
-            shape whatever H and W.
+        preprocessing: What is done to each image, as `decode` takes it.
         network: Keras model or function from a batch of that to a tensor whose first axis is the batch.
         wanted: bool [N], true for the images to run, in the order of the index; None for all.
         views: How many images the network sees for one of the split, by which batches are smaller.
+        look: Makes these from a preprocessed image, float32 [S, S, 3], and its number among the wanted ones.
         full: Fill the last batch up with what is then left out: an image's output must not depend on how many others there
             are, as its last bit may on a batch's size.
 
@@ -124,10 +125,8 @@ def pass_over(
     """
     tf = import_tensorflow()
     total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
-    images = read_images(dataset, split, wanted).enumerate()
-    prepared = images.map(
-        lambda number, image: (prepare(image[0][None], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE
-    )
+    images = read_images(dataset, split, wanted, preprocessing).enumerate()
+    prepared = images.map(lambda number, image: (look(image[0], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE)
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     size = max(1, images_at_once() // views // devices) * devices
     batches = prepared.batch(size)

@@ -43,10 +43,7 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
     columns = model.output.shape[1]
 
-    def prepare(image: Any, number: Any) -> Any:
-        return preprocessing(image, training=False)[0]
-
-    outputs, labels = zip(*pass_over(what, dataset, split, prepare, network), strict=True)
+    outputs, labels = zip(*pass_over(what, dataset, split, preprocessing, network), strict=True)
     found = np.concatenate(outputs)
     probabilities, features = found[:, :columns], found[:, columns:]
     image, _ = next(iter(read_images(dataset, split)))

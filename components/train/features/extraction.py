@@ -112,11 +112,10 @@ def compute_features(
         seeds = np.stack([_seeds(views[number], [sha256s[row] for row in rows]) for number in chosen], axis=1)
         augment = build_augmentation(config)
 
-        def prepare(image: Any, number: Any) -> Any:
-            plain = network.preprocessing(image, training=False)
+        def look(image: Any, number: Any) -> Any:
             return tf.concat(
                 [
-                    _view(plain, views[view], augment, tf.constant(seeds)[number, place])
+                    _view(image[None], views[view], augment, tf.constant(seeds)[number, place])
                     for place, view in enumerate(chosen)
                 ],
                 axis=0,
@@ -127,7 +126,17 @@ def compute_features(
             features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
             return tf.reshape(features, (-1, len(chosen), width))
 
-        passes = pass_over("computing features", dataset, split, prepare, extract, computed, len(chosen), full=True)
+        passes = pass_over(
+            "computing features",
+            dataset,
+            split,
+            network.preprocessing,
+            extract,
+            computed,
+            len(chosen),
+            look,
+            full=True,
+        )
         for outputs, _ in passes:
             batch = rows[done : done + len(outputs)]
             for place, view in enumerate(chosen):

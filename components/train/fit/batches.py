@@ -99,11 +99,7 @@ def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) 
 
 def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
-    images = read_images(dataset, split, wanted).map(
-        lambda image, label: preprocessing(image[None], training=False)[0],
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    images = read_images(dataset, split, wanted, preprocessing).map(lambda image, label: image)
     count = int(wanted.sum())
     with naming_damage(dataset, split):
         held = images.batch(count).get_single_element()
@@ -120,11 +116,9 @@ def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: An
     def read(rows: Any) -> Any:
         return np.array([reader[number] for number in located.numbers[rows]], object)
 
-    def prepared(record: Any) -> Any:
-        return preprocessing(decode_record(record)[None], training=False)[0]
-
     def fetch(rows: Any) -> Any:
         records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])
-        return tf.map_fn(prepared, records, fn_output_signature=tf.TensorSpec(preprocessing.outputs[0].shape[1:]))
+        square = tf.TensorSpec(preprocessing.outputs[0].shape[1:])
+        return tf.map_fn(lambda record: decode_record(record, preprocessing), records, fn_output_signature=square)
 
     return fetch

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.train.network.preprocessing import build_preprocessing
 
 SIZE = (35, 22)
 
@@ -141,3 +142,13 @@ def test_what_has_no_exif(decoded, content):
 def test_what_is_no_image(decoded, content):
     with pytest.raises(import_tensorflow().errors.InvalidArgumentError):
         decoded(content)
+
+
+def test_a_square_is_turned_as_the_image_is(decoded):
+    tf = import_tensorflow()
+    preprocessing = build_preprocessing(16)
+    compiled = tf.function(lambda content: decode(content, preprocessing), [tf.TensorSpec((), tf.string)])
+    for value in range(1, 9):
+        content = jpeg_with(JPEG, oriented(value))
+        expected = preprocessing(decoded(content)[None])[0]
+        np.testing.assert_allclose(compiled(content), expected, atol=1e-5, err_msg=f"orientation {value}")

@@ -88,7 +88,10 @@ def _write_formats(
     model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig
 ) -> dict[str, ExportedFormat]:
     """Writes all formats, compares each with the evaluation, and returns what the record says of them, by path."""
-    from graft.components.export.parity import check_parity, describe, serving
+    import numpy as np
+
+    from graft.components.export.made_images import make_images, probabilities_of
+    from graft.components.export.parity import EvaluatedImages, check_parity, describe, serving
     from graft.components.export.saved_model import write_saved_model
 
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
@@ -96,6 +99,9 @@ def _write_formats(
         keras_model = load_model(model)
         write_saved_model(keras_model, data.classes, output / TENSORFLOW.path)
         with serving(output, TENSORFLOW) as compare_saved_model:
+            made = make_images(samples.encoded)
+            expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
+            samples = EvaluatedImages(samples.encoded, expected, made)
             parities = {KERAS: compare_keras(samples), TENSORFLOW: compare_saved_model(samples)}
     (output / REQUEST).write_text(example_request(samples.encoded[0]), encoding="utf-8")
     formats = {}

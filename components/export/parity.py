@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
@@ -17,6 +18,7 @@ from graft.components.common.artifacts.export import ExportedFormat, ParityFigur
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.errors import GraftError
+from graft.components.export.client import pixels_of
 from graft.components.export.formats import Format
 from graft.components.export.model_runner import ALONE
 
@@ -33,11 +35,13 @@ class EvaluatedImages:
 
     Attributes:
         encoded: Evaluated images, as they stand in the dataset.
-        probabilities: float32 [N, classes], what the evaluation got for them.
+        probabilities: float32 [N, classes], what the evaluation got for them, and then what the Keras model gives for the made ones.
+        made: Turned and transparent images that were made from them.
     """
 
     encoded: Sequence[bytes]
     probabilities: Array
+    made: Sequence[bytes] = ()
 
 
 def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
@@ -85,7 +89,7 @@ def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], 
 
             def compare(samples: EvaluatedImages) -> ParityFigures:
                 with contextlib.suppress(BrokenPipeError):  # where it ends early, its log says why
-                    _send(samples.encoded, cast(IO[bytes], server.stdin), form)
+                    _send(samples, cast(IO[bytes], server.stdin), form)
                 if server.wait() != 0:
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
@@ -122,11 +126,13 @@ def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedForma
     return ExportedFormat(bytes=size, parity=parity, limits=form.limits)
 
 
-def _send(encoded: Sequence[bytes], pipe: IO[bytes], form: Format) -> None:
-    """Writes images to a server's input, one by one, since many would fill the memory: encoded, decoded, or both."""
+def _send(samples: EvaluatedImages, pipe: IO[bytes], form: Format) -> None:
+    """Writes images to a server's input, one by one, since many would fill the memory: encoded, or as clients decode them."""
+    decoded = chain((decode(content).numpy() for content in samples.encoded), map(pixels_of, samples.made))
     with pipe:
-        for number, content in enumerate(encoded):
-            if form.runtime != "saved_model":
-                pickle.dump(decode(content).numpy(), pipe)
-            else:
-                pickle.dump((content, decode(content).numpy() if number < ALONE else None), pipe)
+        if form.runtime != "saved_model":
+            for pixels in decoded:
+                pickle.dump(pixels, pipe)
+            return
+        for number, content in enumerate(chain(samples.encoded, samples.made)):
+            pickle.dump((content, next(decoded) if number < ALONE else None), pipe)

@@ -23,10 +23,10 @@ _SIDE = 128
 def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
     """Writes a Keras model as a SavedModel.
 
-    It has two endpoints, which are signatures as well, `serve_bytes` being the `serving_default`: it takes encoded images,
-    string [N], JPEG, PNG, GIF or BMP, each of a size of its own; `serve_pixels` takes uint8 [N, H, W, 3] RGB images, of one size
-    a batch. Both give `label`, string [N], `class`, int64 [N], and `probabilities`, float32 [N, classes]. Keras' own export
-    would trace every part of the model as an endpoint of its own, which takes three times as long.
+    It has two endpoints, which are signatures as well. `serve_bytes`, the `serving_default`, takes encoded images, string [N], each of a
+    size of its own, and decodes them as `decode` does. `serve_pixels` takes uint8 [N, H, W, 3] RGB images, upright, of one size a batch.
+    Both give `label`, string [N], `class`, int64 [N], and `probabilities`, float32 [N, classes]. Keras' own export would trace every part
+    of the model as an endpoint of its own, which takes three times as long.
 
     Args:
         model: A model that the train step saved.

@@ -1,11 +1,13 @@
 """The images that the docker tests run, built once."""
 
+import json
 import os
 import shutil
 import subprocess
+import zipfile
 
 import pytest
-from docker_tools import IMAGE, UNPRIVILEGED, docker
+from docker_tools import IMAGE, UNPRIVILEGED, Contained, docker, run
 from support import ROOT, skip
 
 
@@ -17,6 +19,26 @@ def image():
     built = subprocess.run(["make", "images"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     return IMAGE
+
+
+@pytest.fixture(scope="session")
+def contained(image, photographs, pretrained, tmp_path_factory):
+    """A whole run by the docker runner on some photographs."""
+    folder = tmp_path_factory.mktemp("contained")
+    source = every_twentieth(photographs, folder / "photographs.zip")
+    inputs = ["--source", source, "--weights", pretrained, "--min-accuracy", "0.5", "--config"]
+    inputs.append(json.dumps({"train": {"cut": "mixed4", "image_size": 128}, "gate": {"max_regression": None}}))
+    result = run(folder, *inputs)
+    assert result.returncode == 0, result.stderr
+    return Contained(folder, source, inputs, json.loads(result.stdout))
+
+
+def every_twentieth(photographs, path):
+    """Writes a zip of every twentieth of them: enough to tell two networks apart."""
+    with zipfile.ZipFile(photographs) as whole, zipfile.ZipFile(path, "w") as part:
+        for name in sorted(name for name in whole.namelist() if name.endswith(".jpg"))[::20]:
+            part.writestr(name, whole.read(name))
+    return path
 
 
 @pytest.fixture

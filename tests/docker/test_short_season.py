@@ -1,43 +1,39 @@
 """A short season through the docker runner: begin, nothing new, more images."""
 
-import json
 import shutil
-import subprocess
+import zipfile
 
 import pytest
-from docker_tools import GRAFT
+from docker_tools import run
 
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
-from graft.pipelines.local.sample import draw_sample
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.photographs]
 
-CONFIG = {
-    "train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20},
-    "gate": {"min_accuracy": 0.1, "max_regression": None},
-}
 MORE = 6
 
 
-def test_three_runs(image, tmp_path):
-    draw_sample(tmp_path / "pictures", images=60)
-    draw_sample(tmp_path / "further", images=60, seed=1)
-    store = tmp_path / "runs/store"
-    command = [GRAFT, "run", "--runner", "docker", "--network", "none", "--image", image, "--source", "pictures"]
-    command += ["--weights", "random", "--json", "--config", json.dumps(CONFIG)]
-    for number in range(3):
-        if number == 2:
-            for path in sorted((tmp_path / "further/train/cats").iterdir())[:MORE]:
-                shutil.copy(path, tmp_path / "pictures/train/cats" / f"more-{path.name}")
-        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        assert Registry(str(store), "model").verify() == []
-    first, second, third = read_history(str(store), "model")
+def test_three_runs(contained, photographs):
+    store = str(contained.folder / "runs/store")
+    again = run(contained.folder, *contained.inputs)
+    assert again.returncode == 0, again.stderr
+    grown = contained.folder / "grown.zip"
+    shutil.copy(contained.source, grown)
+    with zipfile.ZipFile(photographs) as whole, zipfile.ZipFile(grown, "a") as part:
+        new = sorted(
+            {name for name in whole.namelist() if "/train/" in name and name.endswith(".jpg")} - {*part.namelist()}
+        )
+        for name in new[:MORE]:
+            part.writestr(name, whole.read(name))
+    more = run(contained.folder, "--source", grown, *contained.inputs[2:])
+    assert more.returncode == 0, more.stderr
+    assert Registry(store, "model").verify() == []
+    first, second, third = read_history(store, "model")
     assert [run.outcome for run in (first, second, third)] == [
         *(Outcome.SUCCEEDED, Outcome.UNCHANGED, Outcome.SUCCEEDED),
     ]
-    assert (first.new, first.computed, second.new) == (60, 40, None)
+    assert (first.new, first.computed, second.new) == (150, 100, None)
     assert (third.new, third.computed) == (MORE, MORE)
-    assert Registry(str(store), "model").latest().version == third.version
+    assert Registry(store, "model").latest().version == third.version

@@ -85,8 +85,8 @@ def _decode_png(encoded: Any) -> Any:
 def _on_white(image: Any) -> Any:
     """Puts a transparent image, uint8 [H, W, 4], on white, rounded as Pillow does."""
     tf = import_tensorflow()
-    colours, alpha = tf.cast(image[..., :3], tf.uint16), tf.cast(image[..., 3:], tf.uint16)
-    return tf.cast((colours * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
+    colours, alpha = tf.cast(image[..., :3], tf.float32), tf.cast(image[..., 3:], tf.float32)
+    return tf.cast(255 + tf.round((colours - 255) * alpha / 255), tf.uint8)
 
 
 def _turn(image: Any, lies: Any) -> Any:

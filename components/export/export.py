@@ -101,8 +101,8 @@ def _write_formats(
         with serving(output, TENSORFLOW) as compare_saved_model:
             made = make_images(samples.encoded)
             expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
-            samples = EvaluatedImages(samples.encoded, expected, made)
-            parities = {KERAS: compare_keras(samples), TENSORFLOW: compare_saved_model(samples)}
+            all_samples = EvaluatedImages(samples.encoded, expected, made)
+            parities = {KERAS: compare_keras(samples), TENSORFLOW: compare_saved_model(all_samples)}
     (output / REQUEST).write_text(example_request(samples.encoded[0]), encoding="utf-8")
     formats = {}
     for form in (TENSORFLOW, KERAS):
@@ -112,7 +112,7 @@ def _write_formats(
         from graft.components.export.further import export_further
 
         calibration = list(read_encoded(data, TRAIN, _spread(data.count(TRAIN), _CALIBRATION)))
-        formats |= export_further(keras_model, config.formats, output, samples, calibration)
+        formats |= export_further(keras_model, config.formats, output, all_samples, calibration)
     return formats
 
 

@@ -12,6 +12,8 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Leaks = Literal["drop", "keep", "fail"]
 SplitBy = Literal["folder", "hash"]
 FolderLayout = Literal["auto", "split/class", "class/split", "class"]
+MAX_UNPACK_RATIO = 50
+"""Of an archive, unless the user says otherwise: what photographs and drawn pictures stay below."""
 
 
 def _checked_sha256(text: str) -> str:
@@ -36,6 +38,8 @@ class IngestConfig:
         limit: Most images to take of each class in each split, for a quick try; 0 for all.
         max_bad_fraction: Share of the files that may be no usable images. More than that fail the step.
         shard_mebibytes: Size in MiB at which a shard is full.
+        max_unpack_ratio: How many times its own size an archive may unpack to. What unpacks to more than that, and to more than
+            16 MiB, is refused like a decompression bomb.
         sha256: SHA-256 that the archive or manifest must have, as 64 hex digits; empty for any.
     """
 
@@ -47,6 +51,7 @@ class IngestConfig:
     limit: Annotated[int, Field(ge=0)] = 0
     max_bad_fraction: Fraction = 0.01
     shard_mebibytes: Annotated[int, Field(gt=0)] = 128
+    max_unpack_ratio: Annotated[int, Field(gt=0)] = MAX_UNPACK_RATIO
     sha256: Annotated[str, AfterValidator(_checked_sha256)] = ""
 
     def __post_init__(self) -> None:

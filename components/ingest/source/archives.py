@@ -17,7 +17,6 @@ from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 from graft.components.ingest.source.zip_names import member_names
 
-_MAX_UNPACK_RATIO = 50
 _UNPACK_FLOOR = 16 * 2**20
 _MAX_TAR_HEADER = 2**20  # of a long name or further attributes
 _ZIP_HEADER = 30  # bytes of a member's header before its name
@@ -38,13 +37,14 @@ DAMAGE = (
 )
 
 
-def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> "Zip | Tar":
+def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack, max_ratio: int) -> "Zip | Tar":
     """Opens a zip, tar or tar.gz.
 
     Args:
         archive: The file.
         scratch: Where the tar of a tar.gz goes.
         opened: Closes what is opened here.
+        max_ratio: How many times its own size it may unpack to.
 
     Raises:
         GraftError: The archive is hostile.
@@ -53,12 +53,12 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack) -> 
     file = opened.enter_context(archive.open("rb"))
     magic = file.read(2)
     if magic == b"PK":
-        return Zip(opened.enter_context(zipfile.ZipFile(file)), file, archive.stat().st_size)
+        return Zip(opened.enter_context(zipfile.ZipFile(file)), file, archive.stat().st_size, max_ratio)
     if magic == b"\x1f\x8b":
-        file = opened.enter_context(_gunzip(archive, scratch).open("rb"))
+        file = opened.enter_context(_gunzip(archive, scratch, max_ratio).open("rb"))
     file.seek(0)
     headers = cast("IO[bytes]", _TarHeaders(file))
-    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:", encoding="utf-8")), file)
+    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:", encoding="utf-8")), file, max_ratio)
 
 
 class Zip:
@@ -68,7 +68,7 @@ class Zip:
         guessed: The code page that its names were taken to be in, if it tells nothing of them; empty if they are certain.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], packed: int) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], packed: int, max_ratio: int) -> None:
         self._file, self._lock, self._members = file, threading.Lock(), {}
         self._most = min(packed, MAX_FILE_BYTES + _ZIP_OVERHEAD)  # that a member may have packed, whatever it says
         unpacked = 0
@@ -80,7 +80,7 @@ class Zip:
                 raise zipfile.BadZipFile("a member before the file's beginning")
             unpacked += member.file_size
             self._members[name] = member
-        _check_ratio(unpacked, packed)
+        _check_ratio(unpacked, packed, max_ratio)
 
     def paths(self) -> list[str]:
         """Returns the paths of all files and folders in it."""
@@ -135,7 +135,7 @@ class _TarHeaders:
 class Tar:
     """A tar, as `ImageFiles`, which holds no checksums of its files, so no versions."""
 
-    def __init__(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
+    def __init__(self, archive: tarfile.TarFile, file: IO[bytes], max_ratio: int) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
         self._file, self._lock = file, threading.Lock()
         self._members: dict[str, tarfile.TarInfo] = {}
@@ -153,7 +153,7 @@ class Tar:
                 linked += found.size if member.islnk() else 0
             else:
                 self._folders.append(f"{name}/")
-        _check_ratio(linked, file.seek(0, io.SEEK_END))
+        _check_ratio(linked, file.seek(0, io.SEEK_END), max_ratio)
         # tarfile takes a damaged header for the end.
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
@@ -193,21 +193,21 @@ def _check_member(name: str, *, is_plain: bool) -> None:
         )
 
 
-def _check_ratio(unpacked: int, packed: int) -> None:
-    if unpacked > max(_UNPACK_FLOOR, _MAX_UNPACK_RATIO * packed):
+def _check_ratio(unpacked: int, packed: int, max_ratio: int) -> None:
+    if unpacked > max(_UNPACK_FLOOR, max_ratio * packed):
         raise GraftError(
-            f"The archive of {packed:,} bytes unpacks to {unpacked:,} bytes or more, over {_MAX_UNPACK_RATIO} times its "
-            "size, like a decompression bomb: if you trust it, unpack it yourself and name the folder."
+            f"The archive of {packed:,} bytes unpacks to {unpacked:,} bytes or more, over {max_ratio} times its size, like a "
+            "decompression bomb, or like plain bitmaps: if you trust it, raise --max-unpack-ratio."
         )
 
 
-def _gunzip(archive: Path, scratch: Path) -> Path:
+def _gunzip(archive: Path, scratch: Path, max_ratio: int) -> Path:
     """Decompresses a tar.gz once, so that its members can be read in any order, by any thread."""
     packed, unpacked = archive.stat().st_size, 0
     target = Path(tempfile.mkdtemp(dir=scratch)) / "unpacked.tar"  # the archive itself may lie in scratch, by any name
     with gzip.open(archive) as packed_file, target.open("wb") as file:
         while block := packed_file.read(2**20):
             unpacked += len(block)
-            _check_ratio(unpacked, packed)
+            _check_ratio(unpacked, packed, max_ratio)
             file.write(block)
     return target

@@ -10,7 +10,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.results import listed
 from graft.components.common.errors import GraftError
-from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.config import MAX_UNPACK_RATIO, IngestConfig
 from graft.components.ingest.source.archives import DAMAGE, Zip, open_archive
 from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
@@ -43,7 +43,7 @@ def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> 
             files, layout = open_manifest(uri, config.sha256)
         else:
             left_out = LeftOut(written)
-            files = opened.enter_context(open_files(uri, config.sha256, left_out))
+            files = opened.enter_context(open_files(uri, config.sha256, left_out, config.max_unpack_ratio))
             layout = read_layout(files.paths(), config.layout)
             layout = _with_own(layout, uri, left_out.own)
             if isinstance(files, Zip) and files.guessed:
@@ -54,13 +54,16 @@ def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> 
 
 
 @contextlib.contextmanager
-def open_files(uri: str, sha256: str = "", left_out: LeftOut | None = None) -> Iterator[ImageFiles]:
+def open_files(
+    uri: str, sha256: str = "", left_out: LeftOut | None = None, max_unpack_ratio: int = MAX_UNPACK_RATIO
+) -> Iterator[ImageFiles]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
     Args:
         uri: The path or URI.
         sha256: The SHA-256 that an archive must have, as hex digits; empty for any.
         left_out: Tells which folders of a folder are not looked into.
+        max_unpack_ratio: How many times its own size an archive may unpack to.
 
     Raises:
         GraftError: It is missing, of another kind, damaged, not the one that `sha256` names, or hostile: a member would
@@ -81,7 +84,7 @@ def open_files(uri: str, sha256: str = "", left_out: LeftOut | None = None) -> I
         if not archive.is_file():
             raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")
         try:
-            source = open_archive(archive, scratch, opened)
+            source = open_archive(archive, scratch, opened, max_unpack_ratio)
         except DAMAGE as error:
             raise GraftError(
                 f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."

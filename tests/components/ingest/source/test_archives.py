@@ -16,6 +16,7 @@ import zlib
 import fsspec
 import pytest
 from pictures import encoded, noise, pack, record, refusal, rows, split_files, write_folder
+from PIL import Image
 
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
@@ -301,6 +302,16 @@ def test_decompression_bombs(tmp_path, container):
     archive = pack({"train/cats/0.jpg": bytes(20 * 2**20)}, tmp_path / container)
     assert archive.stat().st_size < 2**16
     assert "decompression bomb" in refusal(archive, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("container", ["source.zip", "source.tar.gz"])
+def test_bitmaps_that_compress_well_are_let_through(tmp_path, container):
+    blank = Image.new("RGB", (1000, 1000))
+    files = {f"train/{name}/{number}.bmp": encoded(blank, "BMP") for name in ("cats", "dogs") for number in range(4)}
+    archive = pack(files, tmp_path / container)
+    assert "raise --max-unpack-ratio" in refusal(archive, tmp_path / "dataset")
+    with open_source(str(archive), IngestConfig(max_unpack_ratio=2000)) as (_, layout):
+        assert len(layout.images) == 8
 
 
 def test_a_bomb_that_lies_about_its_size(tmp_path):

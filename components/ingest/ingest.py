@@ -15,11 +15,11 @@ from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
 from graft.components.ingest.dataset.collecting import collect
 from graft.components.ingest.dataset.index import (
+    conversion_warnings,
     count_conversions,
     count_images,
     read_contents,
     shards_used,
-    warn_of_damage,
     write_indexes,
 )
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset, keep_for_next
@@ -78,7 +78,7 @@ def ingest(
         excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *assigned.excluded]
         counts = count_images(index, layout.classes)
         warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
-        warnings += warn_of_damage(index)
+        warnings += conversion_warnings(index)
         for warning in warnings:
             log.warning("%s", warning)
         used = shards_used(index, left_out)

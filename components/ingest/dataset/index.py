@@ -11,12 +11,17 @@ from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, SPLITS
 from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
 from graft.components.ingest.dataset.image_arrays import Array
 from graft.components.ingest.images.checked_image import REWRITTEN
+from graft.components.ingest.images.conversion import BLANK
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ORDER_DIGITS = 16
 _REPEATED = ["split", "label", "conversions", "shard"]
+_TO_LOOK_AT = {
+    REWRITTEN: "Images are damaged, or of a kind that few programs read, and were written anew",
+    BLANK: "Images came out nearly black, white or of one colour, though their files are not",
+}
 _REPORTED = ["path", "width", "height", "brightness", "offset", *_REPEATED]
 
 
@@ -131,17 +136,17 @@ def count_conversions(index: "pa.Table") -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def warn_of_damage(index: "pa.Table") -> list[str]:
-    """Returns a warning that names images which others than Pillow might not show, if there are such."""
+def conversion_warnings(index: "pa.Table") -> list[str]:
+    """Returns a warning for each conversion that a person should look at, with the names of the first images."""
     import pyarrow.compute as pc
 
-    paths = index["path"].filter(pc.match_substring(index["conversions"].cast("string"), REWRITTEN))
-    if not len(paths):
-        return []
-    named = ", ".join(repr(path.as_py()) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
-    return [
-        f"Images are damaged, or of a kind that few programs read, and were written anew ({len(paths)}): {named}. Look at them."
-    ]
+    warnings = []
+    for conversion, sentence in _TO_LOOK_AT.items():
+        paths = index["path"].filter(pc.match_substring(index["conversions"].cast("string"), conversion))
+        if len(paths):
+            named = ", ".join(repr(path.as_py()) for path in paths[:3]) + (" …" if len(paths) > 3 else "")
+            warnings.append(f"{sentence} ({len(paths)}): {named}. Look at them.")
+    return warnings
 
 
 def shards_used(*indexes: "pa.Table") -> set[str]:

@@ -1,14 +1,20 @@
 """Any image that Pillow reads, as upright 8-bit RGB or greyscale."""
 
 import io
-from typing import cast
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
 from graft.components.common.compute.orientation import UPRIGHT, exif_orientation, turn
+from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 
 # These are stored as they are, if they are plainly well-formed. MPO is a JPEG with further ones behind it, as phones write.
 KEPT_FORMATS = ("JPEG", "MPO", "PNG")
+BLANK = "blank"
+"""What an image is called that came out nearly of one colour, though its file is not."""
+
+_DETAIL = 1.5  # levels of 255 by which the pixels of an image deviate in which something can be seen
+# What is left of 12 bits in 16, of which Pillow takes the upper 8.
+_DARK = 16
 # Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
 
@@ -20,21 +26,22 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
     is_negative = image.mode == "CMYK" and image.format in KEPT_FORMATS and "adobe" not in image.info
     if image.format not in KEPT_FORMATS:
         conversions.append(str(image.format).lower())
-    if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and content[_PNG_BIT_DEPTH] != 8:
-        conversions.append(f"{content[_PNG_BIT_DEPTH]}-bit")
+    bits = _bits(image, content)
+    if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and bits != 8:
+        conversions.append(f"{bits}-bit")
     if image.format != "MPO" and getattr(image, "is_animated", False):
         conversions.append("animated")
-    if (lies := exif_orientation(image)) != UPRIGHT:
+    lies = exif_orientation(image)
+    seen = has_detail(image)
+    is_dark = image.mode == "RGB" and bits > 8 and _brightest(image) < _DARK
+    if is_deep(image):
+        image = as_8_bits(image)
+        conversions.append("16-bit")
+    if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
+        image = image.convert("RGB")  # Many programs leave a BMP's alpha at 0, and none minds it.
+    if lies != UPRIGHT:
         image = turn(image, lies)
         conversions.append("rotated")
-    if image.mode.startswith("I") or image.mode == "F":
-        # Pillow clips 16-bit greyscale on conversion; scale it to 8 bits instead.
-        _, high = cast("tuple[float, float]", image.getextrema())
-        scale = 255 / 65535 if high > 255 or image.mode.startswith("I;16") else 1.0
-        if image.mode == "F" and high <= 1:  # floating-point images usually go from 0 to 1
-            scale = 255.0
-        image = image.convert("F").point(lambda value: value * scale).convert("L")
-        conversions.append("16-bit")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         with_alpha = image.convert("RGBA")
         background = Image.new("RGBA", image.size, "white")
@@ -46,7 +53,31 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
     elif image.mode != "RGB":
         conversions.append({"P": "palette"}.get(image.mode, image.mode.lower()))
         image = (ImageChops.invert(image) if is_negative else image).convert("RGB")
+    if seen and (is_dark or not has_detail(image)):
+        conversions.append(BLANK)
     return image, tuple(conversions)
+
+
+def has_detail(image: Image.Image) -> bool:
+    """Whether something can be seen in an image's colours, or its grey of more than 8 bits has different values at all."""
+    if is_deep(image):
+        low, high = image.getextrema()
+        return low != high
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    deviations = zip(image.getbands(), ImageStat.Stat(image).stddev, strict=True)
+    return any(deviation > _DETAIL for band, deviation in deviations if band not in ("A", "a"))
+
+
+def _brightest(image: Image.Image) -> float:
+    return max(ImageStat.Stat(image).extrema, key=lambda ends: ends[1])[1]
+
+
+def _bits(image: Image.Image, content: bytes) -> int:
+    """Returns the bits of a channel in a PNG's or TIFF's file; 8 for other formats."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0])
+    return content[_PNG_BIT_DEPTH] if image.format == "PNG" else 8
 
 
 def as_png(image: Image.Image) -> bytes:

@@ -6,8 +6,9 @@ from typing import cast
 
 from PIL import Image, ImageFile
 
-from graft.components.common.compute.orientation import upright
+from graft.components.common.compute.orientation import exif_orientation, turn
 from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
+from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 from graft.components.ingest.images.limits import check_scans, check_size
 
 SIDE = 128
@@ -60,14 +61,13 @@ def _open(content: bytes) -> ImageFile.ImageFile:
 
 def _shrink(image: Image.Image) -> Image.Image:
     """Returns the image as a small RGB picture, upright, on white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        _, high = cast("tuple[float, float]", image.getextrema())
-        scale = 255 / 65535 if high > 255 else 1.0
-        image = image.convert("F").point(lambda value: value * scale).convert("L")
+    lies = exif_orientation(image)
+    if is_deep(image):
+        image = as_8_bits(image)
     elif image.mode in ("P", "PA", "1") or "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow shrinks palettes by leaving pixels out.
     image.thumbnail((SIDE, SIDE))
-    image = upright(image)
+    image = turn(image, lies)
     if image.mode in ("RGBA", "LA", "RGBa", "La"):
         with_alpha = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)

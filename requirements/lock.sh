@@ -11,11 +11,11 @@ lock() {
         --no-annotate --custom-compile-command "make lock" --output-file "$output" "$@"
 }
 
-lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra formats --extra dev
+lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra heic --extra formats --extra dev
 # The others are subsets of it, at the same versions.
-lock run.txt pyproject.toml --extra cpu --extra pipelines --extra s3 --extra formats -c requirements/dev.txt
-lock vertex.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra formats -c requirements/dev.txt
-lock cpu.txt pyproject.toml --extra cpu --extra s3 --extra formats -c requirements/dev.txt
-lock gpu.txt pyproject.toml --extra gpu --extra s3 --extra formats -c requirements/dev.txt
+lock run.txt pyproject.toml --extra cpu --extra pipelines --extra s3 --extra heic --extra formats -c requirements/dev.txt
+lock vertex.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra heic --extra formats -c requirements/dev.txt
+lock cpu.txt pyproject.toml --extra cpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
+lock gpu.txt pyproject.toml --extra gpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock build.txt -c requirements/dev.txt requirements/build.in
 lock kfp.txt --no-deps -c requirements/dev.txt requirements/kfp.in

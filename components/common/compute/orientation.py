@@ -62,4 +62,4 @@ def upright(image: Image.Image) -> Image.Image:
 
 def exif_orientation(image: Image.Image) -> int:
     """Returns how an image lies that Pillow has opened, by the EXIF data of its file."""
-    return orientation(image.info.get("exif", b"").removeprefix(EXIF))
+    return orientation((image.info.get("exif") or b"").removeprefix(EXIF))

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from graft.components.common.compute.miniatures import SIDE
 from graft.components.ingest.images.conversion import as_png, convert
+from graft.components.ingest.images.heic import enable_heic, is_heic
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans, check_size
 from graft.components.ingest.images.png import plain_png
@@ -84,8 +85,9 @@ def check_image(content: bytes) -> CheckedImage:
 def _read_by_pillow(content: bytes) -> StoredImage:
     """Reads an image of any format. It is stored anew, unless it is a plain PNG."""
     png = plain_png(content)
+    formats = enable_heic() if is_heic(content) else FORMATS
     try:
-        image = Image.open(io.BytesIO(png or content), formats=FORMATS)
+        image = Image.open(io.BytesIO(png or content), formats=formats)
         check_size(image.width, image.height)
         if image.format in JPEG_FORMATS:
             check_scans(content)

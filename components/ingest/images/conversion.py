@@ -2,9 +2,11 @@
 
 import io
 
+import numpy as np
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
 from graft.components.common.compute.orientation import UPRIGHT, exif_orientation, turn
+from graft.components.ingest.images.deep_colours import colours_as_8_bits
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 
 # These are stored as they are, if they are plainly well-formed. MPO is a JPEG with further ones behind it, as phones write.
@@ -13,8 +15,7 @@ BLANK = "blank"
 """What an image is called that came out nearly of one colour, though its file is not."""
 
 _DETAIL = 1.5  # levels of 255 by which the pixels of an image deviate in which something can be seen
-# What is left of 12 bits in 16, of which Pillow takes the upper 8.
-_DARK = 16
+_OFTEN_EMPTY_ALPHA = ("BMP", "TIFF")  # Many programs leave the fourth byte of a pixel at 0, and no viewer minds it.
 # Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
 
@@ -29,16 +30,18 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
     bits = _bits(image, content)
     if image.format == "PNG" and image.mode in ("1", "L", "LA", "RGB", "RGBA") and bits != 8:
         conversions.append(f"{bits}-bit")
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
+    if is_animated:
         conversions.append("animated")
-    lies = exif_orientation(image)
-    seen = has_detail(image)
-    is_dark = image.mode == "RGB" and bits > 8 and _brightest(image) < _DARK
+    lies, image_format = exif_orientation(image), image.format
+    seen = is_animated or has_detail(image)
     if is_deep(image):
         image = as_8_bits(image)
         conversions.append("16-bit")
-    if image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0):
-        image = image.convert("RGB")  # Many programs leave a BMP's alpha at 0, and none minds it.
+    elif bits == 16:
+        image = colours_as_8_bits(image, content)
+    if image_format in _OFTEN_EMPTY_ALPHA and image.mode in ("RGBA", "LA") and not image.getchannel("A").getbbox():
+        image = image.convert(image.mode[:-1])
     if lies != UPRIGHT:
         image = turn(image, lies)
         conversions.append("rotated")
@@ -53,24 +56,19 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
     elif image.mode != "RGB":
         conversions.append({"P": "palette"}.get(image.mode, image.mode.lower()))
         image = (ImageChops.invert(image) if is_negative else image).convert("RGB")
-    if seen and (is_dark or not has_detail(image)):
+    if seen and not has_detail(image):
         conversions.append(BLANK)
     return image, tuple(conversions)
 
 
 def has_detail(image: Image.Image) -> bool:
-    """Whether something can be seen in an image's colours, or its grey of more than 8 bits has different values at all."""
+    """Whether something can be told from the rest in an image, be it by its alpha; any different values of more than 8 bits can."""
     if is_deep(image):
-        low, high = image.getextrema()
-        return low != high
+        values = np.asarray(image)
+        return bool((values != values.flat[0]).any())
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")
-    deviations = zip(image.getbands(), ImageStat.Stat(image).stddev, strict=True)
-    return any(deviation > _DETAIL for band, deviation in deviations if band not in ("A", "a"))
-
-
-def _brightest(image: Image.Image) -> float:
-    return max(ImageStat.Stat(image).extrema, key=lambda ends: ends[1])[1]
+    return any(deviation > _DETAIL for deviation in ImageStat.Stat(image).stddev)
 
 
 def _bits(image: Image.Image, content: bytes) -> int:

@@ -1,13 +1,22 @@
-"""Grey of more than 8 bits, as 8 bits: what viewers show of 16-bit, signed and floating-point images."""
+"""Values of more than 8 bits, as 8 bits: what viewers show of 16-bit, signed and floating-point images."""
+
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
 
+Values = npt.NDArray[Any]
+
 # White of a camera's or scanner's whole numbers: files of 16 bits often hold 10, 12 or 14.
-_WHITES = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
+_WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+MAX_SHALLOW = 16383
+"""Values of 16 bits up to this may have fewer bits in truth."""
 # Resampling overshoots: so much of white beyond either end is noise, and more is a range of its own.
 _OVERSHOOT = 0.25
-_WHITE_IS_ZERO = 0  # of a TIFF's photometric interpretation (TIFF 6.0, section 4)
+_DARK, _FLAT = 8, 16  # levels of 255 that an image has to reach, and to extend over
+_OUTLIERS = 0.5  # per cent of the values at either end
+_WHITE_IS_ZERO, _UNSIGNED = 0, (1,)  # TIFF 6.0, sections 4 and 19
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -16,10 +25,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def as_8_bits(image: Image.Image) -> Image.Image:
-    """Scales grey of more than 8 bits to 8, so that it is neither black nor white throughout.
-
-    Whole numbers are scaled by the smallest of 8, 10, 12, 14 and 16 bits that holds them all, floating-point ones by 1 or by the
-    same. Values far below 0, or larger than 16 bits hold, are scaled from the least to the largest. What is no number is black.
+    """Scales grey of more than 8 bits to 8, by the rule of `levels`.
 
     Args:
         image: In one of the modes that `is_deep` tells.
@@ -27,20 +33,51 @@ def as_8_bits(image: Image.Image) -> Image.Image:
     Returns:
         The image in mode `L`.
     """
-    values = np.asarray(image, np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
-    whites, spare = (_WHITES, 0.0) if image.mode != "F" else ((1, *_WHITES), _OVERSHOOT)
-    white = next((white for white in whites if high <= white * (1 + spare)), None)
-    if white and low >= -_OVERSHOOT * white:
-        low, high = 0.0, float(white)
-    levels = np.nan_to_num((values - low) * (255 / ((high - low) or 1)), nan=0, posinf=255, neginf=0)
-    grey = levels.round().clip(0, 255).astype(np.uint8)
-    return Image.fromarray(255 - grey if _is_negative(image) else grey)
-
-
-def _is_negative(image: Image.Image) -> bool:
-    """Whether it is a TIFF whose zero is white; Pillow minds that up to 8 bits alone."""
+    values = np.asarray(image)
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return Image.fromarray(levels(values))
+    tags = image.tag_v2
+    if values.dtype == np.int32 and tags.get(TiffImagePlugin.SAMPLEFORMAT, _UNSIGNED) == _UNSIGNED:
+        values = values.view(np.uint32)  # Pillow reads them as signed
+    grey = levels(values)
+    # Pillow minds up to 8 bits alone that zero is white.
+    is_negative = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
+    return Image.fromarray(255 - grey if is_negative else grey)
+
+
+def levels(values: Values) -> npt.NDArray[np.uint8]:
+    """Scales values to 0 to 255, so that they are neither black nor white throughout.
+
+    White is the least of 8, 10, 12, 14 and 16 bits that holds them all; of floating-point numbers it may be 1 as well. Where that
+    gives nearly black, or nearly one level, or where values are far below 0 or above all of these, the values' own range is spread,
+    without half a per cent at either end. What is no number is black.
+
+    Args:
+        values: Numbers of any shape.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    is_float = values.dtype.kind == "f"
+    known = values[np.isfinite(values)] if is_float else values
+    if not known.size:
+        return np.zeros(values.shape, np.uint8)
+    low, high = float(known.min()), float(known.max())
+    whites, spare = ((1.0, *_WHITES), _OVERSHOOT) if is_float else (_WHITES, 0.0)
+    black, white = 0.0, next((white for white in whites if high <= white * (1 + spare)), high)
+    if low != high and (white == high > max(whites) or not _is_seen(known, low, high, white)):
+        black, white = (float(value) for value in np.percentile(known, (_OUTLIERS, 100 - _OUTLIERS)))
+        if black == white:
+            black, white = low, high
+    with np.errstate(over="ignore"):
+        scaled = (values.astype(np.float32) - black) * (255 / (white - black))
+    shown: npt.NDArray[np.uint8] = np.nan_to_num(scaled).round().clip(0, 255).astype(np.uint8)
+    return shown
+
+
+def _is_seen(known: Values, low: float, high: float, white: float) -> bool:
+    """Tells whether values can be told from each other, if they go from black at 0 to `white`."""
+    level = white / 255
+    if low < -_OVERSHOOT * white or high - low < _FLAT * level:
         return False
-    return bool(image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO)
+    return float(np.percentile(known, 100 - _OUTLIERS)) >= _DARK * level

@@ -1,0 +1,35 @@
+"""Colours of 16 bits a channel, of which Pillow reads the upper 8: black, if a file uses only the lower ones."""
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from graft.components.ingest.images.grey_levels import MAX_SHALLOW, levels
+
+_OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B"}  # Pillow's names of byte orders; N is the machine's
+
+
+def colours_as_8_bits(image: Image.Image, content: bytes) -> Image.Image:
+    """Returns an image in RGB, with or without alpha, whose colours are seen if they have 10, 12 or 14 of 16 bits.
+
+    Args:
+        image: The image, of 16 bits a channel, as Pillow has loaded it.
+        content: Its file.
+    """
+    upper = np.asarray(image)
+    if image.mode not in ("RGB", "RGBA") or upper[..., :3].max() > MAX_SHALLOW // 256:
+        return image
+    again = Image.open(io.BytesIO(content), formats=[str(image.format)])
+    again.tile = [tile._replace(args=_swapped(tile.args)) for tile in again.tile]  # so it reads the lower 8 bits
+    colours = levels(upper[..., :3] * np.uint16(256) + np.asarray(again)[..., :3])
+    return Image.fromarray(np.concatenate([colours, upper[..., 3:]], axis=-1))
+
+
+def _swapped(arguments: Any) -> Any:
+    """Returns the arguments of one of Pillow's decoders, the first or only of which is the form of the pixels, in the other byte order."""
+    if not isinstance(arguments, str):
+        return (_swapped(arguments[0]), *arguments[1:])
+    colours, _, order = arguments.partition(";")
+    return f"{colours};{_OTHER_ORDER[order]}"

@@ -13,7 +13,7 @@ from graft.components.ingest.images.conversion import as_png, convert
 from graft.components.ingest.images.heic import enable_heic, is_heic
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans, check_size
-from graft.components.ingest.images.png import plain_png
+from graft.components.ingest.images.png import plain_png, without_metadata
 from graft.components.ingest.images.stored_image import StoredImage
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
@@ -85,9 +85,10 @@ def check_image(content: bytes) -> CheckedImage:
 def _read_by_pillow(content: bytes) -> StoredImage:
     """Reads an image of any format. It is stored anew, unless it is a plain PNG."""
     png = plain_png(content)
+    content = png or without_metadata(content)
     formats = enable_heic() if is_heic(content) else FORMATS
     try:
-        image = Image.open(io.BytesIO(png or content), formats=formats)
+        image = Image.open(io.BytesIO(content), formats=formats)
         check_size(image.width, image.height)
         if image.format in JPEG_FORMATS:
             check_scans(content)

@@ -37,6 +37,23 @@ def plain_png(content: bytes) -> bytes | None:
     return b"".join((_SIGNATURE, *(chunk for _, chunk in needed))) if _is_whole(pixels, at_most) else None
 
 
+def without_metadata(content: bytes) -> bytes:
+    """Returns a PNG without the chunks that don't change what is seen, whatever is wrong with them; any other file as it is.
+
+    Pillow refuses a whole image for a long text, a large profile or a damaged resolution.
+    """
+    if not content.startswith(_SIGNATURE):
+        return content
+    view, position, kept = memoryview(content), len(_SIGNATURE), [_SIGNATURE]
+    while position < len(view):
+        end = position + 12 + int.from_bytes(view[position : position + 4])
+        name = bytes(view[position + 4 : position + 8])
+        if not name[:1].islower() or name in _MEANINGFUL:
+            kept.append(bytes(view[position:end]))
+        position = end
+    return b"".join(kept)
+
+
 def _chunks(content: bytes) -> Iterator[memoryview]:
     """Yields a PNG's chunks up to its end, or to where it is damaged."""
     view, position = memoryview(content), len(_SIGNATURE)

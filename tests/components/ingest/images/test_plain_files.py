@@ -147,6 +147,24 @@ def test_what_a_png_holds_besides_its_pixels_is_not_stored(at):
     assert check_image(PNG[:at] + others + PNG[at:]).encoded == PNG
 
 
+METADATA = {
+    "a long text": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2_000_000))),
+    "long XMP": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+    "a large profile": chunk(b"iCCP", b"scanner\0\0" + zlib.compress(bytes(1_500_000))),
+    "a damaged profile": chunk(b"iCCP", b"junk"),
+    "short ones": b"".join(chunk(name, b"") for name in (b"gAMA", b"cHRM", b"sRGB", b"pHYs")),
+    "a wrong checksum": chunk(b"tEXt", b"Title\0cat")[:-1] + b"?",
+}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("name", METADATA)
+def test_a_pngs_metadata_spoil_no_image(name, mode):
+    plain = encoded(noise(1, mode="RGBA").convert(mode), "PNG")
+    image, expected = check_image(plain[:33] + METADATA[name] + plain[33:]), check_image(plain)
+    assert (image.brightness, image.phash) == (expected.brightness, expected.phash)
+
+
 def test_a_png_of_many_parts_and_an_interlaced_one_are_stored_as_they_are():
     data = PNG[DATA + 8 : -16]
     parts = PNG[:DATA] + b"".join(chunk(b"IDAT", data[start : start + 50]) for start in range(0, len(data), 50)) + END

@@ -113,6 +113,7 @@ def _classes(images: LabelledImages, expected: str) -> list[str]:
         raise GraftError(f"{found}: every split needs images of every class.")
     if len(reference) < 2:
         raise GraftError(
-            f"The source has only one class, {listed(sorted(reference))}: a classifier needs at least two."
+            f"The source has only one class, {listed(sorted(reference))}: a classifier needs at least two. "
+            "If it is a folder of classes, make it the source, or pack its content."
         )
     return sorted(reference)

@@ -21,6 +21,14 @@ from graft.components.ingest.source.manifest import is_manifest, open_manifest
 
 log = logging.getLogger("graft")
 
+_OTHER_ARCHIVES = {
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+}
+
 
 @contextlib.contextmanager
 def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> Iterator[tuple[ImageFiles, Layout]]:
@@ -86,6 +94,10 @@ def open_files(
         try:
             source = open_archive(archive, scratch, opened, max_unpack_ratio)
         except DAMAGE as error:
+            if kind := _other_archive(archive):
+                raise GraftError(
+                    f"{storage.redact(uri)} is a {kind} archive, which Graft doesn't read: pack it anew as a zip, tar or tar.gz."
+                ) from error
             raise GraftError(
                 f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."
             ) from error
@@ -117,3 +129,10 @@ def _with_guess(layout: Layout, encoding: str) -> Layout:
 def _is_folder(uri: str) -> bool:
     """Whether there is a folder; the web has none, and a presigned URL would refuse to tell."""
     return not uri.startswith(("http://", "https://")) and storage.is_folder(uri)
+
+
+def _other_archive(archive: Path) -> str | None:
+    """Returns the name of a kind of archive that Graft doesn't read, if a file is of that kind."""
+    with archive.open("rb") as file:
+        start = file.read(8)
+    return next((kind for magic, kind in _OTHER_ARCHIVES.items() if start.startswith(magic)), None)

@@ -114,3 +114,12 @@ def test_a_store_in_a_bucket_that_is_the_source(tmp_path):
     before = fingerprint(uri, [f"{uri}/store"])
     memory.pipe(f"{uri}/store/y", b"")
     assert fingerprint(uri, [f"{uri}/store/"]) == before
+
+
+@pytest.mark.parametrize(
+    "kind, start", [("7-Zip", b"7z\xbc\xaf\x27\x1c"), ("RAR", b"Rar!\x1a\x07"), ("bzip2", b"BZh91AY")]
+)
+def test_other_archives_are_named(tmp_path, kind, start):
+    archive = tmp_path / "photos"
+    archive.write_bytes(start + bytes(2000))
+    assert f"is a {kind} archive" in refusal(archive, tmp_path / "dataset")

@@ -36,7 +36,7 @@ def fingerprint(source: str, written: Iterable[str] = ()) -> str:
     in_folder = storage.is_folder(source)
     entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source)]
     if not entries:
-        raise GraftError(f"{storage.redact(source)} is empty: name a folder or archive of images.")
+        raise GraftError(f"{storage.redact(source)} has no images in class folders: name a folder or archive of such.")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         versions = list(threads.map(_member_version if in_folder else _version, entries))
     lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))

@@ -219,8 +219,8 @@ def test_local_inputs_are_copied_into_the_store_once(graft, cluster, bucket, tmp
 
 def test_a_copy_that_broke_off_is_made_again(graft, cluster, tmp_path, monkeypatch):
     for name in "abc":
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        (tmp_path / "photos" / f"{name}.jpg").write_bytes(name.encode())
+        (tmp_path / "photos" / "cats").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / "cats" / f"{name}.jpg").write_bytes(name.encode())
     fs = fsspec.filesystem("memory")
     put, count = type(fs).put_file, []
 

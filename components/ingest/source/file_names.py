@@ -21,28 +21,14 @@ _SIDECARS = frozenset(
         *("aae", "xmp", "thm", "lrv", "pp3", "dop", "cos", "gpx", "srt"),  # cameras and what develops their pictures
         *("mov", "mp4", "m4v", "avi", "3gp", "wav", "m4a", "mp3"),  # live photographs and voice notes
         *("xml", "json", "jsonl", "txt", "csv", "tsv", "yaml", "yml", "md", "html", "htm"),  # annotations
-        *("ini", "db", "dat", "log", "lnk", "url", "md5", "sha1", "sha256"),
+        *("ini", "db", "log", "lnk", "url", "md5", "sha1", "sha256"),
         *("py", "ipynb", "sh", "bat", "js", "css", "toml", "cfg"),
     )
 )
 _IMAGES = frozenset(
     (
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "png",
-        "gif",
-        "bmp",
-        "webp",
-        "tif",
-        "tiff",
-        "avif",
-        "heic",
-        "heif",
-        "jp2",
-        "ppm",
-        "pgm",
+        *("jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "webp"),
+        *("tif", "tiff", "avif", "heic", "heif", "jp2", "ppm", "pgm"),
     )
 )
 

@@ -12,7 +12,7 @@ from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
 from graft.components.common.runs.step_record import RUN_ID
-from graft.components.ingest.source.file_names import junk_kind
+from graft.components.ingest.source.file_names import is_called_image, junk_kind
 
 _ARTIFACTS: tuple[type[Artifact], ...] = (Dataset, Model, Evaluation, Decision, Export)
 _BEGINNING = 2**12  # of a record, where it says that a Graft wrote it
@@ -65,8 +65,9 @@ def _is_artifact(folder: Path) -> bool:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """Whether a folder is one of runs, or a store."""
+    """Whether a folder is one of runs, or a store. Images may lie in folders that are called like runs; then they aren't any."""
     try:
-        return any(RUN_ID.fullmatch(path.name) for path in (*folder.iterdir(), *folder.glob("models/*/runs/*")))
+        runs = [path for path in (*folder.iterdir(), *folder.glob("models/*/runs/*")) if RUN_ID.fullmatch(path.name)]
+        return any(not any(is_called_image(file.name) for file in run.iterdir()) for run in runs)
     except OSError:
         return False  # who lists the folder will say why it can't be

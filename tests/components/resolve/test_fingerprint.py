@@ -93,7 +93,7 @@ def test_missing_sources_are_refused_without_secrets(tmp_path, monkeypatch, uri)
 
 
 def test_empty_and_endless_folders_are_refused_and_pipes_passed_over(tmp_path):
-    with pytest.raises(GraftError, match="is empty"):
+    with pytest.raises(GraftError, match="has no images in class folders"):
         fingerprint(str(tmp_path))
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken").symlink_to("nowhere")

@@ -90,9 +90,11 @@ def test_what_graft_itself_wrote_into_a_source_is_no_part_of_it(tmp_path):
 
 
 def test_files_that_only_look_like_grafts_are_the_sources(tmp_path):
-    write_folder(tmp_path, split_files() | {"train/dataset.json": b"{}", "train/cats/training.json": b"not ours"})
+    called_like_a_run = {"train/cats/20240101-120000-0001/b.png": b"an image"}
+    files = split_files() | called_like_a_run | {"train/dataset.json": b"{}", "train/cats/training.json": b"not ours"}
+    write_folder(tmp_path, files)
     with open_source(str(tmp_path), IngestConfig()) as (_, layout):
-        assert len(layout.images) == 12 and layout.ignored == ["train/dataset.json"]
+        assert len(layout.images) == 13 and layout.ignored == ["train/dataset.json"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import may_be_image
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.left_out import LeftOut
-from graft.components.ingest.source.manifest import is_manifest, open_manifest
-from graft.components.ingest.source.manifest_images import ManifestImages
+from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
+from graft.components.ingest.source.manifests.manifest_images import ManifestImages
 
 _REQUESTS = 16
 

@@ -17,7 +17,7 @@ from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
 from graft.components.ingest.source.image_files import ImageFiles
 from graft.components.ingest.source.layout import Layout, by_hash, limited
 from graft.components.ingest.source.left_out import LeftOut
-from graft.components.ingest.source.manifest import is_manifest, open_manifest
+from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
 
 log = logging.getLogger("graft")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import UnreadableFileError
-from graft.components.ingest.source.manifest import open_manifest
+from graft.components.ingest.source.manifests.manifest import open_manifest
 
 NUMBERS = itertools.count()
 URIS = st.one_of(

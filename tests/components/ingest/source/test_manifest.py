@@ -16,7 +16,7 @@ from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.image_files import UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage
 from graft.components.ingest.source.layout import by_hash, limited
-from graft.components.ingest.source.manifest import is_manifest, open_manifest
+from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
 
 VERTEX = "aiplatform.googleapis.com/ml_use"
 

@@ -8,7 +8,7 @@ from proxy import Handler, Proxy
 
 from graft.components.common import storage
 from graft.components.common.storage.listing import PAGE
-from graft.components.ingest.source.manifest import open_manifest
+from graft.components.ingest.source.manifests.manifest import open_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import class_name
-from graft.components.ingest.source.manifest_lines import Lines, RowError
+from graft.components.ingest.source.manifests.manifest_lines import Lines, RowError
 from graft.components.ingest.source.split_names import split_of
 
 MAX_COLUMNS = 100

@@ -10,11 +10,11 @@ from typing import IO
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.image_places import ImagePlaces
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import Layout, arranged
-from graft.components.ingest.source.manifest_images import ManifestImages
-from graft.components.ingest.source.manifest_rows import MAX_COLUMNS, ManifestRow, read_rows, shown
+from graft.components.ingest.source.manifests.image_places import ImagePlaces
+from graft.components.ingest.source.manifests.manifest_images import ManifestImages
+from graft.components.ingest.source.manifests.manifest_rows import MAX_COLUMNS, ManifestRow, read_rows, shown
 
 _FORMS = re.compile(r"\.(csv|jsonl)\Z", re.IGNORECASE)
 EXPECTED = "expected columns uri and label, and split where images are to be for validation or test"

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import read_file
-from graft.components.ingest.source.image_places import ImagePlaces
 from graft.components.ingest.source.layout import Layout
+from graft.components.ingest.source.manifests.image_places import ImagePlaces
 
 log = logging.getLogger("graft")
 

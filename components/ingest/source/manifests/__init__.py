@@ -1,0 +1,1 @@
+"""Manifests: tables that name images, wherever they lie, and their labels."""

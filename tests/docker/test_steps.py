@@ -116,7 +116,7 @@ def test_a_step_that_must_fail_is_never_reported_as_success(image, tmp_path):
     for result in results:
         assert result.returncode == 1, result.stderr
         assert json.loads(result.stdout)["status"] == "failed"
-        assert "is empty" in result.stderr.strip().splitlines()[-1]
+        assert "has no images in class folders" in result.stderr.strip().splitlines()[-1]
     assert len(list(tmp_path.glob("runs/*/run.json"))) == times
 
 

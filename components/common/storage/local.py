@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from graft.components.common.errors import GraftError
 from graft.components.common.storage.access import FileError, MissingError, access
 
 # What network drives say that flush no folders, and folders that may be written but not read. The file is in its place all the same.
 _NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 _LOOP = "is a link to a folder that it is in"
+# What links may make of a folder: so many times what is in it, and so many files and folders besides.
+_TIMES, _BESIDES = 10, 10_000
 _PIPE = "is a pipe, a socket or a device"
 
 
@@ -103,7 +106,9 @@ def walk(
 
     Raises:
         FileError: A folder can't be listed, or is a link to one that it is in, so that the walk would never end.
+        GraftError: Links lead to the same folders so often that there would be far more files than there are.
     """
+    seen, once, again = set[tuple[int, int]](), 0, 0
     pending: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
     while pending:
         folder, above = pending.pop()
@@ -114,6 +119,13 @@ def walk(
             identity = (status.st_dev, status.st_ino)
             if identity in above:
                 raise FileError(f"{folder} {_LOOP}: remove the link.", _LOOP)
+            once, again = (once, again + len(children)) if identity in seen else (once + len(children), again)
+            seen.add(identity)
+            if again > _TIMES * once + _BESIDES:
+                raise GraftError(
+                    f"{root} has links by which its {once:,} files and folders would be {once + again:,} or more: remove links that lead "
+                    "to the same folders again and again."
+                )
         except MissingError:
             if folder == root:
                 raise

@@ -14,11 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from graft.components.common.errors import GraftError
+from graft.components.ingest.source.archive_headers import TarHeaders, ZipHeaders, check_members
 from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 from graft.components.ingest.source.zip_names import member_names
 
 _UNPACK_FLOOR = 16 * 2**20
-_MAX_TAR_HEADER = 2**20  # of a long name or further attributes
 _ZIP_HEADER = 30  # bytes of a member's header before its name
 _ZIP_OVERHEAD = 2**20  # by which deflate may make a file longer
 # A limit holds when these are unpacked; a few bytes of the others can unpack to gigabytes at once.
@@ -53,12 +53,15 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack, max
     file = opened.enter_context(archive.open("rb"))
     magic = file.read(2)
     if magic == b"PK":
-        return Zip(opened.enter_context(zipfile.ZipFile(file)), file, archive.stat().st_size, max_ratio)
+        size = archive.stat().st_size
+        directory = cast("IO[bytes]", ZipHeaders(file, size))
+        return Zip(opened.enter_context(zipfile.ZipFile(directory)), file, size, max_ratio)
     if magic == b"\x1f\x8b":
         file = opened.enter_context(_gunzip(archive, scratch, max_ratio).open("rb"))
     file.seek(0)
-    headers = cast("IO[bytes]", _TarHeaders(file))
-    return Tar(opened.enter_context(tarfile.open(fileobj=headers, mode="r:", encoding="utf-8")), file, max_ratio)
+    headers = TarHeaders(file)
+    listed = tarfile.open(fileobj=cast("IO[bytes]", headers), mode="r:", encoding="utf-8")  # noqa: SIM115
+    return Tar(opened.enter_context(listed), headers, file, max_ratio)
 
 
 class Zip:
@@ -76,8 +79,8 @@ class Zip:
         for name, member in zip(names, archive.infolist(), strict=True):
             mode = member.external_attr >> 16
             _check_member(name, is_plain=stat.S_IFMT(mode) in (0, stat.S_IFREG, stat.S_IFDIR))
-            if member.header_offset < 0:
-                raise zipfile.BadZipFile("a member before the file's beginning")
+            if not 0 <= member.header_offset < packed:
+                raise zipfile.BadZipFile("a member that begins outside of the file")
             unpacked += member.file_size
             self._members[name] = member
         _check_ratio(unpacked, packed, max_ratio)
@@ -119,31 +122,22 @@ class Zip:
         return content
 
 
-class _TarHeaders:
-    """A tar's file as tarfile sees it, which reads headers only: none can make it set gigabytes aside."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.seek, self.tell, self.close = file.seek, file.tell, file.close
-
-    def read(self, size: int) -> bytes:
-        if not 0 <= size <= _MAX_TAR_HEADER:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
-        return self._file.read(size)
-
-
 class Tar:
     """A tar, as `ImageFiles`, which holds no checksums of its files, so no versions."""
 
-    def __init__(self, archive: tarfile.TarFile, file: IO[bytes], max_ratio: int) -> None:
+    def __init__(self, archive: tarfile.TarFile, headers: TarHeaders, file: IO[bytes], max_ratio: int) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
         self._file, self._lock = file, threading.Lock()
         self._members: dict[str, tarfile.TarInfo] = {}
         self._folders: list[str] = []
-        linked = 0
-        for member in archive:
-            if member.size < 0:
-                raise tarfile.ReadError("a member of negative size")
+        members = names = linked = end = 0
+        packed = file.seek(0, io.SEEK_END)
+        while member := archive.next():
+            if member.size < 0 or not end <= member.offset < archive.offset <= packed:
+                raise tarfile.ReadError("a member that reaches outside of the file")
+            end, members, names = archive.offset, members + 1, names + len(member.name)
+            check_members(members, names, packed)
+            headers.begin()
             name = member.name.removeprefix("./")
             # A hard link is another name of a member before it. What else it may lead to is not in the archive.
             found = self._members.get(member.linkname.removeprefix("./")) if member.islnk() else member
@@ -153,7 +147,7 @@ class Tar:
                 linked += found.size if member.islnk() else 0
             else:
                 self._folders.append(f"{name}/")
-        _check_ratio(linked, file.seek(0, io.SEEK_END), max_ratio)
+        _check_ratio(linked, packed, max_ratio)
         # tarfile takes a damaged header for the end.
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:

@@ -2,7 +2,6 @@
 
 import re
 import tarfile
-import zipfile
 from collections.abc import Iterator
 from typing import IO
 
@@ -10,6 +9,7 @@ from graft.components.common.errors import GraftError
 
 _MEMBERS, _BYTES_A_MEMBER = 250_000, 4096
 _NAME = 256
+_ENTRY = b"PK\1\2"  # begins a member in a zip's directory
 _HEADERS = 2**18  # bytes, of a tar's member
 _EXTENSIONS = 16  # headers before a tar's member that tell more of it, where two are common
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -62,7 +62,7 @@ class ZipHeaders:
         """
         check_members(0, min(size, self._size), self._size)
         content = self._file.read(min(size, self._size))
-        check_members(content.count(zipfile.stringCentralDir), 0, self._size)
+        check_members(content.count(_ENTRY), 0, self._size)
         return content
 
 

@@ -10,10 +10,9 @@ from typing import ClassVar, Self
 from pydantic import Field, PrivateAttr
 
 from graft.components.common import storage
+from graft.components.common.artifacts.ownership import MARKER, owned
 from graft.components.common.artifacts.record import Record, utc_now
 from graft.components.common.errors import GraftError
-
-_UNFINISHED = ".unfinished"
 
 
 class Artifact(Record):
@@ -64,7 +63,7 @@ class Artifact(Record):
 
 @contextlib.contextmanager
 def new_artifact(output: Path, record: str) -> Iterator[Path]:
-    """Makes an artifact's directory and removes it again if the step fails.
+    """Makes an artifact's directory, which is this step's alone, and removes it again if the step fails.
 
     A step that is killed outright leaves a marker in the directory, by which the next attempt knows that what is there
     is a leftover and may be cleared away. Anything else that is found there is somebody's, and never touched.
@@ -77,38 +76,61 @@ def new_artifact(output: Path, record: str) -> Iterator[Path]:
         The directory, empty.
 
     Raises:
-        GraftError: `output` holds a finished artifact or something that is not Graft's.
+        GraftError: `output` holds a finished artifact or something that is not Graft's, or another step is filling it.
     """
     storage.check_text(str(output))
-    marker = output / _UNFINISHED
-    if output.exists() and not output.is_dir():
-        raise GraftError(f"{output} is a file: name a folder that doesn't exist yet.")
-    if (output / record).exists():
+    _check_free(output, record)
+    existed = output.is_dir()
+    with owned(output) as is_mine:
+        try:
+            _check_free(output, record)  # another step may have finished it since
+        except GraftError:
+            (output / MARKER).unlink()
+            raise
+        try:
+            _clear(output, but=MARKER)
+            yield output
+            if not is_mine():
+                raise GraftError(
+                    f"{output} was removed, or taken over by another process, while this step filled it: run it again."
+                )
+            if not (output / record).is_file():
+                raise RuntimeError(f"the step ended without writing {record}")
+            (output / MARKER).unlink()
+        except BaseException:
+            if is_mine():
+                _clear(output)
+                if not existed:
+                    with contextlib.suppress(OSError):  # the next one to fill it has already begun
+                        output.rmdir()
+            raise
+
+
+def _check_free(output: Path, record: str) -> None:
+    try:
+        names = {child.name for child in output.iterdir()}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise GraftError(f"{output} is a file: name a folder that doesn't exist yet.") from error
+    if record in names:
         raise GraftError(
             f"{output} already holds a finished result ({record}): name another folder, or remove this one."
         )
-    if output.is_dir() and any(output.iterdir()):
-        if not marker.exists():
-            raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")
-        _clear(output)
-    existed = output.is_dir()
-    output.mkdir(parents=True, exist_ok=True)
-    try:
-        marker.touch()
-        yield output
-        if not (output / record).is_file():
-            raise RuntimeError(f"the step ended without writing {record}")
-        marker.unlink()
-    except BaseException:
-        _clear(output)
-        if not existed:
-            output.rmdir()
-        raise
+    if names and MARKER not in names:
+        raise GraftError(f"{output} is not empty: name a folder that is empty or doesn't exist yet.")
 
 
-def _clear(directory: Path) -> None:
-    """Empties a directory, its record first and its marker last, so that no moment shows a finished artifact."""
-    for child in sorted(directory.iterdir(), key=lambda child: (child.name == _UNFINISHED, child.suffix != ".json")):
+def _clear(directory: Path, but: str = "") -> None:
+    """Empties a directory, its record first and its marker last, so that no moment shows a finished artifact.
+
+    Args:
+        directory: The directory.
+        but: The name of what stays.
+    """
+    for child in sorted(directory.iterdir(), key=lambda child: (child.name == MARKER, child.suffix != ".json")):
+        if child.name == but:
+            continue
         if child.is_dir() and not child.is_symlink():
             shutil.rmtree(child)
         else:

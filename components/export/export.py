@@ -95,19 +95,19 @@ def _write_formats(
     from graft.components.export.saved_model import write_saved_model
 
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
-    with serving(output, KERAS) as compare_keras:  # it loads the file while this process writes the other
+    # The other process imports TensorFlow while this one writes the SavedModel.
+    with serving(output, TENSORFLOW, KERAS) as compare:
         keras_model = load_model(model)
         write_saved_model(keras_model, data.classes, output / TENSORFLOW.path)
-        with serving(output, TENSORFLOW) as compare_saved_model:
-            made = make_images(samples.encoded)
-            expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
-            all_samples = EvaluatedImages(samples.encoded, expected, made)
-            parities = {KERAS: compare_keras(samples), TENSORFLOW: compare_saved_model(all_samples)}
+        made = make_images(samples.encoded)
+        expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
+        all_samples = EvaluatedImages(samples.encoded, expected, made)
+        parities = compare(all_samples, samples)
     (output / REQUEST).write_text(example_request(samples.encoded[0]), encoding="utf-8")
     formats = {}
-    for form in (TENSORFLOW, KERAS):
-        check_parity(parities[form], form)
-        formats[form.path] = describe(output, form, parities[form])
+    for form, parity in zip((TENSORFLOW, KERAS), parities, strict=True):
+        check_parity(parity, form)
+        formats[form.path] = describe(output, form, parity)
     if config.formats:
         from graft.components.export.further import export_further
 

@@ -70,4 +70,5 @@ def _export_int8(model: Any, output: Path, samples: EvaluatedImages, calibration
 
 def _compare(output: Path, form: Format, samples: EvaluatedImages) -> ParityFigures:
     with serving(output, form) as compare:
-        return compare(samples)
+        (parity,) = compare(samples)
+    return parity

@@ -1,10 +1,11 @@
-"""Runs an exported model as a server does: with numpy and one runtime, and nothing of Graft.
+"""Runs exported models as a server does: with numpy and the runtime, and nothing of Graft.
 
-    python -I model_runner.py RUNTIME MODEL RESULT < images
+    python -I model_runner.py RUNTIME MODEL RESULT [RUNTIME MODEL RESULT …] < images
 
-It reads pickles of images from its standard input: uint8 [H, W, 3], or for a SavedModel their encoded bytes, and of the first
-`ALONE` ones the pixels as well. RESULT becomes an .npz file of `probabilities`, as the model gives them, `rows`, the number of the
-image that each belongs to, and `seconds`, for one image each.
+It reads pickles of images from its standard input, and None after those of each model: uint8 [H, W, 3], or for a SavedModel their
+encoded bytes, and of the first `ALONE` ones the pixels as well. A model has to be there when its first image comes. RESULT becomes an
+.npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to, and `seconds`, for one
+image each.
 """
 
 import pickle
@@ -25,12 +26,9 @@ BATCH, ALONE = 32, 10
 
 
 def read_images() -> Iterator[Any]:
-    """Yields the images."""
-    while True:
-        try:
-            yield pickle.load(sys.stdin.buffer)  # noqa: S301 (from the process that started this one)
-        except EOFError:
-            return
+    """Yields the images for one model."""
+    while (image := pickle.load(sys.stdin.buffer)) is not None:  # noqa: S301 (from the process that started this one)
+        yield image
 
 
 def one_by_one(run: Callable[[Any], Any]) -> Outputs:
@@ -47,8 +45,8 @@ def run_saved_model(path: str) -> Outputs:
     """Runs a SavedModel as TensorFlow Serving does, by its signatures."""
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(path)
     encoded, decoded = zip(*read_images(), strict=True)
+    loaded = tf.saved_model.load(path)
     by_bytes, by_pixels = loaded.signatures["serving_default"], loaded.signatures["serve_pixels"]
     starts = range(0, len(encoded), BATCH)
     outputs = [by_bytes(image_bytes=tf.constant(encoded[n : n + BATCH]))["probabilities"].numpy() for n in starts]
@@ -101,12 +99,12 @@ def run_onnx(path: str) -> Outputs:
 
 
 def main() -> None:
-    """Runs the model that the command line names."""
+    """Runs the models that the command line names."""
     sys.modules |= _NOT_INSTALLED
-    runtime, model, result = sys.argv[1:]
-    run = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert, "onnx": run_onnx}[runtime]
-    probabilities, rows, seconds = run(model)
-    np.savez(result, probabilities=probabilities, rows=rows, seconds=seconds)
+    runs = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert, "onnx": run_onnx}
+    for runtime, model, result in zip(*[iter(sys.argv[1:])] * 3, strict=True):
+        probabilities, rows, seconds = runs[runtime](model)
+        np.savez(result, probabilities=probabilities, rows=rows, seconds=seconds)
 
 
 if __name__ == "__main__":

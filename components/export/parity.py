@@ -71,32 +71,42 @@ def check_parity(parity: ParityFigures, form: Format) -> None:
 
 
 @contextlib.contextmanager
-def serving(export: Path, form: Format) -> Iterator[Callable[[EvaluatedImages], ParityFigures]]:
-    """Starts a process that loads a format as a server does, which takes seconds, for as long as the context lasts.
+def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[ParityFigures]]]:
+    """Starts a process that loads formats as a server does, one after the other, for as long as the context lasts.
+
+    Its runtime is imported, which takes seconds, before the first format has to be there.
+
+    Args:
+        export: The folder that the formats lie in.
+        formats: The formats, in their order.
 
     Yields:
-        A function, to be called once, that compares what the process makes of the samples with the evaluation; it raises
-        GraftError if the format can't be loaded or run.
+        A function, to be called once, from the samples for each format to the figures of each: it compares what the process makes of
+        them with the evaluation, and raises GraftError if a format can't be loaded or run.
     """
     with TemporaryDirectory(prefix="graft-served-") as scratch, (Path(scratch) / "log").open("w+b") as log:
-        result = Path(scratch) / "result.npz"
         # TensorFlow takes a SavedModel's path for a pattern, and names of folders may hold [, ], *, ? and \.
-        model = Path(scratch) / form.path
-        model.symlink_to((export / form.path).absolute())
-        command = [sys.executable, "-I", str(_RUNNER), form.runtime, str(model), str(result)]
+        models = [Path(scratch) / form.path for form in formats]
+        for model, form in zip(models, formats, strict=True):
+            model.symlink_to((export / form.path).absolute())
+        results = [Path(scratch) / f"{form.path}.npz" for form in formats]
+        told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
+        command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
         environment = {**os.environ, **_ENVIRONMENT}
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment) as server:  # noqa: S603
 
-            def compare(samples: EvaluatedImages) -> ParityFigures:
-                with contextlib.suppress(BrokenPipeError):  # where it ends early, its log says why
-                    _send(samples, cast(IO[bytes], server.stdin), form)
+            def compare(*samples: EvaluatedImages) -> list[ParityFigures]:
+                with contextlib.suppress(BrokenPipeError), cast(IO[bytes], server.stdin) as pipe:  # its log says why
+                    for form, images in zip(formats, samples, strict=True):
+                        _send(images, pipe, form)
                 if server.wait() != 0:
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
+                    failed = next(form for form, file in zip(formats, results, strict=True) if not file.exists())
                     raise GraftError(
-                        f"{form.path} can't be loaded and run as on a server (exit code {server.returncode}): {said[-1]}."
+                        f"{failed.path} can't be loaded and run as on a server (exit code {server.returncode}): {said[-1]}."
                     )
-                return _compare(result, samples)
+                return [_compare(file, images) for file, images in zip(results, samples, strict=True)]
 
             try:
                 yield compare
@@ -129,10 +139,10 @@ def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedForma
 def _send(samples: EvaluatedImages, pipe: IO[bytes], form: Format) -> None:
     """Writes images to a server's input, one by one, since many would fill the memory: encoded, or as clients decode them."""
     decoded = chain((decode(content).numpy() for content in samples.encoded), map(pixels_of, samples.made))
-    with pipe:
-        if form.runtime != "saved_model":
-            for pixels in decoded:
-                pickle.dump(pixels, pipe)
-            return
+    if form.runtime == "saved_model":
         for number, content in enumerate(chain(samples.encoded, samples.made)):
             pickle.dump((content, next(decoded) if number < ALONE else None), pipe)
+    else:
+        for pixels in decoded:
+            pickle.dump(pixels, pipe)
+    pickle.dump(None, pipe)

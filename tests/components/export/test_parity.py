@@ -55,7 +55,7 @@ def expected(*rows):
 
 def check(folder, samples, form=TENSORFLOW):
     with serving(folder, form) as compare:
-        parity = compare(samples)
+        (parity,) = compare(samples)
     check_parity(parity, form)
     return parity
 

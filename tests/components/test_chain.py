@@ -87,10 +87,8 @@ def test_kept_features_give_the_same_model_without_a_pass(chain, dataset, tmp_pa
     assert_same_model(tmp_path / "cold", tmp_path / "warm")
     assert_same_model(tmp_path / "warm", chain / "model")
     assert record(tmp_path / "warm", "training.json")["features"] == {"computed": 0, "cached": 40}
-    # Another cut, size or head is another feature.
-    for change in ({"cut": "mixed1"}, {"image_size": 80}, {"head": "flatten-dense"}):
-        config = dataclasses.replace(QUICK, epochs=1, **change)
-        assert train(dataset, tmp_path / str(change), "random", config, store).computed == 40
+    config = dataclasses.replace(QUICK, epochs=1, cut="mixed1")  # other features
+    assert train(dataset, tmp_path / "other", "random", config, store).computed == 40
 
 
 def test_a_grown_dataset_computes_its_new_images_alone(dataset, tmp_path):

@@ -1,6 +1,7 @@
 """Heat lies where the network found what spoke for the class, in every kind of network that train builds."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -21,10 +22,11 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 75, 75, 3)).astype(np.floa
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Builds a whole model with an untrained head, saves it and loads it again."""
+    """Builds a whole model with an untrained head, saves it and loads it again; one of each kind."""
     import_tensorflow()
     import keras
 
+    @functools.cache
     def build(classes=2, **changes):
         config = dataclasses.replace(CONFIG, **changes)
         number_layers_afresh()

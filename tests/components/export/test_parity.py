@@ -1,5 +1,6 @@
 """A format that doesn't give what was evaluated is refused, whichever way it differs."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -17,68 +18,72 @@ pytestmark = pytest.mark.slow
 IMAGES = 40
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """Writes a SavedModel that gives the same probabilities for whatever image."""
-
-    def write(from_bytes, from_pixels=None):
-        module = tf.Module()
-
-        def give(values, spec):
-            return tf.function(
-                lambda images: {"probabilities": tf.repeat(tf.constant([values]), tf.shape(images)[0], axis=0)},
-                input_signature=[spec],
-            )
-
-        signatures = {
-            "serving_default": give(from_bytes, tf.TensorSpec((None,), tf.string, name="image_bytes")),
-            "serve_pixels": give(
-                from_pixels or from_bytes, tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")
-            ),
-        }
-        tf.saved_model.save(module, str(tmp_path / TENSORFLOW.path), signatures=signatures)
-        return tmp_path
-
-    return write
+HALF = [[0.4999, 0.5001], [0.5001, 0.4999]]
+# By the path of a SavedModel that gives the same for whatever image: what it gives for bytes, for pixels, and what was evaluated.
+CASES = {
+    "same": ([0.25, 0.75], [0.25, 0.75], [[0.25, 0.75]]),
+    "other pixels": ([0.25, 0.75], [0.26, 0.74], [[0.25, 0.75]]),
+    "no number": ([0.25, 0.75], [float("nan"), 0.75], [[0.25, 0.75]]),
+    "other bytes": ([0.26, 0.74], [0.25, 0.75], [[0.25, 0.75]]),
+    "by a hair": (HALF[0], HALF[0], HALF),
+}
 
 
-@pytest.fixture
+def save_model(path, from_bytes, from_pixels):
+    def give(values, spec):
+        return tf.function(
+            lambda images: {"probabilities": tf.repeat(tf.constant([values]), tf.shape(images)[0], axis=0)},
+            input_signature=[spec],
+        )
+
+    signatures = {
+        "serving_default": give(from_bytes, tf.TensorSpec((None,), tf.string, name="image_bytes")),
+        "serve_pixels": give(from_pixels, tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")),
+    }
+    tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+
+
+@pytest.fixture(scope="module")
 def encoded():
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")
     return [buffer.getvalue()] * IMAGES
 
 
-def expected(*rows):
+def expected(rows):
     return np.resize(np.array(rows, np.float32), (IMAGES, 2))
 
 
-def check(folder, samples, form=TENSORFLOW):
-    with serving(folder, form) as compare:
-        (parity,) = compare(samples)
+@pytest.fixture(scope="module")
+def compared(encoded, tmp_path_factory):
+    """The figures of each case, all of one process, and the format that they are of."""
+    folder = tmp_path_factory.mktemp("parity")
+    formats = [dataclasses.replace(TENSORFLOW, path=name) for name in CASES]
+    for name, (from_bytes, from_pixels, _) in CASES.items():
+        save_model(folder / name, from_bytes, from_pixels)
+    with serving(folder, *formats) as compare:
+        figures = compare(*[EvaluatedImages(encoded, expected(rows)) for _, _, rows in CASES.values()])
+    return {form.path: (parity, form) for parity, form in zip(figures, formats, strict=True)}
+
+
+def test_the_same_is_the_same(compared):
+    parity, form = compared["same"]
     check_parity(parity, form)
-    return parity
-
-
-def test_the_same_is_the_same(saved, encoded):
-    parity = check(saved([0.25, 0.75]), EvaluatedImages(encoded, expected([0.25, 0.75])))
     assert (parity.images, parity.max_difference, parity.label_agreement) == (IMAGES, 0, 1)
 
 
-@pytest.mark.parametrize("pixels", [[0.26, 0.74], [float("nan"), 0.75]])
-def test_pixels_that_give_something_else(saved, encoded, pixels):
-    with pytest.raises(GraftError, match="saved_model differs from the evaluated model"):
-        check(saved([0.25, 0.75], pixels), EvaluatedImages(encoded, expected([0.25, 0.75])))
-
-
-def test_bytes_that_give_something_else(saved, encoded):
-    with pytest.raises(GraftError, match=r"by up to 0\.01 \(limit 0\.001\)"):
-        check(saved([0.26, 0.74], [0.25, 0.75]), EvaluatedImages(encoded, expected([0.25, 0.75])))
-
-
-def test_another_class_by_a_hair(saved, encoded):
-    with pytest.raises(GraftError, match=r"the same class on 50\.0% of the images \(limit 99\.5%\)"):
-        check(saved([0.4999, 0.5001]), EvaluatedImages(encoded, expected([0.4999, 0.5001], [0.5001, 0.4999])))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("other pixels", r"by up to 0\.01 \(limit 0\.001\)"),
+        ("no number", "it gives probabilities that are no numbers"),
+        ("other bytes", r"by up to 0\.01 \(limit 0\.001\)"),
+        ("by a hair", r"the same class on 50\.0% of the images \(limit 99\.5%\)"),
+    ],
+)
+def test_what_gives_something_else_is_refused(compared, name, said):
+    with pytest.raises(GraftError, match=f"{name} differs from the evaluated model.*{said}"):
+        check_parity(*compared[name])
 
 
 @pytest.mark.parametrize(
@@ -86,8 +91,9 @@ def test_another_class_by_a_hair(saved, encoded):
 )
 def test_what_no_server_can_load(tmp_path, encoded, form):
     (tmp_path / form.path).write_bytes(b"no model")
-    with pytest.raises(GraftError, match=f"{form.path} can't be loaded and run as on a server \\(exit code 1\\): "):
-        check(tmp_path, EvaluatedImages(encoded, expected([0.25, 0.75])), form)
+    said = f"{form.path} can't be loaded and run as on a server \\(exit code 1\\): "
+    with pytest.raises(GraftError, match=said), serving(tmp_path, form) as compare:
+        compare(EvaluatedImages(encoded, expected([[0.25, 0.75]])))
 
 
 def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):

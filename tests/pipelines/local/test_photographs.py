@@ -97,7 +97,7 @@ def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path
 
 def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_path, monkeypatch):
     dataset = Path(finished["steps"]["ingest"]["output"])
-    config = TrainConfig(image_size=128, cut="mixed4", selection_split="validation")
+    config = TrainConfig(image_size=96, cut="mixed2", selection_split="validation")
     kept = train(dataset, tmp_path / "kept", str(pretrained), config)
     monkeypatch.setattr(extraction, "half", lambda computed: computed)
     monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)

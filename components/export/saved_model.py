@@ -60,7 +60,8 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
         return predict(preprocessing(image, training=False))
 
     module = tf.Module()
-    module.model_variables = model.variables
+    # What is tracked must be TensorFlow's own variables: of Keras' a session would restore copies, and not those that are read.
+    module.model_variables = [variable.value for variable in model.variables]
     module.serve_bytes, module.serve_pixels = serve_bytes, serve_pixels
     signatures = {"serving_default": serve_bytes, BYTES: serve_bytes, PIXELS: serve_pixels}
     tf.saved_model.save(module, str(folder), signatures=signatures)

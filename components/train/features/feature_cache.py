@@ -1,7 +1,8 @@
 """Features that outlive a run: kept in the store under the content that they were computed from.
 
-A pack holds the features of many images and is named by the digest of its own bytes. So two trainings at once can't get in
-each other's way, a damaged pack is known as such, and what a killed pass had written is there for the next one.
+A pack holds the features of many images and is named by the digest of its own bytes; it tells what they were computed from. So two
+trainings at once can't get in each other's way, a damaged pack is known as such, and what a killed pass had written is there for the
+next one.
 """
 
 import hashlib
@@ -26,7 +27,8 @@ PACK_BYTES = 128 * 2**20
 PACK_SECONDS = 60.0
 _FEW = 16
 _HELD = 4
-_SUFFIX = ".arrow"
+_SUFFIX, _KIND = ".arrow", "kind"
+_UNREADABLE = (pa.ArrowException, ValueError, OSError)  # whatever Arrow raises of bytes that are no pack
 
 Array = np.ndarray[Any, Any]
 
@@ -50,9 +52,9 @@ class FeatureCache:
     """
 
     def __init__(self, store: str, kind: Mapping[str, Any]) -> None:
-        digest = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:32]
+        self._kind = json.dumps(kind, sort_keys=True)
+        digest = hashlib.sha256(self._kind.encode()).hexdigest()[:32]
         self._uri = f"{store.rstrip('/')}/features/{digest}" if store else ""
-        self._kind = kind
         self._names: list[str] = []
         self._rows: list[Array] = []
         self._bytes, self._since = 0, time.monotonic()
@@ -79,7 +81,7 @@ class FeatureCache:
             rows.setdefault(sha256, []).append(row)
         if not rows:
             return features, found
-        for names, vectors in self._packs(width):
+        for _, names, vectors in self._packs(width):
             for name, vector in zip(names, vectors, strict=True):
                 for row in rows.get(name, ()):
                     features[row], found[row] = vector, True
@@ -118,28 +120,59 @@ class FeatureCache:
         small = [name for name, size in self._list() if size < PACK_BYTES // 2]
         if len(small) <= _FEW:
             return
-        for names, vectors in self._packs(width, small):
+        joined = []
+        for pack, names, vectors in self._packs(width, small):
             self.keep(names, vectors)
+            joined.append(pack)
         self.flush()
-        for name in small:
+        for name in joined:
             if name not in self._written:  # a pack that no other was joined with keeps its name
                 storage.delete(f"{self._uri}/{name}")
 
-    def _packs(self, width: int, chosen: Sequence[str] | None = None) -> Iterator[tuple[list[str], Array]]:
-        """Yields names and features of every pack that is whole; one that isn't is removed, to be computed again.
+    def _packs(self, width: int, chosen: Sequence[str] | None = None) -> Iterator[tuple[str, list[str], Array]]:
+        """Yields file name, names and features of every pack that can be used; the log names those that can't, to be computed again.
 
-        Packs are read ahead, but no more than `_HELD` are held here, the caller's among them.
+        Where another training has meanwhile joined some with others, those that it made are read as well.
+
+        Args:
+            width: Length of a feature vector.
+            chosen: File names of packs; None for all.
         """
-        if not self._uri:
-            return
+        left = [name for name, _ in self._list()] if chosen is None else list(chosen)
+        seen: set[str] = set()
+        while left:
+            seen.update(left)
+            is_gone = False
+            for name, content in self._read(left):
+                if content is None:
+                    is_gone = True
+                    continue
+                self.bytes_read += len(content)
+                uri = f"{self._uri}/{name}"
+                if hashlib.sha256(content).hexdigest() != name.removesuffix(_SUFFIX):
+                    log.warning("A pack of cached features is damaged and computed again: %s", storage.redact(uri))
+                    storage.delete(uri)
+                    continue
+                try:
+                    names, features = _unpack(content, width, self._kind)
+                except _UNREADABLE as error:
+                    log.warning(
+                        "A pack of cached features is left out and computed again (%s): %s", error, storage.redact(uri)
+                    )
+                    continue
+                yield name, names, features
+            left = [name for name, _ in self._list() if name not in seen] if is_gone and chosen is None else []
+
+    def _read(self, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Yields files with their content, None for those that are gone, and reads ahead: at most `_HELD` are held, the caller's too."""
 
         def read(name: str) -> bytes | None:
             try:
                 return storage.read(f"{self._uri}/{name}")
-            except storage.MissingError:  # another training has just joined it with others
+            except storage.MissingError:
                 return None
 
-        left = iter([name for name, _ in self._list()] if chosen is None else chosen)
+        left = iter(names)
         ahead: deque[tuple[str, Future[bytes | None]]] = deque()
         with ThreadPoolExecutor(_HELD - 1) as threads:
             while True:
@@ -147,17 +180,7 @@ class FeatureCache:
                 if not ahead:
                     return
                 name, reading = ahead.popleft()
-                content = reading.result()
-                if content is None:
-                    continue
-                self.bytes_read += len(content)
-                pack = _unpack(name, content, width)
-                if pack is None:
-                    uri = f"{self._uri}/{name}"
-                    log.warning("A pack of cached features is damaged and computed again: %s", storage.redact(uri))
-                    storage.delete(uri)
-                    continue
-                yield pack
+                yield name, reading.result()
 
     def _list(self) -> list[tuple[str, int]]:
         """Returns the packs' names and sizes in bytes."""
@@ -170,8 +193,7 @@ class FeatureCache:
         column = pa.FixedSizeBinaryArray.from_buffers(schema.field("features").type, len(features), [None, data])
         batch = pa.record_batch([pa.array(names, pa.string()), column], schema)
         buffer = io.BytesIO()
-        metadata = {"kind": json.dumps(self._kind, sort_keys=True)}
-        with pa.ipc.new_file(buffer, schema.with_metadata(metadata)) as writer:
+        with pa.ipc.new_file(buffer, schema.with_metadata({_KIND: self._kind})) as writer:
             writer.write_batch(batch)
         content = buffer.getvalue()
         name = f"{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
@@ -186,15 +208,21 @@ def _schema(width: int) -> pa.Schema:
     return pa.schema([("sha256", pa.string()), ("features", row)])
 
 
-def _unpack(name: str, content: bytes, width: int) -> tuple[list[str], Array] | None:
-    """Returns a pack's names and features, the latter within `content`; None if it is not what its name and `width` say."""
-    if hashlib.sha256(content).hexdigest() != name.removesuffix(_SUFFIX):
-        return None
+def _unpack(content: bytes, width: int, kind: str) -> tuple[list[str], Array]:
+    """Returns a pack's names and features, the latter within `content`.
+
+    Raises:
+        ValueError: Its features are of another width, or were computed from something else.
+        Exception: Another one of `_UNREADABLE`.
+    """
     file = pa.ipc.open_file(pa.BufferReader(content))
-    if not file.schema.equals(_schema(width)):
-        return None
+    if not file.schema.equals(_schema(width).with_metadata({_KIND: kind}), check_metadata=True):
+        raise ValueError("it holds features of another kind")
     batch = file.get_batch(0)  # a pack is written as one
-    column = batch.column("features")
+    batch.validate(full=True)
+    names, column = batch.column("sha256"), batch.column("features")
+    if names.null_count or column.null_count:
+        raise ValueError("it has gaps")
     row = column.type.byte_width
     data = column.buffers()[1].slice(column.offset * row, len(column) * row)
-    return batch.column("sha256").to_pylist(), np.frombuffer(data, np.float16).reshape(-1, width)
+    return names.to_pylist(), np.frombuffer(data, np.float16).reshape(-1, width)

@@ -110,10 +110,17 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         variables = [np.asarray(variable) for variable in (*_state(self.model), *begun)]
         return Checkpoint(progress | {"begun": len(begun)}, [*variables, *(self._weights or [])])
 
-    def resume(self, model: Any, checkpoint: Checkpoint) -> None:
-        """Brings model and history to where a checkpoint was written."""
-        self.set_model(model)
+    @staticmethod
+    def fits(model: Any, checkpoint: Checkpoint) -> bool:
+        """Tells whether a checkpoint has a compiled model's variables."""
         model.optimizer.build(model.trainable_variables)
+        found = [array.shape for array in checkpoint.arrays]
+        state, best = ([variable.shape for variable in kept] for kept in (_state(model), model.trainable_variables))
+        return found[: len(state)] == state and found[len(state) + checkpoint.progress["begun"] :] in ([], best)
+
+    def resume(self, model: Any, checkpoint: Checkpoint) -> None:
+        """Brings model and history to where a checkpoint was written that fits."""
+        self.set_model(model)
         state, progress = _state(model), checkpoint.progress
         for variable, value in zip(state, checkpoint.arrays[: len(state)], strict=True):
             variable.assign(value)

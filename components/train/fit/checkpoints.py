@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,8 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one training.
 
-    Like a pack of features, a checkpoint's file is named by the digest of its bytes, so that a damaged one is known as such.
+    Like a pack of features, a checkpoint's file is named by the digest of its bytes, so that a damaged one is known as such, and tells
+    which training it is of.
 
     Args:
         store: The store's path or URI; empty for none: then nothing is kept and nothing found.
@@ -38,11 +39,15 @@ class Checkpoints:
     """
 
     def __init__(self, store: str, key: Mapping[str, Any]) -> None:
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-        self._uri = f"{store.rstrip('/')}/checkpoints/{digest}" if store else ""
+        self._key = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        self._uri = f"{store.rstrip('/')}/checkpoints/{self._key}" if store else ""
 
-    def load(self, phase: str) -> Checkpoint | None:
-        """Returns the latest checkpoint of a phase that is whole, or None.
+    def load(self, phase: str, fits: Callable[[Checkpoint], bool] = lambda _: True) -> Checkpoint | None:
+        """Returns the latest checkpoint of a phase that can be used, or None; the log names those that can't.
+
+        Args:
+            phase: The phase's name.
+            fits: Tells whether it has what the training needs.
 
         Raises:
             GraftError: The store can't be read.
@@ -55,7 +60,14 @@ class Checkpoints:
             if hashlib.sha256(content).hexdigest() != name.removesuffix(_SUFFIX).rpartition("-")[2]:
                 log.warning("A checkpoint is damaged and left out: %s", storage.redact(f"{self._uri}/{name}"))
                 continue
-            return _read(content)
+            try:
+                found = _read(content, self._key)
+                if not fits(found):
+                    raise ValueError("its arrays are not the model's")
+            except Exception as error:  # numpy and zipfile raise a dozen kinds of bytes that are no archive of arrays
+                log.warning("A checkpoint is left out (%r): %s", error, storage.redact(f"{self._uri}/{name}"))
+                continue
+            return found
         return None
 
     def save(self, phase: str, step: int, checkpoint: Checkpoint) -> None:
@@ -75,7 +87,7 @@ class Checkpoints:
             return
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {f"{number:05d}": array for number, array in enumerate(checkpoint.arrays)}
-        np.savez(buffer, progress=np.array(json.dumps(checkpoint.progress)), **arrays)
+        np.savez(buffer, key=np.array(self._key), progress=np.array(json.dumps(checkpoint.progress)), **arrays)
         content = buffer.getvalue()
         before = self._list(phase)
         up_to = f"{_stem(phase)}{step:09d}-"
@@ -107,7 +119,15 @@ def _stem(phase: str) -> str:
     return f"{phase.replace(' ', '-')}-"
 
 
-def _read(content: bytes) -> Checkpoint:
+def _read(content: bytes, key: str) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        ValueError: It is another training's.
+        Exception: It is no checkpoint.
+    """
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        names = sorted(set(file.files) - {"progress"})
+        if str(file["key"]) != key:
+            raise ValueError("it is another training's")
+        names = sorted(set(file.files) - {"key", "progress"})
         return Checkpoint(json.loads(str(file["progress"])), [file[name] for name in names])

@@ -59,7 +59,7 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
     loss = kind(label_smoothing=config.label_smoothing)
     model.compile(optimizer=_optimizer(config, phase), loss=loss, metrics=["accuracy"])
     best = BestWeights(phase.score, config, phase.steps)
-    if found := checkpoints.load(phase.name):
+    if found := checkpoints.load(phase.name, lambda checkpoint: best.fits(model, checkpoint)):
         best.resume(model, found)
         log.info("%s: goes on after step %d of an earlier attempt", phase.name, best.done)
     elif phase.keeps_start:

@@ -1,18 +1,22 @@
 """Cached features: found by content, whatever happened to the store meanwhile."""
 
+import hashlib
+import io
+import json
 import threading
 import time
 from pathlib import Path
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from web import web_server
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.train.features import feature_cache
-from graft.components.train.features.feature_cache import FeatureCache, half
+from graft.components.train.features.feature_cache import FeatureCache, _schema, half
 
 KIND = {"weights": "w", "cut": "mixed7"}
 
@@ -108,10 +112,38 @@ def test_what_another_training_is_just_writing_is_left_alone(tmp_path, monkeypat
     assert beside and FeatureCache(store, KIND).find(names(6, "other"), 5)[1].all()
 
 
-def test_features_of_another_width_are_damage(store, caplog):
+def test_features_of_another_width_are_left_out(store, caplog):
     fill(store)
     assert not FeatureCache(store, KIND).find(names(6), 4)[1].any()
-    assert "damaged and computed again" in caplog.text and packs(store) == []
+    assert "another kind" in caplog.text and "computed again" in caplog.text and len(packs(store)) == 1
+
+
+def planted(store, content):
+    """Puts content under the name that its digest gives it, beside the packs of KIND."""
+    fs, _ = fsspec.core.url_to_fs(store)
+    path = f"{packs(store)[0].rpartition('/')[0]}/{hashlib.sha256(content).hexdigest()}.arrow"
+    fs.pipe_file(path, content)
+    return path
+
+
+def test_a_pack_that_cant_be_read_is_named_and_left_out(store, caplog):
+    fs, _ = fsspec.core.url_to_fs(store)
+    fill(store, prefix="other", kind={**KIND, "weights": "v"})
+    (foreign,) = (fs.cat_file(path) for path in packs(store))
+    fs.rm(packs(store))
+    fill(store)
+    whole = fs.cat_file(packs(store)[0])
+    no_names = pa.record_batch([pa.nulls(2, pa.string()), pa.nulls(2, pa.binary(10))], _schema(5))
+    buffer = io.BytesIO()
+    with pa.ipc.new_file(buffer, _schema(5).with_metadata({"kind": json.dumps(KIND, sort_keys=True)})) as writer:
+        writer.write_batch(no_names.replace_schema_metadata({"kind": json.dumps(KIND, sort_keys=True)}))
+    contents = [b"", b"no pack", whole[: len(whole) // 2], whole[:-20] + bytes(20), foreign, buffer.getvalue()]
+    for content in contents:
+        caplog.clear()
+        path = planted(store, content)
+        assert FeatureCache(store, KIND).find([*names(6), *names(6, "other")], 5)[1].sum() == 6
+        assert path.rpartition("/")[2] in caplog.text and "is left out and computed again" in caplog.text
+        fs.rm(path)
 
 
 def test_where_nothing_is_asked_nothing_is_read(tmp_path):
@@ -199,12 +231,17 @@ def test_joining_keeps_a_pack_that_is_left_over_alone(store, monkeypatch):
     assert len(packs(store)) == 3
 
 
-def test_a_pack_that_another_training_has_just_joined_is_no_error(store, monkeypatch):
-    fill(store)
+def test_packs_that_another_training_joins_meanwhile_are_found_in_what_it_made(store, monkeypatch):
+    for number in range(feature_cache._FEW + 1):
+        fill(store, 2, f"n{number}-", seed=number)
     cache = FeatureCache(store, KIND)
     listed = cache._list()
-    monkeypatch.setattr(cache, "_list", lambda: [*listed, (listed[0][0].replace(".arrow", "0.arrow"), 10)])
-    assert cache.find(names(6), 5)[1].all()
+    FeatureCache(store, KIND).tidy(5)
+    lists = iter([listed])
+    own = cache._list
+    monkeypatch.setattr(cache, "_list", lambda: next(lists, None) or own())
+    wanted = [name for number in range(feature_cache._FEW + 1) for name in names(2, f"n{number}-")]
+    assert cache.find(wanted, 5)[1].all()
 
 
 def test_numbers_beyond_float16_become_its_largest_and_not_infinite():

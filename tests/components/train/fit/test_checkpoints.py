@@ -1,5 +1,8 @@
 """Checkpoints: the latest whole one is found, whatever happened to the store meanwhile."""
 
+import hashlib
+import io
+
 import fsspec
 import numpy as np
 import pytest
@@ -61,6 +64,48 @@ def test_a_damaged_one_is_said_and_left_out(store, harm, caplog):
     fs.pipe_file(path, bytes({"flipped byte": content, "cut short": content[:100], "empty": b""}[harm]))
     assert kept.load("head") is None
     assert "damaged and left out" in caplog.text
+
+
+def planted(store, name, content):
+    """Puts content under the name that its digest gives it, as the latest checkpoint."""
+    fs, (path,) = files(store)
+    fs.pipe_file(f"{path.rpartition('/')[0]}/head-{name:09d}-{hashlib.sha256(content).hexdigest()}.npz", content)
+
+
+def archive(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def test_one_that_cant_be_read_is_named_and_the_one_before_is_taken(store, caplog):
+    kept = Checkpoints(store, KEY)
+    Checkpoints(store, {**KEY, "weights": "v"}).save("head", 1, checkpoint(8))
+    fs, (others,) = files(store)
+    foreign = fs.cat_file(others)
+    fs.rm(others)
+    kept.save("head", 1, checkpoint(1))
+    whole = fs.cat_file(files(store)[1][0])
+    rng = np.random.default_rng(0)
+    flipped = bytearray(whole)
+    for position in rng.integers(0, len(whole), 40):
+        flipped[position] ^= 0xFF
+    contents = [
+        b"",
+        b"no archive",
+        whole[: len(whole) // 2],
+        bytes(flipped),
+        foreign,
+        archive(),
+        archive(progress=np.array("{")),
+    ]
+    for number, content in enumerate(contents):
+        caplog.clear()
+        planted(store, 2 + number, content)
+        assert kept.load("head").progress["epoch"] == 1
+        assert f"head-{2 + number:09d}" in caplog.text and caplog.text.count("A checkpoint is left out") == 1
+        fs.rm([path for path in files(store)[1] if f"head-{2 + number:09d}" in path])
+    assert kept.load("head", lambda found: found.progress["epoch"] != 1) is None
 
 
 def test_at_the_end_nothing_is_left(store):

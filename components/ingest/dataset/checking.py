@@ -87,7 +87,8 @@ def _check_batch(
             image = next(checked)
             if isinstance(image, CheckedImage) and not image.encoded:
                 image = dataclasses.replace(image, encoded=found)
-            done.append(Checked(file, version, image, size))
+            lasts = isinstance(image, CheckedImage) or image.for_good
+            done.append(Checked(file, version if lasts else "", image, size))
         else:
             done.append(Checked(file, version, found, size))
     return done

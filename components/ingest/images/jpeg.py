@@ -8,7 +8,8 @@ import simplejpeg
 from PIL import Image
 
 from graft.components.common.compute.orientation import EXIF, UPRIGHT, orientation, turn
-from graft.components.ingest.images.limits import check_scans, check_size
+from graft.components.ingest.images.decoding_room import JPEG_PIXEL, DecodedImage
+from graft.components.ingest.images.limits import check_scans
 from graft.components.ingest.images.stored_image import StoredImage
 
 _START = b"\xff\xd8"
@@ -31,10 +32,14 @@ class _Segments(NamedTuple):
     end: int
 
 
-def plain_jpeg(content: bytes) -> StoredImage | None:
+def plain_jpeg(content: bytes, memory: DecodedImage) -> StoredImage | None:
     """Decodes a JPEG that is plainly well-formed: its segments are known ones and follow each other, and its data are complete.
 
     What lies behind its end, a video or a further picture, is cut off. It is stored as it lies, its EXIF data saying how.
+
+    Args:
+        content: The file.
+        memory: Takes what the image needs.
 
     Returns:
         The image; None if the file is no such JPEG.
@@ -46,7 +51,7 @@ def plain_jpeg(content: bytes) -> StoredImage | None:
     if not segments:
         return None
     jpeg = content[: segments.end]
-    check_size(segments.width, segments.height)
+    memory.take(segments.width, segments.height, JPEG_PIXEL)
     check_scans(jpeg)
     grey = segments.components == 1
     try:

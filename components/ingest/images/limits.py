@@ -14,6 +14,10 @@ class BadImageError(Exception):
     """A file is no image that can be used; its text is the reason."""
 
 
+class NoRoomError(BadImageError):
+    """There is too little memory here to decode an image, which is no fault of the file."""
+
+
 def check_size(width: int, height: int) -> None:
     """Checks how many pixels an image has.
 

@@ -8,8 +8,9 @@ from PIL import Image, ImageFile
 
 from graft.components.common.compute.orientation import exif_orientation, turn
 from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
+from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
-from graft.components.ingest.images.limits import check_scans, check_size
+from graft.components.ingest.images.limits import check_scans
 
 SIDE = 128
 _QUALITY = 70
@@ -19,7 +20,8 @@ _JPEG_START = b"\xff\xd8"
 def thumbnail(content: bytes) -> bytes | None:
     """Returns an image as a JPEG of at most 128 pixels a side, upright, on white; None if it can't be decoded."""
     try:
-        return _encode(_shrink(_open(content)))
+        with DecodedImage() as memory:
+            return _encode(_shrink(_open(content, memory)))
     except Exception:  # Pillow's decoders raise whatever a damaged file drives them to.
         return None
 
@@ -34,25 +36,26 @@ def partial_thumbnail(content: bytes) -> bytes | None:
     """
     try:
         # With an end put to it, libjpeg takes what is missing for grey, also where a progressive JPEG was cut.
-        image = _open(content + JPEG_END if content.startswith(_JPEG_START) else content)
-        with contextlib.suppress(Exception):
-            image.load()
-        image.tile = []  # What failed to load is kept as far as it came, rather than tried again.
-        shown = _shrink(image)
+        with DecodedImage() as memory:
+            image = _open(content + JPEG_END if content.startswith(_JPEG_START) else content, memory)
+            with contextlib.suppress(Exception):
+                image.load()
+            image.tile = []  # What failed to load is kept as far as it came, rather than tried again.
+            shown = _shrink(image)
         seen = any(low != high for low, high in cast("tuple[tuple[int, int], ...]", shown.getextrema()))
         return _encode(shown) if seen else None
     except Exception:
         return None
 
 
-def _open(content: bytes) -> ImageFile.ImageFile:
+def _open(content: bytes, memory: DecodedImage) -> ImageFile.ImageFile:
     """Reads an image's header, set to decode no more than needed.
 
     Raises:
         BadImageError: The image is too large to decode.
     """
     image = Image.open(io.BytesIO(content), formats=FORMATS)
-    check_size(image.width, image.height)
+    memory.take(image.width, image.height)
     if image.format in JPEG_FORMATS:
         check_scans(content)
     image.draft(None, (2 * SIDE, 2 * SIDE))

@@ -31,7 +31,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 # The limits are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
 Image.MAX_IMAGE_PIXELS = None
 # Blocks of Pillow's usual 16 MiB stay with the thread that asked for them: after an image of 20 megapixels 300 MiB, and none with these.
-Image.core.set_block_size(64 * 2**20)
+Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

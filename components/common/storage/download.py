@@ -1,7 +1,6 @@
 """Downloads: whole files, whatever their size, of one version, gone on with after trouble, checked, and kept for the next time."""
 
 import errno
-import hashlib
 import logging
 import time
 from collections.abc import Callable
@@ -9,12 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
-import google_crc32c
-
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.storage.access import access
-from graft.components.common.storage.download_cache import cache_entry
+from graft.components.common.storage.digests import Digests
+from graft.components.common.storage.download_cache import cache_entry, is_intact, note_digest
 from graft.components.common.storage.local import put_in_place, sha256_file
 from graft.components.common.storage.places import locate
 from graft.components.common.storage.remote import ChangedError, Description, Remote, open_remote
@@ -26,7 +24,6 @@ log = logging.getLogger("graft")
 _FRESH_STARTS = 3
 _NAME_LENGTH = 128
 _PAUSE_SECONDS = 0.5
-_BLOCK = 2**20
 
 
 def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Path:
@@ -51,7 +48,7 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Pat
         with access(uri):
             file.stat()
         if file.is_file():  # a pipe would wait forever
-            _check_sha256(file, sha256, uri)
+            _check_sha256(sha256_file(file) if sha256 else "", sha256, uri)
         return file
     with access(uri), open_remote(uri) as remote:
         trouble = ""
@@ -70,15 +67,16 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
         # The name tells people and libraries what it is; it comes from the URL's path, where no secrets are.
         target = entry / (Path(redact(uri)).name[-_NAME_LENGTH:] or "download")
         cached = entry != folder
-        if cached and target.is_file() and found.size in (None, target.stat().st_size) and _has_sha256(target, sha256):
+        if cached and target.is_file() and found.size in (None, target.stat().st_size) and is_intact(target, sha256):
             log.info("%s is in the cache, at %s", redact(uri), target)
             return target
         # In the cache a part is gone on with by the next run; elsewhere others may be downloading into the same folder.
         part = target.with_name(f"{target.name}.part" if cached else f"{target.name}.{uuid4().hex[:8]}.part")
         try:
-            _receive(redact(uri), remote, found, part)
-            _check_whole(remote, found, part)
-            _check_sha256(part, sha256, uri)
+            digests = Digests(part, ["sha256", *found.checksums])
+            _receive(redact(uri), remote, found, part, digests)
+            _check_whole(remote, found, part, digests)
+            _check_sha256(digests["sha256"].hex(), sha256, uri)
         except Exception as error:
             if not cached or isinstance(error, ChangedError | GraftError):
                 part.unlink(missing_ok=True)  # else it is gone on with the next time
@@ -87,23 +85,24 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
                     f"{redact(uri)} doesn't fit on the disk of {part.parent}: make room there, or set XDG_CACHE_HOME."
                 ) from error
             raise
-        return put_in_place(part, target)
+        put_in_place(part, target)
+        if cached:
+            note_digest(target, digests["sha256"].hex())
+        return target
 
 
-def _has_sha256(file: Path, sha256: str) -> bool:
-    return not sha256 or sha256_file(file) == sha256.lower()
-
-
-def _check_sha256(file: Path, sha256: str, uri: str) -> None:
-    if not _has_sha256(file, sha256):
+def _check_sha256(found: str, wanted: str, uri: str) -> None:
+    if wanted and found != wanted.lower():
         raise GraftError(
-            f"{redact(uri)} has the SHA-256 {sha256_file(file)}, not {sha256.lower()}: it is another file, or a damaged one; "
+            f"{redact(uri)} has the SHA-256 {found}, not {wanted.lower()}: it is another file, or a damaged one; "
             "get the right one, or correct the sum."
         )
 
 
-def _receive(name: str, remote: Remote, found: Description, part: Path) -> None:
+def _receive(name: str, remote: Remote, found: Description, part: Path, digests: Digests) -> None:
     """Receives a file, all but what is there of the same version. Trouble ends it only if for a minute no further byte comes.
+
+    Its digests are taken as it comes, so that it need not be read for them.
 
     Raises:
         ChangedError: The file isn't the described one any more.
@@ -116,13 +115,16 @@ def _receive(name: str, remote: Remote, found: Description, part: Path) -> None:
             nonlocal longest
             start = file.tell() if found.version else 0
             if start and start == found.size:
+                digests.go_on_at(start)
                 return True
             try:
                 with remote.read(found, start) as (position, pieces):
                     file.truncate(position)
                     file.seek(position)
+                    digests.go_on_at(position)
                     for piece in pieces:
                         file.write(piece)
+                        digests.update(piece)
                         advance((position + len(piece)) // 2**20 - position // 2**20)
                         position += len(piece)
             except Exception as error:
@@ -140,7 +142,7 @@ def _receive(name: str, remote: Remote, found: Description, part: Path) -> None:
             pass
 
 
-def _check_whole(remote: Remote, found: Description, part: Path) -> None:
+def _check_whole(remote: Remote, found: Description, part: Path, digests: Digests) -> None:
     """Checks that a download is the described file, and of one version.
 
     Raises:
@@ -150,21 +152,8 @@ def _check_whole(remote: Remote, found: Description, part: Path) -> None:
         raise ChangedError("arrived at another length than announced")
     if found.version and persist(remote.describe).version != found.version:
         raise ChangedError("changed")
-    if "md5" in found.checksums:
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        if digest != found.checksums["md5"]:
-            raise ChangedError("arrived damaged")
-    elif "crc32c" in found.checksums and _crc32c(part) != found.checksums["crc32c"]:
+    if any(digests[algorithm] != checksum for algorithm, checksum in found.checksums.items()):
         raise ChangedError("arrived damaged")
-
-
-def _crc32c(path: Path) -> bytes:
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            checksum.update(block)
-    return bytes(checksum.digest())
 
 
 def _progress(name: str, size: int | None) -> AbstractContextManager[Callable[[int], None]]:

@@ -2,25 +2,31 @@
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from graft.components.common.storage.local import sha256_file
+
 log = logging.getLogger("graft")
 
-_LOCK = "lock"
+_LOCK, _NOTE = "lock", ".sha256"
 _DIGITS = 32
+_TICK_SECONDS = 0.02  # longer than a file system's clock stands still: a change after it has another time
 
 
 @contextlib.contextmanager
 def cache_entry(uri: str, version: str, scratch: Path) -> Iterator[Path]:
     """Opens the one folder in which a version of a file is kept, for one process at a time.
 
-    Other versions of the same URL are removed, so that the cache holds one file a URL. Names are digests: a URL may hold secrets.
+    Other versions of the same URL are removed, so that the cache holds one file a URL, but for those that a process opened which
+    still runs: it may read them. Names are digests: a URL may hold secrets.
 
     Args:
         uri: The file's URI.
@@ -37,6 +43,8 @@ def cache_entry(uri: str, version: str, scratch: Path) -> Iterator[Path]:
             log.info("Downloads are not kept for the next run: there can be no cache (%s).", error)
             folder = scratch
         yield folder
+        if folder != scratch:
+            _hold(folder)
 
 
 def _locked_folder(uri: str, version: str, opened: contextlib.ExitStack) -> Path:
@@ -45,10 +53,66 @@ def _locked_folder(uri: str, version: str, opened: contextlib.ExitStack) -> Path
     _lock(opened.enter_context((of_uri / _LOCK).open("ab")))
     folder = of_uri / _digest(version)
     for other in of_uri.iterdir():
-        if other.name not in (_LOCK, folder.name):
+        if other.name not in (_LOCK, folder.name) and not _is_read(other):
             shutil.rmtree(other)
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _is_read(folder: Path) -> bool:
+    with (folder / _LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@functools.cache
+def _hold(folder: Path) -> int:
+    """Keeps a version from being removed as long as this process runs, since nothing tells when it has read it."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def note_digest(file: Path, sha256: str) -> None:
+    """Notes a cached file's digest, and how the drive describes the file that has it.
+
+    Args:
+        file: The file, which has just been read or written.
+        sha256: SHA-256 of its bytes, as hex digits.
+    """
+    time.sleep(_TICK_SECONDS)
+    replacement = file.with_name(f"{file.name}{_NOTE}.part")
+    replacement.write_text(f"{sha256} {_described(file)}")
+    replacement.replace(file.with_name(f"{file.name}{_NOTE}"))
+
+
+def is_intact(file: Path, sha256: str = "") -> bool:
+    """Tells whether a cached file has the digest that was noted.
+
+    It is read only if it was touched since: the time of the last change of a file's content or name can't be set by a program.
+
+    Args:
+        file: The file.
+        sha256: The SHA-256 that it must have besides, as hex digits; empty for any.
+    """
+    try:
+        noted, described = file.with_name(f"{file.name}{_NOTE}").read_text().split()
+    except (OSError, ValueError):  # it was killed before it noted it, or is an older Graft's
+        return False
+    if described != _described(file):
+        if sha256_file(file) != noted:
+            log.warning("%s was changed after its download: downloading it again", file)
+            return False
+        note_digest(file, noted)
+    return sha256.lower() in ("", noted)
+
+
+def _described(file: Path) -> str:
+    status = file.stat()
+    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
 
 
 def cache_root() -> Path:

@@ -1,9 +1,13 @@
 """Downloads are whole, of one version, made once, and go on where they broke off; uploads are whole or not there."""
 
+import contextlib
 import hashlib
 import logging
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -11,7 +15,7 @@ from file_server import change, cut, file_server, reset
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
+from graft.components.common.storage import download_cache, retries
 
 CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 
@@ -36,7 +40,11 @@ def folder(tmp_path):
 
 
 def files(root):
-    return [path for path in root.rglob("*") if path.is_file() and path.name != "lock"] if root.exists() else []
+    return (
+        [path for path in root.rglob("*") if path.is_file() and path.name != "lock" and path.suffix != ".sha256"]
+        if root.exists()
+        else []
+    )
 
 
 def refusal(*arguments):
@@ -81,14 +89,54 @@ def test_a_presigned_url_leaves_no_trace(folder, cache, caplog):
     assert "is in the cache" in caplog.text and "going on" in caplog.text and "trying again" in caplog.text
 
 
-def test_it_is_downloaded_once_and_a_new_version_replaces_the_old(folder, cache):
+def test_it_is_downloaded_once_and_a_new_version_replaces_the_old_that_nobody_reads(folder, cache):
     with file_server(CONTENT) as server:
-        assert [storage.fetch(server.url, folder).read_bytes() for _ in range(2)] == [CONTENT] * 2
-        assert server.asked == [""]
-        server.content = OTHER
-        assert storage.fetch(server.url, folder).read_bytes() == OTHER
-    assert [path.read_bytes() for path in files(cache)] == [OTHER]
+        with reader(server.url, folder) as first:
+            server.content = OTHER
+            with reader(server.url, folder) as second:
+                assert (first.read_bytes(), second.read_bytes()) == (CONTENT, OTHER), "the first one is still read"
+        server.content = b"third"
+        assert [storage.fetch(server.url, folder).read_bytes() for _ in range(2)] == [b"third"] * 2
+        assert server.asked == ["", "", ""]
+    assert [path.read_bytes() for path in files(cache)] == [b"third"]
     assert files(folder) == []
+
+
+@contextlib.contextmanager
+def reader(url, folder):
+    """Runs another process that has fetched a file and reads it; yields where."""
+    program = "import sys; from pathlib import Path; from graft.components.common import storage; "
+    program += "print(storage.fetch(sys.argv[1], Path(sys.argv[2])), flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", program, url, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Path(process.stdout.readline().rstrip())
+
+
+def test_a_changed_file_in_the_cache_is_downloaded_again(folder, cache, caplog):
+    tampered = bytearray(CONTENT)
+    tampered[1000] ^= 1
+    with file_server(CONTENT) as server:
+        fetched = storage.fetch(server.url, folder)
+        status = fetched.stat()
+        fetched.write_bytes(tampered)
+        os.utime(fetched, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT
+        assert "photos.zip was changed after its download" in caplog.text and len(server.asked) == 2
+        fetched.with_name("photos.zip.sha256").write_bytes(b"\xff")
+        assert storage.fetch(server.url, folder).read_bytes() == CONTENT and len(server.asked) == 3
+
+
+def test_an_untouched_file_in_the_cache_is_not_read_and_a_touched_one_once(folder, cache, monkeypatch):
+    digest, reads = hashlib.sha256(CONTENT).hexdigest(), []
+    read = download_cache.sha256_file
+    monkeypatch.setattr(download_cache, "sha256_file", lambda file: reads.append(file) or read(file))
+    with file_server(CONTENT) as server:
+        server.troubles = [reset(700_000)]
+        fetched = storage.fetch(server.url, folder, digest)
+        assert storage.fetch(server.url, folder, digest) == storage.fetch(server.url, folder) == fetched and reads == []
+        fetched.touch()
+        assert storage.fetch(server.url, folder) == storage.fetch(server.url, folder, digest) == fetched
+        assert reads == [fetched] and len(server.asked) == 2
 
 
 @pytest.mark.parametrize("trouble", [reset, cut])

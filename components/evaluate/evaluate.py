@@ -16,6 +16,7 @@ from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
+from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
@@ -67,7 +68,7 @@ def evaluate(
         )
     split = data.evaluation_split if config.split == "auto" else config.split
     index = _read_index(data, split, config)
-    with new_artifact(output, Evaluation.FILE), open_baselines(config, run, data.classes) as models:
+    with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
         keras_model = load_model(model)
         start = time.monotonic()
         probabilities, labels, features = predict(keras_model, data, split, "evaluating images")

@@ -13,6 +13,7 @@ from graft.components.common.artifacts.export import SUMS, Export, ExportedForma
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
+from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
@@ -66,7 +67,7 @@ def export(
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)
-    with new_artifact(output, SUMS):
+    with new_artifact(output, SUMS), in_use(data):
         samples = _samples(data, evaluated, config.parity_images)
         record = Export(classes=data.classes, formats=_write_formats(model, data, samples, output, config))
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)

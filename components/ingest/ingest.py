@@ -1,5 +1,6 @@
 """The ingest step: every image of a source decoded, checked and written to a Dataset."""
 
+import contextlib
 import dataclasses
 import logging
 from functools import partial
@@ -64,11 +65,12 @@ def ingest(
         GraftError: The source can't be used; nothing is left in `output`.
     """
     with (
+        contextlib.ExitStack() as held,
         new_artifact(output, Dataset.FILE),
         open_source(source, config, (str(output), run.store)) as (files, layout),
         TemporaryFile() as scratch,
     ):
-        earlier = PreviousDataset(previous, run.store) if previous else None
+        earlier = PreviousDataset(previous, run.store, held) if previous else None
         known = earlier.shards if earlier else []
         with Shards(output, config.shard_mebibytes * 2**20, run.store, known) as shards:
             collected = collect(files, layout, shards, earlier, config, scratch)
@@ -104,8 +106,8 @@ def ingest(
         find = partial(find_image, shards=shards, indexes=(index, left_out))
         write_report(output / REPORT, dataset, index, find, collected.thumbnails)
         dataset.write(output)
-    if run.store:
-        keep_for_next(output, run)
+        if run.store:
+            keep_for_next(output, run)
     return IngestResult(
         path=str(output),
         digest=dataset.digest,

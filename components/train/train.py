@@ -11,6 +11,7 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import TrainResult
+from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
@@ -48,7 +49,7 @@ def train(
     """
     data = Dataset.load(dataset)
     check_weights(weights)
-    with new_artifact(output, Model.FILE), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
+    with new_artifact(output, Model.FILE), in_use(data), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
         from graft.components.common.compute.passes import naming_damage

@@ -1,5 +1,6 @@
 """The commands that look after a store."""
 
+import contextlib
 from collections import Counter
 from typing import Annotated
 
@@ -29,7 +30,14 @@ def gc(
     """
     opened = Store(store)
     found = opened.garbage(keep_runs, min_age_days, dataset)
-    with progress("deleting files", len(found)) as advance:
+    with contextlib.ExitStack() as deleting:
+        if not dry_run:
+            deleting.enter_context(opened.condemn(found))
+            condemned = {garbage.path for garbage in found}
+            opened = Store(store)  # what steps have begun to use since then is known to this one
+            again = opened.garbage(keep_runs, min_age_days, dataset)
+            found = [garbage for garbage in again if garbage.path in condemned]
+        advance = deleting.enter_context(progress("deleting files", len(found)))
         for garbage in found:
             if not dry_run:
                 opened.remove(garbage)

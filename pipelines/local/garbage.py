@@ -7,11 +7,20 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
 from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.shards.in_use import (
+    ANNOUNCEMENT,
+    CONDEMNED,
+    COUNTS_SECONDS,
+    IN_USE,
+    announced,
+    announcements,
+)
 from graft.components.common.errors import DamagedRecordError, GraftError
 
 _DAY = 24 * 60 * 60
@@ -52,6 +61,7 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self._uri = storage.absolute(uri)
+        self._shards = f"{self._uri}/shards"
         storage.stat(self._uri)
         self.files = {file.path: file for file in storage.list(self._uri)}
         if not any(path.startswith(f"{folder}/") for path in self.files for folder in _FOLDERS):
@@ -68,16 +78,28 @@ class Store:
         Raises:
             GraftError: A dataset that counts is damaged: nothing is known then of what it needs.
         """
-        recent, old = self._runs(keep_runs)
+        youngest = time.time() - min_age_days * _DAY
+        recent, old = self._runs(keep_runs, youngest)
         versions = [path for path in self.files if _VERSION_DATASET.fullmatch(path)]
         used = [f"{self._uri}/{path.rpartition('/')[0]}" for path in (*recent, *versions)]
         shards, images = _needs([*used, *datasets])
-        youngest = time.time() - min_age_days * _DAY
+        shards |= announcements(self._shards, IN_USE)
         return [
             Garbage(path, file.size or 0, reason)
             for path, file in sorted(self.files.items())
             if file.written_at <= youngest and (reason := self._reason(path, shards, images, old))
         ]
+
+    def condemn(self, garbage: Sequence[Garbage]) -> AbstractContextManager[None]:
+        """Announces which shards are to be deleted, for as long as the context lasts.
+
+        Steps don't begin to rely on them. Those that do already are known to a store that is listed in the context, and only then.
+
+        Raises:
+            GraftError: The store can't be written.
+        """
+        names = [found.path.rpartition("/")[2] for found in garbage if _SHARD.fullmatch(found.path)]
+        return announced(self._shards, CONDEMNED, names) if names else contextlib.nullcontext()
 
     def remove(self, garbage: Garbage) -> None:
         """Removes a file, unless it is gone already, or was written anew since the store was listed.
@@ -90,8 +112,8 @@ class Store:
             if storage.stat(listed.uri).written_at == listed.written_at:
                 storage.delete(listed.uri)
 
-    def _runs(self, keep: int) -> tuple[list[str], set[str]]:
-        """Returns the dataset records of recent runs, and the folders of older ones."""
+    def _runs(self, keep: int, youngest: float) -> tuple[list[str], set[str]]:
+        """Returns the dataset records of recent runs, the last of a name and all young ones, and the folders of older ones."""
         by_name: dict[str, list[str]] = defaultdict(list)
         for path in self.files:
             if match := _RUN_DATASET.fullmatch(path):
@@ -100,8 +122,9 @@ class Store:
         old: set[str] = set()
         for paths in by_name.values():
             paths.sort(key=lambda path: self.files[path].written_at, reverse=True)
-            recent += paths[:keep]
-            old |= {path.rpartition("/")[0] for path in paths[keep:]}
+            kept = max(keep, sum(self.files[path].written_at > youngest for path in paths))
+            recent += paths[:kept]
+            old |= {path.rpartition("/")[0] for path in paths[kept:]}
         return recent, old
 
     def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
@@ -114,6 +137,8 @@ class Store:
             return "checkpoint of a training that was never resumed"
         if _LEFTOVER.fullmatch(path):
             return "left over from a killed run"
+        if ANNOUNCEMENT.fullmatch(path) and self.files[path].written_at <= time.time() - COUNTS_SECONDS:
+            return "left over from a killed run"
         if _PACK.fullmatch(path) and images.isdisjoint(self._images_in(path)):
             return "features of no image in use"
         return ""
@@ -122,14 +147,15 @@ class Store:
         """Yields the digests of the images whose features a pack holds, without reading the features."""
         import pyarrow as pa
 
-        with storage.open(self.files[pack].uri) as file:
+        # One that a training has just joined with others is gone, and one that can't be read nobody can use.
+        with contextlib.suppress(storage.MissingError), storage.open(self.files[pack].uri) as file:
             try:
                 names_only = pa.ipc.IpcReadOptions(included_fields=[0])
                 opened = pa.ipc.open_file(file, options=names_only)
                 for number in range(opened.num_record_batches):
                     yield from opened.get_batch(number).column(0).to_pylist()
-            except pa.ArrowInvalid:
-                return  # damaged: nobody can use it
+            except (pa.ArrowException, ValueError, OSError):
+                return
 
 
 def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:

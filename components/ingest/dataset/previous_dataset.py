@@ -1,5 +1,6 @@
 """The Dataset that an earlier run made of the same source: what it knows is not worked out again, and its splits bind."""
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, MINIATURE, Dataset, LeftOutTwin, Unusable
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, MINIATURE, Dataset, LeftOutTwin, Shard, Unusable
+from graft.components.common.artifacts.shards.in_use import CONDEMNED, IN_USE, announced, announcements
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
@@ -28,6 +30,7 @@ class PreviousDataset:
     Args:
         uri: Path or URI of its folder.
         store: Path or URI of the store that this run keeps its shards in; empty for none.
+        held: Ends when this run's Dataset is in the store; till then `graft gc` is told that the shards are in use.
 
     Attributes:
         shards: Its shards that lie in that store, to be used again.
@@ -36,7 +39,7 @@ class PreviousDataset:
         GraftError: It is no finished Dataset, or is damaged.
     """
 
-    def __init__(self, uri: str, store: str) -> None:
+    def __init__(self, uri: str, store: str, held: contextlib.ExitStack) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -62,8 +65,7 @@ class PreviousDataset:
         trusted = store and has_all and dataset.graft_version == version("graft")
         unusable = [entry for entry in dataset.excluded if trusted and isinstance(entry, Unusable) and entry.version]
         self._unusable = {entry.path: entry for entry in unusable}
-        stored = _stored_shards(store) if trusted else {}
-        self.shards = [shard for shard in dataset.shards if stored.get(shard.uri) == shard.bytes]
+        self.shards = _shards_in_use(dataset, store, held) if trusted else []
         self._numbers = {shard.name: number for number, shard in enumerate(self.shards)}
 
     def unchanged(self, path: str, version: str) -> IndexRow | None:
@@ -150,10 +152,13 @@ def _check_parquet(uri: str) -> None:
             raise DamagedRecordError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
 
 
-def _stored_shards(store: str) -> dict[str, int]:
-    """Returns the sizes of a store's shards by URI."""
+def _shards_in_use(dataset: Dataset, store: str, held: contextlib.ExitStack) -> list[Shard]:
+    """Returns the shards of a Dataset that are in a store and stay there."""
     folder = shards_folder(store)
-    return {f"{folder}/{file.name}": file.size for file in storage.list(folder) if file.size is not None}
+    held.enter_context(announced(folder, IN_USE, [shard.name for shard in dataset.shards]))
+    gone = announcements(folder, CONDEMNED)
+    stored = {f"{folder}/{file.path}": file.size for file in storage.list(folder) if file.path not in gone}
+    return [shard for shard in dataset.shards if stored.get(shard.uri) == shard.bytes]
 
 
 def keep_for_next(output: Path, run: Run) -> None:

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
+from uuid import uuid4
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Shard
+from graft.components.common.artifacts.shards.in_use import CONDEMNED, announcements
 from graft.components.common.artifacts.shards.tfrecord import ShardWriter, example, image_at
 from graft.components.common.errors import GraftError
 from graft.components.ingest.images.checked_image import CheckedImage
@@ -111,7 +113,11 @@ class Shards:
         writer.close()
         uri = writer.path.name
         if self._store:
-            uri = f"{shards_folder(self._store)}/{writer.sha256}.tfrecord"
-            storage.put(writer.path, uri)
+            folder, name = shards_folder(self._store), f"{writer.sha256}.tfrecord"
+            storage.put(writer.path, f"{folder}/{name}")
+            if name in announcements(folder, CONDEMNED):  # `graft gc` may just be deleting it
+                name = f"{writer.sha256}-{uuid4().hex[:8]}.tfrecord"
+                storage.put(writer.path, f"{folder}/{name}")
+            uri = f"{folder}/{name}"
             writer.path.unlink()
         self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)

@@ -1,6 +1,7 @@
 """`graft gc` against steps that are at work: what they have written, or rely on, is never deleted."""
 
 import hashlib
+import logging
 import os
 import random
 import shutil
@@ -136,6 +137,14 @@ def test_a_step_that_begins_while_gc_is_at_work_keeps_its_images(tmp_path, stale
     monkeypatch.setattr(Store, "garbage", listed)
     collect(store)
     assert begun and dangling(second) == [] and left_over(store) == []
+
+
+def test_a_store_that_can_only_be_read_is_read(stale, caplog):
+    store, first = stale
+    Path(store, "shards", "in-use").write_text("so that nothing can be written below")
+    caplog.set_level(logging.INFO, logger="graft")
+    with in_use(Dataset.load(first)):
+        assert "graft gc can't be told" in caplog.text
 
 
 def test_who_wants_to_read_what_gc_deletes_is_told(stale, monkeypatch):

@@ -41,7 +41,10 @@ def announced(folder: str, kind: str, names: Iterable[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        storage.delete(uri)
+        try:
+            storage.delete(uri)
+        except GraftError as error:  # what the step has made is not to be lost for this
+            log.warning("%s can't be removed, and counts for seven days: %s", storage.redact(uri), error)
 
 
 def announcements(folder: str, kind: str) -> set[str]:
@@ -80,7 +83,7 @@ def in_use(dataset: Dataset) -> Iterator[None]:
         for folder, names in folders.items():
             try:
                 announcing.enter_context(announced(folder, IN_USE, names))
-            except storage.FileError as error:
+            except GraftError as error:  # an account, or a drive, for reading only
                 log.info("graft gc can't be told that shards in %s are in use: %s", storage.redact(folder), error)
                 continue
             if gone := announcements(folder, CONDEMNED).intersection(names):

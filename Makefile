@@ -66,6 +66,11 @@ simulate: $(DEV_READY) ## Play a season of ten retrainings with what goes wrong 
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make simulate needs SOURCE=, a zip of photographs, and WEIGHTS=." >&2; exit 1; }
 	@$(BIN)/python tests/season/season.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 
+.PHONY: moments
+moments: $(DEV_READY) ## Send SIGTERM to steps at a hundred random moments, and look at what they leave
+	@$(BIN)/python tests/moments.py ingest=40 train=30 evaluate=10 export=10
+	@$(BIN)/python tests/moments.py --images 1200 ingest=10
+
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE
 

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any, cast
 
 import numpy as np
 
+from graft.components.common import storage
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.predictions import by_class
+from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.export.client import pixels_of
 from graft.components.export.formats import Format
@@ -84,12 +85,12 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[Parit
         A function, to be called once, from the samples for each format to the figures of each: it compares what the process makes of
         them with the evaluation, and raises GraftError if a format can't be loaded or run.
     """
-    with TemporaryDirectory(prefix="graft-served-") as scratch, (Path(scratch) / "log").open("w+b") as log:
+    with storage.scratch_folder("served") as scratch, (scratch / "log").open("w+b") as log:
         # TensorFlow takes a SavedModel's path for a pattern, and names of folders may hold [, ], *, ? and \.
-        models = [Path(scratch) / form.path for form in formats]
+        models = [scratch / form.path for form in formats]
         for model, form in zip(models, formats, strict=True):
             model.symlink_to((export / form.path).absolute())
-        results = [Path(scratch) / f"{form.path}.npz" for form in formats]
+        results = [scratch / f"{form.path}.npz" for form in formats]
         told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
         command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
         environment = {**os.environ, **_ENVIRONMENT}
@@ -109,7 +110,8 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[Parit
                 return [_compare(file, images) for file, images in zip(results, samples, strict=True)]
 
             try:
-                yield compare
+                with undone(server.kill):
+                    yield compare
             finally:
                 server.kill()
 

@@ -1,13 +1,13 @@
 """The `graft` command: which commands there are, each loaded when it is called, and what becomes of errors."""
 
 import logging
-import signal
 import sys
-from types import FrameType
 
 from cyclopts import App, Group, Parameter
 from rich.console import Console
 
+from graft.components.common.ending import in_time
+from graft.components.common.escaping import escape_record, escaped
 from graft.pipelines.cli.output import prepare_output
 
 COMMANDS = {
@@ -61,17 +61,16 @@ for _title, _commands in COMMANDS.items():
 app["--help"].group = app["--version"].group = Group("Options", sort_key=len(COMMANDS))
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
-    """Ends the command on SIGTERM as on Ctrl-C, so that half-written artifacts are cleared away; pid 1 would ignore it."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Runs the command line: errors are one sentence, unless `--debug` asks for the traceback."""
-    words = sys.argv[1:]
     prepare_output()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, _terminate)
+    logging.getLogger("graft").addFilter(escape_record)
+    with in_time():
+        _run(sys.argv[1:])
+
+
+def _run(words: list[str]) -> None:
     try:
         app([word for word in words if word != "--debug"], exit_on_error=False, print_error=False)
     except (Exception, KeyboardInterrupt) as error:
@@ -82,6 +81,6 @@ def main() -> None:
         message, code = explained
         if "--debug" in words:
             Console(stderr=True).print_exception()
-        print(f"graft: {message}", file=sys.stderr)
+        print(escaped(f"graft: {message}"), file=sys.stderr)
         sys.stdout.flush()
         sys.exit(code)

@@ -7,9 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, mark_cancelled
-from graft.pipelines.cli.exits import EXIT_CODES, EXIT_INTERRUPTED
+from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import Cluster, connect
@@ -96,7 +97,7 @@ def _wait(backend: Backend, run: str, cluster: Cluster) -> None:
         seen = watch(backend, run)
     except KeyboardInterrupt:
         log.info("the run goes on; watch it again with: %s", watch_on)
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except GraftError as error:
         raise GraftError(f"{error} The run goes on; watch it again with: {watch_on}") from error
     if seen.state is State.CANCELLED:

@@ -4,9 +4,10 @@ from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from graft.components.common.artifacts.results import Outcome
+from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GateFailedError, GraftError
 
-EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_CANCELLED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
+EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_CANCELLED = 1, 2, 3, 4
 
 EXIT_CODES = {
     Outcome.SUCCEEDED: 0,
@@ -33,7 +34,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         case OSError():
             return f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR
         case KeyboardInterrupt():
-            return "Interrupted; unfinished output was removed.", EXIT_INTERRUPTED
+            return "Interrupted; unfinished output was removed.", INTERRUPTED
     return None
 
 

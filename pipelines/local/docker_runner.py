@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 
 # What the caller's environment says about the network and its clouds holds in the containers too.
@@ -81,12 +82,17 @@ def docker_runner(options: DockerOptions, run_id: str, inputs: list[str], store:
             arguments |= {"mem_limit": options.memory, "memswap_limit": options.memory}
         if "nvidia" in engine.get("Runtimes", {}):
             arguments["device_requests"] = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
-        try:
-            yield local.DockerRunner(**arguments)
-        finally:
+
+        def stop() -> None:
             for container in client.containers.list(filters={"label": f"{_LABEL}={run_id}"}):
                 with contextlib.suppress(docker.errors.APIError):  # it may end by itself meanwhile
                     container.kill()
+
+        with undone(stop):
+            try:
+                yield local.DockerRunner(**arguments)
+            finally:
+                stop()
 
 
 def _environment() -> dict[str, str]:

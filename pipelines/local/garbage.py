@@ -3,12 +3,10 @@
 import contextlib
 import dataclasses
 import re
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
@@ -166,11 +164,11 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
     shards: set[str] = set()
     images: set[str] = set()
     for dataset in datasets:
-        with tempfile.TemporaryDirectory(prefix="graft-gc-") as scratch:
+        with storage.scratch_folder("gc") as scratch:
             try:
                 record = f"{dataset.rstrip('/')}/{Dataset.FILE}"
                 shards |= {shard.name for shard in Dataset.parse(storage.read(record), record).shards}
-                index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", Path(scratch), keep=False)
+                index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", scratch, keep=False)
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
             except (DamagedRecordError, KeyError, pa.ArrowException) as error:
                 raise GraftError(

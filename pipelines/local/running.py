@@ -15,7 +15,7 @@ from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.components.common.runs.step_record import Run, new_run_id, read_run
+from graft.components.common.runs.step_record import Run, mark_cancelled, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 
@@ -94,6 +94,9 @@ def run_locally(
             pipeline(**arguments)
         except RuntimeError as error:
             failure = str(error)
+        except KeyboardInterrupt:
+            mark_cancelled(run)  # between two steps there is none whose record says so
+            raise
     records = read_run(run)
     verdict = judge(records)
     outcome = verdict.outcome

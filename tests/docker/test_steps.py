@@ -190,6 +190,7 @@ def test_an_interrupted_run_stops_its_containers(image, tmp_path, pictures):
     assert process.returncode == 130
     assert "Interrupted" in stderr
     wait_for(lambda: not containers_of(tmp_path), seconds=10)
+    assert list(tmp_path.glob("runs/store/models/model/runs/*/cancelled.json"))
 
 
 def test_a_missing_image_is_named_with_the_remedy(image, tmp_path, pictures):

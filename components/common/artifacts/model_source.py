@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX
@@ -66,8 +65,8 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
         GraftError: It is neither, is unfinished or damaged, or can't be read.
     """
     name = storage.redact(uri)
-    with TemporaryDirectory(prefix="graft-model-") as scratch:
-        folder, downloads = Path(scratch) / "model", Path(scratch) / "downloads"
+    with storage.scratch_folder("model") as scratch:
+        folder, downloads = scratch / "model", scratch / "downloads"
         folder.mkdir()
         downloads.mkdir()
         record = find_record(uri)

@@ -20,6 +20,9 @@ from graft.components.common.artifacts.results import (
 )
 from graft.components.common.steps import Component
 
+StepStatus = Literal["succeeded", "failed", "cancelled"]
+"""How a step ended."""
+
 ResultT_co = TypeVar("ResultT_co", bound=Result, covariant=True)
 
 
@@ -29,7 +32,7 @@ class StepRecord(Record, Generic[ResultT_co]):
     REMEDY: ClassVar[str] = "remove it"
 
     step: Component = Field(description="The step's name.")
-    status: Literal["succeeded", "failed"] = Field(description="Whether it did what it was asked to.")
+    status: StepStatus = Field(description="Whether it did what it was asked to, or was told to end before.")
     error: str | None = Field(description="The class of the error that ended it; None if it succeeded.")
     summary: str = Field(description="One line for people: what came out, or why it failed.")
     started: str = Field(description="When it began, ISO 8601 in UTC.")

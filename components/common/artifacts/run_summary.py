@@ -8,13 +8,13 @@ from pydantic import Field
 from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.record import Part
 from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords, outcome_of
+from graft.components.common.artifacts.run_record import RunRecords, StepStatus, outcome_of
 
 
 class StepSummary(Part):
     """How a step of the run ended."""
 
-    status: Literal["succeeded", "failed"] = Field(description="Whether it did what it was asked to.")
+    status: StepStatus = Field(description="Whether it did what it was asked to, or was told to end before.")
     seconds: float = Field(description="Seconds that it took.")
     summary: str = Field(description="One line for people: what came out, or why it failed.")
     output: str | None = Field(description="The directory of its artifact; None if it has none.")

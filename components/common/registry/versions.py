@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from graft.components.common import storage
 from graft.components.common.artifacts.evaluation import Evaluation
@@ -59,11 +58,11 @@ class Versions:
         _about(version, export / _EVALUATION, str(export))
         there = storage.exists(f"{self.uri(version)}/{SUMS}")
         with (
-            TemporaryDirectory(prefix="graft-publish-") as scratch,
+            storage.scratch_folder("publish") as scratch,
             progress("publishing files", len(sums) + 1) as advance,
         ):
             for path, digest in {**sums, SUMS: version}.items():
-                if not there or self._problem(version, path, digest, Path(scratch)):
+                if not there or self._problem(version, path, digest, scratch):
                     storage.put(export / path, f"{self.uri(version)}/{path}")
                 advance(1)
         return version
@@ -104,9 +103,9 @@ class Versions:
         Raises:
             GraftError: There is no such version, or it was changed.
         """
-        with TemporaryDirectory(prefix="graft-version-") as scratch:
+        with storage.scratch_folder("version") as scratch:
             uri = self.uri(version)
-            file = fetch_checked(uri, _EVALUATION, read_sums(uri, Path(scratch)), Path(scratch))
+            file = fetch_checked(uri, _EVALUATION, read_sums(uri, scratch), scratch)
             return _about(version, file, uri)
 
     def remove(self, version: str) -> None:
@@ -130,12 +129,12 @@ class Versions:
         return problems
 
     def _problems(self, version: str, files: Iterable[str]) -> list[str]:
-        with TemporaryDirectory(prefix="graft-verify-") as scratch:
+        with storage.scratch_folder("verify") as scratch:
             try:
-                sums = read_sums(self.uri(version), Path(scratch))
+                sums = read_sums(self.uri(version), scratch)
             except GraftError as error:
                 return [str(error)]
-            found = [self._problem(version, path, digest, Path(scratch)) for path, digest in sums.items()]
+            found = [self._problem(version, path, digest, scratch) for path, digest in sums.items()]
         # Leftovers of killed uploads are no files of their version.
         parts = {path for path in files if path.rpartition("/")[2].startswith(".") and path.endswith(".part")}
         strange = sorted({*files} - {*sums, SUMS} - parts)

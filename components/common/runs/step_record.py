@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -12,13 +13,17 @@ from datetime import UTC, datetime
 from graft.components.common import storage
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.artifacts.results import Result
-from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord
+from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord, StepStatus
+from graft.components.common.ending import in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
+from graft.components.common.escaping import escape_record, escaped
 from graft.components.common.steps import STEPS, Component, Step
 
 log = logging.getLogger("graft")
 
 _CANCELLED = "cancelled"
+_TOLD = "it was told to end before it was done"
+_STDOUT = 1
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 """What `new_run_id` returns."""
 
@@ -88,7 +93,7 @@ class Recording:
 
 @contextlib.contextmanager
 def recorded(step: Component, run: Run) -> Iterator[Recording]:
-    """Runs a step's work and writes its run record when it ends, also when it fails.
+    """Runs a step's work and writes its run record when it ends, also when it fails or is told to end.
 
     Args:
         step: The step's name.
@@ -99,27 +104,47 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
     """
     recording = Recording(run)
     started, clock = utc_now(), time.monotonic()
-    error: BaseException | None = None
-    try:
-        yield recording
-    except BaseException as raised:
-        error = raised
-        recording.outcome = raised.outcome if isinstance(raised, GateFailedError) else None
-        raise
-    finally:
-        if run.store:
-            outcome = recording.outcome
-            summary = str(error) or type(error).__name__ if error else outcome.summary if outcome else ""
+    writing, written = threading.Lock(), False
+
+    def write(error: BaseException | None = None) -> None:
+        nonlocal written
+        with writing:  # that ends a process by force is another thread
+            if written or not run.store:
+                return
+            outcome = error.outcome if isinstance(error, GateFailedError) else None if error else recording.outcome
+            status, summary = _ended(error, outcome)
             record = STEP_RECORDS[step](
                 step=step,
-                status="failed" if error else "succeeded",
+                status=status,
                 error=type(error).__name__ if error else None,
                 summary=summary,
                 started=started,
                 seconds=round(time.monotonic() - clock, 3),
                 outcome=outcome,
             )
-            _write(run, step, record.text(), must_succeed=error is None)
+            try:
+                _write(run, step, record.text(), must_succeed=error is None)
+            except GraftError:
+                written = True  # as well as can be
+                raise
+            written = True
+
+    with undone(lambda: write(KeyboardInterrupt())):
+        try:
+            yield recording
+            write()
+        except BaseException as error:
+            write(error)
+            raise
+
+
+def _ended(error: BaseException | None, outcome: Result | None) -> tuple[StepStatus, str]:
+    """Returns how a step ended, and its summary."""
+    if error is None:
+        return "succeeded", outcome.summary if outcome else ""
+    if isinstance(error, KeyboardInterrupt) or told.is_set():
+        return "cancelled", _TOLD
+    return "failed", escaped(str(error)) or type(error).__name__
 
 
 def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
@@ -171,7 +196,9 @@ def was_cancelled(run: Run) -> bool:
 
 @contextlib.contextmanager
 def component_step(step: Component, store: str, name: str, run_id: str) -> Iterator[Recording]:
-    """What every component does around its step: log lines, the run record, and errors as one sentence.
+    """What every component does around its step: log lines, the run record, errors as one sentence, and an end within 10 s of SIGTERM.
+
+    KFP runs a step in a shell, which passes no SIGTERM on. So the end of whoever reads the step's output counts as one.
 
     Args:
         step: The component.
@@ -186,9 +213,14 @@ def component_step(step: Component, store: str, name: str, run_id: str) -> Itera
         SystemExit: The step failed in a way that its message explains; KFP then shows that sentence and no traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    try:
-        with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
-            yield recording
-    except (GraftError, OSError) as error:
-        raise SystemExit(f"graft {step}: {error}") from error
+    log.addFilter(escape_record)
+    with in_time(output=_STDOUT):
+        try:
+            with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
+                yield recording
+        except (GraftError, OSError) as error:
+            raise SystemExit(escaped(f"graft {step}: {error}")) from error
+        except KeyboardInterrupt:
+            log.error("%s: %s", step, _TOLD)
+            raise
     log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")

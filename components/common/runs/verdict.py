@@ -38,7 +38,9 @@ def judge(records: RunRecords) -> Verdict:
             return Verdict(Outcome.FAILED, reason, accuracy, drift)
         record = ended[step]
         reason = f"{step}: {record.summary}"
-        if record.status != "succeeded":
+        if record.status == "cancelled":
+            return Verdict(Outcome.CANCELLED, reason, accuracy, drift)
+        if record.status == "failed":
             at_the_gate = record.error == GateFailedError.__name__
             return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy, drift)
         if step == "resolve" and records.unchanged:

@@ -6,7 +6,7 @@ from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
-from graft.components.common.storage.local import sha256_file, walk
+from graft.components.common.storage.local import scratch_folder, sha256_file, walk
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
 from graft.components.common.storage.uris import absolute, brief, check_text, join, redact
@@ -48,6 +48,7 @@ __all__ = [
     "put",
     "read",
     "redact",
+    "scratch_folder",
     "sha256_file",
     "stat",
     "swap",

@@ -22,7 +22,7 @@ from graft.components.common.storage.uris import brief, redact
 log = logging.getLogger("graft")
 
 _FRESH_STARTS = 3
-_NAME_LENGTH = 128
+_NAME_BYTES = 128
 _PAUSE_SECONDS = 0.5
 
 
@@ -65,7 +65,7 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Pat
 def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, sha256: str, *, keep: bool) -> Path:
     with cache_entry(uri, found.version, folder) if found.version and keep else nullcontext(folder) as entry:
         # The name tells people and libraries what it is; it comes from the URL's path, where no secrets are.
-        target = entry / (Path(redact(uri)).name[-_NAME_LENGTH:] or "download")
+        target = entry / (Path(redact(uri)).name.encode()[-_NAME_BYTES:].decode(errors="ignore") or "download")
         cached = entry != folder
         if cached and target.is_file() and found.size in (None, target.stat().st_size) and is_intact(target, sha256):
             log.info("%s is in the cache, at %s", redact(uri), target)

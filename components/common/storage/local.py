@@ -4,12 +4,15 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.access import FileError, MissingError, access
 
@@ -37,9 +40,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
     try:
-        with temporary.open("wb") as file:
-            yield file
-        put_in_place(temporary, path)
+        with undone(lambda: temporary.unlink(missing_ok=True)):
+            with temporary.open("wb") as file:
+                yield file
+            put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -69,6 +73,20 @@ def _flush(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+@contextlib.contextmanager
+def scratch_folder(purpose: str) -> Iterator[Path]:
+    """Makes a temporary folder, which is removed in the end, also if the process must end by force.
+
+    Args:
+        purpose: What it is for, a part of its name.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix=f"graft-{purpose}-") as folder,
+        undone(lambda: shutil.rmtree(folder, ignore_errors=True)),
+    ):
+        yield Path(folder)
 
 
 def open_local(path: Path) -> BufferedReader:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay, wait_exponential_jitter
 
+from graft.components.common.ending import told
 from graft.components.common.storage.uris import brief
 
 log = logging.getLogger("graft")
@@ -62,12 +63,13 @@ def is_transient(error: BaseException) -> bool:
 def persist(work: Callable[[], Result]) -> Result:
     """Does work that is harmless to repeat, with growing pauses for up to a minute while its trouble is transient.
 
-    What the last attempt raises is raised.
+    What the last attempt raises is raised. Once the process has been told to end there is no other attempt.
     """
     retrying = Retrying(
         retry=retry_if_exception(is_transient),
         wait=wait_exponential_jitter(initial=_FIRST_WAIT, max=_LONGEST_WAIT, jitter=_FIRST_WAIT),
         stop=stop_before_delay(PATIENCE),
+        sleep=_pause,
         before_sleep=_say,
         reraise=True,
     )
@@ -90,6 +92,11 @@ def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None,
     if getattr(fs, "async_impl", False):
         options["timeout"] = seconds or REQUEST_SECONDS
     return getattr(fs, method)(*arguments, **options)
+
+
+def _pause(seconds: float) -> None:
+    if told.wait(seconds):
+        raise InterruptedError("the process was told to end")
 
 
 def _say(state: RetryCallState) -> None:

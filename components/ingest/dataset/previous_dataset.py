@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,8 +44,8 @@ class PreviousDataset:
 
         folder = uri.rstrip("/")
         dataset = _read_record(folder)
-        with tempfile.TemporaryDirectory(prefix="graft-previous-") as scratch:
-            files = [storage.fetch(f"{folder}/{name}", Path(scratch), keep=False) for name in (INDEX, LEFT_OUT)]
+        with storage.scratch_folder("previous") as scratch:
+            files = [storage.fetch(f"{folder}/{name}", scratch, keep=False) for name in (INDEX, LEFT_OUT)]
             try:
                 # The index of an older Graft has no miniatures: its images are checked again, and its decisions stand.
                 has_all = MINIATURE in pq.read_schema(files[0]).names

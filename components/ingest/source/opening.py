@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -87,7 +86,7 @@ def open_files(
         yield LocalFolder(local, left_out) if local else RemoteFolder(uri, left_out)
         return
     with contextlib.ExitStack() as opened:
-        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="graft-ingest-")))
+        scratch = opened.enter_context(storage.scratch_folder("ingest"))
         archive = storage.fetch(uri, scratch, sha256)
         if not archive.is_file():
             raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")

@@ -1,10 +1,9 @@
 """Where a split's images are in the shards of a Dataset; those of a remote store are downloaded, once."""
 
 import atexit
+import contextlib
 import dataclasses
 import functools
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 @functools.cache
 def _downloads() -> Path:
     """Returns a folder for shards of remote stores, which lasts as long as this process."""
-    folder = tempfile.mkdtemp(prefix="graft-shards-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    kept = contextlib.ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(storage.scratch_folder("shards"))
 
 
 @dataclasses.dataclass(frozen=True)

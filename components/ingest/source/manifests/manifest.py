@@ -2,10 +2,8 @@
 
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from itertools import zip_longest
-from pathlib import Path
 from typing import IO
 
 from graft.components.common import storage
@@ -40,8 +38,8 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
     """
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
-    with tempfile.TemporaryDirectory(prefix="graft-ingest-") as scratch:
-        path = storage.fetch(uri, Path(scratch), sha256)
+    with storage.scratch_folder("ingest") as scratch:
+        path = storage.fetch(uri, scratch, sha256)
         if not path.is_file():  # a pipe would wait forever
             raise GraftError(
                 f"{storage.redact(uri)} is not a file: name a CSV or JSON Lines file, or a folder of images."

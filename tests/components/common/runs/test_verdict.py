@@ -50,6 +50,11 @@ def test_a_failed_step_says_why():
     assert judge(until("train", "no room", "failed", "OSError")).reason == "train: no room"
 
 
+def test_a_step_that_was_told_to_end_is_no_failure():
+    verdict = judge(until("train", "it was told to end", "cancelled", "KeyboardInterrupt"))
+    assert (verdict.outcome, verdict.reason) == (Outcome.CANCELLED, "train: it was told to end")
+
+
 def test_nothing_new_is_a_success():
     verdict = judge(until("resolve", "nothing new", outcome=ResolveResult(digest=UNCHANGED, source="")))
     assert (verdict.outcome, verdict.outcome.good, verdict.reason) == (Outcome.UNCHANGED, True, "resolve: nothing new")

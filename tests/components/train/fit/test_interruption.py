@@ -13,6 +13,7 @@ import time
 import pytest
 
 from graft.components.common.compute.keras_models import load_model
+from graft.components.common.ending import INTERRUPTED
 from graft.components.train.fit import callbacks
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.train import train
@@ -21,11 +22,13 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = """
 import json, pathlib, sys
+from graft.components.common.ending import in_time
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
 {before}
 dataset, model, store, config = sys.argv[1:]
-train(pathlib.Path(dataset), pathlib.Path(model), "random", TrainConfig(**json.loads(config)), store)
+with in_time():
+    train(pathlib.Path(dataset), pathlib.Path(model), "random", TrainConfig(**json.loads(config)), store)
 """
 ALWAYS = "from graft.components.train.fit import callbacks; callbacks.CHECKPOINT_SECONDS = 0.3"
 TWO_DEVICES = """
@@ -40,12 +43,12 @@ def command(before, dataset, model, store, config):
     return [sys.executable, "-c", SCRIPT.format(before=before), str(dataset), str(model), str(store), settings]
 
 
-def kill_once_it_has_come_further(process, folder, known):
+def kill_once_it_has_come_further(process, folder, known, how):
     """Kills a training at a random moment after it has written a checkpoint that was not there before."""
     while process.poll() is None:
         if {path.name for path in folder.rglob("*.npz")} - known:
             time.sleep(random.Random().uniform(0, 1.5))
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(how)
             break
         time.sleep(0.02)
     process.wait()
@@ -75,11 +78,12 @@ def weights(model):
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, changes, caplog):
     config, store = dataclasses.replace(quick, patience=99, **changes), tmp_path / "store"
     before = (0, 0)
-    for _ in range(2):
+    for how, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, INTERRUPTED)):
         known = {path.name for path in store.rglob("*.npz")}
         process = subprocess.Popen(command(ALWAYS, dataset, tmp_path / "killed", store, config))
-        kill_once_it_has_come_further(process, store, known)
-        assert process.returncode == -signal.SIGKILL, "the training was over before it could be killed"
+        kill_once_it_has_come_further(process, store, known, how)
+        assert process.returncode == code, "the training was over before it could be killed"
+        assert any((tmp_path / "killed").iterdir()) == (how is signal.SIGKILL), "who is told to end tidies up"
         assert reached(store) >= before, "no attempt loses what the one before had"
         before = reached(store)
     with caplog.at_level(logging.INFO, "graft"):

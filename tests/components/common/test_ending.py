@@ -1,0 +1,167 @@
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from graft.components.common import ending
+from graft.components.common.storage.retries import persist
+
+pytestmark = pytest.mark.slow
+
+# Kubernetes kills after 30 s, Docker after 10.
+MOST_SECONDS = 10
+MOMENTS = Path(__file__).parents[2] / "moments.py"
+
+# A component's process, as KFP runs it, around the work of a test.
+COMPONENT = """
+import ctypes, time
+from pathlib import Path
+from graft.components.common import storage
+from graft.components.common.runs.step_record import component_step
+
+class Late:
+    def __del__(self):
+        time.sleep(60)  # what is raised here is ignored
+
+def in_c_code():
+    mutex = ctypes.create_string_buffer(64)
+    for _ in range(2):  # it waits for itself, and no signal interrupts that
+        ctypes.CDLL(None).pthread_mutex_lock(mutex)
+
+def in_a_destructor():
+    Late()
+    time.sleep(60)
+
+with component_step("train", "store", "pets", "run-1"), storage.scratch_folder("test"):
+    Path("ready").touch()
+    {work}
+"""
+
+
+@contextlib.contextmanager
+def silent_server():
+    """Runs a server that takes connections and never answers; yields its address and the connections."""
+    connections = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    connections.append(server.accept()[0])
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", connections
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for connection in connections:
+        connection.close()
+
+
+def started(command, folder, **options):
+    (folder / "temporary").mkdir()
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary"), "XDG_CACHE_HOME": str(folder / "cache")}
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **options)
+
+
+def check_cancelled(folder, step):
+    (record,) = folder.glob(f"store/models/*/runs/*/{step}.json")
+    written = json.loads(record.read_text())
+    assert (written["status"], written["summary"]) == ("cancelled", "it was told to end before it was done")
+    assert not list((folder / "temporary").iterdir())
+
+
+def test_threads_that_wait_for_a_slow_server_keep_no_process_alive(tmp_path):
+    with silent_server() as (address, connections):
+        rows = [f"{address}/{number}.jpg,{'cats' if number % 2 else 'dogs'}\n" for number in range(40)]
+        (tmp_path / "list.csv").write_text("uri,label\n" + "".join(rows))
+        ingest = [Path(sys.executable).with_name("graft"), "ingest", "--source", "list.csv", "--output", "dataset"]
+        process = started([*ingest, "--store", "store"], tmp_path)
+        wait_for(lambda: len(connections) > 1)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < MOST_SECONDS
+    assert (process.returncode, "Interrupted" in said) == (130, True)
+    assert not (tmp_path / "dataset").exists()
+    check_cancelled(tmp_path, "ingest")
+
+
+@pytest.mark.parametrize("work", ["in_c_code()", "in_a_destructor()"])
+def test_a_step_ends_whatever_keeps_python_from_it(tmp_path, work):
+    process = started([sys.executable, "-c", COMPONENT.replace("{work}", work)], tmp_path)
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    process.communicate(timeout=60)
+    assert time.monotonic() - began < MOST_SECONDS
+    assert process.returncode == 130
+    check_cancelled(tmp_path, "train")
+
+
+def test_a_step_ends_when_nobody_is_left_to_read_what_it_says(tmp_path):
+    """Whatever killed KFP's launcher, or `graft run`: the shell between them passes nothing on."""
+    wrapped = ["sh", "-c", '"$0" -c "$1"; true', sys.executable, COMPONENT.replace("{work}", "time.sleep(60)")]
+    process = started(wrapped, tmp_path, stdout=subprocess.PIPE)
+    wait_for((tmp_path / "ready").exists)
+    process.stdout.close()
+    began = time.monotonic()
+    assert "told to end" in process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert time.monotonic() - began < MOST_SECONDS
+    check_cancelled(tmp_path, "train")
+
+
+def test_nothing_is_tried_again_once_the_process_has_been_told(monkeypatch):
+    told = threading.Event()
+    monkeypatch.setattr("graft.components.common.storage.retries.told", told)
+    attempts = []
+
+    def attempt():
+        attempts.append(1)
+        told.set()
+        raise ConnectionError("busy")
+
+    with pytest.raises(InterruptedError, match="told to end"):
+        persist(attempt)
+    assert len(attempts) == 1
+
+
+def test_outside_of_the_main_thread_and_after_the_context_nothing_changes():
+    before = signal.getsignal(signal.SIGTERM)
+    with ending.in_time():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+    def elsewhere():
+        with ending.in_time():
+            assert signal.getsignal(signal.SIGTERM) == before
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+
+
+def test_steps_end_cleanly_at_random_moments():
+    """A few of them; `make moments` sends SIGTERM a hundred times."""
+    played = subprocess.run(
+        [sys.executable, MOMENTS, "ingest=6"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert played.returncode == 0, played.stderr
+    assert json.loads(played.stdout.splitlines()[-1])["slowest_seconds"] < MOST_SECONDS
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)

@@ -20,6 +20,13 @@ trap '$sudo rm -rf "$work"' EXIT
 echo "Making $tag from Debian's packages (one to two minutes) …"
 $sudo debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$work/rootfs" >"$work/log" 2>&1 ||
     { tail -20 "$work/log" >&2; exit 1; }
+
+# debootstrap takes the release as it came out.
+mirror=http://deb.debian.org
+printf 'deb %s main\n' "$mirror/debian bookworm" "$mirror/debian bookworm-updates" "$mirror/debian-security bookworm-security" |
+    $sudo tee "$work/rootfs/etc/apt/sources.list" >/dev/null
+$sudo chroot "$work/rootfs" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y -qq' >"$work/log" 2>&1 ||
+    { tail -20 "$work/log" >&2; exit 1; }
 $sudo rm -rf "$work"/rootfs/var/cache/apt/* "$work"/rootfs/var/lib/apt/lists/* "$work"/rootfs/usr/share/{doc,man,locale}/*
 $sudo tar -C "$work/rootfs" -c . | docker import - "$tag" >/dev/null
 echo "$tag is made."

@@ -2,16 +2,27 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import SECTIONS
 
 Config = TypeVar("Config")
+
+
+def _checked_sha256(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ValueError("a SHA-256 is written as 64 hex digits")
+    return text
+
+
+Sha256 = Annotated[str, AfterValidator(_checked_sha256)]
+"""The SHA-256 that a file must have; empty for any."""
 
 
 def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Config:

@@ -1,11 +1,11 @@
 """What a user can set in the ingest step, and what is checked of it."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from graft.components.common.config import Sha256
 from graft.components.common.errors import GraftError
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -14,12 +14,6 @@ SplitBy = Literal["folder", "hash"]
 FolderLayout = Literal["auto", "split/class", "class/split", "class"]
 MAX_UNPACK_RATIO = 50
 """Of an archive, unless the user says otherwise: what photographs and drawn pictures stay below."""
-
-
-def _checked_sha256(text: str) -> str:
-    if text and not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise ValueError("a SHA-256 is written as 64 hex digits")
-    return text
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class IngestConfig:
     max_bad_fraction: Fraction = 0.01
     shard_mebibytes: Annotated[int, Field(gt=0)] = 128
     max_unpack_ratio: Annotated[int, Field(gt=0)] = MAX_UNPACK_RATIO
-    sha256: Annotated[str, AfterValidator(_checked_sha256)] = ""
+    sha256: Sha256 = ""
 
     def __post_init__(self) -> None:
         """Refuses fractions that leave nothing to train on."""

@@ -1,6 +1,7 @@
 """Sending a run's end to a webhook. Its URL is a secret: it is never logged, nor are errors that would quote it."""
 
 import base64
+import html
 from collections.abc import Mapping
 
 import requests
@@ -42,13 +43,20 @@ def secret_url(version: str, service: str = _SERVICE) -> str:
 def send(url: str, content: Mapping[str, object]) -> None:
     """Posts JSON to a webhook, three times if need be.
 
+    Its `text` is escaped as Slack asks (https://docs.slack.dev/messaging/formatting-message-text): a file that is called `<!channel>.jpg`
+    calls nobody.
+
+    Args:
+        url: The webhook's URL.
+        content: What is sent, with the message as `text`.
+
     Raises:
         GraftError: It is no web address, or did not take it; the message does not name it.
     """
     if not url.startswith(("https://", "http://")):
         raise GraftError("the webhook's URL doesn't start with https://: correct the secret.")
     try:
-        problem = _post(url, content)
+        problem = _post(url, {**content, "text": html.escape(str(content["text"]), quote=False)})
     except RetryError as error:
         problem = error.last_attempt.result()
     if problem:

@@ -47,7 +47,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
     if run.store:
         Registry(run.store, run.name).latest()
     weights = parameters.weights
-    check_weights(weights)
+    check_weights(weights, settings["train"]["weights_sha256"])
     for baseline in EvaluateConfig(**settings["evaluate"]).named_baselines.values():
         find_record(baseline)
     check_machine(settings["export"]["formats"])

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from graft.components.common.config import Sha256
+
 Optimizer = Literal["adagrad", "adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine"]
 Head = Literal["gap", "flatten-dense"]
@@ -23,6 +25,7 @@ class TrainConfig:
 
     Attributes:
         backbone: Pretrained network whose features the head is trained on.
+        weights_sha256: SHA-256 that the weights file must have, as 64 hex digits; empty for any.
         cut: Layer whose output the head takes. `mixed10` is the whole network; `mixed7` and lower layers are smaller and faster.
             Join several by `+` to concatenate their features.
         head: `gap` is global average pooling, standardisation, dropout and a dense layer. `flatten-dense` is flattening, a
@@ -61,6 +64,7 @@ class TrainConfig:
     """
 
     backbone: Literal["inception_v3"] = "inception_v3"
+    weights_sha256: Sha256 = ""
     cut: str = "mixed7"
     head: Head = "gap"
     image_size: ImageSize = 150

@@ -1,12 +1,12 @@
 """The train step: a new head on a frozen backbone, saved as one model that takes images as they are."""
 
 import dataclasses
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
@@ -48,8 +48,8 @@ def train(
         GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
     """
     data = Dataset.load(dataset)
-    check_weights(weights)
-    with new_artifact(output, Model.FILE), in_use(data), tempfile.TemporaryDirectory(prefix="graft-train-") as scratch:
+    check_weights(weights, config.weights_sha256)
+    with new_artifact(output, Model.FILE), in_use(data), storage.scratch_folder("train") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
         from graft.components.common.compute.passes import naming_damage
@@ -63,7 +63,7 @@ def train(
         from graft.components.train.training_record import training_record
 
         clock.lap("import")
-        file = local_weights(weights, Path(scratch))
+        file = local_weights(weights, scratch, config.weights_sha256)
         backbone.number_layers_afresh()
         with devices.strategy.scope(), EventLogs(output / TENSORBOARD, config.tensorboard) as events:
             network = build_network(config, file, devices.precision)
@@ -104,7 +104,11 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
     from graft.components.train.network import augmentation, preprocessing
 
     settings = dataclasses.asdict(config)
-    for field in ("tensorboard", "require_gpu"):  # where it is watched and may run makes no difference
+    for field in (
+        "tensorboard",
+        "require_gpu",
+        "weights_sha256",
+    ):  # where it is watched and may run, and what was expected
         del settings[field]
     return {
         "layout": 2,  # of the checkpoints themselves

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from graft.components.common.errors import GraftError
+from graft.components.common.escaping import escaped
 from graft.pipelines.cli.exits import EXIT_ERROR
 from graft.pipelines.local.predicting import Prediction, find_images, find_model, predict_images
 
@@ -43,20 +44,28 @@ def predict(
 
 
 def _table(found: list[Prediction]) -> None:
-    width = max(len(prediction.image) for prediction in found)
+    width = max(len(escaped(prediction.image)) for prediction in found)
     for prediction in found:
         told = prediction.error or f"{prediction.label}  {max(prediction.probabilities.values()):.1%}"
-        print(f"{prediction.image:<{width}}  {told}")
+        print(f"{escaped(prediction.image):<{width}}  {escaped(told)}")
 
 
 def _json(found: list[Prediction]) -> None:
-    print(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=2, ensure_ascii=False))
+    for line in json.dumps(
+        [dataclasses.asdict(prediction) for prediction in found], indent=2, ensure_ascii=False
+    ).split("\n"):
+        print(escaped(line))
 
 
 def _csv(found: list[Prediction]) -> None:
     classes = next((list(prediction.probabilities) for prediction in found if prediction.probabilities), [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "label", *classes, "error"])
+    writer.writerow(["image", "label", *map(_cell, classes), "error"])
     for prediction in found:
         shown = [prediction.probabilities.get(name, "") for name in classes]
-        writer.writerow([prediction.image, prediction.label, *shown, prediction.error])
+        writer.writerow([_cell(prediction.image), _cell(prediction.label), *shown, _cell(prediction.error)])
+
+
+def _cell(text: str) -> str:
+    """Returns text for a spreadsheet, which would take what begins so for a formula: https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{escaped(text)}" if text.startswith(("=", "+", "-", "@")) else escaped(text)

@@ -36,10 +36,16 @@ def test_report_finds_a_small_image_that_is_nobody_s_and_holds_no_secret(report)
 def test_labels_and_entry_point(image):
     config = json.loads(docker("image", "inspect", "--format", "{{json .Config}}", image).stdout)
     assert config["Entrypoint"] == ["graft"]
-    assert config["User"] == "graft"
+    assert config["User"] == "10001", "runAsNonRoot takes a number alone"
     labels = config["Labels"]
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
     assert labels["org.opencontainers.image.version"] == "0.2.0"
+
+
+def test_debian_s_security_updates_are_among_its_sources(image):
+    assert "-security" in inside(
+        image, "sh", "-c", "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; true"
+    )
 
 
 def test_no_compiler_and_no_pip_cache(image):

@@ -48,7 +48,7 @@ def load_model(model: Path) -> Any:
     """Loads a Model's Keras model, after checking that it is the one its record speaks of.
 
     Raises:
-        GraftError: The artifact is unfinished, or its model was changed.
+        GraftError: The artifact is unfinished, its model was changed, or holds code, or can't be loaded.
     """
     digest, file = Model.load(model).model_digest, model / Model.KERAS
     if not file.is_file() or storage.sha256_file(file) != digest:
@@ -56,4 +56,10 @@ def load_model(model: Path) -> Any:
     import_tensorflow()
     import keras
 
-    return keras.models.load_model(file, compile=False, safe_mode=True)
+    try:
+        return keras.models.load_model(file, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds
+        raise GraftError(
+            f"{file} can't be loaded ({storage.brief(error)}): it is damaged, or holds code, which Graft doesn't run; "
+            "name a model that graft train made."
+        ) from error

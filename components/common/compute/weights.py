@@ -22,22 +22,29 @@ _SECONDS = 10
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def check_weights(weights: str) -> None:
-    """Checks that the weights can be had and fit the backbone, without TensorFlow and without a download.
+def check_weights(weights: str, sha256: str = "") -> None:
+    """Checks that the weights can be had and fit the backbone, without TensorFlow.
 
-    Of a file the header is read; of `imagenet` Keras' own copy must be on this machine, or its address must answer.
+    Of a file the header is read, and all of it only for its SHA-256. Of `imagenet` Keras' own copy must be on this machine, or its
+    address must answer.
 
     Args:
         weights: `imagenet`, `random`, or the path or URI of a Keras `.h5` or `.weights.h5` file.
+        sha256: The SHA-256 that the file must have, as hex digits; empty for any.
 
     Raises:
-        GraftError: The weights can't be had, are no Keras weights file, or are another network's.
+        GraftError: The weights can't be had, are no Keras weights file, another network's, or not the file that `sha256` names.
     """
+    if sha256 and weights in NAMED:
+        raise GraftError(f"weights_sha256 is of a file, and the weights are {weights}: name the file, or leave it out.")
     if weights == RANDOM:
         return
     if weights == IMAGENET:
         _check_imagenet()
         return
+    if sha256:
+        with storage.scratch_folder("weights") as scratch:
+            storage.fetch(weights, scratch, sha256)
     shown = storage.redact(weights)
     with storage.open(weights) as file:
         if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
@@ -88,12 +95,13 @@ def _count_parameters(file: Any) -> int:
     return total
 
 
-def local_weights(weights: str, folder: Path) -> Path | None:
+def local_weights(weights: str, folder: Path, sha256: str = "") -> Path | None:
     """Makes a weights file readable by Keras.
 
     Args:
         weights: As in `check_weights`, which has passed them.
         folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
+        sha256: As in `check_weights`.
 
     Returns:
         The file, or None for `random`.
@@ -105,7 +113,7 @@ def local_weights(weights: str, folder: Path) -> Path | None:
         return None
     if weights == IMAGENET:
         return _imagenet()
-    return _named_for_keras(storage.fetch(weights, folder), folder)
+    return _named_for_keras(storage.fetch(weights, folder, sha256), folder)
 
 
 def _named_for_keras(file: Path, folder: Path) -> Path:
@@ -114,7 +122,7 @@ def _named_for_keras(file: Path, folder: Path) -> Path:
         legacy = "layer_names" in opened.attrs or "model_weights" in opened
     if file.name.endswith((".h5", ".hdf5")) and file.name.endswith(".weights.h5") != legacy:
         return file
-    link = folder / f"{file.name}{'.h5' if legacy else '.weights.h5'}"
+    link = folder / f"link{'.h5' if legacy else '.weights.h5'}"
     link.symlink_to(file.resolve())
     return link
 

@@ -12,6 +12,7 @@ from run_records import ENDINGS, leave_records
 from web import web_server
 
 from graft.components.common.artifacts.results import Outcome
+from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.components.notify import notify as notify_module
 from graft.components.notify import webhook as webhook_module
@@ -54,6 +55,14 @@ def test_every_ending_is_told_with_link_accuracy_and_reason(run, ending):
     assert sent["reason"].startswith(reason)
     assert sent["link"] in sent["text"] and sent["reason"] in sent["text"]
     assert SECRET not in json.dumps(sent)
+
+
+def test_a_file_s_name_is_no_markup_of_slack_s(run):
+    error = GraftError("<!channel> <https://evil.example|photos> & <@U1>.jpg is empty")
+    leave_records(run, until="ingest", error=error)
+    _, sent = sent_by(lambda webhook: notify(run, "FAILED", LINK, webhook))
+    assert "&lt;!channel&gt; &lt;https://evil.example|photos&gt; &amp; &lt;@U1&gt;.jpg is empty" in sent["text"]
+    assert sent["reason"].startswith("ingest: <!channel>"), "programs get it as it is"
 
 
 def test_nothing_new_is_told_of_every_so_many_runs(tmp_path):

@@ -207,6 +207,13 @@ def test_steps_chain_by_their_folders_and_leave_run_records(tmp_path):
     assert "already holds" in written["summary"]
 
 
+def test_what_is_said_of_a_file_steers_no_terminal(tmp_path):
+    record = ("--store", "store", "--name", "pets", "--run-id", "monday")
+    result = graft("ingest", "--source", "\x1b[2J\npets", "--output", "dataset", *record, cwd=tmp_path)
+    assert result.stderr == "graft: \\u001b[2J\\u000apets doesn't exist: check the path or URI.\n"
+    assert "\\\\u001b[2J" in (tmp_path / "store/models/pets/runs/monday/ingest.json").read_text()
+
+
 def test_names_cannot_leave_the_store(tmp_path):
     result = graft("resolve", "--source", ".", "--store", "store", "--name", "../../pets", cwd=tmp_path)
     assert result.returncode == 1

@@ -1,9 +1,15 @@
 """What commands print reaches every terminal, and a reader that has enough ends nothing."""
 
+import csv
+import io
+import json
 import subprocess
 import sys
 
 import pytest
+
+from graft.pipelines.cli import predict_command
+from graft.pipelines.local.predicting import Prediction
 
 PRINT = """
 import sys
@@ -40,3 +46,25 @@ def test_what_an_encoding_lacks_is_written_otherwise(environment, expected):
 def test_a_reader_that_has_enough(unbuffered):
     found = printed("head -1", PYTHONUNBUFFERED=unbuffered)
     assert found.stdout.count(b"\n") == 1 and found.stderr == b"the work is done\n"
+
+
+HOSTILE = Prediction("\x1b]0;owned\x07\u202egpj.jpg\x9b2J", error="is\r\nno image")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_a_file_s_name_steers_no_terminal(form, capsys):
+    getattr(predict_command, f"_{form}")([HOSTILE, Prediction("кошка.jpg", "cats", {"cats": 1.0})])
+    said = capsys.readouterr().out
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(said)
+    assert "\\u001b]0;owned\\u0007\\u202egpj.jpg\\u009b2J" in said and "кошка.jpg" in said
+    if form == "json":
+        assert json.loads(said)[0]["image"] == HOSTILE.image
+
+
+def test_a_name_is_no_formula_of_a_spreadsheet(capsys):
+    names = ["=HYPERLINK(A1).jpg", "+1.jpg", "-1.jpg", "@SUM(1).jpg", "\t=1.jpg", "a=1.jpg"]
+    predict_command._csv([Prediction(name, "=cats", {"=cats": 1.0, "dogs": 0.0}) for name in names])
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["image", "label", "'=cats", "dogs", "error"]
+    assert [row[0] for row in rows] == [*("'" + name for name in names[:4]), "\\u0009=1.jpg", "a=1.jpg"]
+    assert rows[0][1:] == ["'=cats", "1.0", "0.0", ""]

@@ -1,5 +1,7 @@
 """A weights file is named as wrong before any work starts."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from web import web_server
 from graft.components.common.compute import weights
 from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import sha256_file
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +90,19 @@ def test_keras_reads_either_layout_whatever_the_file_s_name(network, tmp_path, s
 def test_a_file_that_keras_knows_by_its_name_stays_where_it_is(tmp_path):
     path = write_h5(tmp_path / "good.weights.h5", 21_802_784)
     assert str(local_weights(path, tmp_path / "none")) == path
+
+
+def test_the_file_must_be_the_one_that_its_sha256_names(tmp_path):
+    path = write_h5(tmp_path / "good.h5", 21_802_784)
+    right, wrong = sha256_file(Path(path)), "0" * 64
+    check_weights(path, right)
+    assert local_weights(path, tmp_path, right).resolve() == Path(path)
+    for check in (lambda: check_weights(path, wrong), lambda: local_weights(path, tmp_path, wrong)):
+        with pytest.raises(GraftError, match=f"good.h5 has the SHA-256 {right}, not {wrong}"):
+            check()
+    for named in ("imagenet", "random"):
+        with pytest.raises(GraftError, match=f"the weights are {named}: name the file, or leave it out"):
+            check_weights(named, right)
 
 
 def test_a_missing_file_is_refused(tmp_path):

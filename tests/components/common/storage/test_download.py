@@ -75,6 +75,14 @@ def test_what_has_no_version_is_downloaded_each_time_and_not_kept(folder, cache)
     assert files(cache) == []
 
 
+def test_a_name_is_cut_where_the_disk_would_refuse_it(folder, cache):
+    """File systems count bytes, up to 255, and one letter may take four."""
+    uri = f"memory://test-transfer/{'猫' * 100}.zip"
+    fsspec.filesystem("memory").pipe(uri, b"there")
+    fetched = storage.fetch(uri, folder)
+    assert fetched.name == "猫" * 41 + ".zip" and fetched.read_bytes() == b"there"
+
+
 def test_a_presigned_url_leaves_no_trace(folder, cache, caplog):
     caplog.set_level(logging.DEBUG, logger="graft")
     with file_server(CONTENT) as server:

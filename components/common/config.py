@@ -48,7 +48,9 @@ def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Co
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
-        raise GraftError(f"{step}: {field} can't be {first['input']!r}: {reason}.") from error
+        raise GraftError(
+            f"{step}: {field} can't be {first['input']!r}: {reason}."
+        ) from None  # it shows values cut in the middle
 
 
 def read_yaml(uri: str) -> dict[str, Any]:

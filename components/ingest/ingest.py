@@ -53,7 +53,7 @@ def ingest(
     True
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
+        source: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl); or a `.url` file that holds the URI.
         output: Directory for the Dataset; it must be empty or not exist.
         config: How images are split, checked and stored.
         source_digest: The digest of the source that `resolve` found, kept in the record.
@@ -64,6 +64,7 @@ def ingest(
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
+    source = storage.uri_in(source)
     with (
         contextlib.ExitStack() as held,
         new_artifact(output, Dataset.FILE),

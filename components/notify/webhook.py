@@ -8,6 +8,7 @@ import requests
 from tenacity import RetryError, retry, retry_if_result, stop_after_attempt, wait_exponential
 
 from graft.components.common.errors import GraftError
+from graft.components.common.storage.web.client import post
 
 _SERVICE = "https://secretmanager.googleapis.com"
 _SECONDS = 10
@@ -53,6 +54,7 @@ def send(url: str, content: Mapping[str, object]) -> None:
     Raises:
         GraftError: It is no web address, or did not take it; the message does not name it.
     """
+    url = url.strip()  # a secret that was made of a file ends in a newline
     if not url.startswith(("https://", "http://")):
         raise GraftError("the webhook's URL doesn't start with https://: correct the secret.")
     try:
@@ -72,7 +74,7 @@ def _worth_another(problem: str) -> bool:
 def _post(url: str, content: Mapping[str, object]) -> str:
     """Posts once, and returns what went wrong: an exception would carry the URL, and logs of retries would quote it."""
     try:
-        response = requests.post(url, json=dict(content), timeout=_SECONDS, allow_redirects=False)
+        status = post(url, content, _SECONDS)
     except requests.RequestException as error:
         return type(error).__name__
-    return "" if 200 <= response.status_code < 300 else f"HTTP {response.status_code}"
+    return "" if 200 <= status < 300 else f"HTTP {status}"

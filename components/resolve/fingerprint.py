@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
@@ -18,7 +19,7 @@ from graft.components.ingest.source.manifests.manifest_images import ManifestIma
 _REQUESTS = 16
 
 
-def fingerprint(source: str, written: Iterable[str] = ()) -> str:
+def fingerprint(source: str, written: Iterable[str] = (), reach: storage.Reach = storage.Reach.NAMED) -> str:
     """Returns the digest of a source: of names, sizes and checksums, or of contents where there are no checksums.
 
     What ingest leaves out of a folder, whatever it holds, doesn't count: what Graft itself wrote there, what systems keep for themselves,
@@ -27,18 +28,19 @@ def fingerprint(source: str, written: Iterable[str] = ()) -> str:
     Args:
         source: Path or URI of a file or folder.
         written: Paths and URIs of what the run writes, such as its store.
+        reach: Which addresses may be asked for it, if it is on a web server.
 
     Raises:
         GraftError: It is missing or can't be read.
     """
     if is_manifest(source):
-        return _manifest_fingerprint(source)
+        return _manifest_fingerprint(source, reach)
     in_folder = storage.is_folder(source)
-    entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source)]
+    entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source, reach)]
     if not entries:
         raise GraftError(f"{storage.redact(source)} has no images in class folders: name a folder or archive of such.")
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        versions = list(threads.map(_member_version if in_folder else _version, entries))
+        versions = list(threads.map(_member_version if in_folder else partial(_version, reach=reach), entries))
     lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -52,9 +54,9 @@ def _listed(folder: str, left_out: LeftOut) -> list[storage.Entry]:
     ]
 
 
-def _manifest_fingerprint(manifest: str) -> str:
+def _manifest_fingerprint(manifest: str, reach: storage.Reach) -> str:
     """Returns the digest of a manifest and of the versions of the images that it names."""
-    images, layout = open_manifest(manifest)
+    images, layout = open_manifest(manifest, reach=reach)
     named = [dataclasses.astuple(image) for image in layout.images]
     with ThreadPoolExecutor(_REQUESTS) as threads:
         versions = threads.map(lambda path: _image_version(images, path), images.paths())
@@ -80,9 +82,9 @@ def _member_version(entry: storage.Entry) -> str:
         return ""
 
 
-def _version(entry: storage.Entry) -> str:
+def _version(entry: storage.Entry, reach: storage.Reach = storage.Reach.NAMED) -> str:
     """Returns what changes with a file's content: its digest, where its storage tells nothing such."""
     if entry.version:
         return entry.version
-    with storage.access(entry.uri), storage.open(entry.uri) as file:
+    with storage.access(entry.uri), storage.open(entry.uri, reach=reach) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

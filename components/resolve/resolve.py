@@ -46,13 +46,13 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
         check_store(written)
     if run.store:
         Registry(run.store, run.name).latest()
-    weights = parameters.weights
+    source, weights = storage.uri_in(parameters.source), storage.uri_in(parameters.weights)
     check_weights(weights, settings["train"]["weights_sha256"])
     for baseline in EvaluateConfig(**settings["evaluate"]).named_baselines.values():
         find_record(baseline)
     check_machine(settings["export"]["formats"])
     found = {
-        "source": fingerprint(parameters.source, [run.store]),
+        "source": fingerprint(source, [run.store], IngestConfig(**settings["ingest"]).reach),
         "weights": weights if weights in NAMED else fingerprint(weights),
         "settings": settings,
         "code": code_digest(),
@@ -61,7 +61,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
     same_as = _decided(digest, run)
     return ResolveResult(
         digest=UNCHANGED if same_as and not parameters.force else digest,
-        source=printable(storage.redact(parameters.source)),
+        source=printable(storage.redact(source)),
         found=digest,
         same_as=same_as,
     )

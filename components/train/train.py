@@ -48,6 +48,7 @@ def train(
         GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
     """
     data = Dataset.load(dataset)
+    weights = storage.uri_in(weights)
     check_weights(weights, config.weights_sha256)
     with new_artifact(output, Model.FILE), in_use(data), storage.scratch_folder("train") as scratch:
         clock = _Clock()

@@ -2,9 +2,9 @@
 
 import logging
 import sys
+import traceback
 
 from cyclopts import App, Group, Parameter
-from rich.console import Console
 
 from graft.components.common.ending import in_time
 from graft.components.common.escaping import escape_record, escaped
@@ -74,13 +74,15 @@ def _run(words: list[str]) -> None:
     try:
         app([word for word in words if word != "--debug"], exit_on_error=False, print_error=False)
     except (Exception, KeyboardInterrupt) as error:
-        from graft.pipelines.cli.exits import explain  # `graft --help` can do without what it knows of runs
+        # `graft --help` can do without what these know.
+        from graft.components.common.storage import without_secrets
+        from graft.pipelines.cli.exits import EXIT_ERROR, explain
 
-        if (explained := explain(error)) is None:
-            raise
-        message, code = explained
-        if "--debug" in words:
-            Console(stderr=True).print_exception()
-        print(escaped(f"graft: {message}"), file=sys.stderr)
+        explained = explain(error)
+        if explained is None or "--debug" in words:
+            lines = without_secrets("".join(traceback.format_exception(error))).split("\n")
+            print(*map(escaped, lines), sep="\n", end="", file=sys.stderr)
+        message, code = explained or ("This is a defect of Graft's own: please report it.", EXIT_ERROR)
+        print(escaped(f"graft: {without_secrets(message)}"), file=sys.stderr)
         sys.stdout.flush()
         sys.exit(code)

@@ -77,8 +77,8 @@ class RunParameters(PipelineParameters):
     """The pipeline's parameters as options of a run, which finds a source, weights and a store if none are named.
 
     Attributes:
-        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl). If not given: the public
-            archive of cats and dogs. If that can't be reached, `graft run` draws pictures.
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl); or a .url file that holds a
+            signed URL. If not given: the public archive of cats and dogs. If that can't be reached, `graft run` draws pictures.
         weights: Pretrained weights of the backbone: imagenet, random, or path or URI of a Keras weights file. If not given:
             imagenet, or random for drawn pictures.
         store: Path or URI of the store, which keeps models, run records, images and features. If not given: the folder store

@@ -62,8 +62,10 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
     store = given.store or profile.store
     Run(store, given.name, "run")
     source, weights = given.source or PUBLIC_ARCHIVE, given.weights or IMAGENET
-    for option, uri in (("--store", store), ("--source", source), ("--weights", weights)):
-        if storage.redact(uri) != uri:
+    named = [("--store", store), ("--source", source), ("--weights", weights)]
+    named += [(option, uri) for option in ("config", "recipe") for uri in storage.uris_in_text(getattr(given, option))]
+    for option, uri in named:
+        if storage.redact(uri) != uri or uri.endswith(storage.SUFFIX):
             raise GraftError(
                 f"{option} {storage.redact(uri)} holds a user name, password or query string, which everyone would see among the "
                 "run's parameters: leave it out, and grant the steps' service account the right to read it."

@@ -94,7 +94,7 @@ def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:
     def refuse(place: str, error: storage.FileError) -> None:
         refused.append(Prediction(storage.redact(place), error=error.reason))
 
-    for place in places:
+    for place in map(storage.uri_in, places):
         try:
             if not storage.is_folder(place):
                 found.append(place)

@@ -66,6 +66,10 @@ def run_locally(
     """
     for value in (parameters.source, parameters.weights, run.store):
         storage.check_text(value)
+        _refuse_query(value)
+    for text in (parameters.config, parameters.recipe):
+        for uri in storage.uris_in_text(text):
+            _refuse_query(uri)
     from kfp import local
 
     from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
@@ -112,6 +116,19 @@ def run_locally(
 def _absolute(path: str) -> str:
     """Returns a local path resolved, since steps run elsewhere; a URI stays as it is."""
     return path if "://" in path else str(Path(path).resolve())
+
+
+def _refuse_query(uri: str) -> None:
+    """Refuses what would stand in the steps' command lines, where other users of this machine see it.
+
+    Raises:
+        GraftError: A URI has a query string, which may be a signature.
+    """
+    if storage.redact(uri) != uri:
+        raise GraftError(
+            f"{storage.redact(uri)} has a query string, which the list of processes would show: write the URI alone into a file, such "
+            f"as source{storage.SUFFIX}, that only you can read, and name that file instead."
+        )
 
 
 def _refuse_python3(*values: str) -> None:

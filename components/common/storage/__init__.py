@@ -8,8 +8,18 @@ from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.local import scratch_folder, sha256_file, walk
 from graft.components.common.storage.places import local_path
+from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.swap import Seen, look, swap
-from graft.components.common.storage.uris import absolute, brief, check_text, join, redact
+from graft.components.common.storage.uri_files import SUFFIX, uri_in
+from graft.components.common.storage.uris import (
+    absolute,
+    brief,
+    check_text,
+    join,
+    redact,
+    uris_in_text,
+    without_secrets,
+)
 from graft.components.common.storage.verbs import (
     delete,
     delete_folder,
@@ -25,9 +35,11 @@ from graft.components.common.storage.verbs import (
 
 __all__ = [
     "PAGE",
+    "SUFFIX",
     "Entry",
     "FileError",
     "MissingError",
+    "Reach",
     "Seen",
     "absolute",
     "access",
@@ -52,7 +64,10 @@ __all__ = [
     "sha256_file",
     "stat",
     "swap",
+    "uri_in",
+    "uris_in_text",
     "version",
     "walk",
+    "without_secrets",
     "write",
 ]

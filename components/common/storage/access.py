@@ -39,6 +39,17 @@ class MissingError(FileError):
     """There is no such file."""
 
 
+def too_large(uri: str, most: int) -> FileError:
+    """Returns the refusal of a file that has more bytes than it may have.
+
+    Args:
+        uri: Its path or URI.
+        most: How many it may have.
+    """
+    reason = f"is larger than {most / 2**20:,.0f} MiB"
+    return FileError(f"{redact(uri)} {reason}.", reason)
+
+
 @contextlib.contextmanager
 def access(uri: str, right: Literal["read", "write"] = "read") -> Iterator[None]:
     """Turns whatever a storage's client raises while it works on a path or URI into one sentence.

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +16,8 @@ from graft.components.common.storage.digests import Digests
 from graft.components.common.storage.download_cache import cache_entry, is_intact, note_digest
 from graft.components.common.storage.local import put_in_place, sha256_file
 from graft.components.common.storage.places import locate
-from graft.components.common.storage.remote import ChangedError, Description, Remote, open_remote
+from graft.components.common.storage.reach import Reach
+from graft.components.common.storage.remote import ChangedError, Description, Remote, find_remote
 from graft.components.common.storage.retries import TruncatedError, is_transient, persist
 from graft.components.common.storage.uris import brief, redact
 
@@ -24,9 +26,11 @@ log = logging.getLogger("graft")
 _FRESH_STARTS = 3
 _NAME_BYTES = 128
 _PAUSE_SECONDS = 0.5
+MAX_UNTOLD = 16 * 2**30
+"""How many bytes are taken of a file whose length its server doesn't tell."""
 
 
-def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Path:
+def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True, reach: Reach = Reach.NAMED) -> Path:
     """Makes a file readable at a local path: a local one where it is, a remote one by download.
 
     A download is kept in the user's cache (`$XDG_CACHE_HOME`, else `~/.cache`) and comes from there as long as the server
@@ -37,6 +41,7 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Pat
         folder: Where a download goes that isn't kept, or can't be: there is no cache, or its server tells no version.
         sha256: The SHA-256 that the file must have, as hex digits; empty for any.
         keep: Whether the cache keeps a download.
+        reach: Which addresses may be asked for it, if it is on a web server.
 
     Returns:
         The file, to be read only.
@@ -50,8 +55,8 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True) -> Pat
         if file.is_file():  # a pipe would wait forever
             _check_sha256(sha256_file(file) if sha256 else "", sha256, uri)
         return file
-    with access(uri), open_remote(uri) as remote:
-        trouble = ""
+    with access(uri):
+        remote, trouble = find_remote(uri, reach), ""
         for _ in range(_FRESH_STARTS):
             found = persist(remote.describe)
             try:
@@ -73,6 +78,7 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
         # In the cache a part is gone on with by the next run; elsewhere others may be downloading into the same folder.
         part = target.with_name(f"{target.name}.part" if cached else f"{target.name}.{uuid4().hex[:8]}.part")
         try:
+            _check_room(uri, found, part)
             digests = Digests(part, ["sha256", *found.checksums])
             _receive(redact(uri), remote, found, part, digests)
             _check_whole(remote, found, part, digests)
@@ -81,14 +87,29 @@ def _fetch_version(uri: str, remote: Remote, found: Description, folder: Path, s
             if not cached or isinstance(error, ChangedError | GraftError):
                 part.unlink(missing_ok=True)  # else it is gone on with the next time
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise GraftError(
-                    f"{redact(uri)} doesn't fit on the disk of {part.parent}: make room there, or set XDG_CACHE_HOME."
-                ) from error
+                raise _no_room(uri, part) from error
             raise
         put_in_place(part, target)
         if cached:
             note_digest(target, digests["sha256"].hex())
         return target
+
+
+def _check_room(uri: str, found: Description, part: Path) -> None:
+    """Refuses a file whose announced length doesn't fit on the disk, before the disk is full.
+
+    Raises:
+        GraftError: It doesn't.
+    """
+    there = part.stat().st_size if part.exists() else 0
+    if found.size is not None and found.size - there > shutil.disk_usage(part.parent).free:
+        raise _no_room(uri, part)
+
+
+def _no_room(uri: str, part: Path) -> GraftError:
+    return GraftError(
+        f"{redact(uri)} doesn't fit on the disk of {part.parent}: make room there, or set XDG_CACHE_HOME."
+    )
 
 
 def _check_sha256(found: str, wanted: str, uri: str) -> None:
@@ -106,8 +127,10 @@ def _receive(name: str, remote: Remote, found: Description, part: Path, digests:
 
     Raises:
         ChangedError: The file isn't the described one any more.
+        GraftError: It is longer than a file of an untold length may be.
         Exception: What its client raised last.
     """
+    most = MAX_UNTOLD if found.size is None else found.size
     with _progress(name, found.size) as advance, part.open("ab") as file:
         longest = file.tell() if found.version else 0
 
@@ -123,6 +146,8 @@ def _receive(name: str, remote: Remote, found: Description, part: Path, digests:
                     file.seek(position)
                     digests.go_on_at(position)
                     for piece in pieces:
+                        if position + len(piece) > most:
+                            raise _too_long(name, found)
                         file.write(piece)
                         digests.update(piece)
                         advance((position + len(piece)) // 2**20 - position // 2**20)
@@ -140,6 +165,14 @@ def _receive(name: str, remote: Remote, found: Description, part: Path, digests:
 
         while not persist(receive_some):
             pass
+
+
+def _too_long(name: str, found: Description) -> Exception:
+    if found.size is not None:
+        return ChangedError("arrived at another length than announced")
+    return GraftError(
+        f"{name} has more than {MAX_UNTOLD >> 30} GiB, and its server doesn't tell how many: download it yourself, or put it into a bucket."
+    )
 
 
 def _check_whole(remote: Remote, found: Description, part: Path, digests: Digests) -> None:

@@ -9,8 +9,12 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
+from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import persist, request
-from graft.components.common.storage.uris import brief, redact, split_bucket
+from graft.components.common.storage.uris import brief, check_user, is_web, redact, split_bucket
+
+for _scheme in ("http", "https"):  # in chains of URIs too
+    fsspec.register_implementation(_scheme, "graft.components.common.storage.web.file_system.WebFiles", clobber=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,23 +47,28 @@ def local_path(uri: str) -> Path | None:
     return locate(uri).local
 
 
-def locate(uri: str) -> Place:
+def locate(uri: str, reach: Reach = Reach.NAMED) -> Place:
     """Finds out where a path or URI leads.
 
+    Args:
+        uri: The path or URI.
+        reach: Which addresses may be asked, if it is on a web server.
+
     Raises:
-        GraftError: The URI's scheme is unknown, or its client is not installed.
+        GraftError: The URI's scheme is unknown, its client is not installed, or it holds a user name.
     """
     if not uri:
         raise GraftError("An empty path was given: name a path or a URI.")
     if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
         return Place(Path(make_path_posix(uri)))
+    check_user(uri)
     # gcsfs logs whatever it raises, traceback and all, also what is tried again; fsspec.caching every file that is opened.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
     logging.getLogger("fsspec.caching").setLevel(logging.WARNING)
     # In an object's name fsspec would take "::" for a chain and "#1" for a version: it sees the bucket alone.
     head, name = split_bucket(uri)
     try:
-        fs, path = fsspec.core.url_to_fs(head)
+        fs, path = fsspec.core.url_to_fs(head, **({"reach": reach} if is_web(uri) else {}))
     except (ImportError, ValueError) as error:
         raise GraftError(
             f"{redact(uri)} can't be opened ({brief(error)}): use a path, gs://, https://, or s3:// with the package s3fs."

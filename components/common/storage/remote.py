@@ -6,23 +6,19 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import read_range
+from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import request
 from graft.components.common.storage.uris import is_web, redact
-
-if TYPE_CHECKING:
-    import requests
 
 _PIECE = 256 * 2**10
 # Small enough that a slow line brings one within the seconds that a request may take.
 _RANGE = 4 * 2**20
-_CONNECT_SECONDS, _READ_SECONDS = 10, 30
-_AS_STORED = {"Accept-Encoding": "identity"}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -65,63 +61,40 @@ class Remote(Protocol):
         """
 
 
-@contextlib.contextmanager
-def open_remote(uri: str) -> Iterator[Remote]:
+def find_remote(uri: str, reach: Reach) -> Remote:
     """Finds the way to a file by its URI's scheme."""
-    if is_web(uri):
-        import requests
-
-        with requests.Session() as session:
-            yield _Web(session, uri)
-    else:
-        yield _Object(locate(uri))
+    return _Web(uri, reach) if is_web(uri) else _Object(locate(uri))
 
 
 class _Web:
-    """A file on a web server: fsspec's client doesn't tell whether a server heeded a range, so requests does this."""
+    """A file on a web server."""
 
-    def __init__(self, session: "requests.Session", url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, url: str, reach: Reach) -> None:
+        from graft.components.common.storage.web import (
+            client,
+        )  # requests: a tenth of a second that not every command needs
+
+        self._url, self._reach, self._client = url, reach, client
 
     def describe(self) -> Description:
-        # Not HEAD, which a presigned URL refuses.
-        with self._get({"Range": "bytes=0-0"}) as response:
-            if response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return _description(response)
-        with self._get({}) as response:  # an empty file has no first byte
-            return _description(response)
+        told = self._client.describe(self._url, self._reach)
+        return Description(told.size, strong_tag(told.tag), {})
 
     @contextlib.contextmanager
     def read(self, found: Description, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
         ranged = {"Range": f"bytes={start}-", "If-Range": f'"{found.version}"'} if start else {}
-        with self._get(ranged) as response:
+        with self._client.ask(self._url, self._reach, ranged) as response:
             if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise ChangedError("became shorter")
-            if found.version and _description(response).version not in ("", found.version):
+            told = self._client.told(response)
+            if found.version and strong_tag(told.tag) not in ("", found.version):
                 raise ChangedError("changed")
-            partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
-            if partial and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            if told.ranges and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
                 raise ChangedError("came in other parts than were asked for")
-            if not partial and _description(response).size != found.size:
+            if not told.ranges and told.size != found.size:
                 raise ChangedError("changed its length")
             # As it was sent: what a server calls an encoding may be the file's own compression.
-            yield start if partial else 0, response.raw.stream(_PIECE, decode_content=False)
-
-    def _get(self, headers: dict[str, str]) -> "requests.Response":
-        response = self._session.get(
-            self._url, headers=_AS_STORED | headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)
-        )
-        if not response.ok and response.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            response.close()
-            response.raise_for_status()
-        return response
-
-
-def _description(response: "requests.Response") -> Description:
-    total = response.headers.get("Content-Length", "")
-    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        total = response.headers.get("Content-Range", "").rpartition("/")[2]
-    return Description(int(total) if total.isdecimal() else None, strong_tag(response.headers.get("ETag", "")), {})
+            yield start if told.ranges else 0, self._client.pieces(response)
 
 
 class _Object:

@@ -9,6 +9,9 @@ _USER = re.compile(r"(?<=://)[^/?#]*@")
 _SECRETS = re.compile(rf"{_USER.pattern}|[?#].*", re.DOTALL)
 _BUCKETS = ("gs://", "gcs://", "s3://", "s3a://")
 _QUERY = re.compile(r"\?\S*")
+_URI_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]+:/[^\s'\"<>\\]*")
+# Clients name a URL also by its path and query alone.
+_QUERY_IN_TEXT = re.compile(r"\?[\w.~%+-]+=[^\s'\"<>)]*")
 
 
 def redact(uri: str) -> str:
@@ -28,6 +31,31 @@ def brief(error: BaseException) -> str:
     return " ".join([type(error).__name__, *filter(None, words)]).rstrip(".")
 
 
+def without_secrets(text: str) -> str:
+    """Returns a text without what may be secret in the URIs in it."""
+    # A URI that was taken for a path has lost a slash.
+    uris_hidden = _URI_IN_TEXT.sub(lambda found: redact(re.sub("(?<=:)/+", "//", found[0], count=1)), text)
+    return _QUERY_IN_TEXT.sub("", uris_hidden)
+
+
+def uris_in_text(text: str) -> list[str]:
+    """Returns the URIs in a text, such as JSON."""
+    return _URI_IN_TEXT.findall(text)
+
+
+def check_user(uri: str) -> None:
+    """Refuses a URI with user-info, which lists of processes, logs and records would show.
+
+    Raises:
+        GraftError: It has one.
+    """
+    if "://" in uri and _USER.search(uri):
+        raise GraftError(
+            f"{redact(uri)} is named with a user name or password, which others could read: leave it out, and put it where "
+            "docs/storage.md says (for a web server into ~/.netrc)."
+        )
+
+
 def absolute(uri: str) -> str:
     """Returns a path or URI in a form that means the same from any working folder, and holds no secrets.
 
@@ -40,11 +68,12 @@ def absolute(uri: str) -> str:
 
 
 def check_text(uri: str) -> None:
-    """Refuses a path or URI that no record could hold, nor TensorFlow open.
+    """Refuses a path or URI that no record could or may hold, nor TensorFlow open.
 
     Raises:
-        GraftError: It is no valid UTF-8.
+        GraftError: It is no valid UTF-8, or holds a user name.
     """
+    check_user(uri)
     try:
         uri.encode()
     except UnicodeEncodeError as error:

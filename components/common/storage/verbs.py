@@ -10,13 +10,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from graft.components.common.storage.access import FileError, MissingError, access
+from graft.components.common.storage.access import FileError, MissingError, access, too_large
 from graft.components.common.storage.entries import Entry, local_entry, remote_entry
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import holds_files, list_files
 from graft.components.common.storage.local import open_local, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import open_ranges
+from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
 from graft.components.common.storage.uris import is_web
 
@@ -24,9 +25,14 @@ _AHEAD = 5 * 2**20
 _NO_SUCH_RANGE = 416
 
 
-def stat(uri: str) -> Entry:
-    """Returns what the storage tells of a file or folder as it is now, without reading it."""
-    place = locate(uri)
+def stat(uri: str, reach: Reach = Reach.NAMED) -> Entry:
+    """Returns what the storage tells of a file or folder as it is now, without reading it.
+
+    Args:
+        uri: Its path or URI.
+        reach: Which addresses may be asked for it, if it is on a web server.
+    """
+    place = locate(uri, reach)
     with access(uri):
         if place.local:
             return local_entry(uri, "", place.local.stat())
@@ -34,7 +40,12 @@ def stat(uri: str) -> Entry:
 
 
 def is_folder(uri: str) -> bool:
-    """Whether there is a folder. A bucket may hold an object of a folder's name as well: there it is the folder that counts."""
+    """Whether there is a folder. A bucket may hold an object of a folder's name as well: there it is the folder that counts.
+
+    A web server has none, and isn't asked.
+    """
+    if is_web(uri):
+        return False
     if stat(uri).is_folder:
         return True
     try:
@@ -52,64 +63,74 @@ def exists(uri: str) -> bool:
     return True
 
 
-def version(uri: str) -> str:
+def version(uri: str, reach: Reach = Reach.NAMED) -> str:
     """Returns what changes whenever a file's content does, without reading it; empty where nothing such is told.
 
     Of a remote file it is the storage's checksum, generation or strong entity tag; of a local one its size, its time of change
     and its number on the disk.
+
+    Args:
+        uri: Its path or URI.
+        reach: Which addresses may be asked for it, if it is on a web server.
     """
     if local := locate(uri).local:
         with access(uri):
             status = local.stat()
         # The time of the last change of content or name: unlike that of modification, no program can set it.
         return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
-    return stat(uri).version
+    return stat(uri, reach).version
 
 
-def read(uri: str, most: int | None = None) -> bytes:
+def read(uri: str, most: int | None = None, reach: Reach = Reach.NAMED) -> bytes:
     """Returns a file's bytes.
 
     Args:
         uri: Its path or URI.
-        most: How many bytes to read at most; None for all.
+        most: How many bytes it may have; None for any number, but for 1 GiB from a web server.
+        reach: Which addresses may be asked for it, if it is on a web server.
+
+    Raises:
+        FileError: It has more than `most` bytes, of which no more than that are read.
     """
-    place = locate(uri)
+    place = locate(uri, reach)
     with access(uri):
         if place.local:
             with open_local(place.local) as file:
-                # Python sets aside what it is asked to read: no more than the file has, or one byte too many.
-                return file.read() if most is None else file.read(min(os.fstat(file.fileno()).st_size + 1, most))
-        return persist(lambda: _read(uri, place, most))
+                if most is not None and os.fstat(file.fileno()).st_size > most:
+                    raise too_large(uri, most)
+                content = file.read() if most is None else file.read(most + 1)
+        else:
+            content = persist(lambda: _read(uri, place, most))
+    if most is not None and len(content) > most:
+        raise too_large(uri, most)
+    return content
 
 
 def _read(uri: str, place: Place, most: int | None) -> bytes:
-    if most is not None and is_web(uri):  # not every server heeds a range, and the rest may be large
-        with place.fs.open(place.path, "rb") as file:
-            return bytes(file.read(most))
-    if most is None:
-        return bytes(request(place.fs, "cat_file", place.path, seconds=CONTENT_SECONDS))
+    limits = {} if most is None else {"most": most} if is_web(uri) else {"start": 0, "end": most + 1}
     try:
-        return bytes(request(place.fs, "cat_file", place.path, start=0, end=most))
+        return bytes(request(place.fs, "cat_file", place.path, seconds=CONTENT_SECONDS, **limits))
     except OSError as error:
-        if http_status(error) == _NO_SUCH_RANGE:  # there is no first byte
+        if most is not None and http_status(error) == _NO_SUCH_RANGE:  # there is no first byte
             return b""
         raise
 
 
 @contextlib.contextmanager
-def open(uri: str, ahead: int = _AHEAD) -> Iterator[io.BufferedReader]:
+def open(uri: str, ahead: int = _AHEAD, reach: Reach = Reach.NAMED) -> Iterator[io.BufferedReader]:
     """Opens a file for reading at any position, in binary.
 
     Args:
         uri: Its path or URI.
         ahead: How many bytes of a remote file one request brings.
+        reach: Which addresses may be asked for it, if it is on a web server.
     """
-    place = locate(uri)
+    place = locate(uri, reach)
     with contextlib.ExitStack() as opened:
         with access(uri):
             if place.local:
                 file: io.BufferedReader = opened.enter_context(open_local(place.local))
-            elif (told := place.info()).get("size") is None or is_web(uri):
+            elif (told := place.info()).get("size") is None or not told.get("ranges", True):
                 file = opened.enter_context(persist(lambda: place.fs.open(place.path, "rb")))
                 opened.enter_context(access(uri))
             else:

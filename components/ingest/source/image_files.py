@@ -41,14 +41,18 @@ def bounded(content: bytes) -> bytes:
     return content
 
 
-def read_file(uri: str) -> bytes:
+def read_file(uri: str, reach: storage.Reach = storage.Reach.NAMED) -> bytes:
     """Returns the bytes of a file, local or remote.
+
+    Args:
+        uri: Its path or URI.
+        reach: Which addresses may be asked for it, if it is on a web server.
 
     Raises:
         UnreadableFileError: It is missing or too large, or this account may not read it.
         GraftError: The place where it lies can't be reached.
     """
     try:
-        return bounded(storage.read(uri, MAX_FILE_BYTES + 1))
+        return storage.read(uri, MAX_FILE_BYTES, reach)
     except storage.FileError as error:
         raise UnreadableFileError(error.reason) from error

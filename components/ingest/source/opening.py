@@ -47,10 +47,12 @@ def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> 
     with contextlib.ExitStack() as opened:
         files: ImageFiles
         if is_manifest(uri):
-            files, layout = open_manifest(uri, config.sha256)
+            files, layout = open_manifest(uri, config.sha256, config.reach)
         else:
             left_out = LeftOut(written)
-            files = opened.enter_context(open_files(uri, config.sha256, left_out, config.max_unpack_ratio))
+            files = opened.enter_context(
+                open_files(uri, config.sha256, left_out, config.max_unpack_ratio, config.reach)
+            )
             layout = read_layout(files.paths(), config.layout)
             layout = _with_own(layout, uri, left_out.own)
             if isinstance(files, Zip) and files.guessed:
@@ -62,7 +64,11 @@ def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> 
 
 @contextlib.contextmanager
 def open_files(
-    uri: str, sha256: str = "", left_out: LeftOut | None = None, max_unpack_ratio: int = MAX_UNPACK_RATIO
+    uri: str,
+    sha256: str = "",
+    left_out: LeftOut | None = None,
+    max_unpack_ratio: int = MAX_UNPACK_RATIO,
+    reach: storage.Reach = storage.Reach.NAMED,
 ) -> Iterator[ImageFiles]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
@@ -71,12 +77,13 @@ def open_files(
         sha256: The SHA-256 that an archive must have, as hex digits; empty for any.
         left_out: Tells which folders of a folder are not looked into.
         max_unpack_ratio: How many times its own size an archive may unpack to.
+        reach: Which addresses may be asked for an archive, if it is on a web server.
 
     Raises:
         GraftError: It is missing, of another kind, damaged, not the one that `sha256` names, or hostile: a member would
             land outside of its folder, is a link or a device, or the archive unpacks to far more than it weighs.
     """
-    if _is_folder(uri):
+    if storage.is_folder(uri):
         if sha256:
             raise GraftError(
                 f"{storage.redact(uri)} is a folder, so it has no SHA-256: leave out --sha256, or name an archive."
@@ -87,7 +94,7 @@ def open_files(
         return
     with contextlib.ExitStack() as opened:
         scratch = opened.enter_context(storage.scratch_folder("ingest"))
-        archive = storage.fetch(uri, scratch, sha256)
+        archive = storage.fetch(uri, scratch, sha256, reach=reach)
         if not archive.is_file():
             raise GraftError(f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz: check the path.")
         try:
@@ -123,11 +130,6 @@ def _with_guess(layout: Layout, encoding: str) -> Layout:
         f"{encoding[2:]} and may be mangled: pack the folder as a tar, or as a zip with names in UTF-8."
     )
     return dataclasses.replace(layout, warnings=[*layout.warnings, warning])
-
-
-def _is_folder(uri: str) -> bool:
-    """Whether there is a folder; the web has none, and a presigned URL would refuse to tell."""
-    return not uri.startswith(("http://", "https://")) and storage.is_folder(uri)
 
 
 def _other_archive(archive: Path) -> str | None:

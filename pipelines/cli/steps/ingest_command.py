@@ -19,7 +19,8 @@ def ingest(
     """Decodes and checks every image of a source and writes a Dataset.
 
     Args:
-        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl).
+        source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest (.csv, .jsonl); or a .url file that holds a
+            signed URL.
         output: Folder for the Dataset; it must be empty or not exist.
         previous: Path or URI of an earlier Dataset: its images stay in their split, and with its store are not checked again.
         config: Settings of the step.

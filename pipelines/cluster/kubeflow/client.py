@@ -56,6 +56,11 @@ class KubeflowClient(ApiClient):
                 )
             # The pod's own service account, whose token Kubernetes renews.
             endpoint, credentials = IN_CLUSTER, credentials or ServiceAccountTokenVolumeCredentials()
+        if "@" in endpoint or "?" in endpoint:
+            raise GraftError(
+                "--endpoint holds a user name, password or query string, which others could read: leave it out, and name a "
+                "--token-file or --cookie-file."
+            )
         if not endpoint.startswith(("http://", "https://")):
             raise GraftError(f"--endpoint {endpoint}: write it with https:// in front.")
         self.endpoint = endpoint.rstrip("/")

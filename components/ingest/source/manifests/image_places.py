@@ -20,16 +20,18 @@ class ImagePlaces:
 
     Args:
         manifest: The manifest's path or URI.
+        reach: Which addresses may be asked for what the operator names.
 
     Raises:
         GraftError: The URI's scheme is unknown.
     """
 
-    def __init__(self, manifest: str) -> None:
+    def __init__(self, manifest: str, reach: storage.Reach = storage.Reach.NAMED) -> None:
         local = storage.local_path(manifest)
         self._is_local = local is not None
         self._scheme = "" if local else manifest.partition("://")[0]
         place = str(local or manifest)
+        self._server, self._reach = _server(place), reach
         self._folder = (_QUERY.sub("", place) if self._scheme in _WEB else place).rpartition("/")[0]
         self._secret: dict[str, str] = {}  # by path, what the path alone doesn't lead to
 
@@ -56,6 +58,15 @@ class ImagePlaces:
         """Returns where an image lies, secrets included."""
         return self._secret.get(path) or self._locate(path)
 
+    def reach(self, uri: str) -> storage.Reach:
+        """Returns which addresses may be asked for an image: a remote manifest has no say over this machine's network.
+
+        Args:
+            uri: Where it lies, as `find` returns it.
+        """
+        own = self._is_local or self._reach is storage.Reach.ANY or _server(uri) == self._server
+        return self._reach if own else storage.Reach.PUBLIC
+
     def is_at(self, path: str, uri: str) -> bool:
         """Whether the manifest's name for an image leads where a path leads, secrets included."""
         return self.find(path) == self._locate(uri)
@@ -70,6 +81,8 @@ class ImagePlaces:
             allowed = ", ".join(f"{name}://" for name in dict.fromkeys((*_SCHEMES, self._scheme or _LOCAL[0])))
             raise ValueError(f"uri begins with {scheme[:20]!r}, which this manifest can't name: write one of {allowed}")
         if is_uri:
+            if "@" in _server(uri)[-1]:
+                raise ValueError("uri holds a user name or password, which others could read: leave it out")
             return uri
         if _WINDOWS.match(uri):
             raise ValueError(
@@ -84,3 +97,8 @@ class ImagePlaces:
         if name.startswith("/") or ".." in name.split("/") or "::" in name:
             raise ValueError("uri leads out of the remote manifest's folder: write a path below it, or a whole URI")
         return f"{self._folder}/{name}"
+
+
+def _server(uri: str) -> list[str]:
+    """Returns a URI's scheme and server, as they are written."""
+    return uri.split("/")[:3]

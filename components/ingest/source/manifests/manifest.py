@@ -23,12 +23,16 @@ def is_manifest(uri: str) -> bool:
     return _FORMS.search(storage.redact(uri)) is not None
 
 
-def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
+def open_manifest(
+    uri: str, sha256: str = "", reach: storage.Reach = storage.Reach.NAMED
+) -> tuple[ManifestImages, Layout]:
     """Reads a manifest at a path or URI.
 
     Args:
         uri: The manifest; a remote one is downloaded once.
         sha256: The SHA-256 that it must have, as hex digits; empty for any.
+        reach: Which addresses may be asked for what the operator names. For what a remote manifest names it is public ones, and
+            the manifest's own server, unless this says all.
 
     Returns:
         The images it names, and their splits and classes.
@@ -39,12 +43,12 @@ def open_manifest(uri: str, sha256: str = "") -> tuple[ManifestImages, Layout]:
     if "://" in uri and "::" in uri:
         raise GraftError(f"{storage.redact(uri)} is a chain of URIs: name the manifest by a plain one.")
     with storage.scratch_folder("ingest") as scratch:
-        path = storage.fetch(uri, scratch, sha256)
+        path = storage.fetch(uri, scratch, sha256, reach=reach)
         if not path.is_file():  # a pipe would wait forever
             raise GraftError(
                 f"{storage.redact(uri)} is not a file: name a CSV or JSON Lines file, or a folder of images."
             )
-        places = ImagePlaces(uri)
+        places = ImagePlaces(uri, reach)
         with storage.access(uri), path.open("rb") as file:
             layout = _read_layout(storage.redact(uri), file, places)
     return ManifestImages(places, layout), layout
@@ -101,8 +105,8 @@ class _Found:
         if not self._places.is_at(self.images[number].path, row.uri):
             raise self._error(
                 row,
-                f"differs from the image of line {self._lines[number]} in its query string or user name alone, which are secrets "
-                "and not kept: give the images different paths",
+                f"differs from the image of line {self._lines[number]} in its query string alone, which may be secret "
+                "and is not kept: give the images different paths",
             )
 
     def sorted_images(self) -> Iterator[LabelledImage]:

@@ -38,7 +38,8 @@ class ManifestImages:
 
     def read(self, path: str) -> bytes:
         """Returns an image's bytes."""
-        return read_file(self._places.find(path))
+        uri = self._places.find(path)
+        return read_file(uri, self._places.reach(uri))
 
     def version(self, path: str) -> str:
         """Returns what changes when an image does, by a listing or a request where it is remote; nothing where nothing is known."""
@@ -46,7 +47,7 @@ class ManifestImages:
         if listed := self._versions.find(uri):
             return listed
         try:
-            return storage.version(uri)
+            return storage.version(uri, self._places.reach(uri))
         except storage.FileError:
             return ""  # read will say why
 

@@ -87,7 +87,7 @@ def test_a_presigned_url_leaves_no_trace(folder, cache, caplog):
     caplog.set_level(logging.DEBUG, logger="graft")
     with file_server(CONTENT) as server:
         server.troubles = [503, reset(500_000)]
-        url = server.url.replace("//", "//ann:secret@") + f"?signature=secret{'x' * 300}/y"
+        url = f"{server.url}?signature=secret{'x' * 300}/y"
         fetched = storage.fetch(url, folder)
         assert storage.fetch(url, folder) == fetched
         server.troubles = [500] * 100

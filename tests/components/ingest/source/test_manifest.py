@@ -356,7 +356,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         place = self.path.partition("?")[0]
         status, content = self.server.files.get(place, (404, b""))
-        if place == "/flaky.jpg" and len([path for path in self.server.asked if path == self.path]) > 2:
+        if place == "/flaky.jpg" and len([path for path in self.server.asked if path == self.path]) > 1:
             status = 200
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -385,7 +385,7 @@ def test_images_of_a_web_server(tmp_path, web):
         f"{uri},{label}\n"
         for uri, label in (
             ("uri", "label"),
-            (f"http://ann:secret@{web.place}/good.jpg?sig=secret#x", "a"),
+            (f"http://{web.place}/good.jpg?sig=secret#x", "a"),
             ("below.jpg?sig=secret", "b"),
             *((f"http://{web.place}/{name}.jpg", "b") for name in ("missing", "denied", "teapot", "broken", "flaky")),
             ("http://127.0.0.1:1/x.jpg", "a"),
@@ -400,7 +400,7 @@ def test_images_of_a_web_server(tmp_path, web):
         "/broken.jpg": (503, b""),
         "/flaky.jpg": (500, b"flaky"),
     }
-    images, layout = open_manifest(f"http://ann:secret@{web.place}/m.csv?sig=secret")
+    images, layout = open_manifest(f"http://{web.place}/m.csv?sig=secret")
     paths = [item.path for item in layout.images]
     assert "secret" not in "".join(paths) and {"below.jpg", f"http://{web.place}/good.jpg"} <= set(paths)
     assert images.read(f"http://{web.place}/good.jpg") == b"good" and "/good.jpg?sig=secret" in "".join(web.asked)
@@ -409,16 +409,17 @@ def test_images_of_a_web_server(tmp_path, web):
     for name, reason in (("missing", "doesn't exist"), ("denied", "by this account"), ("teapot", "HTTP status 418")):
         with pytest.raises(UnreadableFileError, match=reason):
             images.read(f"http://{web.place}/{name}.jpg")
-    for uri in (f"http://{web.place}/broken.jpg", "http://127.0.0.1:1/x.jpg"):
-        with pytest.raises(GraftError, match="can't be reached") as failed:
-            images.read(uri)
-        assert "secret" not in str(failed.value)
+    with pytest.raises(UnreadableFileError, match="no public address"):
+        images.read("http://127.0.0.1:1/x.jpg")
+    with pytest.raises(GraftError, match="can't be reached") as failed:
+        images.read(f"http://{web.place}/broken.jpg")
+    assert "secret" not in str(failed.value)
 
 
 def test_images_that_differ_in_their_secrets_alone_are_refused(tmp_path):
     text = "uri,label\nhttps://h/i?id=1,a\nhttps://h/i?id=1,a\nhttps://h/i?id=2,a\n"
     sentence = refusal(manifest(tmp_path, text))
-    assert "line 4: differs from the image of line 2 in its query string or user name alone" in sentence
+    assert "line 4: differs from the image of line 2 in its query string alone" in sentence
 
 
 def test_a_manifest_in_a_bucket(bucket):

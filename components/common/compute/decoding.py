@@ -3,11 +3,18 @@
 import functools
 from typing import Any
 
-from graft.components.common.compute.encoded_parts import holds, jpeg_exif, part, png_chunk
+from graft.components.common.compute.encoded_parts import holds, jpeg_exif, number, part, png_chunk
 from graft.components.common.compute.exif_orientation import UPRIGHT, orientation
+from graft.components.common.compute.gif import first_image
 from graft.components.common.compute.tensorflow import import_tensorflow
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+MAX_SIDE = 32_768
+"""Pixels that an image may have along a side."""
+MAX_PIXELS = 100_000_000
+"""Pixels that an image may have in all: a few kilobytes can be billions of them."""
+TOO_LARGE = f"An image has more than {MAX_SIDE} pixels a side or {MAX_PIXELS // 10**6} million in all: send it smaller."
+
+_JPEG, _PNG, _GIF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"
 _PNG_COLOUR_TYPE = 25  # where it stands (https://www.w3.org/TR/png-3/#11IHDR)
 _WITH_ALPHA = (b"\x04", b"\x06")
 
@@ -27,7 +34,8 @@ def decode(encoded: Any, preprocessing: Any = None) -> Any:
         uint8 [H, W, 3] RGB image, or the square; of an animation the first image.
 
     Raises:
-        tf.errors.InvalidArgumentError: It can't be decoded.
+        tf.errors.InvalidArgumentError: It can't be decoded, or is larger than `MAX_SIDE` and `MAX_PIXELS` allow, which its header tells
+            before it is decoded.
     """
     tf = import_tensorflow()
     is_plain = (part(encoded, 0, len(_JPEG)) == _JPEG) & ~holds(encoded, b"Exif")
@@ -59,7 +67,7 @@ def _decode_others() -> Any:
                     lambda: (_decode_png(encoded), orientation(png_chunk(encoded, b"eXIf"))),
                 ),
             ],
-            default=lambda: (tf.io.decode_image(encoded, channels=3, expand_animations=False), UPRIGHT),
+            default=lambda: (_decode_gif_or_bmp(encoded), UPRIGHT),
         )
 
     signature = [tf.TensorSpec((), tf.string)]
@@ -68,18 +76,40 @@ def _decode_others() -> Any:
 
 def _decode_jpeg(encoded: Any) -> Any:
     tf = import_tensorflow()
-    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")  # the other one is several levels off
+    shape = tf.io.extract_jpeg_shape(encoded)
+    with tf.control_dependencies([_check_size(shape[0], shape[1])]):
+        return tf.io.decode_jpeg(
+            encoded, channels=3, dct_method="INTEGER_ACCURATE"
+        )  # the other one is several levels off
 
 
 def _decode_png(encoded: Any) -> Any:
     tf = import_tensorflow()
     # Asked for the alpha of an opaque image of 1, 2 or 4 bits, TensorFlow says 1, 3 or 15.
     with_alpha = tf.reduce_any(part(encoded, _PNG_COLOUR_TYPE, 1) == _WITH_ALPHA)
-    return tf.cond(
-        with_alpha | (png_chunk(encoded, b"tRNS", before=b"IDAT") != b""),
-        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
-        lambda: tf.io.decode_png(encoded, channels=3),
-    )
+    transparent = with_alpha | (png_chunk(encoded, b"tRNS", before=b"IDAT") != b"")
+    with tf.control_dependencies([_check_size(number(encoded, 20, tf.int32), number(encoded, 16, tf.int32))]):
+        return tf.cond(
+            transparent,
+            lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+            lambda: tf.io.decode_png(encoded, channels=3),
+        )
+
+
+def _decode_gif_or_bmp(encoded: Any) -> Any:
+    """Decodes what else TensorFlow decodes. A BMP has as many bytes as pixels, by which it can't be too large."""
+    tf = import_tensorflow()
+    is_gif = part(encoded, 0, len(_GIF)) == _GIF
+    content, height, width = tf.cond(is_gif, lambda: first_image(encoded), lambda: (encoded, 0, 0))
+    with tf.control_dependencies([_check_size(height, width)]):
+        return tf.io.decode_image(content, channels=3, expand_animations=False)
+
+
+def _check_size(height: Any, width: Any) -> Any:
+    """Returns an operation that refuses an image by its height and width, int32 scalars."""
+    tf = import_tensorflow()
+    fits = (height <= MAX_SIDE) & (width <= MAX_SIDE) & (height * width <= MAX_PIXELS)
+    return tf.raw_ops.Assert(condition=fits, data=[TOO_LARGE])
 
 
 def _on_white(image: Any) -> Any:

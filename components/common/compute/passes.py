@@ -1,6 +1,7 @@
 """Reading a split's images as a `tf.data.Dataset`."""
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +11,12 @@ from graft.components.common.artifacts.shards.encoded import read_encoded, read_
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.devices import images_at_once, on_all_devices
+from graft.components.common.compute.memory import decoding_memory
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
+
+_PIXEL = 20  # bytes that a pixel takes in `decode`, be it transparent: measured were 19
 
 
 def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing: Any = None) -> Any:
@@ -37,9 +41,21 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing:
     records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
     chosen = records.filter(lambda _, wanted: wanted).map(lambda record, _: record)
     images = chosen.map(
-        lambda record: decode_record(record, preprocessing), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        lambda record: decode_record(record, preprocessing),
+        num_parallel_calls=decoded_at_once(located.most_pixels) or tf.data.AUTOTUNE,
+        deterministic=True,
     )
     return tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(located.labels))
+
+
+def decoded_at_once(most_pixels: int) -> int | None:
+    """Returns how many images may be decoded at once for want of memory; None where all cores may decode.
+
+    Args:
+        most_pixels: Of the largest one.
+    """
+    fitting = decoding_memory() // max(1, most_pixels * _PIXEL)
+    return max(1, fitting) if fitting < (os.cpu_count() or 1) else None
 
 
 def decode_record(record: Any, preprocessing: Any = None) -> Any:

@@ -2,8 +2,8 @@
 
 import re
 
-MAX_SIDE = 32_768
-MAX_PIXELS = 100_000_000
+from graft.components.common.compute.decoding import MAX_PIXELS, MAX_SIDE
+
 # A progressive JPEG has about ten scans. Each is a pass over all pixels for as little as 31 bytes: a bomb has thousands.
 MAX_SCANS = 100
 # The header of a scan. It has the length that its number of components asks for, or no decoder takes it (ITU-T T.81, B.2.3).

@@ -9,7 +9,7 @@ import numpy as np
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.encoded import read_records
 from graft.components.common.artifacts.shards.located import locate
-from graft.components.common.compute.passes import decode_record, naming_damage, read_images
+from graft.components.common.compute.passes import decode_record, decoded_at_once, naming_damage, read_images
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -116,9 +116,22 @@ def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: An
     def read(rows: Any) -> Any:
         return np.array([reader[number] for number in located.numbers[rows]], object)
 
+    # Several batches are made at once: where memory is scarce, only one of them decodes.
+    at_once, alone = decoded_at_once(located.most_pixels), tf.CriticalSection()
+    square = tf.TensorSpec(preprocessing.outputs[0].shape[1:])
+
+    def decoded(records: Any, at_once: int | None = None) -> Any:
+        return tf.map_fn(
+            lambda record: decode_record(record, preprocessing),
+            records,
+            parallel_iterations=at_once,
+            fn_output_signature=square,
+        )
+
     def fetch(rows: Any) -> Any:
         records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])
-        square = tf.TensorSpec(preprocessing.outputs[0].shape[1:])
-        return tf.map_fn(lambda record: decode_record(record, preprocessing), records, fn_output_signature=square)
+        if at_once is None:
+            return decoded(records)
+        return alone.execute(lambda: decoded(records, at_once))
 
     return fetch

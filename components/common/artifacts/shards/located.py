@@ -33,12 +33,14 @@ class Located:
         records: How many records they have together.
         numbers: int64 [n], the record of each image, ascending.
         labels: int64 [n], the class index of each image, as the index has it.
+        most_pixels: Of the largest image.
     """
 
     paths: list[str]
     records: int
     numbers: "npt.NDArray[np.int64]"
     labels: "npt.NDArray[np.int64]"
+    most_pixels: int
 
 
 def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" = None) -> Located:
@@ -56,11 +58,11 @@ def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" 
 
     if split not in dataset.counts:
         raise GraftError(f"{dataset.path} has no split {split!r}: there are {', '.join(dataset.counts)}.")
-    index = dataset.index(split, ["shard", "record", "label"])
+    index = dataset.index(split, columns := ["shard", "record", "label", "width", "height"])
     shards = {shard.name: shard for shard in dataset.shards}
     if unknown := set(index["shard"]) - set(shards):
         raise GraftError(f"{dataset.path} is damaged (its index names a shard {unknown.pop()}): ingest it again.")
-    if not set(index) >= {"shard", "record", "label"}:
+    if set(index) != {*columns}:
         raise GraftError(f"{dataset.path} was made by an older Graft: ingest it again.")
     rows = np.arange(len(index["shard"])) if wanted is None else np.flatnonzero(wanted)
     named = [index["shard"][row] for row in rows]
@@ -79,6 +81,7 @@ def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" 
         total,
         numbers,
         np.array([labels[index["label"][row]] for row in rows], np.int64),
+        max((index["width"][row] * index["height"][row] for row in rows), default=0),
     )
 
 

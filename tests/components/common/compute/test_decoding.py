@@ -2,6 +2,7 @@
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,7 +139,61 @@ def test_what_has_no_exif(decoded, content):
     np.testing.assert_array_equal(decoded(content), by_pillow(content))
 
 
-@pytest.mark.parametrize("content", [b"", b"Hello, this is a text.", JPEG[:-200], PNG[:-50], PNG[:8]])
+def animation(*sizes, screen=(1, 1)):
+    """A GIF of images of some sizes, whatever its screen's is."""
+    parts = []
+    for size in sizes:
+        content = encoded(Image.new("P", size), "GIF")
+        parts.append(content[content.index(b"\x2c" + struct.pack("<4H", 0, 0, *size)) : -1])
+    front = encoded(picture().quantize(2), "GIF")
+    front = front[: front.index(b"\x2c" + struct.pack("<4H", 0, 0, *SIZE))]
+    return front[:6] + struct.pack("<2H", *screen) + front[10:] + b"".join(parts) + b";"
+
+
+SIDE = 10_001
+LARGE = {
+    "a PNG": encoded(Image.new("L", (SIDE, SIDE))),
+    "a transparent PNG": encoded(Image.new("1", (SIDE, SIDE)), transparency=1),
+    "a long PNG": encoded(Image.new("1", (33_000, 1))),
+    "a JPEG": encoded(Image.new("L", (16, 16)), "JPEG").replace(
+        struct.pack(">2H", 16, 16), struct.pack(">2H", SIDE, SIDE)
+    ),
+    "a JPEG with EXIF data": jpeg_with(JPEG, oriented(6)).replace(
+        struct.pack(">2H", *SIZE[::-1]), struct.pack(">2H", SIDE, SIDE)
+    ),
+    "a GIF": animation((SIDE, SIDE)),
+    "a GIF that says it is small": animation((60_000, 1), (1, 60_000)),
+}
+
+
+@pytest.mark.parametrize("content", LARGE.values(), ids=LARGE)
+def test_too_many_pixels_are_refused_before_they_are_decoded(decoded, content):
+    before = resident()
+    with pytest.raises(
+        import_tensorflow().errors.InvalidArgumentError,
+        match=r"more than 32768 pixels a side or 100 million in all: send",
+    ):
+        decoded(content)
+    assert resident() - before < 20 * 2**20
+
+
+def test_of_an_animation_the_first_image_alone_is_decoded(decoded):
+    assert decoded(animation((20, 30), (60_000, 1), (1, 60_000))).shape == (30, 20, 3)
+    frames = [picture(seed=seed).quantize(200) for seed in range(3)]
+    for options in ({}, {"loop": 0}, {"comment": b"x" * 999}, {"interlace": 0}):
+        content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], **options)
+        np.testing.assert_array_equal(decoded(content), by_pillow(content))
+
+
+def resident():
+    """The most memory that this process had so far, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GIF89a", animation((9, 9))[:-5], b"Hello, this is a text.", JPEG[:-200], PNG[:-50], PNG[:8]]
+)
 def test_what_is_no_image(decoded, content):
     with pytest.raises(import_tensorflow().errors.InvalidArgumentError):
         decoded(content)

@@ -10,6 +10,7 @@ from pictures import split_files, write_folder
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.compute import passes
 from graft.components.common.compute.passes import naming_damage
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
@@ -83,13 +84,15 @@ def images(dataset):
     return data, "train", preprocessing, wanted
 
 
-def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatch):
+@pytest.mark.parametrize("pixel", [20, 2**50])
+def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatch, pixel):
+    monkeypatch.setattr(passes, "_PIXEL", pixel)  # so many bytes of memory, by which they are decoded one by one
     rows = np.array([7, 0, 20, 7])
     held = np.asarray(fetch_images(*images)(rows))
     monkeypatch.setattr(batches, "_BYTES", 1000)
     tf = import_tensorflow()
     fetch = fetch_images(*images)
-    (read,) = tf.data.Dataset.from_tensors(rows).map(fetch)
+    (read,) = tf.data.Dataset.from_tensors(rows).map(fetch, num_parallel_calls=4)
     assert held.shape == (4, 75, 75, 3)
     assert np.asarray(read) == pytest.approx(held, abs=1e-5)
     assert (held[0] != held[2]).any()
@@ -135,3 +138,8 @@ def test_an_image_that_cant_be_decoded_is_named_and_leaving_it_out_helps(tmp_pat
     (source / bad).unlink()
     ingest(str(source), tmp_path / "again")
     assert len(read(tmp_path / "again")) == 5
+
+
+def test_as_many_large_images_are_decoded_at_once_as_memory_allows():
+    assert passes.decoded_at_once(500 * 375) is None
+    assert passes.decoded_at_once(2**50) == 1

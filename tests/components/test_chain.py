@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import io
 import json
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 import requests
 import tensorflow as tf
 from exports import make_export
+from PIL import Image
 from support import QUICK, ROOT
 
 from graft.components.common.artifacts.dataset import Dataset
@@ -240,6 +242,13 @@ def test_a_bad_request_is_refused_and_the_server_lives(dataset, server):
         refused = ask(server, bad)
         assert refused.status_code == 400 and refused.json()["error"]
         assert ask(server, good).status_code == 200
+
+
+def test_an_image_of_too_many_pixels_is_refused_by_the_server(server):
+    content = io.BytesIO()
+    Image.new("1", (10_001, 10_001)).save(content, "PNG")
+    refused = ask(server, content.getvalue())
+    assert refused.status_code == 400 and "100 million in all: send it smaller" in refused.json()["error"]
 
 
 def test_pixels_give_what_bytes_give(chain, dataset):

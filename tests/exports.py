@@ -1,5 +1,6 @@
 """Small Exports, most of no model, and processes that publish them."""
 
+import hashlib
 import json
 import os
 import random
@@ -27,14 +28,19 @@ def write_evaluation(folder, model_digest, accuracy):
     evaluation.model_copy(update={"model_digest": model_digest, "metrics": metrics}).write(folder)
 
 
+def model_digest(seed):
+    """Returns the digest of the model in an Export made from a seed."""
+    return hashlib.sha256(random.Random(seed).randbytes(FILES["model.keras"])).hexdigest()
+
+
 def make_export(folder, seed, accuracy=0.9):
-    """Writes an Export, whose model's digest is `model-<seed>`, and returns its version."""
+    """Writes an Export from a seed, and returns its version."""
     chance = random.Random(seed)
     for path, size in FILES.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(chance.randbytes(size))
     (folder / "lineage").mkdir()
-    write_evaluation(folder / "lineage", f"model-{seed}", accuracy)
+    write_evaluation(folder / "lineage", model_digest(seed), accuracy)
     return write_sums(folder)
 
 
@@ -57,7 +63,7 @@ def publish_and_challenge(environment, store, export, met):
     """
     os.environ.update(environment)
     registry = Registry(store, "pets")
-    version = registry.versions.publish(Path(export))
+    version = registry.publish(Path(export))
     try:
         registry.challenge(version, met)
     except NotPromotedError:

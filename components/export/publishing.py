@@ -26,7 +26,7 @@ def publish(export: Path, evaluation: Evaluation, run: Run, *, promote: bool) ->
     if not run.store:
         return Published()
     registry = Registry(run.store, run.name)
-    version = registry.versions.publish(export)
+    version = registry.publish(export)
     uri = registry.versions.uri(version)
     if not promote:
         return Published(

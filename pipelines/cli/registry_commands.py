@@ -58,6 +58,8 @@ def _became(versions: Versions, version: str, latest: Latest) -> tuple[str, str]
         accuracy, withdrawn = f"{about.accuracy:.2%}", latest.withdraws(about)
     except GraftError as error:  # the others are to be seen all the same
         log.warning("%s", error)
+    if version in latest.removing:
+        return accuracy, "being removed"
     if version == latest.version:
         return accuracy, "latest"
     if withdrawn:
@@ -158,7 +160,7 @@ def publish(name: str, export: Path, /, *, store: str) -> None:
         store: Path or URI of the store.
     """
     opened = Registry(store, name)
-    print(opened.versions.uri(opened.versions.publish(export)))
+    print(opened.versions.uri(opened.publish(export)))
 
 
 @registry.command

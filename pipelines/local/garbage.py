@@ -7,10 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
-from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.export import SUMS, Export, fetch_checked, read_sums
 from graft.components.common.artifacts.shards.in_use import (
     ANNOUNCEMENT,
     CONDEMNED,
@@ -166,9 +167,10 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
     for dataset in datasets:
         with storage.scratch_folder("gc") as scratch:
             try:
-                record = f"{dataset.rstrip('/')}/{Dataset.FILE}"
-                shards |= {shard.name for shard in Dataset.parse(storage.read(record), record).shards}
-                index = storage.fetch(f"{dataset.rstrip('/')}/{INDEX}", scratch, keep=False)
+                record, index = _fetch(dataset.rstrip("/"), scratch)
+                shards |= {
+                    shard.name for shard in Dataset.parse(record.read_bytes(), f"{dataset}/{Dataset.FILE}").shards
+                }
                 images |= set(pq.read_table(index, columns=["sha256"])["sha256"].to_pylist())
             except (DamagedRecordError, KeyError, pa.ArrowException) as error:
                 raise GraftError(
@@ -176,3 +178,13 @@ def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:
                     "mend or remove it; nothing was deleted from the store."
                 ) from error
     return shards, images
+
+
+def _fetch(dataset: str, scratch: Path) -> list[Path]:
+    """Makes a dataset's record and index readable; those in an Export are checked against its checksums."""
+    export, _, folder = dataset.rpartition("/")
+    names = (Dataset.FILE, INDEX)
+    if folder == Export.LINEAGE and storage.exists(f"{export}/{SUMS}"):
+        sums = read_sums(export)
+        return [fetch_checked(export, f"{folder}/{name}", sums, scratch, keep=False) for name in names]
+    return [storage.fetch(f"{dataset}/{name}", scratch, keep=False) for name in names]

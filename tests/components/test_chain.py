@@ -305,7 +305,7 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_pat
     again = export(*inputs, tmp_path / "again", quick, run)
     assert again.published.promoted and registry.latest().version == again.version
     make_export(tmp_path / "other", 1)
-    registry.promote(registry.versions.publish(tmp_path / "other"))
+    registry.promote(registry.publish(tmp_path / "other"))
     late = export(*inputs, tmp_path / "late", quick, run)
     assert not late.published.promoted and "not promoted: it was compared with no champion" in late.summary
     assert len(registry.versions.finished()) == 5 and registry.verify() == []

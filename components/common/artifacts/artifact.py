@@ -56,7 +56,8 @@ class Artifact(Record):
         return artifact
 
     def write(self, path: Path) -> None:
-        """Writes the record atomically: afterwards the file is either whole or as it was before."""
+        """Writes the record atomically, once all else in the directory is on the disk: no crash leaves the record and not the rest."""
+        storage.flush_folder(path)
         storage.write(str(path / self.FILE), self.text().encode())
         self._path = path
 

@@ -10,11 +10,13 @@ from pydantic import Field
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.record import Part, Sparse
 from graft.components.common.errors import GraftError
 
 SUMS = "SHA256SUMS"
 VERSIONS = "versions"
+_SAVED_MODEL = "saved_model.pb"
 _DIGITS = 64
 VERSION_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
@@ -60,11 +62,14 @@ class Export(Artifact):
 def write_sums(folder: Path) -> str:
     """Writes the checksums of all files of a folder, in the format of sha256sum, and so marks it as complete.
 
+    They are written once all else is on the disk: no crash leaves them and not the files.
+
     Returns:
         The digest of the checksums, which names the version.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
     text = "".join(f"{storage.sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    storage.flush_folder(folder)
     storage.write(str(folder / SUMS), text.encode())
     return digest_of(text.encode())
 
@@ -105,22 +110,60 @@ def parse_sums(content: bytes, where: str) -> dict[str, str]:
     return sums
 
 
-def read_sums(uri: str, downloads: Path) -> dict[str, str]:
-    """Reads the checksums of an Export; those of a registry's version must be the ones that name it.
+def version_named(uri: str) -> str:
+    """Returns the version that a path or URI names by its last two parts, links followed or not; empty if it names none."""
+    local = storage.local_path(uri)
+    for place in (local, local.resolve()) if local else (PurePosixPath(uri.rstrip("/")),):
+        if place.parent.name == VERSIONS and VERSION_NAME.fullmatch(place.name):
+            return place.name
+    return ""
+
+
+def read_sums(uri: str) -> dict[str, str]:
+    """Reads the checksums of an Export: only what they list is part of it. Those of a registry's version must be the ones that name it.
 
     Raises:
-        GraftError: They can't be read or are damaged.
+        GraftError: They can't be read or are damaged, or a folder that a runtime is given whole has files that they don't list.
     """
-    content = storage.fetch(f"{uri.rstrip('/')}/{SUMS}", downloads, keep=False).read_bytes()
-    *_, parent, name = ("", "", *uri.rstrip("/").split("/"))
-    if parent == VERSIONS and VERSION_NAME.fullmatch(name) and digest_of(content) != name:
+    content = storage.read(f"{uri.rstrip('/')}/{SUMS}")
+    if version_named(uri) not in ("", digest_of(content)):
         raise GraftError(
             f"The {SUMS} of {storage.redact(uri)} is not the one that names this version, it was changed: publish that version again."
         )
-    return parse_sums(content, uri)
+    sums = parse_sums(content, uri)
+    for folder in (path.removesuffix(f"/{_SAVED_MODEL}") for path in sums if path.endswith(f"/{_SAVED_MODEL}")):
+        for file in storage.list(f"{uri.rstrip('/')}/{folder}"):
+            if f"{folder}/{file.path}" not in sums and not is_leftover(file.path):
+                raise GraftError(
+                    f"{storage.redact(file.uri)} is not in {SUMS}, and who loads {folder} would be given it: remove that file."
+                )
+    return sums
 
 
-def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path) -> Path:
+def check_model_digest(digest: str, sums: Mapping[str, str], where: str) -> None:
+    """Checks that a record of an Export is about the model that lies in it.
+
+    Args:
+        digest: The digest of the model, as the record says.
+        sums: SHA-256 by path, as `read_sums` returns them.
+        where: The record's path or URI, for the message.
+
+    Raises:
+        GraftError: It is about another model.
+    """
+    if sums.get(Model.KERAS) != digest:
+        raise GraftError(
+            f"{storage.redact(where)} is not about the {Model.KERAS} that lies with it: name another version, or export the model again."
+        )
+
+
+def is_leftover(path: str) -> bool:
+    """Whether a file in an Export is what a killed upload left, which is no part of it and which nothing loads."""
+    name = PurePosixPath(path).name
+    return name.startswith(".") and name.endswith(".part")
+
+
+def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path, *, keep: bool = True) -> Path:
     """Makes a file of an Export readable at a local path, after checking that it is what was published.
 
     Args:
@@ -128,10 +171,11 @@ def fetch_checked(uri: str, path: str, sums: Mapping[str, str], downloads: Path)
         path: The file's path in it.
         sums: SHA-256 by path, as `read_sums` returns them.
         downloads: Folder for what is downloaded.
+        keep: Whether the cache keeps a download.
 
     Raises:
         GraftError: It is missing, was changed, or can't be read.
     """
     if path not in sums:
         raise GraftError(f"{storage.redact(uri)} has no {path}: name a Model, or a version that has it.")
-    return storage.fetch(f"{uri.rstrip('/')}/{path}", downloads, sums[path])
+    return storage.fetch(f"{uri.rstrip('/')}/{path}", downloads, sums[path], keep=keep)

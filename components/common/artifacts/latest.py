@@ -1,11 +1,13 @@
 """`latest.json`: which version of a model counts, and all else about its versions that ever changes."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from graft.components.common.artifacts.record import Part, Record
+
+_LEFT_OUT_IF_EMPTY = Field(exclude_if=lambda value: not value)
 
 
 class About(Part):
@@ -32,6 +34,13 @@ class Note(Part):
     model_digest: str = Field("", description="SHA-256 of the `model.keras` that it is about; empty for none.")
 
 
+class Removal(Part):
+    """That a version is being removed: until it is gone, nothing may make it the latest, nor publish it."""
+
+    token: str = Field(description="Who removes it, told apart from all others.")
+    time: AwareDatetime = Field(description="Since when, ISO 8601 in UTC.")
+
+
 class Latest(Record):
     """Which version of a model is the latest."""
 
@@ -42,6 +51,12 @@ class Latest(Record):
     history: tuple[Promotion, ...] = Field((), description="All promotions, the newest last: that of `version`.")
     withdrawn: Mapping[str, Note] = Field({}, description="Versions that no pipeline may promote again.")
     hold: Note | None = Field(None, description="Why the latest must not change; None if it may.")
+    removing: Annotated[Mapping[str, Removal], _LEFT_OUT_IF_EMPTY] = Field(
+        {}, description="Versions that are being removed."
+    )
+    removed: Annotated[int, _LEFT_OUT_IF_EMPTY] = Field(
+        0, description="How many removals ended so far: by it no two states of this file are alike."
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -56,8 +71,9 @@ class Latest(Record):
 
     @property
     def candidates(self) -> list[About]:
-        """The versions that were ever promoted and not withdrawn, each once, the newest promotion first."""
-        found = {entry.about.version: entry.about for entry in self.history if not self.withdraws(entry.about)}
+        """The versions that were ever promoted, not withdrawn and aren't being removed, each once, the newest promotion first."""
+        about = [entry.about for entry in self.history]
+        found = {one.version: one for one in about if not self.withdraws(one) and one.version not in self.removing}
         newest = [entry.about.version for entry in reversed(self.history)]
         return [found[version] for version in dict.fromkeys(newest) if version in found]
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX
-from graft.components.common.artifacts.export import SUMS, Export, fetch_checked, read_sums
+from graft.components.common.artifacts.export import (
+    SUMS,
+    Export,
+    check_model_digest,
+    fetch_checked,
+    read_sums,
+    version_named,
+)
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 
@@ -34,7 +41,7 @@ class SavedModel:
 
 
 def find_record(uri: str) -> str:
-    """Returns where in a Model or an Export the training's record is.
+    """Returns where in a Model or an Export the training's record is. What has checksums, or is a registry's version, is an Export.
 
     Raises:
         GraftError: It is neither, or can't be read.
@@ -44,10 +51,11 @@ def find_record(uri: str) -> str:
             f"{storage.redact(uri)} is named with a query string: name a folder that can be read without one."
         )
     base = uri.rstrip("/")
-    if storage.exists(f"{base}/{Model.FILE}"):
+    if storage.exists(f"{base}/{SUMS}"):
+        if storage.exists(f"{base}/{_EXPORTED_RECORD}"):
+            return _EXPORTED_RECORD
+    elif not version_named(uri) and storage.exists(f"{base}/{Model.FILE}"):
         return Model.FILE
-    if storage.exists(f"{base}/{SUMS}") and storage.exists(f"{base}/{_EXPORTED_RECORD}"):
-        return _EXPORTED_RECORD
     raise GraftError(
         f"{storage.redact(uri)} is no finished Model or Export: no {Model.FILE} or {SUMS} can be read there."
     )
@@ -70,7 +78,7 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
         folder.mkdir()
         downloads.mkdir()
         record = find_record(uri)
-        sums = None if record == Model.FILE else read_sums(uri, downloads)
+        sums = None if record == Model.FILE else read_sums(uri)
 
         def get(path: str, digest: str = "") -> Path:
             if sums is None:
@@ -84,6 +92,8 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
             raise GraftError(
                 f"The {Model.FILE} of {name} is damaged or another Graft's: name another model."
             ) from error
+        if sums is not None:
+            check_model_digest(trained.model_digest, sums, f"{name}/{record}")
         (folder / Model.KERAS).symlink_to(get(Model.KERAS, trained.model_digest))
         has_index = with_index and sums is not None and _EXPORTED_INDEX in sums
         index = get(_EXPORTED_INDEX) if has_index else None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+from graft.components.common import storage
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 
@@ -48,7 +49,7 @@ def owned(folder: Path) -> Iterator[Callable[[], bool]]:
 
     for left in reversed(range(_TRIES)):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            storage.make_folder(folder)
             opened, is_new = _open(marker)
         except (FileExistsError, FileNotFoundError):  # its owner has just removed the folder, or the marker
             if not left:

@@ -2,15 +2,18 @@
 
 import shlex
 import time
-from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from graft.components.common import storage
+from graft.components.common.artifacts.export import SUMS
 from graft.components.common.artifacts.latest import About, Latest, Note, Promotion
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.registry.versions import Versions
+from graft.components.common.registry.latest_file import LatestFile
+from graft.components.common.registry.removals import Removals, abandoned, refuse_removed
+from graft.components.common.registry.versions import Versions, read_export
 from graft.components.common.runs.step_record import check_name
 
 _A_DAY = 24 * 60 * 60
@@ -39,8 +42,9 @@ class Registry:
         check_name("name", name)
         self.name, self._store = name, storage.absolute(store)
         self.folder = f"{self._store}/models/{name}"
-        self._file = f"{self.folder}/{Latest.FILE}"
         self.versions = Versions(self.folder)
+        self._file = LatestFile(self.folder)
+        self._removals = Removals(self._file)
 
     def command(self, verb: str, *words: str) -> str:
         """Returns the command of `graft registry` that does something with this model."""
@@ -48,7 +52,32 @@ class Registry:
 
     def latest(self) -> Latest:
         """Returns which version is the latest, and what else is known of that."""
-        return self._parse(storage.look(self._file).content)
+        return self._file.read()
+
+    def publish(self, export: Path) -> str:
+        """Publishes an Export: its files first, its checksums last. The same content twice is one version.
+
+        Where that version was damaged in the store, it is mended. Where it is being removed, it is put back afterwards.
+
+        Returns:
+            The version's name.
+
+        Raises:
+            GraftError: The Export is unfinished or was changed, or the store can't be written.
+        """
+        version, sums = read_export(export)
+        while True:
+            removed = self._removals.settle(version)
+            try:
+                for files in (sums, {SUMS: version}):
+                    self.versions.put(export, version, files)
+                    if self._removals.settle(version) != removed:
+                        break  # what was put may be gone: once more
+                else:
+                    return version
+            except storage.MissingError:  # as when a folder goes that is written to
+                if self._removals.settle(version) == removed:
+                    raise
 
     def challenge(self, version: str, champion: str | None) -> Latest:
         """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with, or has its model.
@@ -59,11 +88,11 @@ class Registry:
 
         Raises:
             NotPromotedError: The latest is on hold or another one by now, or the version's content was withdrawn.
-            GraftError: There is no such version, or the store can't be read or written.
+            GraftError: There is no such version, it is being removed, or the store can't be read or written.
         """
-        about = self.versions.about(version)
 
         def change(latest: Latest) -> Latest:
+            about = self._about(version, latest)
             if latest.withdraws(about):
                 raise NotPromotedError(
                     "it, or a version with the same model, was withdrawn; to promote it all the same: "
@@ -83,7 +112,7 @@ class Registry:
                 )
             return _promoted(latest, about, "pipeline")
 
-        return self._change(change)
+        return self._file.change(change)
 
     def promote(self, version: str, *, withdrawn: bool = False) -> Latest:
         """Makes a version the latest because a person says so.
@@ -93,11 +122,12 @@ class Registry:
             withdrawn: Whether also one whose content was withdrawn, which it then no longer is.
 
         Raises:
-            GraftError: There is no such version, it is withdrawn, or the latest is on hold.
+            GraftError: There is no such version, it is being removed or withdrawn, or the latest is on hold.
         """
-        about = self.versions.about(self.versions.find(version))
+        found = self.versions.find(version)
 
         def change(latest: Latest) -> Latest:
+            about = self._about(found, latest)
             if latest.hold:
                 raise GraftError(f"{self.name} is on hold ({latest.hold.reason}): release it first.")
             if latest.withdraws(about):
@@ -111,7 +141,7 @@ class Registry:
                 latest = latest.model_copy(update={"withdrawn": kept})
             return latest if latest.version == about.version else _promoted(latest, about, "person")
 
-        return self._change(change)
+        return self._file.change(change)
 
     def rollback(self, reason: str, to: str = "") -> Latest:
         """Withdraws the latest version and makes an earlier one the latest.
@@ -124,8 +154,7 @@ class Registry:
             GraftError: There is none to go back to, or another version became the latest meanwhile: nobody meant to withdraw that.
         """
         meant = self.latest().version
-        there = set(self.versions.finished())
-        chosen = self.versions.about(self.versions.find(to)) if to else None
+        found = self.versions.find(to) if to else ""
 
         def change(latest: Latest) -> Latest:
             if latest.version is None:
@@ -137,24 +166,26 @@ class Registry:
             current = latest.history[-1].about
             note = Note(reason=reason, time=utc_now(), model_digest=current.model_digest)
             latest = latest.model_copy(update={"withdrawn": {**latest.withdrawn, current.version: note}})
+            chosen = self._about(found, latest) if found else None
             if chosen and latest.withdraws(chosen):
                 raise GraftError(
                     f"{chosen.version} was withdrawn, or has the latest version's model: go back to another version."
                 )
+            there = self.versions.finished()
             target = chosen or next((about for about in latest.candidates if about.version in there), None)
             if target is None:
                 raise GraftError(f"{self.name} has no earlier version to go back to: name one, or publish one.")
             return _promoted(latest, target, "rollback")
 
-        return self._change(change)
+        return self._file.change(change)
 
     def hold(self, reason: str) -> Latest:
         """Freezes the latest version: no promotion changes it, a rollback does."""
-        return self._change(lambda latest: latest.model_copy(update={"hold": Note(reason=reason, time=utc_now())}))
+        return self._file.change(lambda latest: latest.model_copy(update={"hold": Note(reason=reason, time=utc_now())}))
 
     def release(self) -> Latest:
         """Ends a hold."""
-        return self._change(lambda latest: latest.model_copy(update={"hold": None}))
+        return self._file.change(lambda latest: latest.model_copy(update={"hold": None}))
 
     def best(self) -> About | None:
         """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there."""
@@ -172,20 +203,30 @@ class Registry:
             dry_run: Whether to remove nothing.
 
         Returns:
-            The versions that go.
+            The versions that go; what another one removes at the same time is not among them.
         """
         finished = self.versions.finished()
+        newest = sorted(finished, key=lambda version: finished[version], reverse=True)[:keep]
+
+        def needed(latest: Latest) -> set[str | None]:
+            promoted = [about.version for about in latest.candidates if about.version in finished]
+            return {latest.version, *promoted[:2]}
+
         latest = self.latest()
-        promoted = [about.version for about in latest.candidates if about.version in finished]
-        stay = {*sorted(finished, key=lambda version: finished[version], reverse=True)[:keep], *promoted[:2]}
-        go = sorted(set(finished) - stay - {latest.version}, key=lambda version: finished[version])
+        go = sorted({*finished} - {*newest} - needed(latest), key=lambda version: finished[version])
         go += self.versions.unfinished(older_than=time.time() - _A_DAY)
-        with progress("removing versions", 0 if dry_run else len(go)) as advance:
-            for version in () if dry_run else go:
-                if self.latest().version != version:
+        go += [version for version in abandoned(latest) if version not in go]
+        if dry_run:
+            return go
+        gone = []
+        with progress("removing versions", len(go)) as advance:
+            for version in go:
+                if self._removals.begin(version, needed):
                     self.versions.remove(version)
+                    self._removals.end(version)
+                    gone.append(version)
                 advance(1)
-        return go
+        return gone
 
     def verify(self) -> list[str]:
         """Checks every file of every version, and that the latest version is whole.
@@ -199,20 +240,17 @@ class Registry:
         except GraftError as error:
             return [*problems, str(error)]
         if latest.version and latest.version not in self.versions.finished():
-            problems.append(f"{self._file} names {latest.version}, which is missing or unfinished.")
+            problems.append(f"{self._file.uri} names {latest.version}, which is missing or unfinished.")
         return problems
 
-    def _parse(self, content: bytes | None) -> Latest:
-        return Latest() if content is None else Latest.parse(content, self._file)
-
-    def _change(self, change: Callable[[Latest], Latest]) -> Latest:
-        """Changes `latest.json` in one swap, deciding anew whenever somebody else was faster."""
-        while True:
-            seen = storage.look(self._file)
-            before = self._parse(seen.content)
-            after = change(before)
-            if after == before or storage.swap(self._file, seen, after.text().encode()):
-                return after
+    def _about(self, version: str, latest: Latest) -> About:
+        """Returns what a version's records say of it, if it is there and not being removed."""
+        refuse_removed(latest, version)
+        try:
+            return self.versions.about(version)
+        except GraftError:
+            refuse_removed(self.latest(), version)  # which has begun meanwhile
+            raise
 
 
 def _promoted(latest: Latest, about: About, by: Literal["pipeline", "person", "rollback"]) -> Latest:

@@ -1,7 +1,7 @@
 """The versions of a model in a store: immutable Exports, each named by the digest of its checksums."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from graft.components.common import storage
@@ -11,9 +11,10 @@ from graft.components.common.artifacts.export import (
     VERSION_NAME,
     VERSIONS,
     Export,
+    check_model_digest,
     digest_of,
     fetch_checked,
-    parse_sums,
+    is_leftover,
     read_sums,
 )
 from graft.components.common.artifacts.latest import About
@@ -37,35 +38,23 @@ class Versions:
         """Returns the path or URI of a version."""
         return f"{self._folder}/{version}"
 
-    def publish(self, export: Path) -> str:
-        """Publishes an Export: its files first, its checksums last. The same content twice is one version.
+    def put(self, export: Path, version: str, files: Mapping[str, str]) -> None:
+        """Puts files of an Export into the store; of a version that is there already only those that were damaged or are missing.
 
-        Where that version was damaged in the store, it is mended.
-
-        Returns:
-            The version's name.
-
-        Raises:
-            GraftError: The Export is unfinished or was changed, or the store can't be written.
+        Args:
+            export: The Export.
+            version: The version's name.
+            files: SHA-256 by path.
         """
-        if not (export / SUMS).is_file():
-            raise GraftError(f"{export} has no {SUMS}: it is not an Export, or not a finished one.")
-        content = (export / SUMS).read_bytes()
-        sums, version = parse_sums(content, str(export)), digest_of(content)
-        for path, digest in sums.items():
-            if not (export / path).is_file() or storage.sha256_file(export / path) != digest:
-                raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
-        _about(version, export / _EVALUATION, str(export))
         there = storage.exists(f"{self.uri(version)}/{SUMS}")
         with (
             storage.scratch_folder("publish") as scratch,
-            progress("publishing files", len(sums) + 1) as advance,
+            progress("publishing files", len(files)) as advance,
         ):
-            for path, digest in {**sums, SUMS: version}.items():
+            for path, digest in files.items():
                 if not there or self._problem(version, path, digest, scratch):
                     storage.put(export / path, f"{self.uri(version)}/{path}")
                 advance(1)
-        return version
 
     def finished(self) -> dict[str, float]:
         """Returns when each finished version was published, in seconds since 1970."""
@@ -105,8 +94,8 @@ class Versions:
         """
         with storage.scratch_folder("version") as scratch:
             uri = self.uri(version)
-            file = fetch_checked(uri, _EVALUATION, read_sums(uri, scratch), scratch)
-            return _about(version, file, uri)
+            sums = read_sums(uri)
+            return _about(version, sums, fetch_checked(uri, _EVALUATION, sums, scratch), uri)
 
     def remove(self, version: str) -> None:
         """Removes a version: its checksums first, so that what is half removed counts as unfinished."""
@@ -129,22 +118,21 @@ class Versions:
         return problems
 
     def _problems(self, version: str, files: Iterable[str]) -> list[str]:
+        try:
+            sums = read_sums(self.uri(version))
+        except GraftError as error:
+            return [str(error)]
         with storage.scratch_folder("verify") as scratch:
-            try:
-                sums = read_sums(self.uri(version), scratch)
-            except GraftError as error:
-                return [str(error)]
             found = [self._problem(version, path, digest, scratch) for path, digest in sums.items()]
-        # Leftovers of killed uploads are no files of their version.
-        parts = {path for path in files if path.rpartition("/")[2].startswith(".") and path.endswith(".part")}
-        strange = sorted({*files} - {*sums, SUMS} - parts)
+        strange = sorted(path for path in {*files} - {*sums, SUMS} if not is_leftover(path))
         return [*filter(None, found), *(f"{self.uri(version)}/{path} is not in {SUMS}." for path in strange)]
 
     def _problem(self, version: str, path: str, digest: str, scratch: Path) -> str:
         uri = f"{self.uri(version)}/{path}"
         try:
             file = storage.fetch(uri, scratch, keep=False)
-            found = storage.sha256_file(file)
+            with storage.access(uri):
+                found = storage.sha256_file(file)
             if file.parent == scratch:
                 file.unlink()
         except GraftError as error:
@@ -161,7 +149,26 @@ class Versions:
         return found
 
 
-def _about(version: str, evaluation: Path, where: str) -> About:
+def read_export(export: Path) -> tuple[str, dict[str, str]]:
+    """Checks that a local Export can be published.
+
+    Returns:
+        The name of the version that it is, and the SHA-256 of its files by path.
+
+    Raises:
+        GraftError: It is unfinished or was changed.
+    """
+    if not (export / SUMS).is_file():
+        raise GraftError(f"{export} has no {SUMS}: it is not an Export, or not a finished one.")
+    version, sums = digest_of((export / SUMS).read_bytes()), read_sums(str(export))
+    for path, digest in sums.items():
+        if not (export / path).is_file() or storage.sha256_file(export / path) != digest:
+            raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
+    _about(version, sums, export / _EVALUATION, str(export))
+    return version, sums
+
+
+def _about(version: str, sums: Mapping[str, str], evaluation: Path, where: str) -> About:
     """Reads what a version's evaluation says of it."""
     try:
         found = Evaluation.parse(evaluation.read_bytes(), f"{where}/{_EVALUATION}")
@@ -169,4 +176,5 @@ def _about(version: str, evaluation: Path, where: str) -> About:
         raise GraftError(
             f"{where} has no {_EVALUATION} that this Graft reads: name a version or an Export that it made."
         ) from error
+    check_model_digest(found.model_digest, sums, f"{where}/{_EVALUATION}")
     return About(version=version, model_digest=found.model_digest, accuracy=found.metrics.accuracy)

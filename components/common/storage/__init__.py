@@ -6,7 +6,7 @@ from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
-from graft.components.common.storage.local import scratch_folder, sha256_file, walk
+from graft.components.common.storage.local import flush_folder, make_folder, scratch_folder, sha256_file, walk
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.swap import Seen, look, swap
@@ -50,12 +50,14 @@ __all__ = [
     "delete_folder",
     "exists",
     "fetch",
+    "flush_folder",
     "is_folder",
     "join",
     "list",
     "list_pages",
     "local_path",
     "look",
+    "make_folder",
     "open",
     "put",
     "read",

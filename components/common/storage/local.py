@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -37,7 +38,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: It can't be written; then what was there before still is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
     try:
         with undone(lambda: temporary.unlink(missing_ok=True)):
@@ -59,12 +60,57 @@ def put_in_place(part: Path, path: Path) -> Path:
     """
     _flush(part)
     part.replace(path)
+    _flush_names(path.parent)
+    return path
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those that it is in, where there are none, so that they are there also after a crash of the machine.
+
+    Raises:
+        OSError: One can't be made.
+    """
+    missing = list(itertools.takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        _flush_names(made.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Brings a folder and all that is below it to the disk, so that it is as it is now also after a crash of the machine.
+
+    Raises:
+        FileError: The disk refuses.
+    """
+    with access(str(folder), "write"):
+        for place, _, names in os.walk(folder, topdown=False):
+            for name in names:
+                _flush(Path(place, name))
+            _flush_names(Path(place))
+        _flush_names(folder.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder, if there is one, and all that is below it, so that it is gone also after a crash of the machine.
+
+    Raises:
+        OSError: It can't be removed.
+    """
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):  # others remove it too, or write into it: once more
+                raise
+    _flush_names(folder.parent)
+
+
+def _flush_names(folder: Path) -> None:
     try:
-        _flush(path.parent)  # the change of names
+        _flush(folder)
     except OSError as error:
         if error.errno not in _NOT_FLUSHED:
             raise
-    return path
 
 
 def _flush(path: Path) -> None:

@@ -8,7 +8,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
 from graft.components.common.storage.access import access
 from graft.components.common.storage.gcs import gcs_blob, is_gcs
-from graft.components.common.storage.local import replacing
+from graft.components.common.storage.local import make_folder, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.retries import persist
 from graft.components.common.storage.uris import redact
@@ -86,7 +86,7 @@ class _Local:
             return Seen(None)
 
     def swap(self, seen: Seen, content: bytes) -> bool:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         with self._path.with_name(f".{self._path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.look().content != seen.content:

@@ -14,7 +14,7 @@ from graft.components.common.storage.access import FileError, MissingError, acce
 from graft.components.common.storage.entries import Entry, local_entry, remote_entry
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import holds_files, list_files
-from graft.components.common.storage.local import open_local, replacing
+from graft.components.common.storage.local import open_local, remove_folder, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import open_ranges
 from graft.components.common.storage.reach import Reach
@@ -196,8 +196,8 @@ def delete(uri: str) -> None:
 def delete_folder(uri: str) -> None:
     """Deletes a folder and all files below it."""
     if local := locate(uri).local:
-        with access(uri, "write"), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(local)
+        with access(uri, "write"):
+            remove_folder(local)
     else:
         for file in list_files(uri):
             delete(file.uri)

@@ -117,7 +117,7 @@ def registry(models, tmp_path):
     registry = Registry(str(tmp_path / "store"), "pets")
     for role, accuracy in (("challenger", 0.9), ("champion", 0.8)):
         export_of(models / role, tmp_path / f"export-{role}", accuracy)
-        registry.promote(registry.versions.publish(tmp_path / f"export-{role}"))
+        registry.promote(registry.publish(tmp_path / f"export-{role}"))
     return registry
 
 
@@ -209,7 +209,7 @@ def test_an_empty_registry_has_no_champion(models, dataset, tmp_path):
 def test_a_latest_version_of_other_classes_is_no_champion(models, dataset, tmp_path, registry, caplog):
     other = changed(models / "champion", "training.json", tmp_path / "other", classes=["birds", "cats"])
     export_of(other, tmp_path / "export-other", 0.99)
-    registry.promote(registry.versions.publish(tmp_path / "export-other"))
+    registry.promote(registry.publish(tmp_path / "export-other"))
     run = Run(str(tmp_path / "store"), "pets", "1")
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
     assert "tells birds, cats apart, and the dataset holds cats, dogs" in caplog.text

@@ -1,12 +1,14 @@
 """`graft gc` removes what nothing refers to, and only that."""
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exports import make_export
 
 sys.path.append(str(Path(__file__).parents[2] / "components" / "ingest"))
 
@@ -14,8 +16,10 @@ from pictures import encoded, image_files, noise, record, write_folder
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.export import write_sums
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.errors import GraftError
+from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
@@ -108,6 +112,24 @@ def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, hist
     assert shards(tmp_path, 0) | shards(tmp_path, 1) | shards(tmp_path, 2) <= names(store)
     cache = FeatureCache(store, KIND)
     assert all(cache.find(images, 4)[1].all() for images in history)
+
+
+def test_a_version_s_dataset_that_was_changed_stops_it(tmp_path, store, history):
+    make_export(tmp_path / "export", 1)
+    for name in ("dataset.json", "index.parquet"):
+        shutil.copyfile(tmp_path / "dataset-0" / name, tmp_path / "export/lineage" / name)
+    (tmp_path / "export/SHA256SUMS").unlink()
+    write_sums(tmp_path / "export")
+    registry = Registry(store, "pets")
+    uri = registry.versions.uri(registry.publish(tmp_path / "export"))
+    storage.put(tmp_path / "dataset-2/dataset.json", f"{uri}/lineage/dataset.json")
+    before = names(store)
+    with pytest.raises(GraftError, match=r"lineage/dataset.json has the SHA-256"):
+        removed(store, "--keep-runs", "1")
+    assert names(store) == before
+    storage.put(tmp_path / "dataset-0/dataset.json", f"{uri}/lineage/dataset.json")
+    removed(store, "--keep-runs", "1")
+    assert shards(tmp_path, 0) <= names(store)
 
 
 def test_a_damaged_dataset_in_use_stops_it(store, history):

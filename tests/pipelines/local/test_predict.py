@@ -60,7 +60,7 @@ def test_a_version_of_the_registry(trained, predict, tmp_path):
     registry = Registry(str(tmp_path / "store"), "pets")
     with pytest.raises(GraftError, match="has no latest version"):
         predict("pets", pictures, "--store", tmp_path / "store")
-    version = registry.versions.publish(folder / "export")
+    version = registry.publish(folder / "export")
     expected = predict(folder / "model", pictures)
     assert predict(f"pets@{version[:8]}", pictures, "--store", tmp_path / "store") == expected
     registry.promote(version)
@@ -74,7 +74,7 @@ def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predic
     export_of(tmp_path / "other", tmp_path / "export")
     answers = []
     for export in (folder / "export", tmp_path / "export"):
-        registry.promote(registry.versions.publish(export))
+        registry.promote(registry.publish(export))
         answers.append(predict("pets", pictures, "--store", tmp_path / "store", "--format", "json"))
     assert answers[0] != answers[1]
     registry.rollback("worse")
@@ -85,7 +85,7 @@ def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predic
 def test_a_flipped_byte_is_found_before_use(trained, predict, tmp_path, path):
     folder, pictures, _ = trained
     registry = Registry(str(tmp_path / "store"), "pets")
-    registry.promote(registry.versions.publish(folder / "export"))
+    registry.promote(registry.publish(folder / "export"))
     file = tmp_path / "store/models/pets/versions" / registry.latest().version / path
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1

@@ -8,7 +8,7 @@ import time
 
 import fsspec
 import pytest
-from exports import FILES, make_export, publish_and_challenge
+from exports import FILES, make_export, model_digest, publish_and_challenge
 
 from graft.components.common.artifacts.export import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 from graft.components.common.errors import GraftError
@@ -28,7 +28,7 @@ def publish(registry, tmp_path):
 
     def work(seed, accuracy=0.9):
         make_export(tmp_path / f"export-{seed}", seed, accuracy)
-        return registry.versions.publish(tmp_path / f"export-{seed}")
+        return registry.publish(tmp_path / f"export-{seed}")
 
     return work
 
@@ -37,7 +37,7 @@ def publish(registry, tmp_path):
 def three(registry, publish):
     """Three versions, each promoted by a pipeline that met the one before."""
     versions = [publish(seed, accuracy) for seed, accuracy in ((1, 0.9), (2, 0.95), (3, 0.93))]
-    for version, met in zip(versions, (None, "model-1", "model-2"), strict=True):
+    for version, met in zip(versions, (None, model_digest(1), model_digest(2)), strict=True):
         registry.challenge(version, met)
     return versions
 
@@ -51,7 +51,7 @@ def test_publishing_does_not_promote(registry, publish):
 def test_the_same_content_twice_is_one_version(registry, publish, tmp_path):
     version = publish(1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
-    assert registry.versions.publish(tmp_path / "export-1") == version
+    assert registry.publish(tmp_path / "export-1") == version
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
 
 
@@ -61,7 +61,7 @@ def test_what_was_damaged_in_the_store_is_mended_by_publishing_it_again(registry
     file = tmp_path / "store/models/pets/versions" / version / path
     file.write_bytes(b"damaged")
     assert len(registry.verify()) == 1
-    assert registry.versions.publish(tmp_path / "export-1") == version
+    assert registry.publish(tmp_path / "export-1") == version
     assert registry.verify() == []
 
 
@@ -73,44 +73,46 @@ def test_an_export_of_another_graft_is_not_published(registry, tmp_path, change)
     (tmp_path / "export" / SUMS).unlink()
     write_sums(tmp_path / "export")
     with pytest.raises(GraftError, match=r"export has no lineage/evaluation.json that this Graft reads"):
-        registry.versions.publish(tmp_path / "export")
+        registry.publish(tmp_path / "export")
     assert registry.versions.finished() == {}
 
 
 def test_a_folder_named_like_the_registry_s_is_no_registry(tmp_path):
     make_export(tmp_path / "versions/mine", 1)
-    assert "model.keras" in read_sums(str(tmp_path / "versions/mine"), tmp_path)
+    assert "model.keras" in read_sums(str(tmp_path / "versions/mine"))
 
 
 def test_an_export_that_was_changed_or_is_unfinished_is_not_published(registry, tmp_path):
     make_export(tmp_path / "changed", 1)
     (tmp_path / "changed/model.keras").write_bytes(b"another")
     with pytest.raises(GraftError, match=r"changed/model.keras doesn't match SHA256SUMS: export the model again"):
-        registry.versions.publish(tmp_path / "changed")
+        registry.publish(tmp_path / "changed")
     make_export(tmp_path / "unfinished", 1)
     (tmp_path / "unfinished" / SUMS).unlink()
     with pytest.raises(GraftError, match="no SHA256SUMS: it is not an Export, or not a finished one"):
-        registry.versions.publish(tmp_path / "unfinished")
+        registry.publish(tmp_path / "unfinished")
     assert registry.versions.finished() == {}
 
 
 def test_a_challenger_is_promoted_if_it_met_the_latest(registry, publish, three):
     assert registry.latest().version == three[2]
     late = publish(4)
-    for met, told in ((None, "no champion"), ("model-2", "the model model-2")):
+    for met, told in ((None, "no champion"), (model_digest(2), f"the model {model_digest(2)[:12]}")):
         with pytest.raises(NotPromotedError, match=f"compared with {told}, and the latest version is {three[2][:12]}"):
             registry.challenge(late, met)
     assert registry.latest().version == three[2]
-    assert registry.challenge(late, "model-3").version == late
+    assert registry.challenge(late, model_digest(3)).version == late
     # Asked again, as a retry does, it is done already.
-    assert registry.challenge(late, "model-3").version == late
+    assert registry.challenge(late, model_digest(3)).version == late
     assert [entry.by for entry in registry.latest().history] == ["pipeline"] * 4
 
 
-@pytest.mark.parametrize("met", ["model-2", "model-3"])  # of a retry of what made the latest, of a later run
+@pytest.mark.parametrize(
+    "met", [model_digest(2), model_digest(3)]
+)  # of a retry of what made the latest, of a later run
 def test_the_same_model_under_other_records_is_promoted_in_its_turn(registry, three, tmp_path, met):
     make_export(tmp_path / "again", 3, accuracy=0.94)
-    again = registry.versions.publish(tmp_path / "again")
+    again = registry.publish(tmp_path / "again")
     registry.hold("audit")
     with pytest.raises(NotPromotedError, match="on hold"):
         registry.challenge(again, met)
@@ -122,7 +124,7 @@ def test_the_same_model_under_other_records_is_promoted_in_its_turn(registry, th
 def test_a_rollback_withdraws_for_good(registry, publish, three):
     assert registry.rollback("sees cats everywhere").version == three[1]
     with pytest.raises(NotPromotedError, match="it, or a version with the same model, was withdrawn"):
-        registry.challenge(three[2], "model-2")
+        registry.challenge(three[2], model_digest(2))
     # A version with other records and the same model is the same content.
     assert registry.latest().withdrawn[three[2]].reason == "sees cats everywhere"
     assert registry.rollback("so does this").version == three[0]
@@ -151,7 +153,7 @@ def test_of_two_rollbacks_at_once_one_withdraws_one_version(registry, three, mon
 
     def while_another_rolls_back():
         monkeypatch.setattr(registry.versions, "finished", listed)
-        registry.rollback("bad")
+        registry.rollback("worse")
         return listed()
 
     monkeypatch.setattr(registry.versions, "finished", while_another_rolls_back)
@@ -164,17 +166,17 @@ def test_the_same_model_under_other_records_stays_withdrawn(registry, publish, t
     registry.rollback("bad")
     folder = tmp_path / "again"
     make_export(folder, 3, accuracy=0.99)
-    again = registry.versions.publish(folder)
+    again = registry.publish(folder)
     assert again != three[2]
     with pytest.raises(NotPromotedError, match="withdrawn"):
-        registry.challenge(again, "model-2")
+        registry.challenge(again, model_digest(2))
 
 
 def test_a_hold_keeps_the_latest_and_a_rollback_breaks_it(registry, publish, three):
     registry.hold("audit")
     late = publish(4)
     with pytest.raises(NotPromotedError, match=r"pets is on hold \(audit\)"):
-        registry.challenge(late, "model-3")
+        registry.challenge(late, model_digest(3))
     with pytest.raises(GraftError, match="on hold"):
         registry.promote(late)
     assert registry.rollback("bad").version == three[1]
@@ -222,7 +224,7 @@ def test_a_flipped_byte_is_found_by_verify_and_before_use(registry, publish, tmp
     assert str(file.parent if path == SUMS else file) in problem
     with pytest.raises(GraftError):
         uri = registry.versions.uri(version)
-        fetch_checked(uri, path, read_sums(uri, tmp_path), tmp_path)
+        fetch_checked(uri, path, read_sums(uri), tmp_path)
 
 
 def test_what_is_missing_or_strange_is_found(registry, publish, three, tmp_path):
@@ -311,7 +313,7 @@ def test_killed_at_any_moment_nothing_is_torn(store, publisher, tmp_path):
         process = publisher(export, registry.latest().model_digest)
         process.start()
         process.join()
-    assert registry.verify() == [] and registry.latest().model_digest == f"model-{KILLS - 1}"
+    assert registry.verify() == [] and registry.latest().model_digest == model_digest(KILLS - 1)
 
 
 @pytest.mark.slow
@@ -338,7 +340,7 @@ def test_versions_in_buckets(any_bucket, tmp_path):
     registry = Registry(any_bucket, "pets")
     for seed in (1, 2):
         make_export(tmp_path / str(seed), seed)
-        version = registry.versions.publish(tmp_path / str(seed))
+        version = registry.publish(tmp_path / str(seed))
         registry.challenge(version, registry.latest().model_digest)
     assert len(registry.versions.finished()) == 2 and registry.verify() == []
     fs = fsspec.filesystem(any_bucket.partition("://")[0])

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_a_reader_never_sees_a_part_of_a_file(tmp_path):
     assert sizes == {10**7}
 
 
-def test_what_is_written_is_flushed_and_so_is_its_folder(tmp_path, monkeypatch):
+def test_what_is_written_is_flushed_and_so_are_the_folders_that_are_new(tmp_path, monkeypatch):
     flushed, fsync = [], os.fsync
 
     def recorded(file):
@@ -100,12 +101,13 @@ def test_what_is_written_is_flushed_and_so_is_its_folder(tmp_path, monkeypatch):
         lambda uri: storage.put(tmp_path / "source", uri),
         lambda uri: storage.swap(uri, storage.Seen(None), b"content"),
     ):
-        folder = tmp_path / f"folder-{len(flushed)}"
+        flushed.clear()
+        folder = Path(tempfile.mkdtemp(dir=tmp_path)) / "new" / "newer"
         write(str(folder / "file.bin"))
-        file, above = flushed[-2:]
+        *made, file, above = flushed
+        assert made == [str(folder.parents[1]), str(folder.parent)]
         assert file.startswith(f"{folder}/.file.bin.") and file.endswith(".part") and above == str(folder)
         assert (folder / "file.bin").read_bytes() == b"content"
-    assert len(flushed) == 6
 
 
 @pytest.mark.parametrize(("refused", "works"), [(errno.EINVAL, True), (errno.EIO, False)])

@@ -1,0 +1,143 @@
+"""A version is what its checksums say: what is put beside it, into it or in its place is not believed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from exports import make_export, model_digest
+from support import ROOT
+
+from graft.components.common import storage
+from graft.components.common.artifacts.export import SUMS, write_sums
+from graft.components.common.artifacts.model_source import open_model
+from graft.components.common.errors import GraftError
+from graft.components.common.registry.registry import Registry
+
+TRAINING = json.loads((ROOT / "tests/fixtures/schema_2/lineage/training.json").read_text())
+CLASSES = tuple(TRAINING["classes"])
+
+
+def write_training(path, **changes):
+    path.write_text(json.dumps(TRAINING | {"model_digest": model_digest(1)} | changes))
+
+
+def sum_up(folder):
+    (folder / SUMS).unlink()
+    write_sums(folder)
+
+
+@pytest.fixture
+def export(tmp_path):
+    """A local Export, with all that `open_model` reads."""
+    make_export(tmp_path / "export", 1)
+    write_training(tmp_path / "export/lineage/training.json")
+    sum_up(tmp_path / "export")
+    return tmp_path / "export"
+
+
+@pytest.fixture
+def registry(export, tmp_path):
+    return Registry(str(tmp_path / "store"), "pets")
+
+
+@pytest.fixture
+def version(registry, export):
+    """The folder of a published version."""
+    return Path(registry.versions.uri(registry.publish(export)))
+
+
+@pytest.fixture(params=["export", "version"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
+def classes(uri):
+    with open_model(str(uri)) as model:
+        return model.classes
+
+
+def refusal(uri):
+    with pytest.raises(GraftError) as refused, open_model(str(uri)):
+        pass
+    return str(refused.value)
+
+
+def test_a_record_put_beside_it_is_not_read(folder):
+    write_training(folder / "training.json", classes=CLASSES[::-1])
+    (folder / ".DS_Store").write_bytes(b"\0")
+    assert classes(folder) == CLASSES
+
+
+@pytest.mark.slow
+def test_a_record_put_beside_one_in_a_bucket_is_not_read(bucket, export, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    registry = Registry(bucket, "pets")
+    uri = registry.versions.uri(registry.publish(export))
+    write_training(tmp_path / "training.json", classes=CLASSES[::-1])
+    storage.put(tmp_path / "training.json", f"{uri}/training.json")
+    assert classes(uri) == CLASSES
+    storage.delete(f"{uri}/{SUMS}")
+    assert "is no finished Model or Export" in refusal(uri)
+
+
+@pytest.mark.parametrize("name", ["{}", "{}/.", "link", "{}/lineage/.."])
+def test_a_version_without_its_checksums_is_no_model_whatever_lies_in_it(version, tmp_path, name):
+    (tmp_path / "link").symlink_to(version)
+    write_training(version / "training.json")
+    (version / SUMS).unlink()
+    assert "is no finished Model or Export" in refusal(tmp_path / name.format(version))
+
+
+@pytest.mark.parametrize("name", ["{}", "{}/.", "link", "."])
+def test_a_version_with_other_checksums_is_refused_however_it_is_named(version, tmp_path, monkeypatch, name):
+    (tmp_path / "link").symlink_to(version)
+    write_training(version / "lineage/training.json", classes=CLASSES[::-1])
+    sum_up(version)
+    monkeypatch.chdir(version)
+    assert "is not the one that names this version" in refusal(
+        name.format(version) if name != "link" else tmp_path / name
+    )
+
+
+@pytest.mark.parametrize("strange", ["saved_model/assets/labels.txt", "saved_model/variables/.DS_Store"])
+def test_a_saved_model_with_a_file_too_many_is_refused(folder, registry, strange):
+    (folder / strange).parent.mkdir(exist_ok=True)
+    (folder / strange).write_text("hello")
+    told = f"{folder / strange} is not in SHA256SUMS, and who loads saved_model would be given it: remove that file."
+    assert refusal(folder) == told
+    with pytest.raises(GraftError, match="is not in SHA256SUMS"):
+        registry.publish(folder)
+    if folder.name != "export":
+        assert registry.verify()[0] == told
+        with pytest.raises(GraftError, match="is not in SHA256SUMS"):
+            registry.promote(folder.name)
+
+
+def test_what_a_killed_upload_left_in_a_saved_model_harms_nobody(version):
+    (version / "saved_model/.saved_model.pb.0a.part").write_bytes(b"half")
+    assert classes(version) == CLASSES
+
+
+@pytest.mark.parametrize("record", ["training.json", "evaluation.json"])
+def test_records_about_another_model_are_not_believed(export, registry, record):
+    file = export / "lineage" / record
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_digest": "0" * 64}))
+    sum_up(export)
+    told = f"{file} is not about the model.keras that lies with it: name another version, or export the model again."
+    if record == "training.json":
+        assert refusal(export) == told
+    else:
+        with pytest.raises(GraftError) as refused:
+            registry.publish(export)
+        assert str(refused.value) == told
+
+
+def test_a_model_is_read_as_before(tmp_path, export):
+    (tmp_path / "model").mkdir()
+    os.link(export / "model.keras", tmp_path / "model/model.keras")
+    write_training(tmp_path / "model/training.json")
+    assert classes(tmp_path / "model") == CLASSES
+    (tmp_path / "model/model.keras").unlink()
+    (tmp_path / "model/model.keras").write_bytes(b"another")
+    assert "model.keras has the SHA-256" in refusal(tmp_path / "model")

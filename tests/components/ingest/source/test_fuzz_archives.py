@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fuzz import JPEG, REPEATED, mutations, watched
+from hostile import FAILURES, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import image_files, pack
@@ -203,3 +204,10 @@ def test_ingest_writes_into_its_output_only(names, as_zip):
             assert sorted(path.name for path in folder.iterdir()) == ["archive", "tmp"]
         else:
             assert {path.suffix for path in (folder / "dataset").iterdir()} == {".json", ".parquet", ".tfrecord"}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_headers_that_would_take_memory_or_time_without_end():
+    figures, told = run(seed=1, archives=600)
+    assert told == [] and [figures[name] for name in FAILURES] == [0] * 5
+    assert figures["accepted"] > 50 and figures["refused"] > 50

@@ -4,6 +4,8 @@ import hashlib
 import os
 import threading
 
+import matplotlib.figure
+import matplotlib.ticker  # noqa: F401 (matplotlib can't be imported first by two threads at once)
 from pictures import encoded, noise, write_folder
 
 from graft.components.common.artifacts.dataset import INDEX, Dataset

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 
 IN_USE, CONDEMNED = "in-use", "condemned"
@@ -37,14 +38,19 @@ def announced(folder: str, kind: str, names: Iterable[str]) -> Iterator[None]:
         GraftError: The store can't be written.
     """
     uri = f"{folder}/{kind}/{uuid4().hex}"
-    storage.write(uri, "\n".join(names).encode())
-    try:
-        yield
-    finally:
+
+    def remove() -> None:
         try:
             storage.delete(uri)
         except GraftError as error:  # what the step has made is not to be lost for this
             log.warning("%s can't be removed, and counts for seven days: %s", storage.redact(uri), error)
+
+    with undone(remove):
+        storage.write(uri, "\n".join(names).encode())
+        try:
+            yield
+        finally:
+            remove()
 
 
 def announcements(folder: str, kind: str) -> set[str]:

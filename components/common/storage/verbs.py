@@ -96,9 +96,11 @@ def read(uri: str, most: int | None = None, reach: Reach = Reach.NAMED) -> bytes
     with access(uri):
         if place.local:
             with open_local(place.local) as file:
-                if most is not None and os.fstat(file.fileno()).st_size > most:
+                size = os.fstat(file.fileno()).st_size
+                if most is not None and size > most:
                     raise too_large(uri, most)
-                content = file.read() if most is None else file.read(most + 1)
+                # Python sets aside what it is asked to read: no more than the file has, but for one byte that it may have grown by.
+                content = file.read() if most is None else file.read(size + 1)
         else:
             content = persist(lambda: _read(uri, place, most))
     if most is not None and len(content) > most:

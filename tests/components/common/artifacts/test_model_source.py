@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from exports import make_export, model_digest
+from hostile_web import hostile_server, whole
 from support import ROOT
 
 from graft.components.common import storage
@@ -141,3 +142,13 @@ def test_a_model_is_read_as_before(tmp_path, export):
     (tmp_path / "model/model.keras").unlink()
     (tmp_path / "model/model.keras").write_bytes(b"another")
     assert "model.keras has the SHA-256" in refusal(tmp_path / "model")
+
+
+@pytest.mark.slow
+def test_a_version_on_a_web_server_which_lists_nothing_is_read_as_before(version, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    uri = f"versions/{version.name}"
+    with hostile_server() as server:
+        for path in filter(Path.is_file, version.rglob("*")):
+            server.answers[f"/{uri}/{path.relative_to(version).as_posix()}"] = whole(path.read_bytes())
+        assert classes(f"{server.url}/{uri}") == CLASSES

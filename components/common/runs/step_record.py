@@ -144,7 +144,7 @@ def _ended(error: BaseException | None, outcome: Result | None) -> tuple[StepSta
         return "succeeded", outcome.summary if outcome else ""
     if isinstance(error, KeyboardInterrupt) or told.is_set():
         return "cancelled", _TOLD
-    return "failed", escaped(str(error)) or type(error).__name__
+    return "failed", escaped(storage.without_secrets(str(error))) or type(error).__name__
 
 
 def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:

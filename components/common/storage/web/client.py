@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -79,6 +80,8 @@ def ask(url: str, reach: Reach, headers: Mapping[str, str]) -> requests.Response
             headers={**_AS_STORED, **headers},
             stream=True,
             timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+            # requests knows the first one alone, and clients of buckets the second.
+            verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE"),
             allow_redirects=False,
         )
         target = requests.Session.get_redirect_target(session, response)

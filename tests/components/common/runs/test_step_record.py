@@ -11,3 +11,10 @@ def test_a_record_that_cannot_be_written_does_not_hide_why_the_step_failed(tmp_p
     with pytest.raises(GraftError, match="^caf\udce9 can't be read$"), recorded("ingest", run):
         raise GraftError("caf\udce9 can't be read")  # a file's name that is no UTF-8
     assert "the run record can't be written" in caplog.text
+
+
+def test_whatever_a_library_says_of_a_signed_url_is_not_kept(tmp_path):
+    with pytest.raises(RuntimeError), recorded("ingest", Run(str(tmp_path), "pets", "monday")):
+        raise RuntimeError("https://host/a.zip?sig=S3CRET: url /a.zip?sig=S3CRET timed out")
+    written = (tmp_path / "models/pets/runs/monday/ingest.json").read_text()
+    assert "https://host/a.zip" in written and "S3CRET" not in written

@@ -222,6 +222,9 @@ def test_https_is_trusted_by_its_certificate_alone(tmp_path, pictures, monkeypat
         assert time.monotonic() - before < 5
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         assert ingest(url, tmp_path / "second").digest == digest
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert storage.read(url) == archive.read_bytes()
 
 
 def self_signed(folder):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from graft.components.common.artifacts.record import Part, Record
+from graft.components.common.artifacts.record import Part, Record, utc_now
 
 _LEFT_OUT_IF_EMPTY = Field(exclude_if=lambda value: not value)
 
@@ -81,3 +81,8 @@ class Latest(Record):
         """Tells whether a version's content was withdrawn: itself, or another one with the same model."""
         digests = {note.model_digest for note in self.withdrawn.values()}
         return about.version in self.withdrawn or about.model_digest in digests
+
+    def promoting(self, about: About, by: Literal["pipeline", "person", "rollback"]) -> Self:
+        """Returns what this file says once a version has been made the latest."""
+        promotion = Promotion(about=about, time=utc_now(), by=by)
+        return self.model_copy(update={"version": about.version, "history": (*self.history, promotion)})

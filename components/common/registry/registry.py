@@ -3,11 +3,10 @@
 import shlex
 import time
 from pathlib import Path
-from typing import Literal
 
 from graft.components.common import storage
 from graft.components.common.artifacts.export import SUMS
-from graft.components.common.artifacts.latest import About, Latest, Note, Promotion
+from graft.components.common.artifacts.latest import About, Latest, Note
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
@@ -110,7 +109,7 @@ class Registry:
                     f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or "
                     + self.command("promote", version[:12])
                 )
-            return _promoted(latest, about, "pipeline")
+            return latest.promoting(about, "pipeline")
 
         return self._file.change(change)
 
@@ -139,7 +138,7 @@ class Registry:
                     if name != about.version and note.model_digest != about.model_digest
                 }
                 latest = latest.model_copy(update={"withdrawn": kept})
-            return latest if latest.version == about.version else _promoted(latest, about, "person")
+            return latest if latest.version == about.version else latest.promoting(about, "person")
 
         return self._file.change(change)
 
@@ -175,7 +174,7 @@ class Registry:
             target = chosen or next((about for about in latest.candidates if about.version in there), None)
             if target is None:
                 raise GraftError(f"{self.name} has no earlier version to go back to: name one, or publish one.")
-            return _promoted(latest, target, "rollback")
+            return latest.promoting(target, "rollback")
 
         return self._file.change(change)
 
@@ -196,14 +195,12 @@ class Registry:
     def prune(self, keep: int, *, dry_run: bool = False) -> list[str]:
         """Removes old versions: all but the newest ones, the latest, and the one that a rollback would go back to.
 
-        What killed publishers left goes as well, a day later.
-
         Args:
             keep: How many of the newest stay.
             dry_run: Whether to remove nothing.
 
         Returns:
-            The versions that go; what another one removes at the same time is not among them.
+            The versions that go, also what killed publishers left a day ago; what another one removes at the same time is not among them.
         """
         finished = self.versions.finished()
         newest = sorted(finished, key=lambda version: finished[version], reverse=True)[:keep]
@@ -251,8 +248,3 @@ class Registry:
         except GraftError:
             refuse_removed(self.latest(), version)  # which has begun meanwhile
             raise
-
-
-def _promoted(latest: Latest, about: About, by: Literal["pipeline", "person", "rollback"]) -> Latest:
-    promotion = Promotion(about=about, time=utc_now(), by=by)
-    return latest.model_copy(update={"version": about.version, "history": (*latest.history, promotion)})

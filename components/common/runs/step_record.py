@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import re
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -214,7 +215,7 @@ def component_step(step: Component, store: str, name: str, run_id: str) -> Itera
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     log.addFilter(escape_record)
-    with in_time(output=_STDOUT):
+    with in_time(output=_STDOUT if sys.stdout else None):  # a process may be given none
         try:
             with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
                 yield recording

@@ -121,6 +121,13 @@ def test_a_step_ends_when_nobody_is_left_to_read_what_it_says(tmp_path):
     check_cancelled(tmp_path, "train")
 
 
+def test_a_step_that_is_given_no_output_does_its_work(tmp_path):
+    command = ["sh", "-c", '"$0" -c "$1" >&-', sys.executable, COMPONENT.replace("{work}", "time.sleep(1)")]
+    process = started(command, tmp_path)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 def test_nothing_is_tried_again_once_the_process_has_been_told(monkeypatch):
     told = threading.Event()
     monkeypatch.setattr("graft.components.common.storage.retries.told", told)

@@ -147,6 +147,14 @@ def test_a_store_that_can_only_be_read_is_read(stale, caplog):
         assert "graft gc can't be told" in caplog.text
 
 
+def test_a_store_that_is_not_on_this_machine_is_not_made(stale):
+    store, first = stale
+    away = Path(store).rename(f"{store}-away")
+    with in_use(Dataset.load(first)):
+        assert not Path(store).exists()
+    away.rename(store)
+
+
 def test_who_wants_to_read_what_gc_deletes_is_told(stale, monkeypatch):
     store, first = stale
     delete, told = storage.delete, []

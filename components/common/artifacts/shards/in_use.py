@@ -83,7 +83,7 @@ def in_use(dataset: Dataset) -> Iterator[None]:
     folders: dict[str, list[str]] = {}
     for shard in dataset.shards:
         folder, _, name = shard.uri.rpartition("/")
-        if folder:  # else it lies in the Dataset's own directory
+        if folder and _is_here(folder):  # else it lies in the Dataset's own directory
             folders.setdefault(folder, []).append(name)
     with contextlib.ExitStack() as announcing:
         for folder, names in folders.items():
@@ -98,3 +98,9 @@ def in_use(dataset: Dataset) -> Iterator[None]:
                     f"ended; if it was killed, remove {storage.redact(folder)}/{CONDEMNED}."
                 )
         yield
+
+
+def _is_here(folder: str) -> bool:
+    """Whether there may be a folder: a Dataset that came from another machine names one that isn't here, and none is to be made."""
+    local = storage.local_path(folder)
+    return local is None or local.is_dir()

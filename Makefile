@@ -71,6 +71,14 @@ moments: $(DEV_READY) ## Send SIGTERM to steps at a hundred random moments, and 
 	@$(BIN)/python tests/moments.py ingest=40 train=30 evaluate=10 export=10
 	@$(BIN)/python tests/moments.py --images 1200 ingest=10
 
+.PHONY: fuzz
+fuzz: $(DEV_READY) ## Read twenty thousand hostile archives under a ceiling of memory and time
+	@$(BIN)/python tests/components/ingest/source/hostile.py --archives 20000
+
+.PHONY: races
+races: $(DEV_READY) ## Let ingests and gc run against each other 150 times
+	@GRAFT_RACE_TRIALS=150 $(BIN)/python -m pytest -q tests/components/ingest/test_races.py tests/pipelines/local/test_garbage_races.py
+
 # The images: BASE_IMAGE=, CA_BUNDLE= and WEIGHTS= are explained in images/README.md.
 export BASE_IMAGE CA_BUNDLE
 

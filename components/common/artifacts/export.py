@@ -97,7 +97,13 @@ def parse_sums(content: bytes, where: str) -> dict[str, str]:
         for line in content.decode().splitlines():
             digest, path = line[:_DIGITS], line[_DIGITS + 2 :]
             parts = PurePosixPath(path).parts
-            if line[_DIGITS : _DIGITS + 2] != "  " or not parts or "\\" in path or {"..", "/"} & set(parts):
+            if (
+                line[_DIGITS : _DIGITS + 2] != "  "
+                or not parts
+                or "\\" in path
+                or path.startswith("/")
+                or ".." in parts
+            ):
                 raise ValueError(line)
             bytes.fromhex(digest)
             sums[path] = digest

@@ -52,8 +52,8 @@ def fetch(uri: str, folder: Path, sha256: str = "", *, keep: bool = True, reach:
     if file := locate(uri).local:
         with access(uri):
             file.stat()
-            if file.is_file():  # a pipe would wait forever
-                _check_sha256(sha256_file(file) if sha256 else "", sha256, uri)
+            if sha256:  # whatever lies there: what is not read isn't the file that was meant
+                _check_sha256(sha256_file(file), sha256, uri)
         return file
     with access(uri):
         remote, trouble = find_remote(uri, reach), ""

@@ -148,8 +148,13 @@ def open_local(path: Path) -> BufferedReader:
 
 
 def sha256_file(path: Path) -> str:
-    """Returns the SHA-256 of a file's bytes as hex digits."""
-    with path.open("rb") as file:
+    """Returns the SHA-256 of a file's bytes as hex digits.
+
+    Raises:
+        OSError: It can't be read, or is a folder.
+        FileError: It is neither a file nor a folder.
+    """
+    with open_local(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

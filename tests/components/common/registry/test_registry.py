@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import time
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -227,6 +228,18 @@ def test_a_flipped_byte_is_found_by_verify_and_before_use(registry, publish, tmp
         fetch_checked(uri, path, read_sums(uri), tmp_path)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_found_and_never_taken_for_one(registry, publish, tmp_path, make):
+    uri = registry.versions.uri(publish(1))
+    file = Path(uri, "lineage/evaluation.json")
+    file.unlink()
+    make(file)
+    (problem,) = registry.verify()
+    assert str(file) in problem
+    with pytest.raises(GraftError, match=r"evaluation\.json"):
+        fetch_checked(uri, "lineage/evaluation.json", read_sums(uri), tmp_path)
+
+
 def test_what_is_missing_or_strange_is_found(registry, publish, three, tmp_path):
     folder = tmp_path / "store/models/pets/versions" / three[2]
     (folder / "model.keras").unlink()
@@ -258,7 +271,7 @@ def test_a_damaged_latest_is_named_and_stays(registry, three, tmp_path, change, 
     assert "latest.json" in registry.verify()[0] and file.read_bytes() == before
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "a\\b"])
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "//etc/x", "a/../../x", "a\\b"])
 def test_checksums_that_lead_out_of_the_version_are_refused(path):
     with pytest.raises(GraftError, match="SHA256SUMS of x is damaged"):
         parse_sums(f"{'0' * 64}  {path}\n".encode(), "x")

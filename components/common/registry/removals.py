@@ -70,8 +70,11 @@ class Removals:
             How many removals of any version ended so far: while this number stays, nobody removed one.
         """
         said = False
+        until = time.monotonic() + LONGEST.total_seconds()  # whose mark is from tomorrow has another clock
         while True:
-            latest = self._file.change(lambda now: now if _under_way(now, version) else _without(now, version))
+            latest = self._file.change(
+                lambda now: now if _under_way(now, version) and time.monotonic() < until else _without(now, version)
+            )
             if version not in latest.removing:
                 return latest.removed
             if not said:

@@ -13,6 +13,7 @@ from exports import make_export
 from graft.components.common.artifacts.export import SUMS
 from graft.components.common.artifacts.latest import Latest, Removal
 from graft.components.common.errors import GraftError
+from graft.components.common.registry import removals
 from graft.components.common.registry.registry import Registry
 
 TRIALS, LATEST_START = 150, 0.004
@@ -174,6 +175,14 @@ def test_a_killed_prune_s_version_is_published_again(registry, publish, tmp_path
     (tmp_path / "store/models/pets/versions" / version / SUMS).unlink()
     assert publish(1) == version
     assert registry.promote(version).version == version and registry.verify() == []
+
+
+def test_a_mark_from_tomorrow_holds_no_publisher_for_ever(registry, publish, monkeypatch):
+    version = publish(1)
+    mark(registry, version, timedelta(days=-1))
+    monkeypatch.setattr(removals, "LONGEST", timedelta(seconds=0.2))
+    assert publish(1) == version
+    assert not registry.latest().removing and registry.verify() == []
 
 
 def test_a_prune_that_slept_too_long_says_so(registry, publish, monkeypatch):

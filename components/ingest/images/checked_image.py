@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import imagehash
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from graft.components.common.compute.miniatures import SIDE
 from graft.components.ingest.images.conversion import as_png, convert
@@ -97,7 +98,7 @@ def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
     formats = enable_heic() if is_heic(content) else FORMATS
     try:
         image = Image.open(io.BytesIO(content), formats=formats)
-        memory.take(image.width, image.height)
+        memory.take(*_decoded_size(image))
         if image.format in JPEG_FORMATS:
             check_scans(content)
         image.load()
@@ -114,6 +115,14 @@ def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.
         raise BadImageError(f"is damaged ({error or type(error).__name__})") from error
+
+
+def _decoded_size(image: Image.Image) -> tuple[int, int]:
+    """Returns the width and height of what is decoded: a TIFF's tiles may be larger than it is, and are decoded whole."""
+    if not isinstance(image, TiffImageFile):
+        return image.size
+    tile = (image.tag_v2.get(tag, 0) for tag in (TILEWIDTH, TILELENGTH))
+    return max(image.width, next(tile)), max(image.height, next(tile))
 
 
 def _check_end(content: bytes, image_format: str | None) -> None:

@@ -1,6 +1,8 @@
 """Images of all kinds become 8-bit RGB or greyscale, upright, with the right pixels; what can't is refused undecoded."""
 
 import io
+import struct
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -58,6 +60,14 @@ def many_scans(scans):
     return content[:-2] + content[last:-2] * scans
 
 
+def tiled(side):
+    """A TIFF of 10 × 10 grey pixels, whose only tile is larger."""
+    data = zlib.compress(bytes(side))
+    values = {256: 10, 257: 10, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 8, 325: len(data)}
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + struct.pack("<H", len(values)) + tags + bytes(4)
+
+
 BAD = {
     "empty": (b"", "is empty"),
     "text": (b"no image\n" * 50, "known format"),
@@ -73,6 +83,7 @@ BAD = {
     "header of 50000×50000": (png(50_000, 50_000, 8, 2, [b""]), "50000×50000 pixels"),
     "50000×1": (encoded(Image.new("L", (50_000, 1)), "PNG"), "50000×1 pixels"),
     "20000×20000": (png(20_000, 20_000, 8, 2, [b""]), "20000×20000 pixels"),
+    "a tile of 20000×20000": (tiled(20_000), "20000×20000 pixels"),
 }
 
 

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from hostile_web import MIB, PeakMemory
 from kinds import png
 from pictures import encoded, noise, record, split_files, write_folder
 from PIL import Image, ImageChops
@@ -174,6 +175,14 @@ def test_a_png_of_many_parts_and_an_interlaced_one_are_stored_as_they_are():
     one[28] = 1
     interlaced = bytes(one[:8]) + chunk(b"IHDR", bytes(one[16:29])) + bytes(one[33:])
     assert check_image(interlaced).encoded == interlaced
+
+
+def test_a_png_of_very_many_parts_is_written_anew_and_takes_little_memory():
+    content, memory = PNG[:DATA] + 200_000 * chunk(b"IDAT", b"") + PNG[DATA:], PeakMemory()
+    checked = check_image(content)
+    assert checked.conversions == ("rewritten",)
+    np.testing.assert_array_equal(Image.open(io.BytesIO(checked.encoded)), RGB)
+    assert memory.grown() < 60 * MIB
 
 
 def test_a_png_whose_data_lack_their_checksum_is_written_anew():

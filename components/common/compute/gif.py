@@ -12,7 +12,9 @@ _HEADER = 13  # signature and logical screen
 _IMAGE, _EXTENSION = b"\x2c", b"\x21"
 _DESCRIPTOR = 10
 _END = b"\x3b"
-_MAX_BLOCKS = 2**10
+# A block takes as long as decoding a thousand pixels, and may hold one byte: of more of them than these the rest is left out.
+_MAX_BLOCKS = 2**16
+_MAX_EXTENSIONS, _MAX_EXTENSION_BLOCKS = 32, 2**11
 
 
 def first_image(encoded: Any) -> tuple[Any, Any, Any]:
@@ -32,11 +34,11 @@ def first_image(encoded: Any) -> tuple[Any, Any, Any]:
         return part(encoded, start, 1) == _EXTENSION
 
     def following(start: Any) -> list[Any]:
-        return [end_of(start + 2)]
+        return [end_of(start + 2, _MAX_EXTENSION_BLOCKS)]
 
-    (start,) = tf.while_loop(before_image, following, [start], maximum_iterations=_MAX_BLOCKS)
+    (start,) = tf.while_loop(before_image, following, [start], maximum_iterations=_MAX_EXTENSIONS)
     width, height = (number(encoded, start + at, tf.uint16, little_endian=True) for at in (5, 7))
-    end = end_of(start + _DESCRIPTOR + _palette(encoded, start + 9) + 1)
+    end = end_of(start + _DESCRIPTOR + _palette(encoded, start + 9) + 1, _MAX_BLOCKS)
     is_image = part(encoded, start, 1) == _IMAGE
     return tf.where(is_image, tf.strings.join([part(encoded, 0, end), _END]), b"GIF89a"), height, width
 
@@ -49,7 +51,10 @@ def _palette(encoded: Any, flags_at: Any) -> Any:
 
 
 def _ends(encoded: Any) -> Any:
-    """Returns a function from where blocks of data begin to where they end. Each has its length before it, and one of 0 ends them."""
+    """Returns a function from where blocks of data begin, and how many there may be, to where they end.
+
+    Each has its length before it, and one of 0 ends them.
+    """
     tf = import_tensorflow()
     # With an end put to it, whatever is missing.
     lengths = tf.cast(tf.io.decode_raw(tf.strings.join([encoded, b"\0"]), tf.uint8), tf.int32)
@@ -59,10 +64,14 @@ def _ends(encoded: Any) -> Any:
         following = tf.minimum(place + length + 1, last)
         return following, tf.gather(lengths, following)
 
-    def end(start: Any) -> Any:
+    def end(start: Any, most: int) -> Any:
         start = tf.minimum(start, last)
         place, _ = tf.while_loop(
-            lambda _, length: length > 0, following, (start, tf.gather(lengths, start)), parallel_iterations=1
+            lambda _, length: length > 0,
+            following,
+            (start, tf.gather(lengths, start)),
+            parallel_iterations=1,
+            maximum_iterations=most,
         )
         return place + 1
 

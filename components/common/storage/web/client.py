@@ -73,10 +73,11 @@ def ask(url: str, reach: Reach, headers: Mapping[str, str]) -> requests.Response
         FileError: An address may not be asked.
         requests.RequestException: There is no answer, or one that refuses.
     """
+    place, asked = url, reach
     for _ in range(_REDIRECTS):
-        session = _session(reach)
+        session = _session(asked)
         response = session.get(
-            url,
+            place,
             headers={**_AS_STORED, **headers},
             stream=True,
             timeout=(_CONNECT_SECONDS, _READ_SECONDS),
@@ -91,10 +92,9 @@ def ask(url: str, reach: Reach, headers: Mapping[str, str]) -> requests.Response
                 raise requests.HTTPError(f"{response.status_code} {response.reason}", response=response)
             return response
         response.close()
-        following = urljoin(url, target)
-        if reach is Reach.NAMED and session.should_strip_auth(url, following):  # another server
-            reach = Reach.PUBLIC
-        url = following
+        place = urljoin(place, target)
+        is_other_server = session.should_strip_auth(url, place)
+        asked = Reach.PUBLIC if reach is Reach.NAMED and is_other_server else reach
     raise requests.TooManyRedirects(f"more than {_REDIRECTS} redirects", response=response)
 
 

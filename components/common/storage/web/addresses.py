@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import threading
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -9,6 +10,7 @@ import requests
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.response import HTTPResponse
 
 from graft.components.common.storage.access import FileError
 
@@ -22,6 +24,8 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 # To a server at a time that are kept: as many as ask for images at once.
 _CONNECTIONS = 32
+HEADER_SECONDS = 60.0
+"""How long a server may take from the request to the end of its headers, however often a byte of them comes."""
 # Names, with ports, that led to public addresses. One that leads to a private one later on is being turned against this machine.
 _PUBLIC_BEFORE: set[tuple[str, int]] = set()
 
@@ -35,6 +39,12 @@ def is_public(address: str) -> bool:
     if isinstance(ip, IPv6Address):
         return ip.is_global and ip in _UNICAST
     return ip.is_global and not ip.is_multicast and ip not in _METADATA and ip not in _PROTOCOLS
+
+
+def _hang_up(connection: socket.socket, hung_up: threading.Event) -> None:
+    hung_up.set()
+    with contextlib.suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Looking(HTTPConnection):
@@ -66,6 +76,25 @@ class _Looking(HTTPConnection):
             return super()._new_conn()
         finally:
             self._dns_host = name  # that of the certificate and of the request
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        """Returns the answer once its headers are there, which no server may send without end.
+
+        Raises:
+            TimeoutError: It took too long.
+        """
+        hung_up = threading.Event()
+        late = threading.Timer(HEADER_SECONDS, _hang_up, (self.sock, hung_up))
+        late.daemon = True
+        late.start()
+        try:
+            response = super().getresponse()
+        finally:
+            late.cancel()
+        if hung_up.is_set():  # what came until then looks whole
+            response.close()
+            raise TimeoutError(f"its headers took longer than {HEADER_SECONDS:.0f} s")
+        return response
 
     def _look_up(self) -> list[str]:
         try:

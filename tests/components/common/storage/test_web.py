@@ -53,6 +53,22 @@ def test_so_is_a_record(monkeypatch, answer):
         assert memory.grown() < 32 * MIB and server.sent < 64 * MIB
 
 
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: y", b"y"])
+def test_headers_without_end_end(monkeypatch, piece):
+    monkeypatch.setattr(addresses, "HEADER_SECONDS", 0.5)
+
+    def answer(handler):
+        for _ in range(100):
+            handler.wfile.write(piece)
+            time.sleep(0.1)
+
+    with hostile_server(x=answer) as server:
+        start = time.monotonic()
+        with pytest.raises(GraftError, match="can't be reached"):
+            storage.read(f"{server.url}/x")
+        assert time.monotonic() - start < 5
+
+
 def test_a_local_file_that_is_too_large_is_not_read(tmp_path):
     with (tmp_path / "x.jpg").open("wb") as file:
         file.truncate(3 * 2**30)

@@ -2,7 +2,6 @@
 
 import contextlib
 import socket
-import threading
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
@@ -13,6 +12,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from urllib3.response import HTTPResponse
 
 from graft.components.common.storage.access import FileError
+from graft.components.common.storage.web import deadlines
 
 # Azure's metadata and DNS answer at a public address, all others at link-local or private ones.
 _METADATA = IPv4Network("168.63.129.16/32")
@@ -24,8 +24,6 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 # To a server at a time that are kept: as many as ask for images at once.
 _CONNECTIONS = 32
-HEADER_SECONDS = 60.0
-"""How long a server may take from the request to the end of its headers, however often a byte of them comes."""
 # Names, with ports, that led to public addresses. One that leads to a private one later on is being turned against this machine.
 _PUBLIC_BEFORE: set[tuple[str, int]] = set()
 
@@ -39,12 +37,6 @@ def is_public(address: str) -> bool:
     if isinstance(ip, IPv6Address):
         return ip.is_global and ip in _UNICAST
     return ip.is_global and not ip.is_multicast and ip not in _METADATA and ip not in _PROTOCOLS
-
-
-def _hang_up(connection: socket.socket, hung_up: threading.Event) -> None:
-    hung_up.set()
-    with contextlib.suppress(OSError):  # it has ended by itself
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Looking(HTTPConnection):
@@ -83,17 +75,15 @@ class _Looking(HTTPConnection):
         Raises:
             TimeoutError: It took too long.
         """
-        hung_up = threading.Event()
-        late = threading.Timer(HEADER_SECONDS, _hang_up, (self.sock, hung_up))
-        late.daemon = True
-        late.start()
+        connection, response = self.sock, None
         try:
-            response = super().getresponse()
-        finally:
-            late.cancel()
-        if hung_up.is_set():  # what came until then looks whole
-            response.close()
-            raise TimeoutError(f"its headers took longer than {HEADER_SECONDS:.0f} s")
+            with deadlines.hung_up_after(deadlines.HEADER_SECONDS, connection, "its headers"):
+                response = super().getresponse()
+        except TimeoutError:
+            if response:  # cut in the middle, it looks whole
+                response.close()
+            raise
+        deadlines.connections[response] = connection
         return response
 
     def _look_up(self) -> list[str]:

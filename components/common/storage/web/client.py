@@ -3,7 +3,6 @@
 import functools
 import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -18,6 +17,7 @@ from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import CONTENT_SECONDS
 from graft.components.common.storage.uris import redact
 from graft.components.common.storage.web.addresses import LookingAdapter
+from graft.components.common.storage.web.deadlines import connections, hung_up_after
 
 _PIECE = 256 * 2**10
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
@@ -158,7 +158,6 @@ def read(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None)
         TimeoutError: It took too long.
         requests.RequestException: There is no answer, or one that refuses.
     """
-    until = time.monotonic() + CONTENT_SECONDS
     content = bytearray()
     with ask(url, reach, {"Range": f"bytes={part[0]}-{part[1] - 1}"} if part else {}) as response:
         if part and response.status_code != HTTPStatus.PARTIAL_CONTENT:
@@ -167,12 +166,11 @@ def read(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None)
         if length.isdecimal() and int(length) > most and not told(response).packed:
             raise too_large(url, most)
         try:
-            for piece in pieces(response, unpack=part is None):
-                content += piece
-                if len(content) > most:
-                    raise too_large(url, most)
-                if time.monotonic() > until:
-                    raise TimeoutError(f"it took longer than {CONTENT_SECONDS:.0f} s")
+            with hung_up_after(CONTENT_SECONDS, connections.get(response.raw), "it"):
+                for piece in pieces(response, unpack=part is None):
+                    content += piece
+                    if len(content) > most:
+                        raise too_large(url, most)
         except DecodeError as error:
             raise _refused(url, "is packed in a way that can't be unpacked") from error
     return bytes(content)

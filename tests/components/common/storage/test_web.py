@@ -21,7 +21,7 @@ from hostile_web import (
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import retries
-from graft.components.common.storage.web import addresses
+from graft.components.common.storage.web import addresses, client, deadlines
 from graft.components.ingest.source import image_files
 from graft.components.ingest.source.image_files import UnreadableFileError, read_file
 
@@ -55,7 +55,7 @@ def test_so_is_a_record(monkeypatch, answer):
 
 @pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: y", b"y"])
 def test_headers_without_end_end(monkeypatch, piece):
-    monkeypatch.setattr(addresses, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(deadlines, "HEADER_SECONDS", 0.5)
 
     def answer(handler):
         for _ in range(100):
@@ -67,6 +67,31 @@ def test_headers_without_end_end(monkeypatch, piece):
         with pytest.raises(GraftError, match="can't be reached"):
             storage.read(f"{server.url}/x")
         assert time.monotonic() - start < 5
+
+
+BODIES = {
+    "trailers": ("Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\n", b"X: y\r\n"),
+    "a chunk's size": ("Transfer-Encoding: chunked", b"1;", b"x"),
+    "deflated nothing": ("Content-Encoding: deflate", b"", b"\0\0\0\xff\xff"),
+    "a byte now and then": ("X: y", b"", b"x"),
+}
+
+
+@pytest.mark.parametrize(("header", "begin", "piece"), BODIES.values(), ids=BODIES)
+def test_a_body_without_end_ends(monkeypatch, header, begin, piece):
+    monkeypatch.setattr(client, "CONTENT_SECONDS", 0.5)
+
+    def answer(handler):
+        handler.wfile.write(f"HTTP/1.1 200 OK\r\n{header}\r\nConnection: close\r\n\r\n".encode() + begin)
+        for _ in range(100):
+            handler.wfile.write(piece)
+            time.sleep(0.1)
+
+    with hostile_server(x=answer) as server:
+        start = time.monotonic()
+        with pytest.raises(GraftError, match="can't be reached|took longer"):
+            storage.read(f"{server.url}/x")
+        assert time.monotonic() - start < 8
 
 
 def test_a_local_file_that_is_too_large_is_not_read(tmp_path):

@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 from graft.components.common.compute.miniatures import SIDE
 from graft.components.ingest.images.conversion import as_png, convert
 from graft.components.ingest.images.decoding_room import DecodedImage
+from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.heic import enable_heic, is_heic
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans
@@ -94,7 +95,7 @@ def _check(content: bytes, memory: DecodedImage) -> CheckedImage:
 def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
     """Reads an image of any format. It is stored anew, unless it is a plain PNG."""
     png = plain_png(content)
-    content = png or without_metadata(content)
+    content = png or without_comments(without_metadata(content))
     formats = enable_heic() if is_heic(content) else FORMATS
     try:
         image = Image.open(io.BytesIO(content), formats=formats)

@@ -9,6 +9,7 @@ from PIL import Image, ImageFile
 from graft.components.common.compute.orientation import exif_orientation, turn
 from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
 from graft.components.ingest.images.decoding_room import DecodedImage
+from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 from graft.components.ingest.images.limits import check_scans
 
@@ -54,7 +55,7 @@ def _open(content: bytes, memory: DecodedImage) -> ImageFile.ImageFile:
     Raises:
         BadImageError: The image is too large to decode.
     """
-    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image = Image.open(io.BytesIO(without_comments(content)), formats=FORMATS)
     memory.take(image.width, image.height)
     if image.format in JPEG_FORMATS:
         check_scans(content)

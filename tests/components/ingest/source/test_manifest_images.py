@@ -35,7 +35,7 @@ def asked(monkeypatch):
     """What is asked for by itself."""
     asked = []
     real = storage.version
-    monkeypatch.setattr(storage, "version", lambda uri, reach: asked.append(uri) or real(uri, reach))
+    monkeypatch.setattr(storage, "version", lambda uri, *reach: asked.append(uri) or real(uri, *reach))
     return asked
 
 

@@ -34,7 +34,7 @@ def brief(error: BaseException) -> str:
 def without_secrets(text: str) -> str:
     """Returns a text without what may be secret in the URIs in it."""
     # A URI that was taken for a path has lost a slash.
-    uris_hidden = _URI_IN_TEXT.sub(lambda found: redact(re.sub("(?<=:)/+", "//", found[0], count=1)), text)
+    uris_hidden = _URI_IN_TEXT.sub(lambda found: redact(re.sub("(?<=:)/(?!/)", "//", found[0], count=1)), text)
     return _QUERY_IN_TEXT.sub("", uris_hidden)
 
 

@@ -21,9 +21,9 @@ echo "Making $tag from Debian's packages (one to two minutes) …"
 $sudo debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$work/rootfs" >"$work/log" 2>&1 ||
     { tail -20 "$work/log" >&2; exit 1; }
 
-# debootstrap takes the release as it came out.
-mirror=http://deb.debian.org
-printf 'deb %s main\n' "$mirror/debian bookworm" "$mirror/debian bookworm-updates" "$mirror/debian-security bookworm-security" |
+# debootstrap takes the release as it came out, from the mirror that it notes; what was mended since lies there too.
+read -r _ mirror _ <"$work/rootfs/etc/apt/sources.list"
+printf 'deb %s main\n' "$mirror bookworm" "$mirror bookworm-updates" "${mirror%/}-security bookworm-security" |
     $sudo tee "$work/rootfs/etc/apt/sources.list" >/dev/null
 $sudo chroot "$work/rootfs" sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y -qq' >"$work/log" 2>&1 ||
     { tail -20 "$work/log" >&2; exit 1; }

@@ -8,11 +8,12 @@ import re
 import socket
 import struct
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from web import in_a_thread
 
 PROBE = "bytes=0-0"
 PIECE = 64 * 2**10
@@ -124,14 +125,8 @@ def change(after, new):
 @contextmanager
 def file_server(content, **options):
     """Runs a server in a thread of its own."""
-    with FileServer(content, **options) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_a_thread(FileServer(content, **options)) as server:
+        yield server
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """A web server that means harm: bodies without end, bombs, redirects. It counts what is taken of it."""
 
 import gzip
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from web import in_a_thread
 
 MIB = 2**20
 # The server gives up after so many bytes: what hasn't hung up by then never would.
@@ -115,15 +116,9 @@ def huge(handler):
 @contextmanager
 def hostile_server(**answers):
     """Runs a server in a thread of its own; its answers are named by their paths."""
-    with HostileServer() as server:
+    with in_a_thread(HostileServer()) as server:
         server.answers |= {f"/{name}": answer for name, answer in answers.items()}
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        yield server
 
 
 class PeakMemory:

@@ -6,6 +6,19 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+@contextmanager
+def in_a_thread(server):
+    """Runs a server in a thread of its own, and yields it."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 class Web:
     """What was asked, and what is answered.
 
@@ -43,12 +56,6 @@ def web_server(answer=lambda method, path, body: (200, {})):
         def log_message(self, *arguments):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         web = Web(f"http://127.0.0.1:{server.server_port}", answer)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield web
-        finally:
-            server.shutdown()
-            thread.join()
+        yield web

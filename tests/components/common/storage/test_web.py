@@ -57,16 +57,23 @@ def test_so_is_a_record(monkeypatch, answer):
 def test_headers_without_end_end(monkeypatch, piece):
     monkeypatch.setattr(deadlines, "HEADER_SECONDS", 0.5)
 
+    check_that_it_ends(piece)
+
+
+def check_that_it_ends(piece, begin=b""):
+    """Reads a file from a server that sends a piece of its answer ten times a second."""
+
     def answer(handler):
+        handler.wfile.write(begin)
         for _ in range(100):
             handler.wfile.write(piece)
             time.sleep(0.1)
 
     with hostile_server(x=answer) as server:
         start = time.monotonic()
-        with pytest.raises(GraftError, match="can't be reached"):
+        with pytest.raises(GraftError, match="can't be reached|took longer"):
             storage.read(f"{server.url}/x")
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 8
 
 
 BODIES = {
@@ -81,17 +88,7 @@ BODIES = {
 def test_a_body_without_end_ends(monkeypatch, header, begin, piece):
     monkeypatch.setattr(client, "CONTENT_SECONDS", 0.5)
 
-    def answer(handler):
-        handler.wfile.write(f"HTTP/1.1 200 OK\r\n{header}\r\nConnection: close\r\n\r\n".encode() + begin)
-        for _ in range(100):
-            handler.wfile.write(piece)
-            time.sleep(0.1)
-
-    with hostile_server(x=answer) as server:
-        start = time.monotonic()
-        with pytest.raises(GraftError, match="can't be reached|took longer"):
-            storage.read(f"{server.url}/x")
-        assert time.monotonic() - start < 8
+    check_that_it_ends(piece, f"HTTP/1.1 200 OK\r\n{header}\r\nConnection: close\r\n\r\n".encode() + begin)
 
 
 def test_a_local_file_that_is_too_large_is_not_read(tmp_path):

@@ -3,12 +3,12 @@
 import http.server
 import json
 import os
-import threading
 import uuid
 
 import fsspec
 import pytest
 from pictures import encoded, noise, write_folder
+from web import in_a_thread
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
@@ -373,11 +373,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def web(monkeypatch):
     monkeypatch.setattr("graft.components.common.storage.retries.PATIENCE", 2.0)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with in_a_thread(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         server.files, server.asked, server.place = {}, [], f"127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever).start()
         yield server
-        server.shutdown()
 
 
 def test_images_of_a_web_server(tmp_path, web):

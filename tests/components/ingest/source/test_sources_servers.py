@@ -255,10 +255,9 @@ def test_a_missing_object_and_a_missing_server(tmp_path, request, monkeypatch, c
     address = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("STORAGE_EMULATOR_HOST" if scheme == "gs" else "AWS_ENDPOINT_URL", address)
     fsspec.filesystem(scheme).clear_instance_cache()
-    before = time.monotonic()
     with pytest.raises(GraftError, match="can't be reached"):
         ingest(f"{bucket}/none.zip", tmp_path / "dataset")
-    assert time.monotonic() - before < 10 and "trying again" in caplog.text
+    assert "trying again" in caplog.text
 
 
 def test_a_server_killed_in_mid_transfer_ten_times(tmp_path, pictures, monkeypatch, caplog):

@@ -53,6 +53,6 @@ def test_a_wheel_in_a_fresh_environment_has_every_module_and_file(tmp_path):
         [python, "-W", "error", "-c", _IMPORT_ALL], input="\n".join(modules), text=True, check=True, env=borrowed
     )
     installed = fresh / sysconfig.get_path("purelib", vars={"base": fresh, "platbase": fresh}) / "graft"
-    needed = [path for path in files if path.suffix == ".j2" or path.match("profile/*.yaml")]
-    assert {path.suffix for path in needed} == {".j2", ".yaml"}
+    needed = [path for path in files if path.suffix in (".j2", ".js") or path.match("profile/*.yaml")]
+    assert {path.suffix for path in needed} == {".j2", ".js", ".yaml"}
     assert [path for path in needed if not (installed / path).is_file()] == []

@@ -12,7 +12,8 @@ from cyclopts import Parameter
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.pipelines.cli.exits import EXIT_ERROR
-from graft.pipelines.local.predicting import Prediction, find_images, find_model, predict_images
+from graft.pipelines.local.named_model import find_model
+from graft.pipelines.local.predicting import Prediction, find_images, predict_images
 
 log = logging.getLogger("graft")
 

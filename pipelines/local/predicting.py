@@ -6,16 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.model_source import open_model
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.compute.tensorflow import import_tensorflow
-from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import is_safe_name
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import BadImageError
 from graft.components.ingest.source.file_names import junk_kind, may_be_image
@@ -40,40 +36,6 @@ class Prediction:
     label: str = ""
     probabilities: dict[str, float] = dataclasses.field(default_factory=dict)
     error: str = ""
-
-
-def find_model(model: str, store: str) -> str:
-    """Returns the path or URI of a model.
-
-    Args:
-        model: Path or URI of a Model, an Export, or the `model.keras` in one; with a store a name in its registry, as `pets` for the
-            latest version or `pets@3f9a` for that whose name begins so.
-        store: Path or URI of the store; empty for none.
-
-    Raises:
-        GraftError: It is neither, or the registry has no such version.
-    """
-    if not store:
-        file = model.rpartition("/")[2]
-        if file.endswith(".keras") and file != Model.KERAS:
-            raise GraftError(
-                f"{storage.redact(model)} can't be used without its record: name the Model, the Export, or the {Model.KERAS} in it."
-            )
-        if is_safe_name(model.partition("@")[0]) and not storage.exists(model):
-            raise GraftError(
-                f"There is no {model} here: name a Model or an Export, and with --store for a model of a registry."
-            )
-        return model.removesuffix(Model.KERAS) or "." if file == Model.KERAS else model
-    name, _, version = model.partition("@")
-    if not is_safe_name(name):
-        raise GraftError(f"{storage.redact(name)} is not a model's name: leave --store out for a path or URI.")
-    registry = Registry(store, name)
-    chosen = registry.versions.find(version) if version else registry.latest().version
-    if not chosen:
-        raise GraftError(
-            f"{registry.folder} has no latest version: train and export one, or name one as {name}@VERSION."
-        )
-    return registry.versions.uri(chosen)
 
 
 def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:

@@ -9,7 +9,8 @@ from support import gcs_server
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.runs.history import read_history
 from graft.pipelines.local.history_page import write_history
-from graft.pipelines.local.predicting import find_model, predict_images
+from graft.pipelines.local.named_model import find_model
+from graft.pipelines.local.predicting import predict_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.photographs]
 

@@ -1,0 +1,1 @@
+"""Serving: an exported model behind HTTP, without TensorFlow's Python package."""

@@ -16,7 +16,13 @@ import numpy as np
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.serving.signatures import DTYPES, STRING, TensorSpec, parse_signatures
-from graft.components.common.serving.tensorflow_library import Buffer, Output, TensorFlowLibrary, find_library
+from graft.components.common.serving.tensorflow_library import (
+    Buffer,
+    Output,
+    TensorFlowError,
+    TensorFlowLibrary,
+    find_library,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -118,12 +124,18 @@ class SavedModelSession:
             buffer = c_void_p(tf.NewBuffer())
             undo.callback(tf.DeleteBuffer, buffer)
             tags = (c_char_p * 1)(_TAG)
-            with tf.status() as status:
-                session = c_void_p(
-                    tf.LoadSessionFromSavedModel(
-                        options, None, str(link).encode(), tags, 1, self._graph, buffer, status
+            try:
+                with tf.status() as status:
+                    session = c_void_p(
+                        tf.LoadSessionFromSavedModel(
+                            options, None, str(link).encode(), tags, 1, self._graph, buffer, status
+                        )
                     )
-                )
+            except TensorFlowError as error:
+                reason = str(error).replace(str(link), str(folder)).rstrip(".")
+                raise TensorFlowError(
+                    f"{folder} can't be loaded ({reason}): export the model again.", error.code
+                ) from error
             written = ctypes.cast(buffer, POINTER(Buffer)).contents
             return session, ctypes.string_at(written.data, written.length)
 

@@ -18,6 +18,10 @@ DTYPES: dict[int, np.dtype[Any]] = {
     INT64: np.dtype(np.int64),
 }
 """Their numpy types: a string is a Python object, bytes."""
+TENSORFLOW_NAMES = {FLOAT: "DT_FLOAT", UINT8: "DT_UINT8", STRING: "DT_STRING", INT64: "DT_INT64"}
+INFERENCE_NAMES = {FLOAT: "FP32", UINT8: "UINT8", STRING: "BYTES", INT64: "INT64"}
+"""What the Open Inference Protocol calls them."""
+DEFAULT_SIGNATURE = "serving_default"
 
 # TensorFlow lists the operation that initialises a model among its signatures.
 _INITIALISING = "__saved_model_init_op"
@@ -126,8 +130,14 @@ def parse_signatures(meta_graph: bytes, where: str) -> dict[str, Signature]:
         raise GraftError(f"{where} has no signatures, so nothing can be asked of it: export the model again.")
     return {
         name: Signature(
-            {key: _spec(info, f"{where}, signature {name}, input {key}") for key, info in definition.inputs.items()},
-            {key: _spec(info, f"{where}, signature {name}, output {key}") for key, info in definition.outputs.items()},
+            {
+                key: _spec(info, f"{where}, signature {name}, input {key}")
+                for key, info in sorted(definition.inputs.items())
+            },
+            {
+                key: _spec(info, f"{where}, signature {name}, output {key}")
+                for key, info in sorted(definition.outputs.items())
+            },
             definition.method_name,
         )
         for name, definition in sorted(definitions.items())

@@ -1,0 +1,265 @@
+"""The Open Inference Protocol (V2) over HTTP, with the binary tensor extension.
+
+https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md and
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.
+"""
+
+import dataclasses
+import functools
+import json
+import struct
+from importlib.metadata import version
+
+import numpy as np
+from aiohttp import web
+from pydantic import NonNegativeInt
+
+from graft.components.common.serving.batching import Arrays
+from graft.components.common.serving.json_body import JsonPart, parse_json
+from graft.components.common.serving.refusals import Refusal
+from graft.components.common.serving.served_model import ServedModel
+from graft.components.common.serving.signatures import (
+    DEFAULT_SIGNATURE,
+    DTYPES,
+    INFERENCE_NAMES,
+    STRING,
+    Signature,
+    TensorSpec,
+)
+from graft.components.common.serving.values import Array, check_inputs, count_of, decode_base64, shape_text, typed
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+"""The length of the JSON that binary tensors follow."""
+_LENGTH = struct.Struct("<I")  # before each string of a binary tensor
+
+Json = dict[str, object]
+
+
+class _InputParameters(JsonPart):
+    binary_data_size: NonNegativeInt | None = None
+    content_type: str | None = None
+
+
+class _Input(JsonPart):
+    name: str
+    shape: tuple[NonNegativeInt, ...]
+    datatype: str
+    data: list[object] | None = None
+    parameters: _InputParameters = _InputParameters()
+
+
+class _OutputParameters(JsonPart):
+    binary_data: bool | None = None
+
+
+class _Output(JsonPart):
+    name: str
+    parameters: _OutputParameters = _OutputParameters()
+
+
+class _RequestParameters(JsonPart):
+    binary_data_output: bool = False
+
+
+class _InferRequest(JsonPart):
+    inputs: tuple[_Input, ...]
+    outputs: tuple[_Output, ...] = ()
+    id: str | None = None
+    parameters: _RequestParameters = _RequestParameters()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What is asked for: a signature of inputs, and which outputs, by name, are told in binary form."""
+
+    signature: str
+    inputs: Arrays
+    outputs: dict[str, bool]
+    id: str | None
+
+
+def routes(model: ServedModel) -> list[web.RouteDef]:
+    """Returns what a server answers for a model."""
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.json_response({"ready": True})
+
+    async def server(_: web.Request) -> web.Response:
+        return web.json_response({"name": "graft", "version": version("graft"), "extensions": ["binary_tensor_data"]})
+
+    async def metadata(request: web.Request) -> web.Response:
+        model.check(request.match_info["name"], request.match_info.get("version"))
+        return web.json_response(_metadata(model))
+
+    async def model_ready(request: web.Request) -> web.Response:
+        model.check(request.match_info["name"], request.match_info.get("version"))
+        return web.json_response({"name": model.name, "ready": True})
+
+    async def infer(request: web.Request) -> web.Response:
+        model.check(request.match_info["name"], request.match_info.get("version"))
+        length = request.headers.get(HEADER_LENGTH)
+        async with model.body(request) as body:
+            asked = await model.parse(functools.partial(_parse, body, length, model.session.signatures))
+            return _answer(model, asked, await model.predict(asked.signature, asked.inputs))
+
+    models = "/v2/models/{name:[^/]+}"
+    return [web.get("/v2", server), web.get("/v2/health/live", live), web.get("/v2/health/ready", ready)] + [
+        route
+        for place in (models, models + r"/versions/{version:[^/]+}")
+        for route in (
+            web.post(f"{place}/infer", infer),
+            web.get(place, metadata),
+            web.get(f"{place}/ready", model_ready),
+        )
+    ]
+
+
+def _parse(body: bytes, length: str | None, signatures: dict[str, Signature]) -> _Asked:
+    header, binary = _parts(body, length)
+    asked = parse_json(header, _InferRequest)
+    name, signature = _signature_of([given.name for given in asked.inputs], signatures)
+    inputs = {}
+    for given in asked.inputs:
+        spec, where = signature.inputs[given.name], f"Input {given.name}"
+        if given.datatype != INFERENCE_NAMES[spec.dtype]:
+            raise Refusal(f"{where} must be of datatype {INFERENCE_NAMES[spec.dtype]}, and not {given.datatype}.")
+        if not spec.takes(given.shape):
+            raise Refusal(f"{where} must be of shape {shape_text(spec.shape)}, and not {shape_text(given.shape)}.")
+        size = given.parameters.binary_data_size
+        if (size is None) == (given.data is None):
+            raise Refusal(f"{where} must have 'data' or 'binary_data_size', and not both.")
+        if size is None:
+            inputs[given.name] = _listed(given, spec, where)
+        else:
+            inputs[given.name] = _binary(binary[:size], size, given.shape, spec, where)
+            binary = binary[size:]
+    if len(binary):
+        raise Refusal(f"{len(binary)} bytes follow the last binary tensor.")
+    check_inputs(inputs, signature)
+    wanted = asked.outputs or [_Output(name=output) for output in signature.outputs]
+    outputs = {}
+    for output in wanted:
+        if output.name not in signature.outputs:
+            raise Refusal(f"There is no output {output.name}, but {', '.join(signature.outputs)}.")
+        told = output.parameters.binary_data
+        outputs[output.name] = asked.parameters.binary_data_output if told is None else told
+    return _Asked(name, inputs, outputs, asked.id)
+
+
+def _parts(body: bytes, length: str | None) -> tuple[memoryview, memoryview]:
+    """Returns the JSON and the binary tensors behind it."""
+    if length is None:
+        return memoryview(body), memoryview(b"")
+    if not (
+        length.isascii() and length.isdecimal() and len(length) <= len(str(len(body))) and int(length) <= len(body)
+    ):
+        raise Refusal(f"{HEADER_LENGTH} must be a number up to the length of the body, {len(body)}.")
+    return memoryview(body)[: int(length)], memoryview(body)[int(length) :]
+
+
+def _signature_of(names: list[str], signatures: dict[str, Signature]) -> tuple[str, Signature]:
+    """Returns the signature that has these inputs, the default one first."""
+    for name in sorted(signatures, key=lambda name: name != DEFAULT_SIGNATURE):
+        if sorted(names) == sorted(signatures[name].inputs):
+            return name, signatures[name]
+    known = sorted({", ".join(signature.inputs) for signature in signatures.values()})
+    raise Refusal(f"The inputs must be {' or '.join(known)}, and not {', '.join(names) or 'none'}.")
+
+
+def _listed(given: _Input, spec: TensorSpec, where: str) -> Array:
+    """Returns a tensor that JSON holds, as a flat list or a nested one."""
+    values = np.array(given.data, object)
+    if values.shape != given.shape and values.shape != (count_of(given.shape),):
+        raise Refusal(
+            f"{where} must have the {count_of(given.shape)} values of its shape, in a list or nested as it is."
+        )
+    is_base64 = given.parameters.content_type == "base64"
+    return typed(values, spec, where, decode_base64 if is_base64 else _text).reshape(given.shape)
+
+
+def _text(value: object, where: str) -> bytes:
+    if not isinstance(value, str):
+        raise Refusal(f"{where} must hold texts.")
+    return value.encode()
+
+
+def _binary(content: memoryview, size: int, shape: tuple[int, ...], spec: TensorSpec, where: str) -> Array:
+    """Returns a tensor that lies behind the JSON: little-endian numbers, or strings, each after its length."""
+    count = count_of(shape)
+    if len(content) != size:
+        raise Refusal(f"{where} has {len(content)} bytes, and not the {size} of 'binary_data_size'.")
+    if spec.dtype != STRING:
+        dtype = DTYPES[spec.dtype].newbyteorder("<")
+        if size != count * dtype.itemsize:
+            raise Refusal(f"{where} must have {count * dtype.itemsize} bytes by its shape, and not {size}.")
+        return np.frombuffer(content, dtype).reshape(shape)
+    strings: list[bytes] = []
+    while len(content) and len(strings) < count:
+        (length,) = _LENGTH.unpack(content[: _LENGTH.size]) if len(content) >= _LENGTH.size else (len(content),)
+        string, content = content[_LENGTH.size :][:length], content[_LENGTH.size + length :]
+        if len(string) != length:
+            raise Refusal(f"{where} ends within a string.")
+        strings.append(bytes(string))
+    if len(content) or len(strings) != count:
+        raise Refusal(f"{where} must have the {count} strings of its shape, each after its length in 4 bytes.")
+    array = np.empty(count, object)
+    array[:] = strings
+    return array.reshape(shape)
+
+
+def _answer(model: ServedModel, asked: _Asked, outputs: Arrays) -> web.Response:
+    told, binary = [], []
+    for name, is_binary in asked.outputs.items():
+        array = outputs[name]
+        dtype = model.session.signatures[asked.signature].outputs[name].dtype
+        tensor: Json = {"name": name, "shape": list(array.shape), "datatype": INFERENCE_NAMES[dtype]}
+        if is_binary:
+            content = _bytes_of(array, dtype)
+            binary.append(content)
+            tensor["parameters"] = {"binary_data_size": len(content)}
+        else:
+            values = array.ravel().tolist()
+            tensor["data"] = [value.decode(errors="replace") for value in values] if dtype == STRING else values
+        told.append(tensor)
+    answer: Json = {"model_name": model.name, "model_version": str(model.version), "outputs": told}
+    if asked.id is not None:
+        answer["id"] = asked.id
+    header = json.dumps(answer).encode()
+    if not binary:
+        return web.Response(body=header, content_type="application/json")
+    return web.Response(
+        body=b"".join([header, *binary]),
+        content_type="application/octet-stream",
+        headers={HEADER_LENGTH: str(len(header))},
+    )
+
+
+def _bytes_of(array: Array, dtype: int) -> bytes:
+    if dtype == STRING:
+        return b"".join(_LENGTH.pack(len(value)) + value for value in array.ravel().tolist())
+    return array.astype(DTYPES[dtype].newbyteorder("<")).tobytes()
+
+
+def _metadata(model: ServedModel) -> Json:
+    signature = model.session.signatures[DEFAULT_SIGNATURE]
+
+    def tensors(specs: dict[str, TensorSpec]) -> list[Json]:
+        return [
+            {
+                "name": name,
+                "datatype": INFERENCE_NAMES[spec.dtype],
+                "shape": [-1 if size is None else size for size in spec.shape],
+            }
+            for name, spec in specs.items()
+        ]
+
+    return {
+        "name": model.name,
+        "versions": [str(model.version)],
+        "platform": "tensorflow_savedmodel",
+        "inputs": tensors(signature.inputs),
+        "outputs": tensors(signature.outputs),
+    }

@@ -18,7 +18,12 @@ from graft.components.common.registry.registry import NotPromotedError, Registry
 # gcsfs reads it when it is imported, which the processes do before they know of a server.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
 
-FILES = {"model.keras": 60_000, "saved_model/saved_model.pb": 40_000, "saved_model/variables/variables.index": 500}
+FILES = {
+    "model.keras": 60_000,
+    "serving/pets/1/saved_model.pb": 40_000,
+    "serving/pets/1/variables/variables.index": 500,
+    "serving/request.json": 900,
+}
 
 
 def write_evaluation(folder, model_digest, accuracy):

@@ -19,15 +19,14 @@ from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import KERAS, TENSORFLOW, check_machine
+from graft.components.export.formats import KERAS, Format, check_machine, served
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
-from graft.components.export.saved_model import example_request
+from graft.components.export.serving_files import write_serving_files
 
 if TYPE_CHECKING:
     from graft.components.export.parity import EvaluatedImages
 
-REQUEST = "request.json"
 LABELS = "labels.txt"
 CARD = "MODEL_CARD.md"
 _CALIBRATION = 128
@@ -46,7 +45,7 @@ def export(
 
     >>> result = export(model, dataset, evaluation, decision, folder / "export", ExportConfig(parity_images=20))
     >>> result.formats
-    ('saved_model', 'model.keras')
+    ('serving/model/1', 'model.keras')
     >>> result.max_difference < 0.001
     True
 
@@ -57,25 +56,27 @@ def export(
         decision: The gate's Decision about it.
         output: Directory for the Export; it must be empty or not exist.
         config: What to export, and what to do with it.
-        run: The run. If it has a store, the Export is published there as a version of the model.
+        run: The run, whose name is the model's. If it has a store, the Export is published there as a version of the model.
 
     Raises:
-        GraftError: The inputs don't belong together, the gate didn't pass, or a format differs from the evaluated model: then nothing
-            is left in `output`. Or the Export can't be published.
+        GraftError: The name can't be a model's, the inputs don't belong together, the gate didn't pass, or a format differs from the
+            evaluated model: then nothing is left in `output`. Or the Export can't be published.
     """
+    saved_model = served(run.name)
     check_machine(config.formats)
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)
     with new_artifact(output, SUMS), in_use(data):
         samples = _samples(data, evaluated, config.parity_images)
-        record = Export(classes=data.classes, formats=_write_formats(model, data, samples, output, config))
+        formats = _write_formats(model, data, samples, output, config, saved_model)
+        record = Export(classes=data.classes, formats=formats)
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)
         (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
         (output / CARD).write_text(model_card(output / Export.LINEAGE, run.name, record), encoding="utf-8")
         record.write(output)
         version = write_sums(output)
-    differences = [record.formats[form.path].parity.max_difference for form in (TENSORFLOW, KERAS)]
+    differences = [record.formats[form.path].parity.max_difference for form in (saved_model, KERAS)]
     return ExportResult(
         path=str(output),
         version=version,
@@ -86,7 +87,7 @@ def export(
 
 
 def _write_formats(
-    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig
+    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig, saved_model: Format
 ) -> dict[str, ExportedFormat]:
     """Writes all formats, compares each with the evaluation, and returns what the record says of them, by path."""
     import numpy as np
@@ -97,16 +98,16 @@ def _write_formats(
 
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
     # The other process imports TensorFlow while this one writes the SavedModel.
-    with serving(output, TENSORFLOW, KERAS) as compare:
+    with serving(output, saved_model, KERAS) as compare:
         keras_model = load_model(model)
-        write_saved_model(keras_model, data.classes, output / TENSORFLOW.path)
+        write_saved_model(keras_model, data.classes, output / saved_model.path)
         made = make_images(samples.encoded)
         expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
         all_samples = EvaluatedImages(samples.encoded, expected, made)
         parities = compare(all_samples, samples)
-    (output / REQUEST).write_text(example_request(samples.encoded[0]), encoding="utf-8")
+    write_serving_files(output, samples.encoded[0])
     formats = {}
-    for form, parity in zip((TENSORFLOW, KERAS), parities, strict=True):
+    for form, parity in zip((saved_model, KERAS), parities, strict=True):
         check_parity(parity, form)
         formats[form.path] = describe(output, form, parity)
     if config.formats:

@@ -6,11 +6,9 @@ from importlib.util import find_spec
 from tempfile import gettempdir
 from typing import Literal
 
-from graft.components.common.artifacts.export import ParityLimits
+from graft.components.common.artifacts.export import ParityLimits, saved_model_path
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
-
-SAVED_MODEL = "saved_model"
 
 Runtime = Literal["saved_model", "keras", "litert", "onnx"]
 Further = Literal["litert-float32", "litert-float16", "litert-int8", "onnx"]
@@ -38,7 +36,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
 
-TENSORFLOW, KERAS = Format(SAVED_MODEL, "saved_model"), Format(Model.KERAS, "keras")
+KERAS = Format(Model.KERAS, "keras")
 _LITERT = ("ai_edge_litert",)
 FURTHER: dict[Further, Format] = {
     "litert-float32": Format("model.tflite", "litert", packages=_LITERT),
@@ -46,6 +44,15 @@ FURTHER: dict[Further, Format] = {
     "litert-int8": Format("model-int8.tflite", "litert", _QUANTISED, _LITERT),
     "onnx": Format("model.onnx", "onnx", packages=("tf2onnx", "onnx", "onnxruntime")),
 }
+
+
+def served(name: str) -> Format:
+    """Returns the format of the SavedModel of a model of this name.
+
+    Raises:
+        GraftError: It can't be the name of a folder.
+    """
+    return Format(saved_model_path(name), "saved_model")
 
 
 def check_machine(formats: Iterable[Further]) -> None:

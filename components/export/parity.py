@@ -87,10 +87,10 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[Parit
     """
     with storage.scratch_folder("served") as scratch, (scratch / "log").open("w+b") as log:
         # TensorFlow takes a SavedModel's path for a pattern, and names of folders may hold [, ], *, ? and \.
-        models = [scratch / form.path for form in formats]
+        models = [scratch / f"{number}-{Path(form.path).name}" for number, form in enumerate(formats)]
         for model, form in zip(models, formats, strict=True):
             model.symlink_to((export / form.path).absolute())
-        results = [scratch / f"{form.path}.npz" for form in formats]
+        results = [model.with_name(f"{model.name}.npz") for model in models]
         told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
         command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
         environment = {**os.environ, **_ENVIRONMENT}

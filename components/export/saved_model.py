@@ -1,23 +1,16 @@
-"""The SavedModel format: what TensorFlow Serving and plain TensorFlow load, and an example of a request."""
+"""The SavedModel format: what TensorFlow Serving and plain TensorFlow load."""
 
-import base64
-import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
-from graft.components.common.compute.orientation import upright
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 BYTES, PIXELS = "serve_bytes", "serve_pixels"
 # TensorFlow Serving's REST interface decodes {"b64": …} for inputs of such names.
 INPUT = "image_bytes"
-_SIDE = 128
 
 
 def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
@@ -65,13 +58,3 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
     module.serve_bytes, module.serve_pixels = serve_bytes, serve_pixels
     signatures = {"serving_default": serve_bytes, BYTES: serve_bytes, PIXELS: serve_pixels}
     tf.saved_model.save(module, str(folder), signatures=signatures)
-
-
-def example_request(encoded: bytes) -> str:
-    """Returns the JSON body of a request to TensorFlow Serving's REST interface, for one image, which is sent smaller."""
-    image = upright(Image.open(io.BytesIO(encoded))).convert("RGB")
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG")
-    content = base64.b64encode(buffer.getvalue()).decode()
-    return json.dumps({"signature_name": "serving_default", "instances": [{INPUT: {"b64": content}}]}, indent=2) + "\n"

@@ -183,7 +183,7 @@ def test_further_formats_give_what_was_evaluated(chain, tmp_path):
     # Random weights put all images near the border between the classes: int8's rounding moves some across.
     wanted = [name for name in FURTHER if name != "litert-int8"]
     made = export(*inputs, tmp_path / "export", ExportConfig(formats=tuple(wanted), parity_images=20))
-    assert made.formats == ("saved_model", "model.keras", *(FURTHER[name].path for name in wanted))
+    assert made.formats == ("serving/model/1", "model.keras", *(FURTHER[name].path for name in wanted))
     formats = record(tmp_path / "export", "export.json")["formats"]
     assert formats["model.onnx"]["parity"]["max_difference"] <= 1e-5
     assert formats["model.tflite"]["parity"]["max_difference"] <= 1e-5
@@ -203,13 +203,13 @@ def test_export_is_whole_and_its_checksums_hold(chain):
     listed = {line.split("  ")[1] for line in (exported / "SHA256SUMS").read_text().splitlines()}
     there = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     assert listed == there - {"SHA256SUMS"}
-    assert record(exported, "export.json")["formats"]["saved_model"]["parity"]["max_difference"] <= 1e-5
+    assert record(exported, "export.json")["formats"]["serving/model/1"]["parity"]["max_difference"] <= 1e-5
 
 
 @pytest.fixture(scope="module")
 def server(chain):
     """Address of a process that serves the export, and has nothing of Graft's."""
-    command = [sys.executable, "-I", str(ROOT / "tests" / "serving.py"), str(chain / "export" / "saved_model")]
+    command = [sys.executable, "-I", str(ROOT / "tests" / "serving.py"), str(chain / "export/serving/model/1")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1/models/graft:predict"
         process.kill()
@@ -231,7 +231,7 @@ def test_a_server_gives_what_evaluate_got(chain, dataset, server):
 
 
 def test_the_example_of_a_request_is_one(chain, server):
-    body = (chain / "export" / "request.json").read_bytes()
+    body = (chain / "export/serving/request.json").read_bytes()
     (answer,) = requests.post(server, data=body, timeout=60).json()["predictions"]
     assert set(answer) == {"label", "class", "probabilities"} and sum(answer["probabilities"]) == pytest.approx(1)
 
@@ -252,7 +252,7 @@ def test_an_image_of_too_many_pixels_is_refused_by_the_server(server):
 
 
 def test_pixels_give_what_bytes_give(chain, dataset):
-    data, model = Dataset.load(dataset), tf.saved_model.load(str(chain / "export" / "saved_model"))
+    data, model = Dataset.load(dataset), tf.saved_model.load(str(chain / "export/serving/model/1"))
     for content in read_encoded(data, "validation", [0, 19]):
         pixels = decode(content)[None]
         both = [model.serve_bytes(tf.constant([content])), model.signatures["serve_pixels"](image=pixels)]
@@ -268,7 +268,9 @@ def test_a_format_that_differs_is_not_exported(chain, dataset, tmp_path):
         wrong = pa.array([1 - value for value in table[f"probability_{name}"].to_pylist()], pa.float32())
         table = table.set_column(table.column_names.index(f"probability_{name}"), f"probability_{name}", wrong)
     pq.write_table(table, evaluation / "predictions.parquet")
-    with pytest.raises(GraftError, match=r"saved_model differs from the evaluated model by up to .* \(limit 0.001\)"):
+    with pytest.raises(
+        GraftError, match=r"serving/model/1 differs from the evaluated model by up to .* \(limit 0.001\)"
+    ):
         export(chain / "model", dataset, evaluation, chain / "decision", tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import Artifact
@@ -17,6 +17,8 @@ from graft.components.common.errors import GraftError
 SUMS = "SHA256SUMS"
 VERSIONS = "versions"
 _SAVED_MODEL = "saved_model.pb"
+_BEFORE = "saved_model"
+_SERVED = re.compile(r"serving/\w[\w.-]*/1", re.ASCII)
 _DIGITS = 64
 VERSION_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
@@ -53,10 +55,53 @@ class Export(Artifact):
     FILE: ClassVar[str] = "export.json"
     LINEAGE: ClassVar[str] = "lineage"
     """Folder in the Export that holds every record, the index, predictions and report."""
+    SERVING: ClassVar[str] = "serving"
+    """Folder in the Export that holds the base path of servers and, beside it, what they and their clients are told."""
+    REQUEST: ClassVar[str] = "serving/request.json"
+    """An example of a request to TensorFlow Serving."""
+    BATCHING: ClassVar[str] = "serving/batching.conf"
+    """Parameters of TensorFlow Serving's batching."""
     REMEDY: ClassVar[str] = "export the model again"
 
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     formats: Mapping[str, ExportedFormat] = Field(description="What it was exported to, by path in the Export.")
+
+    @field_validator("formats")
+    @classmethod
+    def _has_one_saved_model(cls, formats: Mapping[str, ExportedFormat]) -> Mapping[str, ExportedFormat]:
+        if len(found := [path for path in formats if _is_saved_model(path)]) != 1:
+            raise ValueError(f"{len(found)} SavedModels are named, not one")
+        return formats
+
+    @property
+    def saved_model(self) -> str:
+        """The SavedModel's path in the Export: `serving/<name>/1`, or `saved_model` in an Export of before there was that."""
+        return next(path for path in self.formats if _is_saved_model(path))
+
+    @property
+    def base_path(self) -> str | None:
+        """The folder that servers are given, whose subfolders are versions: `serving/<name>`; None of an Export of before."""
+        return None if self.saved_model == _BEFORE else str(PurePosixPath(self.saved_model).parent)
+
+
+def saved_model_path(name: str) -> str:
+    """Returns where in an Export the SavedModel of a model of this name lies, as servers take it: version 1 below their base path.
+
+    Raises:
+        GraftError: The name can't be that of a folder there.
+    """
+    path = f"{Export.SERVING}/{name}/1"
+    beside = [PurePosixPath(file).name for file in (Export.REQUEST, Export.BATCHING)]
+    if not _is_saved_model(path) or name.lower() in beside:
+        raise GraftError(
+            f"{name!r} can't be a model's name: use letters, digits, '.', '_' and '-', starting with a letter or digit, "
+            f"and not {' or '.join(beside)}."
+        )
+    return path
+
+
+def _is_saved_model(path: str) -> bool:
+    return path == _BEFORE or _SERVED.fullmatch(path) is not None
 
 
 def write_sums(folder: Path) -> str:
@@ -139,13 +184,28 @@ def read_sums(uri: str) -> dict[str, str]:
     sums = parse_sums(content, uri)
     if storage.is_web(uri):  # where nothing can be listed, and Graft itself asks for listed files alone
         return sums
-    for folder in (path.removesuffix(f"/{_SAVED_MODEL}") for path in sums if path.endswith(f"/{_SAVED_MODEL}")):
-        for file in storage.list(f"{uri.rstrip('/')}/{folder}"):
-            if f"{folder}/{file.path}" not in sums and not is_leftover(file.path):
-                raise GraftError(
-                    f"{storage.redact(file.uri)} is not in {SUMS}, and who loads {folder} would be given it: remove that file."
-                )
+    for folder in sorted({path.partition("/")[0] for path in sums if path.endswith(f"/{_SAVED_MODEL}")}):
+        _check_unlisted(uri.rstrip("/"), folder, sums)
     return sums
+
+
+def _check_unlisted(uri: str, folder: str, sums: Mapping[str, str]) -> None:
+    """Refuses what lies in a folder and is not listed. Empty folders count, as a server may take one for a version, but in a SavedModel."""
+    models = {str(PurePosixPath(path).parent) for path in sums if path.endswith(f"/{_SAVED_MODEL}")}
+    folders = {str(parent) for path in sums for parent in PurePosixPath(path).parents}
+    found = [f"{folder}/{file.path}" for file in storage.list(f"{uri}/{folder}", marks=True)]
+    if local := storage.local_path(uri):
+        found += [f"{path.relative_to(local).as_posix()}/" for path in (local / folder).rglob("*") if path.is_dir()]
+    for path in found:
+        parent = PurePosixPath(path).parent
+        if path.endswith("/"):
+            is_known = path.rstrip("/") in folders or bool(models.intersection(map(str, (parent, *parent.parents))))
+        else:
+            is_known = path in sums or (is_leftover(path) and str(parent) in folders)
+        if not is_known:
+            raise GraftError(
+                f"{storage.redact(f'{uri}/{path}')} is not in {SUMS}, and who loads {folder} would be given it: remove it."
+            )
 
 
 def check_model_digest(digest: str, sums: Mapping[str, str], where: str) -> None:

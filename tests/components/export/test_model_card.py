@@ -15,7 +15,7 @@ LIMITS = {"max_difference": 0.001, "label_agreement": 0.995}
 EXPORT = Export(
     classes=["cats", "dogs"],
     formats={
-        "saved_model": {"bytes": 37382194, "parity": PARITY, "limits": LIMITS},
+        "serving/pets/1": {"bytes": 37382194, "parity": PARITY, "limits": LIMITS},
         "model-int8.tflite": {
             "bytes": 9296368,
             "parity": PARITY,
@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_records(lineage):
         "| brightness | 129–236 of 255 | 319 | 0.9279 | 0.894 to 0.951 |",
         "- champion: there was none",
         "- accuracy 0.9420 meets the required 0.9",
-        "| saved\\_model | 37,382,194 | 5.96e-08 | 1 | 16.7 |",
+        "| serving/pets/1 | 37,382,194 | 5.96e-08 | 1 | 16.7 |",
         "| model-int8.tflite (full-integer) | 9,296,368 |",
     ):
         assert line in text

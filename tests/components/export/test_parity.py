@@ -1,6 +1,5 @@
 """A format that doesn't give what was evaluated is refused, whichever way it differs."""
 
-import dataclasses
 import io
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.errors import GraftError
-from graft.components.export.formats import FURTHER, KERAS, TENSORFLOW
+from graft.components.export.formats import FURTHER, KERAS, Format, served
 from graft.components.export.parity import EvaluatedImages, check_parity, is_close, serving
 
 pytestmark = pytest.mark.slow
@@ -58,7 +57,7 @@ def expected(rows):
 def compared(encoded, tmp_path_factory):
     """The figures of each case, all of one process, and the format that they are of."""
     folder = tmp_path_factory.mktemp("parity")
-    formats = [dataclasses.replace(TENSORFLOW, path=name) for name in CASES]
+    formats = [Format(name, "saved_model") for name in CASES]
     for name, (from_bytes, from_pixels, _) in CASES.items():
         save_model(folder / name, from_bytes, from_pixels)
     with serving(folder, *formats) as compare:
@@ -87,9 +86,10 @@ def test_what_gives_something_else_is_refused(compared, name, said):
 
 
 @pytest.mark.parametrize(
-    "form", [KERAS, TENSORFLOW, FURTHER["onnx"], FURTHER["litert-float32"]], ids=lambda form: form.path
+    "form", [KERAS, served("model"), FURTHER["onnx"], FURTHER["litert-float32"]], ids=lambda form: form.path
 )
 def test_what_no_server_can_load(tmp_path, encoded, form):
+    (tmp_path / form.path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / form.path).write_bytes(b"no model")
     said = f"{form.path} can't be loaded and run as on a server \\(exit code 1\\): "
     with pytest.raises(GraftError, match=said), serving(tmp_path, form) as compare:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.export import Export
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
@@ -58,7 +59,7 @@ assert len(images) == 50
 """
     export = finished["export"]
     served = f"""
-model = tf.saved_model.load({export + "/saved_model"!r})
+model = tf.saved_model.load({export + "/" + Export.load(Path(export)).saved_model!r})
 give = lambda image: model.serve_pixels(image)["probabilities"][:, 1:]
 """
     trained = f"""

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import fsspec
 import pytest
 from exports import make_export, model_digest
 from hostile_web import hostile_server, whole
@@ -101,11 +103,21 @@ def test_a_version_with_other_checksums_is_refused_however_it_is_named(version, 
     )
 
 
-@pytest.mark.parametrize("strange", ["saved_model/assets/labels.txt", "saved_model/variables/.DS_Store"])
+@pytest.mark.parametrize(
+    "strange",
+    [
+        "serving/pets/1/assets/labels.txt",
+        "serving/pets/1/variables/.DS_Store",
+        "serving/pets/1/x",
+        "serving/pets/2/saved_model.pb",
+        "serving/pets/2/.saved_model.pb.0a.part",
+        "serving/models.config",
+    ],
+)
 def test_a_saved_model_with_a_file_too_many_is_refused(folder, registry, strange):
     (folder / strange).parent.mkdir(exist_ok=True)
     (folder / strange).write_text("hello")
-    told = f"{folder / strange} is not in SHA256SUMS, and who loads saved_model would be given it: remove that file."
+    told = f"{folder / strange} is not in SHA256SUMS, and who loads serving would be given it: remove it."
     assert refusal(folder) == told
     with pytest.raises(GraftError, match="is not in SHA256SUMS"):
         registry.publish(folder)
@@ -115,8 +127,51 @@ def test_a_saved_model_with_a_file_too_many_is_refused(folder, registry, strange
             registry.promote(folder.name)
 
 
+@pytest.mark.parametrize("kind", ["empty", "link"])
+def test_another_folder_that_a_server_takes_for_a_version_is_refused(folder, tmp_path, kind):
+    strange = folder / "serving/pets/2"
+    if kind == "empty":
+        strange.mkdir()
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        strange.symlink_to(tmp_path / "elsewhere")
+    assert refusal(folder) == f"{strange}/ is not in SHA256SUMS, and who loads serving would be given it: remove it."
+
+
+def mark(uri):
+    """Writes the empty object that stands for a folder in an S3 bucket."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    fsspec.filesystem("s3").call_s3("put_object", Bucket=bucket, Key=key, Body=b"")
+
+
+@pytest.mark.slow
+def test_a_mark_in_a_bucket_that_a_server_takes_for_a_version_is_refused(s3_bucket, export, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    registry = Registry(s3_bucket, "pets")
+    uri = registry.versions.uri(registry.publish(export))
+    mark(f"{uri}/serving/pets/1/")
+    assert classes(uri) == CLASSES
+    mark(f"{uri}/serving/pets/2/")
+    assert (
+        refusal(uri)
+        == f"{uri}/serving/pets/2/ is not in SHA256SUMS, and who loads serving would be given it: remove it."
+    )
+
+
+def test_a_saved_model_as_it_lay_before_is_held_to_the_same(export):
+    (export / "serving/pets/1").rename(export / "saved_model")
+    shutil.rmtree(export / "serving")
+    sum_up(export)
+    assert classes(export) == CLASSES
+    (export / "saved_model/assets").mkdir()  # TensorFlow makes one
+    assert classes(export) == CLASSES
+    (export / "saved_model/more").write_text("hello")
+    told = f"{export}/saved_model/more is not in SHA256SUMS, and who loads saved_model would be given it: remove it."
+    assert refusal(export) == told
+
+
 def test_what_a_killed_upload_left_in_a_saved_model_harms_nobody(version):
-    (version / "saved_model/.saved_model.pb.0a.part").write_bytes(b"half")
+    (version / "serving/pets/1/.saved_model.pb.0a.part").write_bytes(b"half")
     assert classes(version) == CLASSES
 
 

@@ -32,7 +32,7 @@ assert not imported, imported
 
 @pytest.fixture(scope="module")
 def session(chain):
-    with SavedModelSession(chain / "export" / "saved_model") as session:
+    with SavedModelSession(chain / "export/serving/model/1") as session:
         yield session
 
 
@@ -72,7 +72,7 @@ def test_pixels_give_what_the_encoded_image_gives(session, images):
 
 def test_tensorflow_s_python_package_is_not_imported(chain, images, tmp_path):
     (tmp_path / "image").write_bytes(images[0])
-    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, chain / "export" / "saved_model", tmp_path / "image"]
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, chain / "export/serving/model/1", tmp_path / "image"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout in ("[b'cats']\n", "[b'dogs']\n")
@@ -105,7 +105,7 @@ def test_inputs_that_the_signature_doesn_t_have_are_refused(session, signature, 
 
 def test_a_name_that_looks_like_a_pattern_is_loaded(chain, tmp_path, images):
     place = tmp_path / r"model [1]*?\x"
-    place.symlink_to(chain / "export" / "saved_model")
+    place.symlink_to(chain / "export/serving/model/1")
     with SavedModelSession(place) as session:
         assert session.run("serving_default", {"image_bytes": images[:1]})["class"].shape == (1,)
 
@@ -117,4 +117,4 @@ def test_what_is_no_model_is_an_error(chain, tmp_path):
     with pytest.raises(TensorFlowError):
         SavedModelSession(tmp_path)
     with pytest.raises(GraftError, match="can't be loaded as TensorFlow's C library"):
-        SavedModelSession(chain / "export" / "saved_model", Path(find_spec("numpy").origin))
+        SavedModelSession(chain / "export/serving/model/1", Path(find_spec("numpy").origin))

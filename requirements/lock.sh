@@ -18,4 +18,4 @@ lock vertex.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --ex
 lock cpu.txt pyproject.toml --extra cpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock gpu.txt pyproject.toml --extra gpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock build.txt -c requirements/dev.txt requirements/build.in
-lock kfp.txt --no-deps -c requirements/dev.txt requirements/kfp.in
+lock no-deps.txt --no-deps -c requirements/dev.txt requirements/no-deps.in

@@ -19,7 +19,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import KERAS, Format, check_machine, served
+from graft.components.export.formats import KERAS, check_machine, served
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
 from graft.components.export.serving_files import write_serving_files
@@ -69,7 +69,7 @@ def export(
     _check_inputs(trained, data, evaluated, decided)
     with new_artifact(output, SUMS), in_use(data):
         samples = _samples(data, evaluated, config.parity_images)
-        formats = _write_formats(model, data, samples, output, config, saved_model)
+        formats = _write_formats(model, data, samples, output, config, run.name)
         record = Export(classes=data.classes, formats=formats)
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)
         (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
@@ -87,7 +87,7 @@ def export(
 
 
 def _write_formats(
-    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig, saved_model: Format
+    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig, name: str
 ) -> dict[str, ExportedFormat]:
     """Writes all formats, compares each with the evaluation, and returns what the record says of them, by path."""
     import numpy as np
@@ -96,6 +96,7 @@ def _write_formats(
     from graft.components.export.parity import EvaluatedImages, check_parity, describe, serving
     from graft.components.export.saved_model import write_saved_model
 
+    saved_model = served(name)
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
     # The other process imports TensorFlow while this one writes the SavedModel.
     with serving(output, saved_model, KERAS) as compare:
@@ -105,7 +106,7 @@ def _write_formats(
         expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
         all_samples = EvaluatedImages(samples.encoded, expected, made)
         parities = compare(all_samples, samples)
-    write_serving_files(output, samples.encoded[0])
+    write_serving_files(output, name, samples.encoded[0])
     formats = {}
     for form, parity in zip((saved_model, KERAS), parities, strict=True):
         check_parity(parity, form)

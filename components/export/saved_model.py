@@ -8,7 +8,7 @@ from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
 from graft.components.common.compute.tensorflow import import_tensorflow
 
-BYTES, PIXELS = "serve_bytes", "serve_pixels"
+DEFAULT, BYTES, PIXELS = "serving_default", "serve_bytes", "serve_pixels"
 # TensorFlow Serving's REST interface decodes {"b64": …} for inputs of such names.
 INPUT = "image_bytes"
 
@@ -56,5 +56,5 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
     # What is tracked must be TensorFlow's own variables: of Keras' a session would restore copies, and not those that are read.
     module.model_variables = [variable.value for variable in model.variables]
     module.serve_bytes, module.serve_pixels = serve_bytes, serve_pixels
-    signatures = {"serving_default": serve_bytes, BYTES: serve_bytes, PIXELS: serve_pixels}
+    signatures = {DEFAULT: serve_bytes, BYTES: serve_bytes, PIXELS: serve_pixels}
     tf.saved_model.save(module, str(folder), signatures=signatures)

@@ -1,4 +1,4 @@
-"""What lies beside a SavedModel for servers and their clients: an example of a request, and parameters of batching."""
+"""What an Export has for servers and their clients: requests to warm up with, one as an example, and parameters of batching."""
 
 import base64
 import io
@@ -7,15 +7,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.export import Export, saved_model_path
 from graft.components.common.compute.orientation import upright
-from graft.components.export.saved_model import INPUT
+from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.export.saved_model import DEFAULT, INPUT
 
 _SIDE = 128
+# TensorFlow Serving reads at most 1000 records of this file, each a PredictionLog.
+_WARM_UP, _BATCH = "assets.extra/tf_serving_warmup_requests", 8
 _BATCHING = """\
 # How TensorFlow Serving puts requests that come at the same time into one batch, on a CPU. It reads this file with
 #   tensorflow_model_server --enable_batching --batching_parameters_file=serving/batching.conf ...
-# A request of more images than max_batch_size is refused, and one image that can't be decoded fails all requests of its batch.
+# A request of more than max_batch_size images is refused. An image that can't be decoded fails all requests of its batch.
 max_batch_size { value: 32 }
 batch_timeout_micros { value: 5000 }
 max_enqueued_batches { value: 100 }
@@ -23,15 +26,37 @@ num_batch_threads { value: 2 }
 """
 
 
-def write_serving_files(export: Path, encoded: bytes) -> None:
-    """Writes what an Export's `serving/` holds beside the model.
+def write_serving_files(export: Path, name: str, encoded: bytes) -> None:
+    """Writes what an Export's `serving/` holds besides the graph and the weights.
 
     Args:
-        export: The Export's folder, whose `serving/` is there.
+        export: The Export's folder, in which the SavedModel is there.
+        name: The model's name.
         encoded: An image, which is sent smaller.
     """
-    (export / Export.REQUEST).write_text(_rest_request(_small(encoded)), encoding="utf-8")
+    image = _small(encoded)
+    _write_warm_up(export / saved_model_path(name) / _WARM_UP, name, image)
+    (export / Export.REQUEST).write_text(_rest_request(image), encoding="utf-8")
     (export / Export.BATCHING).write_text(_BATCHING, encoding="utf-8")
+
+
+def _write_warm_up(path: Path, name: str, image: bytes) -> None:
+    """Writes the requests by which TensorFlow Serving warms a version up before it serves it, and without whose answers it doesn't.
+
+    They are one of a single image and one of a batch, as TFRecords: see
+    https://www.tensorflow.org/tfx/serving/saved_model_warmup.
+    """
+    tf = import_tensorflow()
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for count in (1, _BATCH):
+            log = PredictionLog()
+            request = log.predict_log.request
+            request.model_spec.name, request.model_spec.signature_name = name, DEFAULT
+            request.inputs[INPUT].CopyFrom(tf.make_tensor_proto([image] * count))
+            writer.write(log.SerializeToString(deterministic=True))
 
 
 def _small(encoded: bytes) -> bytes:
@@ -46,4 +71,4 @@ def _small(encoded: bytes) -> bytes:
 def _rest_request(image: bytes) -> str:
     """Returns the JSON body of a request to TensorFlow Serving's REST interface."""
     instance = {INPUT: {"b64": base64.b64encode(image).decode()}}
-    return json.dumps({"signature_name": "serving_default", "instances": [instance]}, indent=2) + "\n"
+    return json.dumps({"signature_name": DEFAULT, "instances": [instance]}, indent=2) + "\n"

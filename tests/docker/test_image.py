@@ -64,6 +64,16 @@ print(importlib.util.find_spec("kubernetes"), importlib.util.find_spec("kfp_serv
     assert inside(image, "python3", "-c", code).strip() == "None None"
 
 
+def test_warm_up_requests_can_be_written_in_it_without_a_second_tensorflow(image):
+    code = """
+from importlib.metadata import distributions
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+names = {found.name.replace("_", "-") for found in distributions()}
+print(*sorted(names & {"tensorflow", "tensorflow-cpu", "tensorflow-serving-api"}))
+"""
+    assert inside(image, "python3", "-c", code).split() == ["tensorflow-cpu", "tensorflow-serving-api"]
+
+
 def test_running_the_pipeline_inside_says_what_is_missing(image):
     result = docker("run", "--rm", "--tmpfs", "/work", "-w", "/tmp", image, "run", "--source", "/opt/app", check=False)
     assert result.returncode == 1

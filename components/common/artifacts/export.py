@@ -94,8 +94,7 @@ def saved_model_path(name: str) -> str:
     beside = [PurePosixPath(file).name for file in (Export.REQUEST, Export.BATCHING)]
     if not _is_saved_model(path) or name.lower() in beside:
         raise GraftError(
-            f"{name!r} can't be a model's name: use letters, digits, '.', '_' and '-', starting with a letter or digit, "
-            f"and not {' or '.join(beside)}."
+            f"{name!r} can't be a model's name: that becomes a folder beside {' and '.join(beside)}. Use another one."
         )
     return path
 

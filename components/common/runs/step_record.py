@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from graft.components.common import storage
+from graft.components.common.artifacts.export import saved_model_path
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord, StepStatus
@@ -68,9 +69,10 @@ class Run:
     run_id: str = ""
 
     def __post_init__(self) -> None:
-        """Refuses names that would not stay inside their folder, as `check_name` does."""
+        """Refuses names that would not stay inside their folder, as `check_name` does, and names of files that servers are given."""
+        check_name("name", self.name)
+        saved_model_path(self.name)
         if self.store:
-            check_name("name", self.name)
             check_name("run id", self.run_id)
 
     @property

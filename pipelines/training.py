@@ -42,6 +42,7 @@ class Deployment:
         webhook_secret: Secret Manager version that holds the webhook's URL; empty for none.
         webhook_format: What the webhook gets: `json` or `text`.
         webhook_quiet: Notify on every Nth unchanged run in a row; this is N.
+        validate_with: The server that export tries the model with besides Graft's own; empty for none.
     """
 
     run_id: str = dsl.PIPELINE_JOB_ID_PLACEHOLDER
@@ -51,6 +52,7 @@ class Deployment:
     webhook_secret: str = ""
     webhook_format: str = "json"
     webhook_quiet: int = QUIET_RUNS
+    validate_with: str = ""
 
 
 def build_pipeline(place: Place = on_image(IMAGE), deployment: Deployment = Deployment()) -> Any:  # noqa: B008 (frozen)

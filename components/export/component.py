@@ -13,6 +13,7 @@ def export(
     store: str,
     name: str,
     run_id: str,
+    validate_with: str,
     exported: dsl.Output[dsl.Model],
 ) -> None:
     """Exports a model that passed the gate, checks the result on real images, and publishes it.
@@ -26,6 +27,7 @@ def export(
         store: Path or URI of the store; empty for none.
         name: The model's name.
         run_id: Identifier of the run.
+        validate_with: The server that the model is tried with besides Graft's own; empty for none.
         exported: The Export: SavedModel, Keras file, lineage and checksums.
     """
     from pathlib import Path
@@ -45,6 +47,7 @@ def export(
             output=Path(exported.path),
             config=settings,
             run=record.run,
+            validate_with=validate_with,
         )
         record.outcome = result
     exported.framework = "tensorflow"

@@ -1,6 +1,7 @@
-"""Images as people send them to a server, made from a dataset's: lying on their side, and transparent."""
+"""Images as people send them to a server, made from a dataset's: turned, transparent, grey, tiny, and such as can't be decoded."""
 
 import io
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,13 @@ from graft.components.export.client import pixels_of
 
 _OF_A_KIND = 8
 _SIDE = 160
+_HUGE = 40_000
 
 
 def make_images(encoded: Sequence[bytes]) -> list[bytes]:
-    """Makes small images from others: 8 JPEGs and 8 PNGs that their EXIF data turns, and 8 transparent PNGs."""
-    made = []
+    """Makes small images from others: 8 JPEGs and 8 PNGs that their EXIF data turns, 8 transparent PNGs, a grey JPEG and one pixel."""
+    first = Image.fromarray(decode(encoded[0]).numpy())
+    made = [_encode(first.convert("L"), "JPEG"), _encode(first.resize((1, 1)), "PNG")]
     for number in range(_OF_A_KIND):
         image = Image.fromarray(decode(encoded[number % len(encoded)]).numpy())
         image.thumbnail((_SIDE, _SIDE))
@@ -30,6 +33,23 @@ def make_images(encoded: Sequence[bytes]) -> list[bytes]:
         image.putalpha(Image.linear_gradient("L").resize(image.size))
         made.append(_encode(image, "PNG"))
     return made
+
+
+def unreadable_images(encoded: bytes) -> dict[str, bytes]:
+    """Makes what a server must answer with an error, by what it is, from an image."""
+    image = Image.fromarray(decode(encoded).numpy())
+    jpeg, png = _encode(image, "JPEG"), _encode(image, "PNG")
+    size = (_HUGE).to_bytes(4, "big") * 2
+    header = png[12:16] + size + png[24:29]
+    return {
+        "a cut-off JPEG": jpeg[: len(jpeg) // 2],
+        "text": b"no image",
+        "an empty file": b"",
+        "a PNG that claims to be 40,000 pixels wide": png[:12]
+        + header
+        + zlib.crc32(header).to_bytes(4, "big")
+        + png[33:],
+    }
 
 
 def probabilities_of(model: Any, encoded: Sequence[bytes]) -> np.ndarray[Any, Any]:

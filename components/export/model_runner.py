@@ -3,7 +3,8 @@
     python -I model_runner.py RUNTIME MODEL RESULT [RUNTIME MODEL RESULT …] < images
 
 It reads pickles of images from its standard input, and None after those of each model: uint8 [H, W, 3], or for a SavedModel their
-encoded bytes, and of the first `ALONE` ones the pixels as well. A model has to be there when its first image comes. RESULT becomes an
+encoded bytes, and of the first `ALONE` ones the pixels as well. For a SavedModel files follow that can't be decoded, and None again: each
+must be an error, and the first image gives the same after it. A model has to be there when its first image comes. RESULT becomes an
 .npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to, and `seconds`, for one
 image each.
 """
@@ -23,6 +24,8 @@ _NOT_INSTALLED: dict[str, Any] = {"sklearn": None, "matplotlib": None}
 
 # Images of a SavedModel are of any size in a batch; so many of them are also run alone, encoded and decoded.
 BATCH, ALONE = 32, 10
+# A batch and a single image may be computed by other algorithms.
+CLOSE = 1e-3
 
 
 def read_images() -> Iterator[Any]:
@@ -58,6 +61,15 @@ def run_saved_model(path: str) -> Outputs:
         seconds.append(time.monotonic() - start)
         outputs.append(by_pixels(image=tf.constant(pixels[None]))["probabilities"].numpy())
         rows += [row, row]
+    for number, content in enumerate(read_images()):
+        try:
+            by_bytes(image_bytes=tf.constant([content]))
+        except tf.errors.InvalidArgumentError:
+            again = by_bytes(image_bytes=tf.constant(encoded[:1]))["probabilities"].numpy()
+            if not np.allclose(again, outputs[0][:1], rtol=0, atol=CLOSE, equal_nan=True):
+                sys.exit(f"after file {number} that can't be decoded it gives another answer for the same image")
+        else:
+            sys.exit(f"it gives a prediction for file {number} that can't be decoded")
     return np.concatenate(outputs), rows, seconds
 
 

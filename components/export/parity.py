@@ -21,6 +21,7 @@ from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.export.client import pixels_of
 from graft.components.export.formats import Format
+from graft.components.export.made_images import unreadable_images
 from graft.components.export.model_runner import ALONE
 
 _RUNNER = Path(__file__).with_name("model_runner.py")
@@ -120,10 +121,21 @@ def _compare(result: Path, samples: EvaluatedImages) -> ParityFigures:
     """Holds what a server wrote against the evaluation."""
     with np.load(result) as served:
         got, rows, seconds = by_class(served["probabilities"]), served["rows"], served["seconds"]
-    expected = samples.probabilities[rows]
+    return compared(got, samples.probabilities[rows], seconds, len(samples.encoded))
+
+
+def compared(got: Array, expected: Array, seconds: Sequence[float], images: int) -> ParityFigures:
+    """Returns how probabilities compare.
+
+    Args:
+        got: float32 [N, classes], what a server gave.
+        expected: float32 [N, classes], what it has to give.
+        seconds: What an image took, several times.
+        images: The number of evaluated images among them.
+    """
     difference = float(np.abs(got - expected).max())  # NaN if one of them is
     return ParityFigures(
-        images=len(samples.encoded),
+        images=images,
         max_difference=difference if np.isfinite(difference) else None,
         label_agreement=float((got.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         latency_ms=round(1000 * float(np.median(seconds)), 1),
@@ -144,6 +156,9 @@ def _send(samples: EvaluatedImages, pipe: IO[bytes], form: Format) -> None:
     if form.runtime == "saved_model":
         for number, content in enumerate(chain(samples.encoded, samples.made)):
             pickle.dump((content, next(decoded) if number < ALONE else None), pipe)
+        pickle.dump(None, pipe)
+        for content in unreadable_images(samples.encoded[0]).values():
+            pickle.dump(content, pipe)
     else:
         for pixels in decoded:
             pickle.dump(pixels, pipe)

@@ -29,6 +29,7 @@ def run(
     runs: Path = Path("runs"),
     runner: Literal["subprocess", "docker"] = "subprocess",
     containers: Flat[DockerOptions] = DockerOptions(),  # noqa: B008
+    validate_with: str = "",
     json_output: Annotated[bool, Parameter(name="--json")] = False,
 ) -> None:
     """Runs the whole pipeline on this machine, each step in a process or a container.
@@ -38,13 +39,16 @@ def run(
         runs: Folder of all runs.
         runner: What runs a step: a process, or a container of the local Docker Engine.
         containers: Options of the containers, for the docker runner.
+        validate_with: A server to try the model with before it is published, besides Graft's own: kserve:ENVIRONMENT, or a command
+            with {folder}, {name} and {port}.
         json_output: Print run.json on stdout, and nothing else.
     """
     started = time.monotonic()
     check_settings(parameters)
     this_run, folder = new_run(runs, parameters.store, parameters.name)
     chosen = choose_inputs(parameters, folder / "sample")
-    summary = run_locally(this_run, folder, chosen, started, containers if runner == "docker" else None)
+    runs_in = containers if runner == "docker" else None
+    summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with)
     if json_output:
         print(summary.text(), end="")
     else:

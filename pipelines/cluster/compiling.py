@@ -43,6 +43,7 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         webhook_secret=told.secret_manager if told else "",
         webhook_format=told.format if told else "json",
         webhook_quiet=told.quiet if told else QUIET_RUNS,
+        validate_with=profile.validate_with,
     )
     _write(build_pipeline(place, deployment), output)
 

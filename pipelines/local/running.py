@@ -48,7 +48,12 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
 
 
 def run_locally(
-    run: Run, folder: Path, parameters: Parameters, started: float, containers: DockerOptions | None
+    run: Run,
+    folder: Path,
+    parameters: Parameters,
+    started: float,
+    containers: DockerOptions | None = None,
+    validate_with: str = "",
 ) -> RunSummary:
     """Runs the pipeline in a process or a container a step.
 
@@ -60,6 +65,7 @@ def run_locally(
         parameters: The pipeline's parameters; store and name are the run's.
         started: `time.monotonic()` of the run's beginning.
         containers: How containers are run, or None for processes.
+        validate_with: The server that export tries the model with besides Graft's own; empty for none.
 
     Raises:
         GraftError: A path is no UTF-8, or can't be passed on by kfp.local, or Docker or the image isn't there.
@@ -85,10 +91,10 @@ def run_locally(
             runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
             image = containers.image
         else:
-            _refuse_python3(str(folder), *map(str, arguments.values()))
+            _refuse_python3(str(folder), validate_with, *map(str, arguments.values()))
             runner = local.SubprocessRunner(use_venv=False)
             image = IMAGE
-        pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id))
+        pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id, validate_with=validate_with))
         stack.enter_context(contextlib.redirect_stdout(_Stderr()))  # what kfp prints: stdout holds the result alone
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.

@@ -49,6 +49,14 @@ class ExportedFormat(Part):
     tried: Sparse[Mapping[str, ParityFigures]] = Field(None, description="What was tried.")
 
 
+class Served(Part):
+    """How a server answered that was given the SavedModel, over HTTP."""
+
+    by: str = Field(description="The server's name and version, as it says them; empty if it doesn't.")
+    parity: ParityFigures = Field(description="How its answers compare with what was evaluated.")
+    refused: tuple[str, ...] = Field(description="What it answered with an error, and went on.")
+
+
 class Export(Artifact):
     """An exported model. SHA256SUMS, which is written after it, marks the Export as finished."""
 
@@ -65,6 +73,7 @@ class Export(Artifact):
 
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     formats: Mapping[str, ExportedFormat] = Field(description="What it was exported to, by path in the Export.")
+    served: tuple[Served, ...] = Field((), description="The servers that it was tried with.")
 
     @field_validator("formats")
     @classmethod

@@ -16,6 +16,7 @@ def export(
     decision: Path,
     output: Path,
     config: Flat[ExportConfig] = ExportConfig(),  # noqa: B008
+    validate_with: str = "",
     record: RecordOptions = NO_RECORD,
 ) -> None:
     """Exports a Model that passed the gate, and checks the result on real images.
@@ -27,6 +28,12 @@ def export(
         decision: The gate's Decision.
         output: Folder for the Export; it must be empty or not exist.
         config: Settings of the step.
+        validate_with: A server to try the model with, besides Graft's own: kserve:ENVIRONMENT, or a command with {folder}, {name} and
+            {port}.
         record: Where the run record goes.
     """
-    run_step("export", record, lambda run: export_step(model, dataset, evaluation, decision, output, config, run))
+    run_step(
+        "export",
+        record,
+        lambda run: export_step(model, dataset, evaluation, decision, output, config, run, validate_with),
+    )

@@ -195,6 +195,9 @@ class Profile(_Section):
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None
     """The webhook that is called when a run ends."""
+    validate_with: str = ""
+    """The server that `export` tries the model with besides Graft's own: `kserve:ENVIRONMENT`, a virtual environment in the image, or a
+    command with {folder}, {name} and {port}."""
     kubeflow: Kubeflow = Kubeflow()
     """The Kubeflow Pipelines installation."""
     vertex: Vertex = Vertex()

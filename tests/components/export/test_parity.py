@@ -28,16 +28,20 @@ CASES = {
 }
 
 
-def save_model(path, from_bytes, from_pixels):
-    def give(values, spec):
-        return tf.function(
-            lambda images: {"probabilities": tf.repeat(tf.constant([values]), tf.shape(images)[0], axis=0)},
-            input_signature=[spec],
-        )
+def save_model(path, from_bytes, from_pixels, *, decodes=True):
+    def size(encoded):
+        return tf.size(tf.io.decode_image(encoded, 3, expand_animations=False)) if decodes else 0
+
+    def by_bytes(image_bytes):
+        sizes = tf.map_fn(size, image_bytes, fn_output_signature=tf.int32)
+        return {"probabilities": tf.constant([from_bytes]) + 0 * tf.cast(sizes, tf.float32)[:, None]}
+
+    def by_pixels(image):
+        return {"probabilities": tf.repeat(tf.constant([from_pixels]), tf.shape(image)[0], axis=0)}
 
     signatures = {
-        "serving_default": give(from_bytes, tf.TensorSpec((None,), tf.string, name="image_bytes")),
-        "serve_pixels": give(from_pixels, tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")),
+        "serving_default": tf.function(by_bytes, input_signature=[tf.TensorSpec((None,), tf.string)]),
+        "serve_pixels": tf.function(by_pixels, input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)]),
     }
     tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
 
@@ -93,6 +97,13 @@ def test_what_no_server_can_load(tmp_path, encoded, form):
     (tmp_path / form.path).write_bytes(b"no model")
     said = f"{form.path} can't be loaded and run as on a server \\(exit code 1\\): "
     with pytest.raises(GraftError, match=said), serving(tmp_path, form) as compare:
+        compare(EvaluatedImages(encoded, expected([[0.25, 0.75]])))
+
+
+def test_an_answer_for_what_is_no_image(tmp_path, encoded):
+    save_model(tmp_path / TENSORFLOW.path, [0.25, 0.75], [0.25, 0.75], decodes=False)
+    said = "it gives a prediction for file 0 that can't be decoded"
+    with pytest.raises(GraftError, match=said), serving(tmp_path, TENSORFLOW) as compare:
         compare(EvaluatedImages(encoded, expected([[0.25, 0.75]])))
 
 

@@ -1,0 +1,162 @@
+"""A server that is started for an Export, to be asked over HTTP by TensorFlow Serving's REST interface."""
+
+import base64
+import contextlib
+import os
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import requests
+
+from graft.components.common import storage
+from graft.components.common.compute.memory import memory_limit
+from graft.components.common.ending import undone
+from graft.components.common.errors import GraftError
+from graft.components.export.saved_model import INPUT
+
+KSERVE = "kserve:"
+_OWN = "graft.components.common.serving.server"
+_KSERVE_SERVER = Path(__file__).with_name("kserve_server.py")
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+_STARTING, _ANSWERING, _ENDING = 180.0, 120.0, 10.0
+
+
+def command_of(validate_with: str, base: Path, port: int) -> list[str]:
+    """Returns the command that serves a model at a port of this machine.
+
+    Args:
+        validate_with: Empty for Graft's own server; `kserve:ENVIRONMENT` for KServe's in that virtual environment; or a command with
+            {folder} and {port}, and {name} where it takes the model's name.
+        base: The folder that holds the numbered folders of the SavedModel, which has the model's name.
+        port: The port.
+
+    Raises:
+        GraftError: The command can't be parsed or lacks a placeholder, or the environment has no Python.
+    """
+    told = [str(base), "--name", base.name, "--port", str(port)]
+    if not validate_with:
+        return [sys.executable, "-I", "-m", _OWN, *told]
+    if validate_with.startswith(KSERVE):
+        python = Path(validate_with.removeprefix(KSERVE), "bin", "python")
+        if not python.is_file():
+            raise GraftError(
+                f"validate_with: {python} doesn't exist: name a virtual environment that has kserve and tensorflow."
+            )
+        return [str(python.absolute()), "-I", str(_KSERVE_SERVER), *told]
+    try:
+        words = shlex.split(validate_with)
+    except ValueError as error:
+        raise GraftError(f"validate_with is no command ({error}): write it as in a shell.") from error
+    for needed in ("{folder}", "{port}"):
+        if not any(needed in word for word in words):
+            raise GraftError(
+                f"validate_with has no {needed}: write a command that serves the folder {{folder}} at the port {{port}}."
+            )
+    for placeholder, value in {"{folder}": str(base), "{name}": base.name, "{port}": str(port)}.items():
+        words = [word.replace(placeholder, value) for word in words]
+    return words
+
+
+class Server:
+    """A server that runs, and how to ask it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str) -> None:
+        """Takes its process, its port and the name of the model that it serves."""
+        self._process, self._name = process, name
+        self._address = f"http://127.0.0.1:{port}"
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy stands between this machine and itself
+
+    def wait_until_ready(self) -> None:
+        """Waits until the server says that it serves the model.
+
+        Raises:
+            GraftError: It ends before, or takes too long.
+        """
+        deadline = time.monotonic() + _STARTING
+        while not self._says_ready():
+            if (code := self._process.poll()) is not None:
+                raise GraftError(f"it ended with exit code {code} before it was ready")
+            if time.monotonic() > deadline:
+                raise GraftError(f"it was not ready after {_STARTING:.0f} seconds")
+            time.sleep(0.1)
+
+    def predict(self, encoded: Sequence[bytes]) -> requests.Response:
+        """Asks for predictions of encoded images.
+
+        Raises:
+            GraftError: There is no answer in time.
+        """
+        instances = [{INPUT: {"b64": base64.b64encode(content).decode()}} for content in encoded]
+        try:
+            return self._session.post(
+                f"{self._address}/v1/models/{self._name}:predict", json={"instances": instances}, timeout=_ANSWERING
+            )
+        except requests.RequestException as error:
+            time.sleep(0.1)  # a process that dies closes its connections first
+            code = self._process.poll()
+            why = storage.brief(error) if code is None else f"it ended with exit code {code}"
+            raise GraftError(f"it stopped answering ({why})") from error
+
+    def version(self) -> str:
+        """Returns the server's name and version as it says them by the Open Inference Protocol; empty if it doesn't speak that."""
+        answer = self._session.get(f"{self._address}/v2", timeout=_ANSWERING)
+        if not answer.ok:
+            return ""
+        try:
+            said = answer.json()
+            return f"{said['name']} {said['version']}"
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    def _says_ready(self) -> bool:
+        try:
+            return bool(self._session.get(f"{self._address}/v1/models/{self._name}", timeout=_ANSWERING).ok)
+        except requests.ConnectionError:
+            return False
+
+
+@contextlib.contextmanager
+def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[Server]:
+    """Runs a server until the context ends: without a GPU, and with no more memory than this container has.
+
+    Args:
+        validate_with: The server, as `command_of` takes it.
+        base: The folder that it is given.
+        log: File that its output goes to.
+
+    Raises:
+        GraftError: It can't be started.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = command_of(validate_with, base, port)
+    try:
+        process = subprocess.Popen(  # noqa: S603 (this machine's operator names it)
+            command, stdout=log, stderr=log, env={**os.environ, **_ENVIRONMENT}, start_new_session=True
+        )
+    except OSError as error:
+        raise GraftError(f"validate_with: {command[0]} can't be started ({storage.brief(error)})") from error
+    resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory_limit(), memory_limit()))
+
+    def kill() -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    with process, undone(kill):
+        try:
+            yield Server(process, port, base.name)
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING)
+            kill()

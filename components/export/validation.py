@@ -1,0 +1,123 @@
+"""Infra validation: an Export is served as it will be, and asked over HTTP, before it may become the latest version.
+
+The idea is TensorFlow Extended's (https://www.tensorflow.org/tfx/guide/infra_validator).
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from graft.components.common import storage
+from graft.components.common.artifacts.export import ParityLimits, Served
+from graft.components.common.errors import GraftError
+from graft.components.export.made_images import unreadable_images
+from graft.components.export.parity import EvaluatedImages, compared, is_close
+from graft.components.export.server_process import Server, running_server
+
+log = logging.getLogger("graft")
+
+_BATCH = 8
+
+
+class _Prediction(BaseModel):
+    """What a server says of one image."""
+
+    label: str
+    probabilities: Annotated[list[float], Field(min_length=1)]
+
+
+class _Answer(BaseModel):
+    """What a server answers, by TensorFlow Serving's REST interface."""
+
+    predictions: list[_Prediction]
+
+
+def validate(
+    base: Path, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits, validate_with: str, log_uri: str
+) -> Served:
+    """Starts a server, waits until it is ready, asks it for predictions over HTTP, and stops it.
+
+    It must give what the evaluation got, and the right labels. It must answer an image that can't be decoded with an error, and the
+    request after that one as before.
+
+    Args:
+        base: The folder that the server is given: it has the model's name, and holds the numbered folders of the SavedModel.
+        classes: The class names in label order.
+        samples: The images, and what the evaluation got for them.
+        limits: How close the server must come to that.
+        validate_with: The server, as `command_of` takes it.
+        log_uri: Path or URI of the file that the server's log is kept in if it fails; empty to print it.
+
+    Raises:
+        GraftError: It can't be started, doesn't get ready, or answers wrongly; the message says where its log is.
+    """
+    with storage.scratch_folder("served") as scratch, (scratch / "log").open("w+b") as output:
+        try:
+            with running_server(validate_with, base, output) as server:
+                server.wait_until_ready()
+                return _ask(server, classes, samples, limits)
+        except GraftError as error:
+            output.seek(0)
+            said = output.read()
+            if log_uri:
+                storage.write(log_uri, said)
+            else:
+                log.error("The log of the server:\n%s", said.decode(errors="replace"))
+            where = f", its log is {storage.redact(log_uri)}" if log_uri else ", its log stands above"
+            raise GraftError(
+                f"The exported model can't be served: the server failed ({error}){where}. Nothing is exported."
+            ) from error
+
+
+def _ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits) -> Served:
+    encoded = [*samples.encoded, *samples.made]
+    predictions: list[_Prediction] = []
+    seconds = []
+    for start in range(0, len(encoded), _BATCH):
+        batch = encoded[start : start + _BATCH]
+        began = time.monotonic()
+        predictions += _predictions(server, batch, len(classes))
+        seconds.append((time.monotonic() - began) / len(batch))
+    got = np.array([prediction.probabilities for prediction in predictions], np.float32)
+    parity = compared(got, samples.probabilities, seconds, len(samples.encoded))
+    if parity.max_difference is None:
+        raise GraftError("it gives probabilities that are no numbers")
+    if not is_close(parity, limits):
+        raise GraftError(
+            f"its probabilities differ from the evaluation's by up to {parity.max_difference:.2g}, and both name the same class on "
+            f"{parity.label_agreement:.1%} of the images"
+        )
+    for prediction, number in zip(predictions, got.argmax(axis=1), strict=True):
+        if prediction.label != classes[number]:
+            raise GraftError(f"it calls the class {classes[number]!r} {prediction.label!r}")
+    refused = unreadable_images(encoded[0])
+    for what, content in refused.items():
+        if server.predict([content]).ok:
+            raise GraftError(f"it gave a prediction for {what}")
+        (again,) = _predictions(server, encoded[:1], len(classes))
+        if not np.allclose(again.probabilities, got[0], rtol=0, atol=1e-3):
+            raise GraftError(f"after {what} it gives another answer for the same image")
+    return Served(by=server.version(), parity=parity, refused=tuple(refused))
+
+
+def _predictions(server: Server, encoded: Sequence[bytes], classes: int) -> list[_Prediction]:
+    """Asks for predictions of images that can be decoded.
+
+    Raises:
+        GraftError: The answer is an error, or not one of as many images and classes.
+    """
+    answer = server.predict(encoded)
+    if not answer.ok:
+        raise GraftError(f"status {answer.status_code}: {answer.text[:200]}")
+    try:
+        found = _Answer.model_validate_json(answer.content).predictions
+    except ValidationError as error:
+        raise GraftError(f"its answer is not TensorFlow Serving's: {answer.text[:200]}") from error
+    if [len(one.probabilities) for one in found] != [classes] * len(encoded):
+        raise GraftError(f"it gave {len(found)} predictions for {len(encoded)} images, or not of {classes} classes")
+    return found

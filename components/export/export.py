@@ -9,7 +9,7 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, write_sums
+from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, Served, write_sums
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
@@ -19,7 +19,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import KERAS, check_machine, served
+from graft.components.export.formats import KERAS, Format, check_machine, saved_model_format
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
 from graft.components.export.serving_files import write_serving_files
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LABELS = "labels.txt"
 CARD = "MODEL_CARD.md"
+_SERVER_LOG = "export.server.log"
 _CALIBRATION = 128
 
 
@@ -40,8 +41,9 @@ def export(
     output: Path,
     config: ExportConfig = ExportConfig(),  # noqa: B008 (frozen)
     run: Run = Run(),  # noqa: B008
+    validate_with: str = "",
 ) -> ExportResult:
-    """Exports a model that passed the gate, checks the result on real images, and publishes it.
+    """Exports a model that passed the gate, checks the result on real images, also as a server gives it, and publishes it.
 
     >>> result = export(model, dataset, evaluation, decision, folder / "export", ExportConfig(parity_images=20))
     >>> result.formats
@@ -57,20 +59,22 @@ def export(
         output: Directory for the Export; it must be empty or not exist.
         config: What to export, and what to do with it.
         run: The run, whose name is the model's. If it has a store, the Export is published there as a version of the model.
+        validate_with: The server to try the model with besides Graft's own, as `command_of` takes it; empty for none.
 
     Raises:
-        GraftError: The name can't be a model's, the inputs don't belong together, the gate didn't pass, or a format differs from the
-            evaluated model: then nothing is left in `output`. Or the Export can't be published.
+        GraftError: The name can't be a model's, the inputs don't belong together, the gate didn't pass, a format differs from the
+            evaluated model, or the model can't be served: then nothing is left in `output`. Or the Export can't be published.
     """
-    saved_model = served(run.name)
+    saved_model = saved_model_format(run.name)
     check_machine(config.formats)
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)
     with new_artifact(output, SUMS), in_use(data):
         samples = _samples(data, evaluated, config.parity_images)
-        formats = _write_formats(model, data, samples, output, config, run.name)
-        record = Export(classes=data.classes, formats=formats)
+        formats, all_samples = _write_formats(model, data, samples, output, config, run.name)
+        tried = _try_servers((output / saved_model.path).parent, data, all_samples, saved_model, validate_with, run)
+        record = Export(classes=data.classes, formats=formats, served=tried)
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)
         (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
         (output / CARD).write_text(model_card(output / Export.LINEAGE, run.name, record), encoding="utf-8")
@@ -88,15 +92,19 @@ def export(
 
 def _write_formats(
     model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig, name: str
-) -> dict[str, ExportedFormat]:
-    """Writes all formats, compares each with the evaluation, and returns what the record says of them, by path."""
+) -> "tuple[dict[str, ExportedFormat], EvaluatedImages]":
+    """Writes all formats, and compares each with the evaluation.
+
+    Returns:
+        What the record says of them, by path, and the images with those that were made from them.
+    """
     import numpy as np
 
     from graft.components.export.made_images import make_images, probabilities_of
     from graft.components.export.parity import EvaluatedImages, check_parity, describe, serving
     from graft.components.export.saved_model import write_saved_model
 
-    saved_model = served(name)
+    saved_model = saved_model_format(name)
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
     # The other process imports TensorFlow while this one writes the SavedModel.
     with serving(output, saved_model, KERAS) as compare:
@@ -116,7 +124,18 @@ def _write_formats(
 
         calibration = list(read_encoded(data, TRAIN, _spread(data.count(TRAIN), _CALIBRATION)))
         formats |= export_further(keras_model, config.formats, output, all_samples, calibration)
-    return formats
+    return formats, all_samples
+
+
+def _try_servers(
+    base: Path, data: Dataset, samples: "EvaluatedImages", saved_model: Format, validate_with: str, run: Run
+) -> tuple[Served, ...]:
+    """Serves the SavedModel by Graft's own server, and by the one that was named, and returns what the record says of each."""
+    from graft.components.export.validation import validate
+
+    log_uri = f"{run.folder}/{_SERVER_LOG}" if run.store else ""
+    servers = ["", validate_with] if validate_with else [""]
+    return tuple(validate(base, data.classes, samples, saved_model.limits, server, log_uri) for server in servers)
 
 
 def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedImages":

@@ -46,7 +46,7 @@ FURTHER: dict[Further, Format] = {
 }
 
 
-def served(name: str) -> Format:
+def saved_model_format(name: str) -> Format:
     """Returns the format of the SavedModel of a model of this name.
 
     Raises:

@@ -73,7 +73,9 @@ class Export(Artifact):
 
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     formats: Mapping[str, ExportedFormat] = Field(description="What it was exported to, by path in the Export.")
-    served: tuple[Served, ...] = Field((), description="The servers that it was tried with.")
+    served: tuple[Served, ...] = Field(
+        (), description="The servers that it was tried with.", exclude_if=lambda value: not value
+    )
 
     @field_validator("formats")
     @classmethod

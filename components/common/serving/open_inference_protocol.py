@@ -88,7 +88,8 @@ def routes(model: ServedModel) -> list[web.RouteDef]:
         return web.json_response({"ready": True})
 
     async def server(_: web.Request) -> web.Response:
-        return web.json_response({"name": "graft", "version": version("graft"), "extensions": ["binary_tensor_data"]})
+        versions = f"{version('graft')} with TensorFlow {model.session.version}"
+        return web.json_response({"name": "graft", "version": versions, "extensions": ["binary_tensor_data"]})
 
     async def metadata(request: web.Request) -> web.Response:
         model.check(request.match_info["name"], request.match_info.get("version"))

@@ -9,13 +9,13 @@ from PIL import Image
 
 from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.errors import GraftError
-from graft.components.export.formats import FURTHER, KERAS, Format, served
+from graft.components.export.formats import FURTHER, KERAS, Format, saved_model_format
 from graft.components.export.parity import EvaluatedImages, check_parity, is_close, serving
 
 pytestmark = pytest.mark.slow
 
 IMAGES = 40
-
+TENSORFLOW = saved_model_format("model")
 
 HALF = [[0.4999, 0.5001], [0.5001, 0.4999]]
 # By the path of a SavedModel that gives the same for whatever image: what it gives for bytes, for pixels, and what was evaluated.
@@ -90,7 +90,7 @@ def test_what_gives_something_else_is_refused(compared, name, said):
 
 
 @pytest.mark.parametrize(
-    "form", [KERAS, served("model"), FURTHER["onnx"], FURTHER["litert-float32"]], ids=lambda form: form.path
+    "form", [KERAS, TENSORFLOW, FURTHER["onnx"], FURTHER["litert-float32"]], ids=lambda form: form.path
 )
 def test_what_no_server_can_load(tmp_path, encoded, form):
     (tmp_path / form.path).parent.mkdir(parents=True, exist_ok=True)

@@ -3,15 +3,20 @@
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from pictures import encoded, noise
 
-from graft.components.common.artifacts.export import ParityLimits
+from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
-from graft.components.export import server_process
+from graft.components.common.runs.step_record import Run
+from graft.components.export import saved_model, server_process
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export
 from graft.components.export.parity import EvaluatedImages
 from graft.components.export.server_process import command_of
 from graft.components.export.validation import validate
@@ -45,6 +50,39 @@ def test_what_a_good_server_is_recorded_as(tmp_path, samples):
 
 def test_a_server_that_does_not_say_its_version(tmp_path, samples):
     assert served(tmp_path, samples, "no version").by == ""
+
+
+class AsBefore:
+    """A model as Graft 0.1 exported it: Python loads what it tracked, and a session doesn't find its variables."""
+
+    def __init__(self, model):
+        self._model = model
+        self.variables = [SimpleNamespace(value=variable) for variable in model.variables]
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+
+def test_what_only_python_can_load_is_not_exported(tmp_path, chain, monkeypatch):
+    write = saved_model.write_saved_model
+    monkeypatch.setattr(saved_model, "write_saved_model", lambda model, *rest: write(AsBefore(model), *rest))
+    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
+    run = Run(str(tmp_path / "store"), "pets", "run-1")
+    log = Path(run.folder, "export.server.log")
+    with pytest.raises(GraftError, match=f"can't be served: .*Could not find variable.*its log is {log}"):
+        export(*inputs, tmp_path / "export", ExportConfig(parity_images=2), run)
+    assert (
+        log.is_file()
+        and not (tmp_path / "export").exists()
+        and not (tmp_path / "store" / "models" / "pets" / "latest.json").exists()
+    )
+
+
+def test_graft_s_own_server_is_the_first_that_is_tried(tmp_path, chain):
+    record = Export.load(chain / "export")
+    (own,) = record.served
+    assert own.by.startswith("graft ") and version("tensorflow-cpu") in own.by
+    assert own.parity.max_difference < 1e-5 and own.parity.label_agreement == 1 and len(own.refused) == 4
 
 
 def processes():

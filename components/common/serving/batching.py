@@ -69,7 +69,7 @@ class Batcher:
         rows = len(next(iter(inputs.values())))
         job = _Job(signature, inputs, rows, Future())
         with self._changed:
-            if sum(waiting.rows for waiting in self._waiting) + rows > MAX_WAITING:
+            if rows + sum(waiting.rows for waiting in self._waiting if not waiting.outcome.cancelled()) > MAX_WAITING:
                 raise Refusal(
                     f"{MAX_WAITING} images wait for their turn already: try again later.",
                     HTTPStatus.SERVICE_UNAVAILABLE,

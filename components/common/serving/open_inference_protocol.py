@@ -26,7 +26,7 @@ from graft.components.common.serving.signatures import (
     Signature,
     TensorSpec,
 )
-from graft.components.common.serving.values import Array, check_inputs, count_of, decode_base64, shape_text, typed
+from graft.components.common.serving.values import Array, check_inputs, check_shape, count_of, decode_base64, typed
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The length of the JSON that binary tensors follow."""
@@ -127,8 +127,7 @@ def _parse(body: bytes, length: str | None, signatures: dict[str, Signature]) ->
         spec, where = signature.inputs[given.name], f"Input {given.name}"
         if given.datatype != INFERENCE_NAMES[spec.dtype]:
             raise Refusal(f"{where} must be of datatype {INFERENCE_NAMES[spec.dtype]}, and not {given.datatype}.")
-        if not spec.takes(given.shape):
-            raise Refusal(f"{where} must be of shape {shape_text(spec.shape)}, and not {shape_text(given.shape)}.")
+        check_shape(given.shape, spec, where)
         size = given.parameters.binary_data_size
         if (size is None) == (given.data is None):
             raise Refusal(f"{where} must have 'data' or 'binary_data_size', and not both.")

@@ -32,7 +32,7 @@ log = logging.getLogger("graft")
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _HOST = "127.0.0.1"
-_SECONDS_TO_ANSWER = 5.0  # of requests under way when the server is told to end
+_SECONDS_TO_ANSWER = 3.0  # of requests under way when the server is told to end
 
 
 def create_app(session: SavedModelSession, name: str, version: int, host: str = _HOST) -> web.Application:

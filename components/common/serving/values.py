@@ -83,17 +83,28 @@ def check_inputs(inputs: Arrays, signature: Signature) -> None:
     """Checks that arrays can be run as a signature's inputs.
 
     Raises:
-        Refusal: They are others than it has, of a shape it doesn't take, or have too many rows or none.
+        Refusal: They are others than it has, or of a shape that it doesn't take.
     """
     if set(inputs) != set(signature.inputs):
         raise Refusal(f"The inputs must be {', '.join(signature.inputs)}, and not {', '.join(inputs) or 'none'}.")
     for name, array in inputs.items():
-        shape = signature.inputs[name].shape
-        if not signature.inputs[name].takes(array.shape):
-            raise Refusal(f"Input {name} must be of shape {shape_text(shape)}, and not {shape_text(array.shape)}.")
-    rows = {len(array) for array in inputs.values()}
-    if len(rows) != 1 or not 1 <= min(rows) <= MAX_ROWS:
-        raise Refusal(f"A request must be about 1 to {MAX_ROWS} images.")
+        check_shape(array.shape, signature.inputs[name], f"Input {name}")
+    if len({len(array) for array in inputs.values()}) != 1:
+        raise Refusal(f"The inputs {', '.join(inputs)} must be about the same number of images.")
+
+
+def check_shape(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
+    """Checks the shape of an input.
+
+    Raises:
+        Refusal: The model doesn't take it, there is nothing in it, or too many images.
+    """
+    if not spec.takes(shape) or 0 in shape:
+        raise Refusal(
+            f"{where} must be of shape {shape_text(spec.shape)}, with no side of 0, and not {shape_text(shape)}."
+        )
+    if shape[0] > MAX_ROWS:
+        raise Refusal(f"A request may be about {MAX_ROWS} images, and not {shape[0]}.")
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:

@@ -1,0 +1,57 @@
+"""A server of an exported model, in a process of its own, as people start it."""
+
+import base64
+import os
+import subprocess
+import sys
+
+import requests
+
+
+class Server:
+    """A server that runs.
+
+    Attributes:
+        url: Its address.
+        model: The address of its model, by TensorFlow Serving's interface.
+        infer: Where the Open Inference Protocol's requests go.
+        process: The process.
+    """
+
+    def __init__(self, base, name="pets", port=0):
+        command = [sys.executable, "-m", "graft.components.common.serving.server", base, "--name", name]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+        self.ready = self.process.stdout.readline()
+        self.url = self.ready.strip().rpartition(" ")[2]
+        self.model = f"{self.url}/v1/models/{name}"
+        self.infer = f"{self.url}/v2/models/{name}/infer"
+
+    def predict(self, *images, **more):
+        """Returns the predictions for images."""
+        body = {"instances": [{"image_bytes": b64(image)} for image in images]} | more
+        answer = requests.post(f"{self.model}:predict", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["predictions"]
+
+    def end(self):
+        """Ends it, and returns its exit code and what it wrote to the standard error."""
+        self.process.terminate()
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+def b64(image):
+    """Returns an image as TensorFlow Serving's interface takes it."""
+    return {"b64": base64.b64encode(image).decode()}
+
+
+def environment():
+    """Returns the environment of a process that says nothing about TensorFlow's log, and has no GPU."""
+    kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return kept | {"CUDA_VISIBLE_DEVICES": "-1"}

@@ -10,12 +10,9 @@ from graft.components.common.artifacts.shards.encoded import read_encoded
 
 
 @pytest.fixture(scope="session")
-def base_path(chain, tmp_path_factory):
-    """A folder as TensorFlow Serving takes it, with version 1 of the model."""
-    folder = tmp_path_factory.mktemp("serving") / "pets"
-    folder.mkdir()
-    (folder / "1").symlink_to(chain / "export" / "saved_model")
-    return folder
+def base_path(chain):
+    """The folder of the Export that servers take: it holds version 1."""
+    return chain / "export/serving/model"
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_the_highest_number_is_served(chain, tmp_path, images):
     for name in ("2", "10", "latest", "9"):
         (tmp_path / name).mkdir()
     (tmp_path / "10").rmdir()
-    (tmp_path / "10").symlink_to(chain / "export" / "saved_model")
+    (tmp_path / "10").symlink_to(chain / "export/serving/model/1")
     server = Server(tmp_path, "my pets")
     try:
         status = requests.get(f"{server.url}/v1/models/my%20pets", timeout=60).json()
@@ -149,7 +149,7 @@ def start(folder, port):
 def test_a_version_without_its_variables_answers_by_the_reason(chain, tmp_path, images):
     """TensorFlow loads it all the same, also in TensorFlow Serving."""
     (tmp_path / "1").mkdir()
-    content = (chain / "export" / "saved_model" / "saved_model.pb").read_bytes()
+    content = (chain / "export/serving/model/1/saved_model.pb").read_bytes()
     (tmp_path / "1" / "saved_model.pb").write_bytes(content)
     server = Server(tmp_path)
     try:

@@ -25,7 +25,7 @@ def test_rows_give_what_evaluate_got(server, images, probabilities):
 
 
 def test_the_example_of_a_request_is_answered(server, chain):
-    body = (chain / "export" / "request.json").read_bytes()
+    body = (chain / "export/serving/request.json").read_bytes()
     answer = requests.post(f"{server.model}:predict", data=body, timeout=60)
     assert list(answer.json()["predictions"][0]) == ["class", "label", "probabilities"]
 
@@ -92,7 +92,7 @@ def test_the_metadata_is_what_tensorflow_reads_in_the_saved_model(server, chain)
 
     answer = requests.get(f"{server.model}/metadata", timeout=60).json()
     assert answer["model_spec"] == {"name": "pets", "signature_name": "", "version": "1"}
-    content = (chain / "export" / "saved_model" / "saved_model.pb").read_bytes()
+    content = (chain / "export/serving/model/1/saved_model.pb").read_bytes()
     (graph,) = SavedModel.FromString(content).meta_graphs
     told = answer["metadata"]["signature_def"]["signature_def"]
     assert set(told) == {"serving_default", "serve_bytes", "serve_pixels"}

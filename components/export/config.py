@@ -1,11 +1,40 @@
 """What a user can set in the export step."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from graft.components.export.formats import Further
+
+KSERVE = "kserve:"
+"""Begins the name of a server that is KServe's, in the virtual environment that follows."""
+
+
+def check_server(validate_with: str) -> str:
+    """Returns how the server is named that a model is tried with, after checking that.
+
+    It is no field of `ExportConfig`, which whoever starts a run may set: what it names is run with the step's rights.
+
+    Args:
+        validate_with: `kserve:ENVIRONMENT`; or a command with {folder} and {port}, and {name} where it takes the model's name; empty for
+            none.
+
+    Raises:
+        ValueError: The command can't be parsed, or lacks a placeholder.
+    """
+    if validate_with and not validate_with.startswith(KSERVE):
+        try:
+            words = shlex.split(validate_with)
+        except ValueError as error:
+            raise ValueError(f"{validate_with!r} is no command ({error}): write it as in a shell") from error
+        for needed in ("{folder}", "{port}"):
+            if not any(needed in word for word in words):
+                raise ValueError(
+                    f"{validate_with!r} has no {needed}: write a command that serves the folder {{folder}} at the port {{port}}"
+                )
+    return validate_with
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from graft.components.common import storage
 from graft.components.common.compute.memory import memory_limit
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
+from graft.components.export.config import KSERVE, check_server
 from graft.components.export.saved_model import INPUT
 
-KSERVE = "kserve:"
 _OWN = "graft.components.common.serving.server"
 _KSERVE_SERVER = Path(__file__).with_name("kserve_server.py")
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -33,8 +33,7 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
     """Returns the command that serves a model at a port of this machine.
 
     Args:
-        validate_with: Empty for Graft's own server; `kserve:ENVIRONMENT` for KServe's in that virtual environment; or a command with
-            {folder} and {port}, and {name} where it takes the model's name.
+        validate_with: Empty for Graft's own server, else as `check_server` takes it.
         base: The folder that holds the numbered folders of the SavedModel, which has the model's name.
         port: The port.
 
@@ -52,14 +51,9 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
             )
         return [str(python.absolute()), "-I", str(_KSERVE_SERVER), *told]
     try:
-        words = shlex.split(validate_with)
+        words = shlex.split(check_server(validate_with))
     except ValueError as error:
-        raise GraftError(f"validate_with is no command ({error}): write it as in a shell.") from error
-    for needed in ("{folder}", "{port}"):
-        if not any(needed in word for word in words):
-            raise GraftError(
-                f"validate_with has no {needed}: write a command that serves the folder {{folder}} at the port {{port}}."
-            )
+        raise GraftError(f"validate_with: {error}.") from error
     for placeholder, value in {"{folder}": str(base), "{name}": base.name, "{port}": str(port)}.items():
         words = [word.replace(placeholder, value) for word in words]
     return words

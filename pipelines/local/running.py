@@ -17,6 +17,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, mark_cancelled, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
+from graft.components.export.server_process import command_of
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 
 # No path below a run's folder, or below the store beside it, is longer.
@@ -68,7 +69,8 @@ def run_locally(
         validate_with: The server that export tries the model with besides Graft's own; empty for none.
 
     Raises:
-        GraftError: A path is no UTF-8, or can't be passed on by kfp.local, or Docker or the image isn't there.
+        GraftError: A path is no UTF-8, or can't be passed on by kfp.local, the server to try the model with isn't there, or Docker or the
+            image isn't.
     """
     for value in (parameters.source, parameters.weights, run.store):
         storage.check_text(value)
@@ -76,6 +78,8 @@ def run_locally(
     for text in (parameters.config, parameters.recipe):
         for uri in storage.uris_in_text(text):
             _refuse_query(uri)
+    if validate_with and not containers:  # which have their own environments
+        command_of(validate_with, folder, port=0)
     from kfp import local
 
     from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image

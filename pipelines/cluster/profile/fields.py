@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.components.common.storage import redact
+from graft.components.export.config import check_server
 from graft.pipelines.cluster.durations import parse_duration
 
 IMAGES_FILE = "images.json"
@@ -195,7 +196,7 @@ class Profile(_Section):
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None
     """The webhook that is called when a run ends."""
-    validate_with: str = ""
+    validate_with: Annotated[str, AfterValidator(check_server)] = ""
     """The server that `export` tries the model with besides Graft's own: `kserve:ENVIRONMENT`, a virtual environment in the image, or a
     command with {folder}, {name} and {port}."""
     kubeflow: Kubeflow = Kubeflow()

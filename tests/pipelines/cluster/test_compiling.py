@@ -27,6 +27,7 @@ retry: {count: 3, backoff: 2m, factor: 3, max_backoff: 1h}
 steps: {train: {cpu: "8", memory: 30Gi, timeout: 6h}, ingest: {retries: 0}}
 secrets: [{name: keys, key: id, env: KEY_ID, steps: [ingest, train]}]
 notification: {secret: {name: hook, key: url}, format: text}
+validate_with: kserve:/opt/kserve
 kubeflow: {endpoint: "https://kubeflow.example/pipeline"}
 """
 
@@ -120,6 +121,15 @@ def test_the_store_and_root_of_the_profile_are_the_defaults_of_a_run(tmp_path):
     told = spec.root.dag.tasks["notify"].inputs.parameters
     assert told["link"].runtime_value.constant.string_value == "https://kubeflow.example/pipeline/#/runs/details/{run}"
     assert told["webhook_format"].runtime_value.constant.string_value == "text"
+
+
+def test_the_server_that_export_tries_is_the_profile_s(tmp_path):
+    spec, _, _ = compiled(tmp_path, "kubeflow", FULL)
+    (tasks,) = (entry.dag.tasks for entry in spec.components.values() if "export" in entry.dag.tasks)
+    told = tasks["export"].inputs.parameters["validate_with"]
+    assert told.runtime_value.constant.string_value == "kserve:/opt/kserve"
+    with pytest.raises(GraftError, match=r"validate_with: .*has no \{port\}"):
+        compiled(tmp_path, "kubeflow", "validate_with: server {folder}")
 
 
 def test_on_vertex_it_is_one_document_with_a_vertex_accelerator(tmp_path):

@@ -97,7 +97,13 @@ def test_paths_that_kfp_would_rewrite_are_refused():
 def test_paths_that_are_no_text_are_refused_at_once(tmp_path, source, store, runs):
     with pytest.raises(GraftError, match="is no valid UTF-8: rename the file or folder"):
         made = new_run(tmp_path / f"runs{runs}", str(tmp_path / f"store{store}"), "model")
-        run_locally(*made, Parameters(str(tmp_path / f"source{source}"), "random"), 0.0, None)
+        run_locally(*made, Parameters(str(tmp_path / f"source{source}"), "random"), 0.0)
+
+
+def test_a_server_that_is_not_there_is_found_before_anything_runs(tmp_path):
+    made = new_run(tmp_path / "runs", "", "model")
+    with pytest.raises(GraftError, match="/nonexistent/bin/python doesn't exist"):
+        run_locally(*made, Parameters("source", "random"), 0.0, validate_with="kserve:/nonexistent")
 
 
 def test_a_path_that_leaves_no_room_is_refused_at_once(tmp_path):

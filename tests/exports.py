@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from support import ROOT
 
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import write_sums
+from graft.components.common.artifacts.export import SUMS, Export, write_sums
 from graft.components.common.registry.registry import NotPromotedError, Registry
 
 # gcsfs reads it when it is imported, which the processes do before they know of a server.
@@ -59,6 +59,21 @@ def export_of(model, folder, accuracy=0.9, index=None):
     digest = json.loads((model / "training.json").read_text())["model_digest"]
     write_evaluation(folder / "lineage", digest, accuracy)
     return write_sums(folder)
+
+
+def in_earlier_layout(export, folder):
+    """Writes an Export of `model` again as Graft wrote it before there was `serving/`."""
+    shutil.copytree(export, folder)
+    (folder / SUMS).unlink()
+    (folder / "serving/model/1").rename(folder / "saved_model")
+    shutil.rmtree(folder / "saved_model/assets.extra")
+    (folder / "serving/request.json").rename(folder / "request.json")
+    shutil.rmtree(folder / "serving")
+    record = json.loads((folder / Export.FILE).read_text())
+    record["formats"]["saved_model"] = record["formats"].pop("serving/model/1")
+    (folder / Export.FILE).write_text(json.dumps(record))
+    write_sums(folder)
+    return folder
 
 
 def publish_and_challenge(environment, store, export, met):

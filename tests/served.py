@@ -1,11 +1,16 @@
 """A server of an exported model, in a process of its own, as people start it."""
 
 import base64
+import contextlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import requests
+
+GRAFT = Path(sys.executable).with_name("graft")
 
 
 class Server:
@@ -55,3 +60,20 @@ def environment():
     """Returns the environment of a process that says nothing about TensorFlow's log, and has no GPU."""
     kept = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
     return kept | {"CUDA_VISIBLE_DEVICES": "-1"}
+
+
+@contextlib.contextmanager
+def graft_serve(model, *words):
+    """Runs `graft serve` at a free port. Yields the process, whose `line` is what it says when it serves, and `url` the address in it."""
+    command = [GRAFT, "serve", model, "--port", "0", *words]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        try:
+            process.line = process.stdout.readline()
+            found = re.search(r"http://127\.0\.0\.1:\d+", process.line)
+            assert found, process.stderr.read()
+            process.url = found[0]
+            yield process
+        finally:
+            process.kill()

@@ -25,7 +25,7 @@ def browser():
 
 @pytest.fixture
 def view(browser):
-    """Opens a page's file; `requests` of the result is what it asked for, `complaints` what the browser says about it."""
+    """Opens a page's file, or its address; `requests` of the result is what it asked for, `complaints` what the browser says about it."""
     contexts = []
 
     def view(path, width=1280, **options):
@@ -35,7 +35,7 @@ def view(browser):
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("console", lambda message: page.complaints.append(message.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.goto(path.as_uri())
+        page.goto(path if isinstance(path, str) else path.as_uri())
         return page
 
     yield view

@@ -12,13 +12,16 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from graft.components.common.ending import in_time
 from graft.components.common.errors import GraftError
 from graft.components.common.serving import open_inference_protocol, tensorflow_serving_protocol
 from graft.components.common.serving.page import page
@@ -26,16 +29,21 @@ from graft.components.common.serving.refusals import Refusal, status_of
 from graft.components.common.serving.same_site import same_site
 from graft.components.common.serving.served_model import ServedModel
 from graft.components.common.serving.session import SavedModelSession
+from graft.components.common.serving.signatures import DEFAULT_SIGNATURE, STRING
 from graft.components.common.serving.tensorflow_library import TensorFlowError
 
 log = logging.getLogger("graft")
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
+_A_PIXEL = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"  # an image
+_INVALID_ARGUMENT = 3
 _SECONDS_TO_ANSWER = 3.0  # of requests under way when the server is told to end
 
 
-def create_app(session: SavedModelSession, name: str, version: int, host: str = _HOST) -> web.Application:
+def create_app(
+    session: SavedModelSession, name: str, version: int, host: str = HOST, classes: Sequence[str] = ()
+) -> web.Application:
     """Returns the server's application, which closes the session when it ends.
 
     Args:
@@ -43,6 +51,7 @@ def create_app(session: SavedModelSession, name: str, version: int, host: str = 
         name: Its name in the addresses.
         version: Its version: 1.
         host: The address that the server listens at.
+        classes: The class names in label order, for the page; empty if they aren't known.
     """
     model = ServedModel(session, name, version)
 
@@ -51,7 +60,7 @@ def create_app(session: SavedModelSession, name: str, version: int, host: str = 
         model.close()
 
     async def show(_: web.Request) -> web.Response:
-        return page(name)
+        return page(name, classes)
 
     app = web.Application(middlewares=[same_site(host), _tell_errors])
     app.cleanup_ctx.append(close)
@@ -111,7 +120,40 @@ def _quiet() -> Iterator[None]:
         os.close(nothing)
 
 
-async def serve(folder: Path, name: str, host: str, port: int) -> None:
+def _prepare(session: SavedModelSession) -> None:
+    """Runs the model once, so that the first request need not wait for that, and the log tells if it can't run, whatever the image."""
+    signature = session.signatures.get(DEFAULT_SIGNATURE)
+    if signature is None or [(spec.dtype, spec.shape) for spec in signature.inputs.values()] != [(STRING, (None,))]:
+        return
+    try:
+        session.run(DEFAULT_SIGNATURE, dict.fromkeys(signature.inputs, np.array([_A_PIXEL], object)))
+    except TensorFlowError as error:
+        if error.code != _INVALID_ARGUMENT:  # else it takes other strings than images
+            log.warning("The model was loaded, but can't run (%s): export it again.", error)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Returns a socket with an address, which is listened at later: one that is taken is told before a model is loaded.
+
+    Raises:
+        GraftError: It is taken, or can't be had.
+    """
+    place = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        # Else an address counts as taken for a minute after its server ended.
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind((host, port))
+    except OSError as error:
+        place.close()
+        raise GraftError(
+            f"Port {port} of {host} can't be listened at ({error.strerror}): name another by --port."
+        ) from error
+    return place
+
+
+async def serve(
+    folder: Path, name: str, host: str, port: int, tell: Callable[[str], None], classes: Sequence[str] = ()
+) -> None:
     """Serves until the process is told to end.
 
     Args:
@@ -119,30 +161,29 @@ async def serve(folder: Path, name: str, host: str, port: int) -> None:
         name: The model's name in the addresses.
         host: The address to listen at.
         port: The port; any that is free if 0.
+        tell: Is called with the address once that is listened at.
+        classes: The class names in label order, for the page.
 
     Raises:
         GraftError: There is no model that can be served, or the port can't be listened at.
     """
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
     saved_model = newest_version(folder)
-    with _quiet():
-        session = SavedModelSession(saved_model)
-    app = create_app(session, name, int(saved_model.name), host)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SECONDS_TO_ANSWER)
-    await runner.setup()
-    try:
+    with _bind(host, port) as place:
+        with _quiet():
+            session = SavedModelSession(saved_model)
+        _prepare(session)
+        told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        app = create_app(session, name, int(saved_model.name), host, classes)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SECONDS_TO_ANSWER)
+        await runner.setup()
         try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise GraftError(f"Port {port} of {host} can't be listened at ({error.strerror}): name another.") from error
-        address = f"{host}:{runner.addresses[0][1]}"
-        sys.stdout.write(f"Serving {name}, version {saved_model.name}, at http://{address}\n")
-        sys.stdout.flush()
-        await told.wait()
-    finally:
-        await runner.cleanup()
+            await web.SockSite(runner, place).start()
+            tell(f"http://{host}:{place.getsockname()[1]}")
+            await told.wait()
+        finally:
+            await runner.cleanup()
 
 
 def main() -> None:
@@ -151,10 +192,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the base path")
     parser.add_argument("--name", required=True, help="the model's name in the addresses")
     parser.add_argument("--port", type=int, required=True, help="any that is free if 0")
-    parser.add_argument("--host", default=_HOST, help="the address to listen at")
+    parser.add_argument("--host", default=HOST, help="the address to listen at")
     arguments = parser.parse_args()
+
+    def tell(address: str) -> None:
+        version = newest_version(arguments.folder).name
+        sys.stdout.write(f"Serving {arguments.name}, version {version}, at {address}\n")
+        sys.stdout.flush()
+
     try:
-        asyncio.run(serve(arguments.folder, arguments.name, arguments.host, arguments.port))
+        with in_time():
+            asyncio.run(serve(arguments.folder, arguments.name, arguments.host, arguments.port, tell))
     except GraftError as error:
         sys.exit(str(error))
 

@@ -1,13 +1,11 @@
 """A version published before there was `serving/` is used as it always was."""
 
-import json
-import shutil
-
 import pytest
+from exports import in_earlier_layout
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, Export, write_sums
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
@@ -20,20 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def earlier(chain, tmp_path_factory):
     """The chain's Export in the layout of before."""
-    folder = tmp_path_factory.mktemp("earlier") / "export"
-    shutil.copytree(chain / "export", folder)
-    (folder / "serving/model/1").rename(folder / "saved_model")
-    shutil.rmtree(folder / "saved_model/assets.extra")
-    (folder / "serving/request.json").rename(folder / "request.json")
-    shutil.rmtree(folder / "serving")
-    record = json.loads((folder / Export.FILE).read_text())
-    record["formats"] = {
-        {"serving/model/1": "saved_model"}.get(path, path): told for path, told in record["formats"].items()
-    }
-    (folder / Export.FILE).write_text(json.dumps(record))
-    (folder / SUMS).unlink()
-    write_sums(folder)
-    return folder
+    return in_earlier_layout(chain / "export", tmp_path_factory.mktemp("earlier") / "export")
 
 
 def test_its_record_tells_where_the_saved_model_lies(earlier):

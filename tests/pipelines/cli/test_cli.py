@@ -44,7 +44,20 @@ def graft(*arguments, cwd="."):
     return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
-COMMANDS = [*STEPS, "layers", "predict", "sample", "run", "history", "gc", "compile", "submit", "status", "cancel"]
+COMMANDS = [
+    *STEPS,
+    "layers",
+    "predict",
+    "serve",
+    "sample",
+    "run",
+    "history",
+    "gc",
+    "compile",
+    "submit",
+    "status",
+    "cancel",
+]
 
 
 def test_layers_lists_the_cuts_at_a_size():

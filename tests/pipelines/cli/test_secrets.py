@@ -43,6 +43,7 @@ PLACES = [
     *(("run", "--source", "p", "--config", IN_CONFIG), ("run", "--source", "p", "--config", WRONG)),
     *(("run", "--source", "p", "--recipe", "{}"), ("run", "--sauce", "{}")),
     *(("predict", "m", "a.jpg", "--store", "{}"), ("predict", "m", "{}")),
+    *(("serve", "m", "--store", "{}", "--port", "0"), ("serve", "{}", "--port", "0")),
     *(("registry", "list", "--store", "{}"), ("registry", "verify", "pets", "--store", "{}")),
     *(("history", "--store", "{}"), ("gc", "--store", "{}")),
     ("submit", "--target", "kubeflow", "--source", "gs://b/a.zip", "--store", "gs://b/s", "--endpoint", "{}"),

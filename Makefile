@@ -14,6 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 SOURCE ?=
 WEIGHTS ?=
 RECIPE ?=
+EXPORT ?=
 ARGS ?=
 
 .PHONY: help
@@ -60,6 +61,11 @@ bench-ingest: $(RUN_READY) ## Time ingest of 3,000 and 100,000 images against a 
 bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained network: SOURCE= WEIGHTS=
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
+
+.PHONY: bench-serve
+bench-serve: $(RUN_READY) ## Time the server against a bare loop of the same model: SOURCE= EXPORT=
+	@test -n "$(SOURCE)" -a -n "$(EXPORT)" || { echo "make bench-serve needs SOURCE=, a zip of photographs, and EXPORT=, an export." >&2; exit 1; }
+	@$(BIN)/python tests/bench/serving.py --source "$(SOURCE)" --export "$(EXPORT)"
 
 .PHONY: simulate
 simulate: $(DEV_READY) ## Play a season of ten retrainings with what goes wrong in a year: SOURCE= WEIGHTS=

@@ -77,19 +77,19 @@ def busy(batcher, held, image):
 
 def test_what_waits_runs_together(batcher, held, images, probabilities):
     outcomes = [busy(batcher, held, images[0])]
-    outcomes += [batcher.submit("serving_default", given(image)) for image in images[1:]]
+    outcomes += [batcher.submit("serving_default", given(image)) for image in images[1:9]]
     held.let.set()
     got = np.concatenate([outcome.result(60)["probabilities"] for outcome in outcomes])
-    assert held.runs == [1, 19]
-    assert np.abs(got - probabilities).max() < 1e-6
+    assert held.runs == [1, 8]
+    assert np.abs(got - probabilities[:9]).max() < 1e-6
 
 
 def test_a_batch_has_a_limit_and_the_oldest_come_first(batcher, held, images):
     busy(batcher, held, images[0])
-    outcomes = [batcher.submit("serving_default", given(*images[:10])) for _ in range(5)]
+    outcomes = [batcher.submit("serving_default", given(*images[:3])) for _ in range(5)]
     held.let.set()
-    assert [len(outcome.result(60)["class"]) for outcome in outcomes] == [10] * 5
-    assert held.runs == [1, 30, 20]
+    assert [len(outcome.result(60)["class"]) for outcome in outcomes] == [3] * 5
+    assert held.runs == [1, 6, 6, 3]
 
 
 def test_pixels_and_other_signatures_run_apart(batcher, held, images):

@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+SERVERS := build/servers
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
 
 SOURCE ?=
@@ -28,6 +29,10 @@ run: $(RUN_READY) ## Run the whole pipeline: SOURCE= WEIGHTS= RECIPE= ARGS=
 .PHONY: test
 test: $(DEV_READY) ## Run all tests that this machine can, and say what was skipped
 	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: servers
+servers: $(DEV_READY) $(SERVERS)/.ready ## Try an export in KServe's server and in TensorFlow 2.12's C library, installed beside (2 GB)
+	@GRAFT_TEST_REQUIRE="kserve tensorflow-2.12" $(BIN)/python -m pytest tests/servers $(ARGS)
 
 .PHONY: unit
 unit: $(DEV_READY) ## Run the fast tests only
@@ -133,4 +138,14 @@ $(RUN_READY): requirements/build.txt requirements/run.txt requirements/no-deps.t
 
 $(DEV_READY): $(RUN_READY) requirements/dev.txt
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# TensorFlow 2.12 is a library that nothing imports: it is the same for every Python.
+$(SERVERS)/.ready: requirements/kserve.txt requirements/tensorflow-2.12.txt
+	@echo "Setting up $(SERVERS) (once, a few minutes) …"
+	@rm -rf $(SERVERS)
+	@$(PYTHON) -m venv $(SERVERS)/kserve
+	@$(SERVERS)/kserve/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/kserve.txt
+	@$(SERVERS)/kserve/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --no-deps \
+		--python-version 3.11 --target $(SERVERS)/tensorflow-2.12 -r requirements/tensorflow-2.12.txt
 	@touch $@

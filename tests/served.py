@@ -76,4 +76,7 @@ def graft_serve(model, *words):
             process.url = found[0]
             yield process
         finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(30)
             process.kill()

@@ -33,10 +33,10 @@ _STRING_BYTES = 24  # a TF_TString, tensorflow/core/platform/ctstring_internal.h
 class SavedModelSession:
     """A SavedModel that runs. Several threads may run it at once.
 
-    >>> with SavedModelSession(Path("export/saved_model")) as session:
-    ...     outputs = session.run("serving_default", {"image_bytes": np.array([encoded], object)})
-    >>> outputs["label"]
-    array([b'cats'], dtype=object)
+    >>> with SavedModelSession(exported / "serving/model/1") as session:
+    ...     outputs = session.run("serve_pixels", {"image": np.zeros((1, 8, 8, 3), np.uint8)})
+    >>> outputs["probabilities"].shape
+    (1, 2)
 
     Attributes:
         signatures: What can be asked of it, by name.

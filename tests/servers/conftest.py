@@ -1,4 +1,4 @@
-"""What the suites of other servers share; they are skipped before anything is trained for them."""
+"""What the suites of other servers share."""
 
 import numpy as np
 import pyarrow.parquet as pq

@@ -30,7 +30,7 @@ INPUT = "image_bytes"
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
 def python():
     if not PYTHON.exists():
         skip("kserve", f"{PYTHON.relative_to(ROOT)} doesn't exist: make servers")
@@ -38,9 +38,8 @@ def python():
 
 
 @pytest.fixture(scope="module")
-def base_path(python, request, tmp_path_factory):
+def base_path(chain, tmp_path_factory):
     """A base path with version 1, in a folder whose name looks like a pattern."""
-    chain = request.getfixturevalue("chain")
     folder = tmp_path_factory.mktemp("kserve") / "serving [1]*" / "model"
     shutil.copytree(chain / "export/serving/model", folder)
     return folder

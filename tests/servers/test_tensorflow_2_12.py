@@ -38,15 +38,14 @@ with SavedModelSession(model, library) as session:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
 def library():
     if not LIBRARY.exists():
         skip("tensorflow-2.12", f"{LIBRARY.relative_to(ROOT)} doesn't exist: make servers")
     return LIBRARY
 
 
-def test_an_older_library_gives_the_same_and_survives_what_is_no_image(library, request, tmp_path):
-    chain, images, expected = map(request.getfixturevalue, ("chain", "images", "expected"))
+def test_an_older_library_gives_the_same_and_survives_what_is_no_image(library, chain, images, expected, tmp_path):
     model = chain / "export/serving/model/1"
     odd, bad = odd_images(images), bad_images(images[0])
     sent = [*images, *odd, *(content for content, _ in bad), images[0]]

@@ -9,10 +9,11 @@ import functools
 import json
 import struct
 from importlib.metadata import version
+from typing import Annotated
 
 import numpy as np
 from aiohttp import web
-from pydantic import NonNegativeInt
+from pydantic import Field
 
 from graft.components.common.serving.batching import Arrays
 from graft.components.common.serving.json_body import JsonPart, parse_json
@@ -33,16 +34,17 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 _LENGTH = struct.Struct("<I")  # before each string of a binary tensor
 
 Json = dict[str, object]
+_Size = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class _InputParameters(JsonPart):
-    binary_data_size: NonNegativeInt | None = None
+    binary_data_size: _Size | None = None
     content_type: str | None = None
 
 
 class _Input(JsonPart):
     name: str
-    shape: tuple[NonNegativeInt, ...]
+    shape: tuple[_Size, ...]
     datatype: str
     data: list[object] | None = None
     parameters: _InputParameters = _InputParameters()

@@ -98,7 +98,7 @@ class ServedModel:
         """A request's body, which counts as held until the context is left: when it is answered.
 
         Raises:
-            Refusal: It is too large, comes too slowly, or the server holds too many already.
+            Refusal: It is too large, comes too slowly, can't be unpacked, or the server holds too many already.
         """
         size = 0
         chunks = []
@@ -115,6 +115,8 @@ class ServedModel:
                 raise Refusal(
                     f"The request did not arrive within {_SECONDS_TO_SEND} seconds.", HTTPStatus.REQUEST_TIMEOUT
                 ) from error
+            except web.RequestPayloadError as error:
+                raise Refusal("The request's body is not encoded as its headers say.") from error
             yield b"".join(chunks)
         finally:
             self._held -= size

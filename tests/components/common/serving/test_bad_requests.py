@@ -136,6 +136,8 @@ BAD_TENSORS = {
     "a huge size": {"inputs": [IMAGE | {"shape": [1, 2**40, 2**40, 3], "data": [1, 2, 3]}]},
     "a huge size, binary": {"inputs": [IMAGE | BINARY | {"shape": [1, 2**40, 2**40, 3]}]},
     "a size beyond 64 bits": {"inputs": [IMAGE | {"shape": [1, 10**30, 1, 3], "data": [1, 2, 3]}]},
+    "sizes of thousands of digits": {"inputs": [IMAGE | {"shape": [1, 10**3000, 10**3000, 3], "data": [1, 2, 3]}]},
+    "a size of the bytes beyond 64 bits": {"inputs": [TENSOR | {"parameters": {"binary_data_size": 2**64}}]},
     "a huge number of texts": {"inputs": [TENSOR | {"shape": [2**60], "data": ["a"]}]},
     "fewer values": {"inputs": [IMAGE | {"data": [1, 2]}]},
     "more values": {"inputs": [IMAGE | {"data": [1, 2, 3, 4]}]},
@@ -203,3 +205,21 @@ def test_a_small_body_that_becomes_too_large(server, answered):
     body = b"".join([*(packed.compress(bytes(2**20)) for _ in range(200)), packed.flush()])
     answer = requests.post(f"{server.model}:predict", data=body, headers={"Content-Encoding": "gzip"}, timeout=60)
     assert answer.status_code in (400, 413), answer.text
+
+
+def test_a_body_that_is_not_packed_as_it_says(server, answered):
+    pieces = (piece for piece in (b"no ", b"gzip"))  # so that the headers come first
+    answer = requests.post(f"{server.model}:predict", data=pieces, headers={"Content-Encoding": "gzip"}, timeout=60)
+    assert answer.status_code == 400, answer.text
+    assert_one_sentence(answer)
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"1", b"[" * 90 + b"]" * 90])
+def test_a_body_of_many_small_values_is_not_taken_apart(server, answered, value):
+    """The lists of one of 60 MiB would take 6 GiB."""
+    count = 5_000_000 // (value.count(b"[") or 1)
+    body = b'{"instances": [' + b",".join([value] * count) + b"]}"
+    for place in (f"{server.model}:predict", server.infer):
+        answer = requests.post(place, data=body, timeout=60)
+        assert answer.status_code == 413, answer.text
+        assert_one_sentence(answer)

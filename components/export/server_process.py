@@ -140,7 +140,6 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
         )
     except OSError as error:
         raise GraftError(f"validate_with: {command[0]} can't be started ({storage.brief(error)})") from error
-    resource.prlimit(process.pid, resource.RLIMIT_DATA, (memory_limit(), memory_limit()))
 
     def kill() -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -148,6 +147,9 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
 
     with process, undone(kill):
         try:
+            _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)  # which no user may raise
+            limit = memory_limit() if most == resource.RLIM_INFINITY else min(memory_limit(), most)
+            resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
             yield Server(process, port, base.name)
         finally:
             process.terminate()

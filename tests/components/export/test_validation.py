@@ -1,5 +1,6 @@
 """A server that would not do is found before the Export counts, and its log is kept."""
 
+import resource
 import shlex
 import subprocess
 import sys
@@ -46,6 +47,18 @@ def test_what_a_good_server_is_recorded_as(tmp_path, samples):
     assert (found.by, found.parity.images, found.parity.max_difference) == ("faulty 1.2", IMAGES, 0)
     assert len(found.refused) == 4
     assert not [line for line in processes() if str(FAULTY) in line and str(tmp_path) in line]
+
+
+def test_a_server_where_less_memory_is_allowed_than_there_is(tmp_path, samples, monkeypatch):
+    start = server_process.subprocess.Popen
+
+    class Limited(start):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            resource.prlimit(self.pid, resource.RLIMIT_DATA, (2**30, 2**30))
+
+    monkeypatch.setattr(server_process.subprocess, "Popen", Limited)
+    assert served(tmp_path, samples, "none").by == "faulty 1.2"
 
 
 def test_a_server_that_does_not_say_its_version(tmp_path, samples):

@@ -114,7 +114,7 @@ class Server:
     def _says_ready(self) -> bool:
         try:
             return bool(self._session.get(f"{self._address}/v1/models/{self._name}", timeout=_ANSWERING).ok)
-        except requests.ConnectionError:
+        except requests.RequestException:  # it doesn't listen yet, or answers something else than HTTP
             return False
 
 

@@ -62,6 +62,8 @@ class Handler(BaseHTTPRequestHandler):
         encoded = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(encoded)))
+        if fault == "packed wrongly":
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(encoded)
 

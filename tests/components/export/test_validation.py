@@ -133,6 +133,12 @@ def test_a_server_that_is_never_ready(tmp_path, samples, monkeypatch, caplog):
     assert "The log of the server" in caplog.text and "/v1/models/pets" in caplog.text
 
 
+def test_a_server_whose_answers_can_not_be_unpacked_is_never_ready(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(server_process, "_STARTING", 1.0)
+    with pytest.raises(GraftError, match="it was not ready after 1 seconds"):
+        served(tmp_path, samples, "packed wrongly")
+
+
 def test_a_server_that_takes_more_memory_than_there_is(tmp_path, samples, monkeypatch):
     monkeypatch.setattr(server_process, "memory_limit", lambda: 1 << 30)
     log = tmp_path / "server.log"

@@ -126,7 +126,7 @@ def _fields(section: dict[str, Any], sections: dict[str, Any], prefix: str) -> I
         yield (
             f"{prefix}{name}",
             "required" if name in section.get("required", []) else shown,
-            field.get("description", ""),
+            " ".join(field.get("description", "").split()),
         )
         for reference, suffix in _references(field):
             yield from _fields(sections[reference], sections, f"{prefix}{name}{suffix}.")

@@ -22,6 +22,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.export.formats import KERAS, Format, check_machine, saved_model_format
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
+from graft.components.export.server_process import command_of
 from graft.components.export.serving_files import write_serving_files
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ def export(
         validate_with: The server to try the model with besides Graft's own, as `command_of` takes it; empty for none.
 
     Raises:
-        GraftError: The name can't be a model's, the inputs don't belong together, the gate didn't pass, a format differs from the
-            evaluated model, or the model can't be served: then nothing is left in `output`. Or the Export can't be published.
+        GraftError: The name can't be a model's, `validate_with` names no server, the inputs don't belong together, the gate didn't pass,
+            a format differs from the evaluated model, or the model can't be served: then nothing is left in `output`. Or the Export can't
+            be published.
     """
     saved_model = saved_model_format(run.name)
     check_machine(config.formats)
+    command_of(validate_with, (output / saved_model.path).parent, port=0)
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)

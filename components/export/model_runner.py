@@ -45,7 +45,7 @@ def one_by_one(run: Callable[[Any], Any]) -> Outputs:
 
 
 def run_saved_model(path: str) -> Outputs:
-    """Runs a SavedModel as TensorFlow Serving does, by its signatures."""
+    """Runs a SavedModel by its signatures, loaded as Python loads one; as a session, a server runs it later."""
     import tensorflow as tf
 
     encoded, decoded = zip(*read_images(), strict=True)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import resource
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,7 +39,7 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
         port: The port.
 
     Raises:
-        GraftError: The command can't be parsed or lacks a placeholder, or the environment has no Python.
+        GraftError: The command can't be parsed, lacks a placeholder or isn't there, or the environment has no Python.
     """
     told = [str(base), "--name", base.name, "--port", str(port)]
     if not validate_with:
@@ -56,6 +57,8 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
         raise GraftError(f"validate_with: {error}.") from error
     for placeholder, value in {"{folder}": str(base), "{name}": base.name, "{port}": str(port)}.items():
         words = [word.replace(placeholder, value) for word in words]
+    if shutil.which(words[0]) is None:
+        raise GraftError(f"validate_with: {words[0]} is no program here: install it, or write its path.")
     return words
 
 
@@ -90,19 +93,15 @@ class Server:
             GraftError: There is no answer in time.
         """
         instances = [{INPUT: {"b64": base64.b64encode(content).decode()}} for content in encoded]
-        try:
-            return self._session.post(
-                f"{self._address}/v1/models/{self._name}:predict", json={"instances": instances}, timeout=_ANSWERING
-            )
-        except requests.RequestException as error:
-            time.sleep(0.1)  # a process that dies closes its connections first
-            code = self._process.poll()
-            why = storage.brief(error) if code is None else f"it ended with exit code {code}"
-            raise GraftError(f"it stopped answering ({why})") from error
+        return self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": instances})
 
     def version(self) -> str:
-        """Returns the server's name and version as it says them by the Open Inference Protocol; empty if it doesn't speak that."""
-        answer = self._session.get(f"{self._address}/v2", timeout=_ANSWERING)
+        """Returns the server's name and version as it says them by the Open Inference Protocol; empty if it doesn't speak that.
+
+        Raises:
+            GraftError: There is no answer in time.
+        """
+        answer = self._ask("GET", "/v2")
         if not answer.ok:
             return ""
         try:
@@ -110,6 +109,15 @@ class Server:
             return f"{said['name']} {said['version']}"
         except (ValueError, KeyError, TypeError):
             return ""
+
+    def _ask(self, method: str, path: str, body: object = None) -> requests.Response:
+        try:
+            return self._session.request(method, f"{self._address}{path}", json=body, timeout=_ANSWERING)
+        except requests.RequestException as error:
+            time.sleep(0.1)  # a process that dies closes its connections first
+            code = self._process.poll()
+            why = storage.brief(error) if code is None else f"it ended with exit code {code}"
+            raise GraftError(f"it stopped answering ({why})") from error
 
     def _says_ready(self) -> bool:
         try:

@@ -67,7 +67,9 @@ def validate(
             if log_uri:
                 storage.write(log_uri, said)
             else:
-                log.error("The log of the server:\n%s", said.decode(errors="replace"))
+                log.error("The log of the server:")
+                for line in said.decode(errors="replace").splitlines():
+                    log.error("%s", line)
             where = f", its log is {storage.redact(log_uri)}" if log_uri else ", its log stands above"
             raise GraftError(
                 f"The exported model can't be served: the server failed ({error}){where}. Nothing is exported."

@@ -6,7 +6,9 @@ It says of every image that it is a cat, by 0.75 to 0.25.
 import base64
 import io
 import json
+import os
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,9 +24,6 @@ def predict(instances):
     asked += 1
     if fault == "dies":
         print("out of luck", flush=True)
-        sys.stdout.flush()
-        import os
-
         os._exit(3)
     if fault == "memory":
         held = [bytearray(1 << 20) for _ in range(4096)]
@@ -49,6 +48,9 @@ def predict(instances):
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
+        if fault == "silent" or (fault == "dies at last" and self.path == "/v2"):
+            time.sleep(2)
+            os._exit(3)
         ready = self.path == f"/v1/models/{name}" and fault != "never ready"
         is_v2 = self.path == "/v2" and fault != "no version"
         self.answer(200 if ready or is_v2 else 404, {"name": "faulty", "version": "1.2"} if is_v2 else {})

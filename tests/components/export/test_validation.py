@@ -107,6 +107,7 @@ def processes():
     [
         ("not started", r"ended with exit code 1 before it was ready"),
         ("dies", r"stopped answering \(it ended with exit code 3\)"),
+        ("dies at last", r"stopped answering \(it ended with exit code 3\)"),
         ("text", 'its answer is not TensorFlow Serving\'s: "no predictions"'),
         ("fewer", "it gave 7 predictions for 8 images"),
         ("three", "not of 2 classes"),
@@ -130,7 +131,22 @@ def test_a_server_that_is_never_ready(tmp_path, samples, monkeypatch, caplog):
     monkeypatch.setattr(server_process, "_STARTING", 1.0)
     with pytest.raises(GraftError, match="it was not ready after 1 seconds"):
         served(tmp_path, samples, "never ready")
-    assert "The log of the server" in caplog.text and "/v1/models/pets" in caplog.text
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "The log of the server:" and "/v1/models/pets" in said[1]
+    assert not any("\n" in line for line in said)  # which would be shown escaped
+
+
+def test_a_server_that_takes_connections_and_says_nothing(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(server_process, "_STARTING", 1.0)
+    monkeypatch.setattr(server_process, "_ANSWERING", 0.3)
+    with pytest.raises(GraftError, match="it was not ready after 1 seconds"):
+        served(tmp_path, samples, "silent")
+
+
+def test_a_server_that_is_named_wrongly_is_refused_before_anything_is_read(tmp_path):
+    for server in ("server {port}", "no-such-server {folder} {port}", "kserve:/nonexistent"):
+        with pytest.raises(GraftError, match=r"^validate_with: .*(has no {folder}|is no program here|doesn't exist)"):
+            export(*[tmp_path / "none"] * 4, tmp_path / "export", validate_with=server)
 
 
 def test_a_server_whose_answers_can_not_be_unpacked_is_never_ready(tmp_path, samples, monkeypatch):
@@ -161,6 +177,8 @@ def test_no_command(validate_with, said):
         command_of(validate_with, Path("/models/pets"), 8501)
 
 
-def test_placeholders_of_a_command():
-    command = command_of("'my server' --dir={folder} {port} --model {name}", Path("/a b/pets"), 8501)
-    assert command == ["my server", "--dir=/a b/pets", "8501", "--model", "pets"]
+def test_placeholders_of_a_command(tmp_path):
+    program = tmp_path / "my server"
+    program.touch(mode=0o755)
+    command = command_of(f"'{program}' --dir={{folder}} {{port}} --model {{name}}", Path("/a b/pets"), 8501)
+    assert command == [str(program), "--dir=/a b/pets", "8501", "--model", "pets"]

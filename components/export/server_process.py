@@ -2,6 +2,8 @@
 
 import base64
 import contextlib
+import dataclasses
+import json
 import os
 import resource
 import shlex
@@ -10,8 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +31,8 @@ from graft.components.export.saved_model import INPUT
 _OWN = "graft.components.common.serving.server"
 _KSERVE_SERVER = Path(__file__).with_name("kserve_server.py")
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-_STARTING, _ANSWERING, _ENDING = 180.0, 120.0, 10.0
+_STARTING, _ANSWERING, _ENDING, _ALTOGETHER = 180.0, 120.0, 10.0, 1800.0
+_PIECE, _LONGEST = 2**16, 2**24
 
 
 def command_of(validate_with: str, base: Path, port: int) -> list[str]:
@@ -62,6 +67,23 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
     return words
 
 
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a server answered: its status code and its bytes."""
+
+    status: int
+    content: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is no error."""
+        return self.status == HTTPStatus.OK
+
+    def __str__(self) -> str:
+        """Returns its beginning, for messages."""
+        return f"status {self.status}: {self.content[:200].decode(errors='replace')}"
+
+
 class Server:
     """A server that runs, and how to ask it."""
 
@@ -86,7 +108,7 @@ class Server:
                 raise GraftError(f"it was not ready after {_STARTING:.0f} seconds")
             time.sleep(0.1)
 
-    def predict(self, encoded: Sequence[bytes]) -> requests.Response:
+    def predict(self, encoded: Sequence[bytes]) -> Answer:
         """Asks for predictions of encoded images.
 
         Raises:
@@ -102,17 +124,15 @@ class Server:
             GraftError: There is no answer in time.
         """
         answer = self._ask("GET", "/v2")
-        if not answer.ok:
-            return ""
         try:
-            said = answer.json()
+            said = json.loads(answer.content) if answer.ok else {}
             return f"{said['name']} {said['version']}"
         except (ValueError, KeyError, TypeError):
             return ""
 
-    def _ask(self, method: str, path: str, body: object = None) -> requests.Response:
+    def _ask(self, method: str, path: str, body: object = None) -> Answer:
         try:
-            return self._session.request(method, f"{self._address}{path}", json=body, timeout=_ANSWERING)
+            return self._request(method, path, body)
         except requests.RequestException as error:
             time.sleep(0.1)  # a process that dies closes its connections first
             code = self._process.poll()
@@ -121,14 +141,25 @@ class Server:
 
     def _says_ready(self) -> bool:
         try:
-            return bool(self._session.get(f"{self._address}/v1/models/{self._name}", timeout=_ANSWERING).ok)
+            return self._request("GET", f"/v1/models/{self._name}").ok
         except requests.RequestException:  # it doesn't listen yet, or answers something else than HTTP
             return False
+
+    def _request(self, method: str, path: str, body: object = None) -> Answer:
+        with self._session.request(
+            method, f"{self._address}{path}", json=body, timeout=_ANSWERING, stream=True, allow_redirects=False
+        ) as answer:
+            content = bytearray()
+            for piece in answer.iter_content(_PIECE):
+                content += piece
+                if len(content) > _LONGEST:
+                    raise GraftError(f"its answer is longer than {_LONGEST:,} bytes")
+            return Answer(answer.status_code, bytes(content))
 
 
 @contextlib.contextmanager
 def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[Server]:
-    """Runs a server until the context ends: without a GPU, and with no more memory than this container has.
+    """Runs a server until the context ends, or for at most half an hour: without a GPU, and with no more memory than this container has.
 
     Args:
         validate_with: The server, as `command_of` takes it.
@@ -153,13 +184,17 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
+    ending = threading.Timer(_ALTOGETHER, kill)
+    ending.daemon = True
     with process, undone(kill):
         try:
+            ending.start()
             _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)  # which no user may raise
             limit = memory_limit() if most == resource.RLIM_INFINITY else min(memory_limit(), most)
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
             yield Server(process, port, base.name)
         finally:
+            ending.cancel()
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_ENDING)

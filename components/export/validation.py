@@ -115,11 +115,11 @@ def _predictions(server: Server, encoded: Sequence[bytes], classes: int) -> list
     """
     answer = server.predict(encoded)
     if not answer.ok:
-        raise GraftError(f"status {answer.status_code}: {answer.text[:200]}")
+        raise GraftError(str(answer))
     try:
         found = _Answer.model_validate_json(answer.content).predictions
     except ValidationError as error:
-        raise GraftError(f"its answer is not TensorFlow Serving's: {answer.text[:200]}") from error
+        raise GraftError(f"its answer is not TensorFlow Serving's, {answer}") from error
     if [len(one.probabilities) for one in found] != [classes] * len(encoded):
         raise GraftError(f"it gave {len(found)} predictions for {len(encoded)} images, or not of {classes} classes")
     return found

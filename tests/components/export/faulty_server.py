@@ -61,6 +61,13 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(*predict(body["instances"]))
 
     def answer(self, status, content):
+        if fault in ("endless", "drips") and self.command == "POST":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000000")
+            self.end_headers()
+            while True:
+                self.wfile.write(b" " * (2**16 if fault == "endless" else 1))
+                time.sleep(0 if fault == "endless" else 0.1)
         encoded = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(encoded)))

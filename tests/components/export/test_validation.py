@@ -108,7 +108,8 @@ def processes():
         ("not started", r"ended with exit code 1 before it was ready"),
         ("dies", r"stopped answering \(it ended with exit code 3\)"),
         ("dies at last", r"stopped answering \(it ended with exit code 3\)"),
-        ("text", 'its answer is not TensorFlow Serving\'s: "no predictions"'),
+        ("text", 'its answer is not TensorFlow Serving\'s, status 200: "no predictions"'),
+        ("endless", "its answer is longer than 16,777,216 bytes"),
         ("fewer", "it gave 7 predictions for 8 images"),
         ("three", "not of 2 classes"),
         ("other", r"differ from the evaluation's by up to 0\.01"),
@@ -153,6 +154,12 @@ def test_a_server_whose_answers_can_not_be_unpacked_is_never_ready(tmp_path, sam
     monkeypatch.setattr(server_process, "_STARTING", 1.0)
     with pytest.raises(GraftError, match="it was not ready after 1 seconds"):
         served(tmp_path, samples, "packed wrongly")
+
+
+def test_a_server_that_takes_too_long_altogether(tmp_path, samples, monkeypatch):
+    monkeypatch.setattr(server_process, "_ALTOGETHER", 4.0)
+    with pytest.raises(GraftError, match=r"stopped answering \(it ended with exit code -9\)"):
+        served(tmp_path, samples, "drips")
 
 
 def test_a_server_that_takes_more_memory_than_there_is(tmp_path, samples, monkeypatch):

@@ -87,9 +87,9 @@ class Answer:
 class Server:
     """A server that runs, and how to ask it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str) -> None:
-        """Takes its process, its port and the name of the model that it serves."""
-        self._process, self._name = process, name
+    def __init__(self, process: subprocess.Popen[bytes], program: str, port: int, name: str) -> None:
+        """Takes its process and the program that it is, its port and the name of the model that it serves."""
+        self._process, self._program, self._name = process, program, name
         self._address = f"http://127.0.0.1:{port}"
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between this machine and itself
@@ -118,7 +118,7 @@ class Server:
         return self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": instances})
 
     def version(self) -> str:
-        """Returns the server's name and version as it says them by the Open Inference Protocol; empty if it doesn't speak that.
+        """Returns the server's name and version as it says them by the Open Inference Protocol; its program if it doesn't speak that.
 
         Raises:
             GraftError: There is no answer in time.
@@ -128,7 +128,7 @@ class Server:
             said = json.loads(answer.content) if answer.ok else {}
             return f"{said['name']} {said['version']}"
         except (ValueError, KeyError, TypeError):
-            return ""
+            return self._program
 
     def _ask(self, method: str, path: str, body: object = None) -> Answer:
         try:
@@ -192,7 +192,7 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
             _, most = resource.prlimit(process.pid, resource.RLIMIT_DATA)  # which no user may raise
             limit = memory_limit() if most == resource.RLIM_INFINITY else min(memory_limit(), most)
             resource.prlimit(process.pid, resource.RLIMIT_DATA, (limit, limit))
-            yield Server(process, port, base.name)
+            yield Server(process, Path(command[0]).name, port, base.name)
         finally:
             ending.cancel()
             process.terminate()

@@ -52,7 +52,7 @@ class ExportedFormat(Part):
 class Served(Part):
     """How a server answered that was given the SavedModel, over HTTP."""
 
-    by: str = Field(description="The server's name and version, as it says them; empty if it doesn't.")
+    by: str = Field(description="The server's name and version, as it says them, or else its program.")
     parity: ParityFigures = Field(description="How its answers compare with what was evaluated.")
     refused: tuple[str, ...] = Field(description="What it answered with an error, and went on.")
 

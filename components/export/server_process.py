@@ -48,7 +48,8 @@ def command_of(validate_with: str, base: Path, port: int) -> list[str]:
     """
     told = [str(base), "--name", base.name, "--port", str(port)]
     if not validate_with:
-        return [sys.executable, "-I", "-m", _OWN, *told]
+        # -P: nothing is imported from the working directory. -I would also leave out PYTHONPATH, by which the images have Graft.
+        return [sys.executable, "-P", "-m", _OWN, *told]
     if validate_with.startswith(KSERVE):
         python = Path(validate_with.removeprefix(KSERVE), "bin", "python")
         if not python.is_file():

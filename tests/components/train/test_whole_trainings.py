@@ -229,7 +229,9 @@ def test_the_page_and_the_pictures_hold_everything(trained):
 
 
 def test_a_secret_in_the_logs_uri_reaches_no_record(trained):
-    folder, record, _ = trained(tensorboard="memory://user:secret@logs/here?token=secret")
+    with pytest.raises(GraftError, match="memory://logs/here/.* is named with a user name or password"):
+        trained(tensorboard="memory://user:secret@logs/here")
+    folder, record, _ = trained(tensorboard="memory://logs/here?token=secret")
     assert record["config"]["tensorboard"] == "memory://logs/here"
     assert not any(b"secret" in path.read_bytes() for path in folder.iterdir() if path.is_file())
 

@@ -26,7 +26,12 @@ def test_every_recipe_is_valid(recipe):
     [
         ("slow", "", {}, "no recipe 'slow': there are fast, accurate, seed"),
         ("", "", {"optimizer": "adagard"}, "optimizer can't be 'adagard': .*'adagrad', 'adam'"),
-        ("", '{"train": {"layer": "mixed7"}}', {}, "train has no setting 'layer': there are backbone, weights_sha256, cut"),
+        (
+            "",
+            '{"train": {"layer": "mixed7"}}',
+            {},
+            "train has no setting 'layer': there are backbone, weights_sha256, cut",
+        ),
         ("", '{"training": {}}', {}, "section 'training': there are ingest, train"),
         ("", '{"train": 3}', {}, "one object a step"),
         ("", "{cut: mixed7}", {}, "is not JSON"),

@@ -63,17 +63,25 @@ def validate(
                 return _ask(server, classes, samples, limits)
         except GraftError as error:
             output.seek(0)
-            said = output.read()
-            if log_uri:
-                storage.write(log_uri, said)
-            else:
-                log.error("The log of the server:")
-                for line in said.decode(errors="replace").splitlines():
-                    log.error("%s", line)
-            where = f", its log is {storage.redact(log_uri)}" if log_uri else ", its log stands above"
+            where = _keep_log(output.read(), log_uri)
             raise GraftError(
-                f"The exported model can't be served: the server failed ({error}){where}. Nothing is exported."
+                f"The exported model can't be served: the server failed ({error}), its log {where}. Nothing is exported."
             ) from error
+
+
+def _keep_log(said: bytes, log_uri: str) -> str:
+    """Keeps a server's log in the store, or prints it where there is none or it can't be written; returns where it is."""
+    if log_uri:
+        try:
+            storage.write(log_uri, said)
+        except GraftError as error:
+            log.error("The log of the server can't be kept: %s", error)
+        else:
+            return f"is {storage.redact(log_uri)}"
+    log.error("The log of the server:")
+    for line in said.decode(errors="replace").splitlines():
+        log.error("%s", line)
+    return "stands above"
 
 
 def _ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits) -> Served:

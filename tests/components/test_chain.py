@@ -1,8 +1,6 @@
 """Train, evaluate, gate and export on a small real dataset, without KFP."""
 
-import base64
 import dataclasses
-import io
 import json
 import shutil
 import signal
@@ -15,11 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import requests
 import tensorflow as tf
 from exports import make_export
-from PIL import Image
-from support import QUICK, ROOT
+from support import QUICK
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.model import Stopped
@@ -204,51 +200,6 @@ def test_export_is_whole_and_its_checksums_hold(chain):
     there = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
     assert listed == there - {"SHA256SUMS"}
     assert record(exported, "export.json")["formats"]["serving/model/1"]["parity"]["max_difference"] <= 1e-5
-
-
-@pytest.fixture(scope="module")
-def server(chain):
-    """Address of a process that serves the export, and has nothing of Graft's."""
-    command = [sys.executable, "-I", str(ROOT / "tests" / "serving.py"), str(chain / "export/serving/model/1")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1/models/graft:predict"
-        process.kill()
-
-
-def ask(server, *images):
-    instances = [{"image_bytes": {"b64": base64.b64encode(image).decode()}} for image in images]
-    return requests.post(server, json={"instances": instances}, timeout=60)
-
-
-def test_a_server_gives_what_evaluate_got(chain, dataset, server):
-    data, rows = Dataset.load(dataset), pq.read_table(chain / "evaluation" / "predictions.parquet").to_pylist()
-    images = list(read_encoded(data, "validation", range(20)))
-    answers = ask(server, *images).json()["predictions"]
-    for answer, row in zip(answers, rows, strict=True):
-        assert answer["label"] == row["predicted"] == data.classes[answer["class"]]
-        expected = [row[f"probability_{name}"] for name in data.classes]
-        assert answer["probabilities"] == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_example_of_a_request_is_one(chain, server):
-    body = (chain / "export/serving/request.json").read_bytes()
-    (answer,) = requests.post(server, data=body, timeout=60).json()["predictions"]
-    assert set(answer) == {"label", "class", "probabilities"} and sum(answer["probabilities"]) == pytest.approx(1)
-
-
-def test_a_bad_request_is_refused_and_the_server_lives(dataset, server):
-    (good,) = read_encoded(Dataset.load(dataset), "validation", [0])
-    for bad in (good[: len(good) // 2], b"", b"Hello, this is a text and no image."):
-        refused = ask(server, bad)
-        assert refused.status_code == 400 and refused.json()["error"]
-        assert ask(server, good).status_code == 200
-
-
-def test_an_image_of_too_many_pixels_is_refused_by_the_server(server):
-    content = io.BytesIO()
-    Image.new("1", (10_001, 10_001)).save(content, "PNG")
-    refused = ask(server, content.getvalue())
-    assert refused.status_code == 400 and "100 million in all: send it smaller" in refused.json()["error"]
 
 
 def test_pixels_give_what_bytes_give(chain, dataset):

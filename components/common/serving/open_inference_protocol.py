@@ -7,6 +7,7 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import dataclasses
 import functools
 import json
+import math
 import struct
 from importlib.metadata import version
 from typing import Annotated
@@ -27,7 +28,7 @@ from graft.components.common.serving.signatures import (
     Signature,
     TensorSpec,
 )
-from graft.components.common.serving.values import Array, check_inputs, check_shape, count_of, decode_base64, typed
+from graft.components.common.serving.values import Array, check_inputs, check_shape, decode_base64, typed
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The length of the JSON that binary tensors follow."""
@@ -174,9 +175,9 @@ def _signature_of(names: list[str], signatures: dict[str, Signature]) -> tuple[s
 def _listed(given: _Input, spec: TensorSpec, where: str) -> Array:
     """Returns a tensor that JSON holds, as a flat list or a nested one."""
     values = np.array(given.data, object)
-    if values.shape != given.shape and values.shape != (count_of(given.shape),):
+    if values.shape != given.shape and values.shape != (math.prod(given.shape),):
         raise Refusal(
-            f"{where} must have the {count_of(given.shape)} values of its shape, in a list or nested as it is."
+            f"{where} must have the {math.prod(given.shape)} values of its shape, in a list or nested as it is."
         )
     is_base64 = given.parameters.content_type == "base64"
     return typed(values, spec, where, decode_base64 if is_base64 else _text).reshape(given.shape)
@@ -190,7 +191,7 @@ def _text(value: object, where: str) -> bytes:
 
 def _binary(content: memoryview, size: int, shape: tuple[int, ...], spec: TensorSpec, where: str) -> Array:
     """Returns a tensor that lies behind the JSON: little-endian numbers, or strings, each after its length."""
-    count = count_of(shape)
+    count = math.prod(shape)
     if len(content) != size:
         raise Refusal(f"{where} has {len(content)} bytes, and not the {size} of 'binary_data_size'.")
     if spec.dtype != STRING:

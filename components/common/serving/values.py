@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -110,8 +109,3 @@ def check_shape(shape: tuple[int, ...], spec: TensorSpec, where: str) -> None:
 def shape_text(shape: tuple[int | None, ...]) -> str:
     """Returns a shape as servers write it: -1 is any size."""
     return str([-1 if size is None else size for size in shape])
-
-
-def count_of(shape: tuple[int, ...]) -> int:
-    """Returns the number of values of an array of a shape."""
-    return math.prod(shape)

@@ -156,6 +156,13 @@ def test_a_server_whose_answers_can_not_be_unpacked_is_never_ready(tmp_path, sam
         served(tmp_path, samples, "packed wrongly")
 
 
+def test_a_store_that_fails_too_hides_neither_the_failure_nor_the_log(tmp_path, samples, caplog):
+    (tmp_path / "store").write_bytes(b"no folder")
+    with pytest.raises(GraftError, match=r"it ended with exit code 3\)\), its log stands above"):
+        served(tmp_path, samples, "dies", str(tmp_path / "store" / "server.log"))
+    assert "can't be kept" in caplog.text and "out of luck" in caplog.text
+
+
 def test_a_server_that_takes_too_long_altogether(tmp_path, samples, monkeypatch):
     monkeypatch.setattr(server_process, "_ALTOGETHER", 4.0)
     with pytest.raises(GraftError, match=r"stopped answering \(it ended with exit code -9\)"):

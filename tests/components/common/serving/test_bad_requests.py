@@ -30,6 +30,7 @@ BAD_IMAGES = {
     "text": (b"no image", "Unknown image file format"),
     "empty": (b"", "empty"),
     "huge": (png(40000, 40000), "send it smaller"),
+    "too many pixels": (png(10_001, 10_001), "100 million in all: send it smaller"),
     "larger than an int": (png(2**31 - 1, 2**31 - 1), "send it smaller"),
 }
 

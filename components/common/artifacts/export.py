@@ -205,7 +205,8 @@ def _check_unlisted(uri: str, folder: str, sums: Mapping[str, str]) -> None:
     folders = {str(parent) for path in sums for parent in PurePosixPath(path).parents}
     found = [f"{folder}/{file.path}" for file in storage.list(f"{uri}/{folder}", marks=True)]
     if local := storage.local_path(uri):
-        found += [f"{path.relative_to(local).as_posix()}/" for path in (local / folder).rglob("*") if path.is_dir()]
+        empty = (path for path, is_folder in storage.walk(local / folder) if is_folder)
+        found += [f"{path.relative_to(local).as_posix()}/" for path in empty]
     for path in found:
         parent = PurePosixPath(path).parent
         if path.endswith("/"):

@@ -6,9 +6,11 @@ alone, and what a careful operator checks: the user, world-writable files, secre
 
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
+# What images/build.sh builds from.
+_FILES = ("pyproject.toml", "README.md", "LICENSE")
+_FOLDERS = ("components", "pipelines", "src", "requirements", "images")
 _SECRETS = "|".join(
     (
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
@@ -69,17 +74,21 @@ def help_seconds(image: str) -> float:
 
 
 def rebuild_seconds(tag: str) -> float:
-    """Returns the seconds of a build after a change of code alone, made by a comment that is taken back."""
-    touched = ROOT / "components" / "__init__.py"
-    before = touched.read_text(encoding="utf-8")
-    try:
-        touched.write_text(f"{before}# {time.time_ns()}\n", encoding="utf-8")
+    """Returns the seconds of a build after a change of code alone, made in a copy of what is built from."""
+    with tempfile.TemporaryDirectory(prefix="graft-rebuild-") as folder:
+        for name in _FILES:
+            shutil.copy2(ROOT / name, folder)
+        for name in _FOLDERS:
+            unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(ROOT / name, Path(folder, name), symlinks=True, ignore=unwanted)
+        with Path(folder, "components", "__init__.py").open("a", encoding="utf-8") as touched:
+            touched.write(f"# {time.time_ns()}\n")
         start = time.monotonic()
-        run("images/build.sh", "cpu", f"{tag}-rebuild")
-        return time.monotonic() - start
-    finally:
-        touched.write_text(before, encoding="utf-8")
-        subprocess.run(["docker", "rmi", "--force", f"{tag}-rebuild"], check=False, capture_output=True)  # noqa: S603, S607
+        try:
+            run(f"{folder}/images/build.sh", "cpu", f"{tag}-rebuild")
+            return time.monotonic() - start
+        finally:
+            subprocess.run(["docker", "rmi", "--force", f"{tag}-rebuild"], check=False, capture_output=True)  # noqa: S603, S607
 
 
 def measure(image: str) -> dict[str, object]:

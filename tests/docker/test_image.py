@@ -19,8 +19,19 @@ def inside(image, *command, user=None):
 @pytest.fixture(scope="module")
 def report(image, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "image.json"
+    before = written()
     subprocess.run([sys.executable, "images/report.py", image, path], cwd=ROOT, check=True, capture_output=True)
+    assert written() == before, "it measures a change of code in a copy: others work on this code meanwhile"
     return json.loads(path.read_text())
+
+
+def written():
+    """Returns when each file of the code was written."""
+    return {
+        path: path.stat().st_mtime_ns
+        for folder in ("components", "pipelines")
+        for path in (ROOT / folder).rglob("*.py")
+    }
 
 
 def test_report_finds_a_small_image_that_is_nobody_s_and_holds_no_secret(report):

@@ -19,6 +19,7 @@ from graft.components.common.runs.step_record import Run, mark_cancelled, new_ru
 from graft.components.common.runs.verdict import judge
 from graft.components.export.server_process import command_of
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
+from graft.pipelines.local.step_host.launch import step_host
 
 # No path below a run's folder, or below the store beside it, is longer.
 _BELOW = 400
@@ -80,16 +81,20 @@ def run_locally(
             _refuse_query(uri)
     if validate_with and not containers:  # which have their own environments
         command_of(validate_with, folder, port=0)
-    from kfp import local
-
-    from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
-
     source = _absolute(parameters.source)
     weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
     arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
     inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
     with contextlib.ExitStack() as stack:
+        host = (
+            None if containers else stack.enter_context(step_host())
+        )  # which imports what steps need while this process imports kfp
+
+        from kfp import local
+
+        from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
+
         if containers:
             store = run.store if run.store.startswith("/") else ""
             runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
@@ -104,6 +109,8 @@ def run_locally(
         # The runner warns that an image named graft:cpu may hold no Python.
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
         local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
+        if host:
+            stack.enter_context(host.forks_steps())
         try:
             pipeline(**arguments)
         except RuntimeError as error:

@@ -23,6 +23,17 @@ def import_tensorflow() -> Any:
 
     In the GPU image (`GRAFT_EXPECTS_GPU`) it says so if there is no GPU.
     """
+    tensorflow = load_tensorflow()
+    if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
+        log.warning(
+            "This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
+        )
+    return tensorflow
+
+
+@functools.cache
+def load_tensorflow() -> Any:
+    """Returns the tensorflow module as `import_tensorflow` does, without a look at the devices: the process can still be forked."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _hidden(_NOT_FOR_KERAS):
         import tensorflow
@@ -31,10 +42,6 @@ def import_tensorflow() -> Any:
     tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     # The interpreter's last collection would go through all that TensorFlow has made, to no end: 0.9 CPU seconds after the import alone.
     atexit.register(gc.freeze)
-    if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
-        log.warning(
-            "This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
-        )
     return tensorflow
 
 

@@ -1,0 +1,92 @@
+"""The step host: `python -m graft.pipelines.local.step_host.host`, which `launch.py` starts.
+
+It is two processes. The first has imported kfp and the steps, and forks those that need no more. The second, its child, imports
+TensorFlow meanwhile and forks the others. No step waits for an import that it doesn't need. Neither process has computed anything:
+TensorFlow makes its devices and threads in the steps. Both end when their stdin ends.
+"""
+
+import importlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+
+from graft.components.common.compute.tensorflow import load_tensorflow
+from graft.components.common.steps import COMPONENTS
+from graft.pipelines.local.step_host.forking import Forks
+
+_WITH_TENSORFLOW = ("train", "evaluate", "export")
+# What the steps import. One that is forgotten here is imported by the step itself.
+_IMPORTS = (
+    "kfp.dsl.executor",
+    "graft.components.common.runs.step_record",
+    "graft.components.resolve.resolve",
+    "graft.components.ingest.ingest",
+    "graft.components.gate.gate",
+    "graft.components.notify.notify",
+)
+_IMPORTS_WITH_TENSORFLOW = (
+    "graft.components.train.recipes",
+    "graft.components.train.features.training_set",
+    "graft.components.train.fit.head_training",
+    "graft.components.train.network.assembly",
+    "graft.components.train.training_page",
+    "graft.components.evaluate.evaluate",
+    "graft.components.evaluate.summary",
+    "graft.components.export.export",
+)
+
+
+def main() -> None:
+    """Prints the folder of the host's sockets, and serves."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the steps, too, and these end by themselves
+    folder = tempfile.mkdtemp(prefix="graft-steps-")  # which only this user may enter
+    listeners = {step: _listen(folder, step) for step in COMPONENTS}
+    print(folder, flush=True)  # noqa: T201 (to whoever started it)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    for module in _IMPORTS:
+        importlib.import_module(module)
+    second = os.fork()
+    for step in COMPONENTS:
+        if (step in _WITH_TENSORFLOW) is bool(second):
+            listeners.pop(step).close()
+    if not second:
+        _import_tensorflow()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it hears from its stdin now
+    if request := Forks(list(listeners.values()), handlers).serve():
+        request.run()
+    elif second:
+        os.kill(second, signal.SIGTERM)  # while it imports, it hears of nothing else
+        os.waitpid(second, 0)
+        shutil.rmtree(folder, ignore_errors=True)  # it is gone after a run that went its way
+
+
+def _listen(folder: str, step: str) -> socket.socket:
+    """Returns the socket in the folder at which a step is asked for."""
+    here = os.open(".", os.O_RDONLY)
+    os.chdir(folder)  # a socket's path may have 108 bytes, and the folder's may have more
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(step)
+    listener.listen()
+    os.fchdir(here)
+    os.close(here)
+    return listener
+
+
+def _import_tensorflow() -> None:
+    """Imports what the steps need that compute."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    # As in a step, whose executor has set up logging: else TensorFlow would log to stderr on its own.
+    root.addHandler(handler)
+    load_tensorflow()
+    for module in _IMPORTS_WITH_TENSORFLOW:
+        importlib.import_module(module)
+    root.removeHandler(handler)
+
+
+if __name__ == "__main__":
+    main()

@@ -67,6 +67,11 @@ bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
 
+.PHONY: bench-answers
+bench-answers: $(RUN_READY) ## Time help, records and predictions against importing TensorFlow: SOURCE= EXPORT=
+	@test -n "$(SOURCE)" -a -n "$(EXPORT)" || { echo "make bench-answers needs SOURCE=, a zip of photographs, and EXPORT=, an export." >&2; exit 1; }
+	@$(BIN)/python tests/bench/answers.py --source "$(SOURCE)" --export "$(EXPORT)"
+
 .PHONY: bench-serve
 bench-serve: $(RUN_READY) ## Time the server against a bare loop of the same model: SOURCE= EXPORT=
 	@test -n "$(SOURCE)" -a -n "$(EXPORT)" || { echo "make bench-serve needs SOURCE=, a zip of photographs, and EXPORT=, an export." >&2; exit 1; }

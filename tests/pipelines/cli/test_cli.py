@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 from evaluations import EVALUATION, METRICS
+from exports import make_export
 
 from graft.components.common.parameters import Parameters
 from graft.components.common.steps import STEPS
@@ -125,6 +126,32 @@ print(*sys.modules, file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return done.stdout, set(done.stderr.split())
+
+
+def test_what_looks_at_records_imports_no_tensorflow_for_its_work(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(EVALUATION))
+    make_export(tmp_path / "export", 1, 0.9)
+    (tmp_path / "images.json").write_text('{"cpu": "graft:cpu", "gpu": "graft:gpu"}')
+    commands = [
+        "registry publish model export --store store",
+        "registry list model --store store",
+        "gate --evaluation evaluation --output decision --min-accuracy 0.1 --store store --run-id monday",
+        "history model --store store --html history.html",
+        "compile --target kubeflow --allow-tag --output pipeline.yaml",
+    ]
+    code = f"""
+import sys
+from graft.pipelines.cli.app import app
+for command in {commands}:
+    app(command, result_action="return_value")
+    print(command.split()[0], "tensorflow" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.split("\n")[:-1] == [f"{command.split()[0]} False" for command in commands], done.stderr
+    assert "not promoted" in done.stdout and "passed" in done.stdout
+    assert all((tmp_path / made).exists() for made in ("decision/decision.json", "history.html", "pipeline.yaml"))
 
 
 def test_the_list_of_commands_says_what_each_says_of_itself():

@@ -17,6 +17,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.train.train import train
 from graft.pipelines.cli.app import app
+from graft.pipelines.local import predicting
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +54,13 @@ def test_the_answer_is_evaluate_s(trained, predict, model):
         assert answer["label"] == row["predicted"] and not answer["error"]
         wanted = {name: row[f"probability_{name}"] for name in ("cats", "dogs")}
         assert answer["probabilities"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_many_images_get_the_answer_of_a_few(trained, predict, monkeypatch):
+    folder, pictures, _ = trained
+    few = predict(folder / "model", pictures, "--format", "json")
+    monkeypatch.setattr(predicting, "_MANY", 0)
+    assert predict(folder / "model", pictures, "--format", "json") == few
 
 
 def test_a_version_of_the_registry(trained, predict, tmp_path):

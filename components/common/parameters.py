@@ -1,9 +1,13 @@
 """The pipeline's parameters: what a run works on, and the few settings that people change."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 PUBLIC_ARCHIVE = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
 """The source of a run that names none: the cats and dogs of the original project."""
+
+MODEL, SAMPLE = "model", "sample"
+"""The names of models of the user's own images, and of what a run without a source works on, where none is given."""
 
 
 @dataclass(frozen=True)
@@ -33,5 +37,16 @@ class Parameters:
     min_accuracy: float = 0.0
     config: str = ""
     store: str = ""
-    name: str = "model"
+    name: str = MODEL
     force: bool = False
+
+
+Given = TypeVar("Given", bound=Parameters)
+
+
+def with_name(parameters: Given) -> Given:
+    """Returns the parameters with a name for the model: where none is given `model`, and `sample` for a run that names no source.
+
+    So a user's own first model has no champion that learned from other images.
+    """
+    return replace(parameters, name=parameters.name or (MODEL if parameters.source else SAMPLE))

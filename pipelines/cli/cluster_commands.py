@@ -42,7 +42,7 @@ def submit(
     there = run_parameters(parameters, profile, upload=upload)
     backend = connect(cluster, profile)
     with packaged(profile, cluster) as package:
-        run = backend.submit(package, there, run_title(parameters.name))
+        run = backend.submit(package, there, run_title(there.name))
     print(run.run)
     print(run.link, flush=True)
     if wait:

@@ -83,10 +83,12 @@ class RunParameters(PipelineParameters):
             imagenet, or random for drawn pictures.
         store: Path or URI of the store, which keeps models, run records, images and features. If not given: the folder store
             in --runs, or on a cluster the store of the profile.
+        name: The model's name. If not given: model, or sample if no source is given.
     """
 
     source: str = ""
     weights: str = ""
+    name: str = ""
 
 
 def _shown(default: Any, source: str) -> Parameter:

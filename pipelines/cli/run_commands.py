@@ -12,6 +12,7 @@ from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.run_summary import RunSummary
+from graft.components.common.parameters import with_name
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
@@ -45,8 +46,9 @@ def run(
     """
     started = time.monotonic()
     check_settings(parameters)
-    this_run, folder = new_run(runs, parameters.store, parameters.name)
-    chosen = choose_inputs(parameters, folder / "sample")
+    named = with_name(parameters)
+    this_run, folder = new_run(runs, named.store, named.name)
+    chosen = choose_inputs(named, folder / "sample")
     runs_in = containers if runner == "docker" else None
     summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with)
     if json_output:

@@ -12,7 +12,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights
 from graft.components.common.errors import GraftError
-from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
+from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
 from graft.components.common.progress import progress
 from graft.components.common.runs.step_record import Run
 from graft.components.resolve.fingerprint import fingerprint
@@ -58,6 +58,7 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
     Raises:
         GraftError: A setting is wrong, a path or URI would not do on a cluster, or the copy failed.
     """
+    given = with_name(given)
     check_settings(given)
     store = given.store or profile.store
     Run(store, given.name, "run")

@@ -45,6 +45,8 @@ def test_a_run_is_started_and_its_page_printed(graft, cluster):
     assert parameters["source"] == "gs://pictures/photos.zip"
     assert (parameters["store"], parameters["name"], parameters["weights"]) == ("gs://b/store", "pets", "imagenet")
     assert (parameters["learning_rate"], parameters["force"]) == (0.001, False)
+    run = graft("submit", *cluster.options, *SOURCE, "--store", "gs://b/store").out.split()[0]
+    assert cluster.parameters(run)["name"] == "model"
 
 
 def test_the_longest_name_will_do(graft, cluster):
@@ -56,6 +58,9 @@ def test_without_a_source_it_trains_on_the_public_archive(graft, cluster):
     run = graft("submit", *cluster.options).out.split()[0]
     assert cluster.parameters(run)["source"] == PUBLIC_ARCHIVE
     assert cluster.parameters(run)["weights"] == "imagenet"
+    assert cluster.parameters(run)["name"] == "sample"
+    run = graft("submit", *cluster.options, "--name", "model").out.split()[0]
+    assert cluster.parameters(run)["name"] == "model"
 
 
 def test_what_the_profile_says_goes_with_the_run(graft, cluster):

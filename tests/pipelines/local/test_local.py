@@ -10,6 +10,8 @@ import pytest
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
+from graft.pipelines.cli import run_commands
+from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.local import defaults
 from graft.pipelines.local.running import _refuse_python3, new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
@@ -122,6 +124,24 @@ def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, mo
     assert len(list((tmp_path / "sample").rglob("*.jpg"))) >= 600
     assert "running on drawn pictures" in caplog.text
     assert len([record for record in caplog.records if record.name == "graft"]) >= 1
+
+
+def test_the_sample_is_no_champion_of_what_comes_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
+    names = []
+
+    def kept(run, folder, parameters, *_):
+        names.append((run.name, parameters.name, parameters.source))
+        raise GraftError("seen")
+
+    monkeypatch.setattr(run_commands, "run_locally", kept)
+    pictures, runs = str(tmp_path / "mine"), tmp_path / "runs"
+    for given in ({}, {"name": "model"}, {"source": pictures}, {"source": pictures, "name": "sample"}):
+        with pytest.raises(GraftError, match="seen"):
+            run_commands.run(parameters=RunParameters(**given), runs=runs)
+    assert [name for name, _, _ in names] == ["sample", "model", "model", "sample"]
+    assert all(run == parameters for run, parameters, _ in names)
+    assert [source == pictures for _, _, source in names] == [False, False, True, True]
 
 
 def test_a_folder_that_is_somebody_s_is_never_removed(tmp_path, monkeypatch):

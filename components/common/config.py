@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic_core import ErrorDetails
 
 from graft.components.common import storage
-from graft.components.common.errors import GraftError
+from graft.components.common.errors import GraftError, raise_all
 from graft.components.common.steps import SECTIONS
 
 Config = TypeVar("Config")
@@ -34,23 +35,28 @@ def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Co
         *layers: Field names and values.
 
     Raises:
-        GraftError: A field is unknown or a value is not allowed; the message names both.
+        GraftError: Fields are unknown or values not allowed; the message names all of them.
     """
     merged = {key: value for layer in layers for key, value in layer.items()}
     known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
-    for key in merged:
-        if key not in known:
-            raise GraftError(f"{step} has no setting {key!r}: there are {', '.join(known)}.")
+    there_are = f"there are {', '.join(known)}"
+    unknown = [GraftError(f"{step} has no setting {key!r}: {there_are}.") for key in merged if key not in known]
     strict = with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(config)
     try:
-        return TypeAdapter(strict).validate_python(merged)
+        settings = TypeAdapter(strict).validate_python({key: merged[key] for key in merged if key in known})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise GraftError(
-            f"{step}: {field} can't be {first['input']!r}: {reason}."
-        ) from None  # it shows values cut in the middle
+        refused = [GraftError(_refusal(step, entry)) for entry in error.errors()]
+    except GraftError as error:  # of values that are allowed one by one
+        refused = [error]
+    else:
+        refused = []
+    raise_all([*unknown, *refused])  # not from pydantic's, which shows values cut in the middle
+    return settings
+
+
+def _refusal(step: str, entry: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in entry["loc"])
+    return f"{step}: {field} can't be {entry['input']!r}: {entry['msg'].removeprefix('Value error, ')}."
 
 
 def read_yaml(uri: str) -> dict[str, Any]:

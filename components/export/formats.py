@@ -9,6 +9,7 @@ from typing import Literal
 from graft.components.common.artifacts.export import ParityLimits, saved_model_path
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
+from graft.components.common.findings import Finding
 
 Runtime = Literal["saved_model", "keras", "litert", "onnx"]
 Further = Literal["litert-float32", "litert-float16", "litert-int8", "onnx"]
@@ -72,3 +73,14 @@ def check_machine(formats: Iterable[Further]) -> None:
             raise GraftError(
                 f"The format {name} needs the packages {', '.join(missing)}: install graft[formats], or leave the format out."
             )
+
+
+def look_at_formats() -> Finding:
+    """Tells which formats export can write here.
+
+    Raises:
+        GraftError: Not even those that every export has.
+    """
+    check_machine(())
+    further = [name for name, form in FURTHER.items() if all(map(find_spec, form.packages))]
+    return Finding("Export", ok=True, text=", ".join(["SavedModel", ".keras", *further]))

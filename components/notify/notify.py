@@ -55,7 +55,7 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
         run=run.run_id,
         name=run.name,
         outcome=verdict.outcome,
-        reason=verdict.reason,
+        reason=" ".join(verdict.reason.split("\n  ")),  # a message is one line
         accuracy=verdict.accuracy,
         link=page,
         drift=verdict.drift,

@@ -4,6 +4,7 @@ import secrets
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.findings import Finding
 
 
 def check_store(store: str) -> None:
@@ -24,3 +25,23 @@ def check_store(store: str) -> None:
         raise GraftError(
             f"{storage.redact(store)} gives back other bytes than were written: it can't serve as a store."
         )
+
+
+def look_at_store(store: str) -> Finding:
+    """Tells whether a store can be read and written.
+
+    A local one that isn't there is not made: the nearest folder above it that is there is tried instead.
+
+    Args:
+        store: Its path or URI.
+
+    Raises:
+        GraftError: It can't.
+    """
+    local = storage.local_path(store)
+    tried = str(storage.existing(local)) if local else store
+    try:
+        check_store(tried)
+    except GraftError as error:  # it speaks of what was tried
+        raise GraftError(str(error).replace(storage.redact(tried), storage.redact(store), 1)) from error
+    return Finding("Store", ok=True, text=f"{storage.redact(store)} can be read and written")

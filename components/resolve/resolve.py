@@ -3,14 +3,18 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model_source import find_record
 from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
 from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.checks import check_all
 from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
+from graft.components.common.errors import GraftError, raise_all
 from graft.components.common.parameters import Parameters
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
@@ -40,28 +44,14 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
     Raises:
         GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
             TensorBoard logs not written, a setting is wrong, a package for a format is missing, or no temporary files can be written.
+            Where several things are wrong, the error tells all of them.
     """
-    settings = check_settings(parameters)
-    for written in filter(None, (run.store, settings["train"]["tensorboard"])):
-        check_store(written)
-    if run.store:
-        Registry(run.store, run.name).latest()
-    source, weights = storage.uri_in(parameters.source), storage.uri_in(parameters.weights)
-    check_weights(weights, settings["train"]["weights_sha256"])
-    for baseline in EvaluateConfig(**settings["evaluate"]).named_baselines.values():
-        find_record(baseline)
-    check_machine(settings["export"]["formats"])
-    found = {
-        "source": fingerprint(source, [run.store], IngestConfig(**settings["ingest"]).reach),
-        "weights": weights if weights in NAMED else fingerprint(weights),
-        "settings": settings,
-        "code": code_digest(),
-    }
+    found = check_run(parameters, run)
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     same_as = _decided(digest, run)
     return ResolveResult(
         digest=UNCHANGED if same_as and not parameters.force else digest,
-        source=printable(storage.redact(source)),
+        source=printable(storage.redact(storage.uri_in(parameters.source))),
         found=digest,
         same_as=same_as,
     )
@@ -77,6 +67,52 @@ def _decided(digest: str, run: Run) -> str:
     return past.run_id if resolved and resolved.found == digest else ""
 
 
+def check_run(parameters: Parameters, run: Run) -> dict[str, Any]:
+    """Checks everything that a run needs, and returns what it is about: source, weights, settings and code.
+
+    What waits for a network waits at the same time. What would need something that is wrong isn't tried.
+
+    Args:
+        parameters: The pipeline's parameters; an empty source or weights are not looked at.
+        run: The run.
+
+    Raises:
+        GraftError: As in `resolve`.
+    """
+    settings, problems = _settings(parameters)
+    train, ingest, evaluate, export = (settings.get(step) for step in ("train", "ingest", "evaluate", "export"))
+    checks: dict[str, Callable[[], object]] = {}
+    if parameters.source and (
+        ingest or "://" not in parameters.source
+    ):  # a web server is asked within the settings' bounds only
+        reach = ingest.reach if ingest else storage.Reach.NAMED
+        checks["source"] = lambda: fingerprint(storage.uri_in(parameters.source), [run.store], reach)
+    if parameters.weights:
+        checks["weights"] = lambda: _weights(parameters.weights, train.weights_sha256 if train else "")
+    if run.store:
+        checks["store"] = lambda: _check_store(run)
+    if train and train.tensorboard:
+        checks["tensorboard"] = lambda: check_store(train.tensorboard)
+    for role, baseline in evaluate.named_baselines.items() if evaluate else ():
+        checks[role] = partial(find_record, baseline)
+    checks["machine"] = lambda: check_machine(export.formats if export else ())
+    found = dict(zip(checks, check_all(list(checks.values()), problems), strict=True))
+    named = {name: found.get(name) for name in ("source", "weights")}
+    return {**named, "settings": _as_dicts(settings), "code": code_digest()}
+
+
+def _weights(weights: str, sha256: str) -> str:
+    """Returns the name of the weights, or the fingerprint of their file, after checking them."""
+    weights = storage.uri_in(weights)
+    check_weights(weights, sha256)
+    return weights if weights in NAMED else fingerprint(weights)
+
+
+def _check_store(run: Run) -> None:
+    check_store(run.store)
+    Registry(run.store, run.name).latest()
+
+
 def check_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
     """Returns the effective settings of every step, after checking them all.
 
@@ -84,15 +120,32 @@ def check_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
         parameters: The pipeline's parameters; source, weights and store are not looked at.
 
     Raises:
-        GraftError: A recipe, section, field or value is not allowed.
+        GraftError: Recipes, sections, fields or values are not allowed.
     """
+    settings, problems = _settings(parameters)
+    raise_all(problems)
+    return _as_dicts(settings)
+
+
+def _settings(parameters: Parameters) -> tuple[dict[str, Any], list[GraftError]]:
+    """Returns the settings of those steps whose settings are right, and what is wrong with the others'."""
     config = parameters.config
     given = {"optimizer": parameters.optimizer or None, "learning_rate": parameters.learning_rate or None}
-    chosen: dict[str, Any] = {
-        "ingest": configure("ingest", IngestConfig, section(config, "ingest")),
-        "train": train_config(parameters.recipe, config, given),
-        "evaluate": configure("evaluate", EvaluateConfig, section(config, "evaluate")),
-        "gate": gate_config(config, parameters.min_accuracy),
-        "export": configure("export", ExportConfig, section(config, "export")),
+    makers: dict[str, Callable[[], Any]] = {
+        "ingest": lambda: configure("ingest", IngestConfig, section(config, "ingest")),
+        "train": lambda: train_config(parameters.recipe, config, given),
+        "evaluate": lambda: configure("evaluate", EvaluateConfig, section(config, "evaluate")),
+        "gate": lambda: gate_config(config, parameters.min_accuracy),
+        "export": lambda: configure("export", ExportConfig, section(config, "export")),
     }
-    return {step: dataclasses.asdict(settings) for step, settings in chosen.items()}
+    settings, problems = {}, []
+    for step, make in makers.items():
+        try:
+            settings[step] = make()
+        except GraftError as error:
+            problems.append(error)
+    return settings, problems
+
+
+def _as_dicts(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {step: dataclasses.asdict(chosen) for step, chosen in settings.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.config import configure, read_yaml, section
-from graft.components.common.errors import GraftError
+from graft.components.common.errors import GraftError, raise_all
 from graft.components.train.config import TrainConfig
 
 
@@ -114,7 +114,7 @@ def read_recipe(uri: str) -> str:
     try:
         configure("train", TrainConfig, fields)
     except GraftError as error:
-        raise GraftError(f"{storage.redact(uri)}: {error}") from error
+        raise_all(GraftError(f"{storage.redact(uri)}: {problem}") for problem in error.problems)
     return json.dumps(fields)
 
 

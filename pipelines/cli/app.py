@@ -38,6 +38,9 @@ COMMANDS = {
         "registry_commands:registry": "Lists, publishes, promotes and withdraws the versions of a model.",
         "gc_command:gc": "Deletes from a store what no model version, no dataset in use and no recent run needs.",
     },
+    "Troubleshooting": {
+        "doctor_command:doctor": "Says what this machine, and with --target a cluster, can do; exit code 1 if something needed is missing.",
+    },
 }
 """The commands by group, each as `module:function` and its help, so that `graft --help` loads none of them."""
 
@@ -76,6 +79,7 @@ def _run(words: list[str]) -> None:
         app([word for word in words if word != "--debug"], exit_on_error=False, print_error=False)
     except (Exception, KeyboardInterrupt) as error:
         # `graft --help` can do without what these know.
+        from graft.components.common.messages import shown
         from graft.components.common.storage import without_secrets
         from graft.pipelines.cli.exits import EXIT_ERROR, explain
 
@@ -84,6 +88,6 @@ def _run(words: list[str]) -> None:
             lines = without_secrets("".join(traceback.format_exception(error))).split("\n")
             print(*map(escaped, lines), sep="\n", end="", file=sys.stderr)
         message, code = explained or ("This is a defect of Graft's own: please report it.", EXIT_ERROR)
-        print(escaped(f"graft: {without_secrets(message)}"), file=sys.stderr)
+        print(shown(error, f"graft: {message}"), file=sys.stderr)
         sys.stdout.flush()
         sys.exit(code)

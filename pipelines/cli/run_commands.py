@@ -13,10 +13,9 @@ from rich.table import Table
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.parameters import with_name
-from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
-from graft.pipelines.local.defaults import choose_inputs
+from graft.pipelines.local.defaults import check_early, choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
 from graft.pipelines.local.running import new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
@@ -45,8 +44,8 @@ def run(
         json_output: Print run.json on stdout, and nothing else.
     """
     started = time.monotonic()
-    check_settings(parameters)
     named = with_name(parameters)
+    check_early(named)
     this_run, folder = new_run(runs, named.store, named.name)
     chosen = choose_inputs(named, folder / "sample")
     runs_in = containers if runner == "docker" else None
@@ -56,7 +55,8 @@ def run(
     else:
         print_summary(folder, summary)
     if summary.failure:
-        log.error("%s", summary.failure)
+        for line in summary.failure.split("\n"):
+            log.error("%s", line)
         sys.exit(EXIT_CODES[summary.outcome])
 
 

@@ -100,6 +100,9 @@ class Schedule:
 class Backend(Protocol):
     """Where pipelines run. Every method raises GraftError with one sentence, and LostContactError where it can't be reached."""
 
+    def check_access(self) -> str:
+        """Makes one request, as whoever the user is, and returns where it went."""
+
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run of a pipeline, which is uploaded if it isn't there.
 

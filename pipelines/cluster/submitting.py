@@ -5,11 +5,13 @@ import dataclasses
 import logging
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from graft.components.common import storage
+from graft.components.common.checks import check_all
 from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
@@ -59,40 +61,60 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
         GraftError: A setting is wrong, a path or URI would not do on a cluster, or the copy failed.
     """
     given = with_name(given)
-    check_settings(given)
     store = given.store or profile.store
-    Run(store, given.name, "run")
     source, weights = given.source or PUBLIC_ARCHIVE, given.weights or IMAGENET
     named = [("--store", store), ("--source", source), ("--weights", weights)]
     named += [(option, uri) for option in ("config", "recipe") for uri in storage.uris_in_text(getattr(given, option))]
-    for option, uri in named:
-        if storage.redact(uri) != uri or uri.endswith(storage.SUFFIX):
-            raise GraftError(
-                f"{option} {storage.redact(uri)} holds a user name, password or query string, which everyone would see among the "
-                "run's parameters: leave it out, and grant the steps' service account the right to read it."
-            )
+    local = {
+        option: path
+        for option, path in (("source", source), ("weights", weights))
+        if path not in NAMED and not path.startswith(IN_THE_IMAGE) and _is_local(path)
+    }
+    checks: list[Callable[[], object]] = [
+        lambda: check_settings(given),
+        lambda: Run(store, given.name, "run"),
+        *(partial(_check_seen, option, uri) for option, uri in named),
+        lambda: _check_store(store, needed=bool(local) and upload),
+        *(partial(_check_local, option, path, upload) for option, path in local.items()),
+    ]
+    check_all(checks)
     if not store:
         log.warning(
             "no store is named: the run leaves no record, so a gate that did not pass looks like any other error"
         )
-    elif _is_local(store):
+    there = {option: _upload(path, store) for option, path in local.items()}
+    inputs = {"source": source, "weights": weights, **there}
+    return dataclasses.replace(given, source=inputs["source"], weights=inputs["weights"], store=store)
+
+
+def _check_seen(option: str, uri: str) -> None:
+    """Refuses what would show a secret."""
+    if storage.redact(uri) != uri or uri.endswith(storage.SUFFIX):
+        raise GraftError(
+            f"{option} {storage.redact(uri)} holds a user name, password or query string, which everyone would see among the "
+            "run's parameters: leave it out, and grant the steps' service account the right to read it."
+        )
+
+
+def _check_store(store: str, *, needed: bool) -> None:
+    if needed and not store:
+        raise GraftError("--upload needs a store to copy to: name a bucket with --store.")
+    if store and _is_local(store):
         raise GraftError(
             f"--store {store} is on this machine: name a bucket that the cluster reaches, such as gs://my-bucket/store."
         )
-    inputs = {"source": source, "weights": weights}
-    for option, path in inputs.items():
-        if path in NAMED or path.startswith(IN_THE_IMAGE) or not _is_local(path):
-            continue
-        if not upload:
-            raise GraftError(
-                f"--{option} {path} is on this machine, which the cluster can't reach: name a URI, or copy it into the store with --upload."
-            )
-        if not store:
-            raise GraftError("--upload needs a store to copy to: name a bucket with --store.")
-        if option == "weights":
-            check_weights(path)
-        inputs[option] = _upload(path, store)
-    return dataclasses.replace(given, source=inputs["source"], weights=inputs["weights"], store=store)
+
+
+def _check_local(option: str, path: str, upload: bool) -> None:
+    """Refuses what is on this machine and can't be, or is not to be, copied into the store."""
+    if not upload:
+        raise GraftError(
+            f"--{option} {path} is on this machine, which the cluster can't reach: name a URI, or copy it into the store with --upload."
+        )
+    if option == "weights":
+        check_weights(path)
+    else:
+        storage.stat(path)
 
 
 def run_title(name: str) -> str:

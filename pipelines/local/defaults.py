@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from graft.components.common.compute.weights import IMAGENET, IMAGENET_URL, RANDOM
+from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
+from graft.components.common.runs.step_record import Run, new_run_id
+from graft.components.resolve.resolve import check_run, check_settings
 from graft.components.train.recipes import SAMPLE
 from graft.pipelines.local.sample import draw_sample
 
@@ -38,6 +41,23 @@ def choose_inputs(parameters: Parameters, sample: Path) -> Parameters:
     draw_sample(sample)
     recipe = parameters.recipe or ("" if weights else SAMPLE)
     return replace(parameters, source=str(sample), weights=weights or RANDOM, recipe=recipe)
+
+
+def check_early(parameters: Parameters) -> None:
+    """Checks the settings before anything else is done; where they are wrong, all the rest too, so that everything is told in one go.
+
+    Args:
+        parameters: The parameters, with a name; an empty source or weights means not named.
+
+    Raises:
+        GraftError: Settings are wrong. The error tells what else is.
+    """
+    try:
+        check_settings(parameters)
+    except GraftError:
+        weights = parameters.weights or (IMAGENET if parameters.source else "")
+        check_run(replace(parameters, weights=weights), Run(parameters.store, parameters.name, new_run_id()))
+        raise
 
 
 def answers(address: str) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
+from graft.components.common.findings import Finding
+from graft.components.common.storage import brief
 
 # What the caller's environment says about the network and its clouds holds in the containers too.
 _PASSED = (
@@ -18,6 +20,7 @@ _PASSED = (
 # Files that variables name are mounted, read-only, under the same path.
 _PASSED_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GOOGLE_APPLICATION_CREDENTIALS")
 _LABEL = "graft.run"
+_SECONDS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,27 @@ def docker_runner(options: DockerOptions, run_id: str, inputs: list[str], store:
                 yield local.DockerRunner(**arguments)
             finally:
                 stop()
+
+
+def look_at_docker(image: str) -> Finding:
+    """Tells whether a Docker Engine answers, and has the image of the steps. Only `--runner docker` needs them.
+
+    Args:
+        image: The image.
+    """
+    import docker
+
+    try:
+        with contextlib.closing(docker.from_env(timeout=_SECONDS)) as client:
+            engine = f"Engine {client.version()['Version']}"
+            client.images.get(image)
+    except docker.errors.ImageNotFound:
+        remedy = "Build it by make images, or pull it."
+        return Finding("Docker", False, f"{engine}, without the image {image}", remedy, needed=False)
+    except docker.errors.DockerException as error:
+        remedy = "Start it for --runner docker; graft run does without."
+        return Finding("Docker", False, f"no Docker Engine answers ({brief(error)})", remedy, needed=False)
+    return Finding("Docker", ok=True, text=f"{engine}, with the image {image}", needed=False)
 
 
 def _environment() -> dict[str, str]:

@@ -34,7 +34,9 @@ class StepRecord(Record, Generic[ResultT_co]):
     step: Component = Field(description="The step's name.")
     status: StepStatus = Field(description="Whether it did what it was asked to, or was told to end before.")
     error: str | None = Field(description="The class of the error that ended it; None if it succeeded.")
-    summary: str = Field(description="One line for people: what came out, or why it failed.")
+    summary: str = Field(
+        description="For people: what came out in one line, or why it failed, in a line for each of several reasons."
+    )
     started: str = Field(description="When it began, ISO 8601 in UTC.")
     seconds: float = Field(description="Seconds that it took.")
     outcome: ResultT_co | None = Field(description="What it returned; None if it failed, but for a gate that decided.")

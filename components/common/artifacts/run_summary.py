@@ -16,7 +16,9 @@ class StepSummary(Part):
 
     status: StepStatus = Field(description="Whether it did what it was asked to, or was told to end before.")
     seconds: float = Field(description="Seconds that it took.")
-    summary: str = Field(description="One line for people: what came out, or why it failed.")
+    summary: str = Field(
+        description="For people: what came out in one line, or why it failed, in a line for each of several reasons."
+    )
     output: str | None = Field(description="The directory of its artifact; None if it has none.")
 
 

@@ -8,6 +8,7 @@ import h5py
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.findings import Finding
 
 IMAGENET, RANDOM = "imagenet", "random"
 NAMED = (IMAGENET, RANDOM)
@@ -64,6 +65,25 @@ def check_weights(weights: str, sha256: str = "") -> None:
             f"{shown} holds {parameters:,} weights and InceptionV3 without its top has {_PARAMETERS:,}: "
             "it is of another network; name InceptionV3's notop file."
         )
+
+
+def look_at_weights(weights: str) -> Finding:
+    """Tells whether the weights can be had.
+
+    Args:
+        weights: As in `check_weights`; empty for `imagenet`, without which a run can do.
+
+    Raises:
+        GraftError: They can't be had, and were named.
+    """
+    try:
+        check_weights(storage.uri_in(weights or IMAGENET))
+    except GraftError as error:
+        if weights:
+            raise
+        return Finding("Weights", False, str(error), "A run on drawn pictures needs none.", needed=False)
+    text = {"": "ImageNet's can be had", IMAGENET: "ImageNet's can be had", RANDOM: "random"}
+    return Finding("Weights", ok=True, text=text.get(weights) or f"{storage.redact(weights)} is InceptionV3's")
 
 
 def _check_imagenet() -> None:

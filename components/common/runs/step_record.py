@@ -18,7 +18,8 @@ from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord, StepStatus
 from graft.components.common.ending import in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
-from graft.components.common.escaping import escape_record, escaped
+from graft.components.common.escaping import escape_record
+from graft.components.common.messages import shown
 from graft.components.common.steps import STEPS, Component, Step
 
 log = logging.getLogger("graft")
@@ -147,7 +148,7 @@ def _ended(error: BaseException | None, outcome: Result | None) -> tuple[StepSta
         return "succeeded", outcome.summary if outcome else ""
     if isinstance(error, KeyboardInterrupt) or told.is_set():
         return "cancelled", _TOLD
-    return "failed", escaped(storage.without_secrets(str(error))) or type(error).__name__
+    return "failed", shown(error) or type(error).__name__
 
 
 def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
@@ -222,7 +223,7 @@ def component_step(step: Component, store: str, name: str, run_id: str) -> Itera
             with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
                 yield recording
         except (GraftError, OSError) as error:
-            raise SystemExit(escaped(f"graft {step}: {error}")) from error
+            raise SystemExit(shown(error, f"graft {step}: {error}")) from error
         except KeyboardInterrupt:
             log.error("%s: %s", step, _TOLD)
             raise

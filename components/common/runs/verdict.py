@@ -17,7 +17,7 @@ class Verdict:
 
     Attributes:
         outcome: How it ended.
-        reason: Why, in one sentence that names the step.
+        reason: Why, in one sentence that names the step, or in a line for each of several reasons.
         accuracy: Accuracy on the evaluated split; None if the run did not get there.
         drift: In what the new images differ from those that the champion was made from.
     """

@@ -1,6 +1,7 @@
 """Storage: verbs for files at a path or URI, local or remote. What lies behind them is seen nowhere else."""
 
 from graft.components.common.storage.access import FileError, MissingError, access
+from graft.components.common.storage.disk import existing, look_at_disk
 from graft.components.common.storage.download import fetch
 from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
@@ -49,6 +50,7 @@ __all__ = [
     "check_text",
     "delete",
     "delete_folder",
+    "existing",
     "exists",
     "fetch",
     "flush_folder",
@@ -59,6 +61,7 @@ __all__ = [
     "list_pages",
     "local_path",
     "look",
+    "look_at_disk",
     "make_folder",
     "open",
     "put",

@@ -47,6 +47,13 @@ class KubeflowPipelines(Backend):
         self._experiment = access.experiment or profile.kubeflow.experiment
         self._profile = profile
 
+    def check_access(self) -> str:
+        """Asks for one experiment."""
+        service = self._services.experiments.experiment_service_list_experiments
+        with self._client.described("experiments"):
+            self._client.ask(service, **self._namespace, page_size=1)
+        return self._client.endpoint
+
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run, as `Backend.submit` says."""
         runtime = api.V2beta1RuntimeConfig(parameters=dataclasses.asdict(parameters))

@@ -56,6 +56,13 @@ class VertexPipelines(Backend):
         self._parent = f"projects/{where.project}/locations/{where.location}"
         self._client = VertexClient(where, access)
 
+    def check_access(self) -> str:
+        """Asks for one schedule."""
+        with self._client.described("schedules"):
+            request = api.ListSchedulesRequest(parent=self._parent, page_size=1)
+            self._client.ask(self._client.schedules.list_schedules, request=request)
+        return self._parent
+
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run, as `Backend.submit` says."""
         return self._start(self._job(package, parameters), title)

@@ -1,0 +1,78 @@
+"""`graft doctor` with a cluster: what answers, what refuses, and that nobody who reads it learns who asked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import IMAGES, write_profile
+from fake_kubeflow import FakeKubeflow
+from fake_vertex import FakeVertex
+
+from graft.components.common.findings import look_at_all
+from graft.pipelines.cluster.connecting import Cluster
+from graft.pipelines.cluster.looks import cluster_looks
+from graft.pipelines.cluster.profile.reading import read_profile
+
+GRAFT = Path(sys.executable).with_name("graft")
+SECRET = "S3CR3T-T0K3N"
+PINNED = f"images: {json.dumps(IMAGES)}\n"
+
+
+@pytest.mark.slow
+def test_the_whole_command_names_what_is_wrong_and_shows_nobody(tmp_path, monkeypatch):
+    home = tmp_path / "ann.user"
+    home.mkdir()
+    for name, value in {"HOME": home, "LOGNAME": "ann.user", "GRAFT_TOKEN": SECRET}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no.sock")
+    weights = f"https://ann.user:{SECRET}@127.0.0.1:9/w.h5?sig={SECRET}"
+    with FakeKubeflow(token=SECRET) as server:
+        profile = write_profile(home / "profile.yaml", "kubeflow", server.url, PINNED)
+        words = ["doctor", "--json", "--weights", weights, "--store", home / "store"]
+        words += ["--target", "kubeflow", "--profile", profile]
+        ended = subprocess.run([GRAFT, *words], cwd=home, capture_output=True, text=True, check=False)
+    content = json.loads(ended.stdout)
+    found = {finding["name"]: finding for finding in content["findings"]}
+    wrong = {name for name, finding in found.items() if not finding["ok"]}
+    assert wrong - {"GPU"} == {"Docker", "Weights"}, ended.stdout
+    assert [name for name in wrong if found[name]["needed"]] == ["Weights"]
+    assert (ended.returncode, content["ok"], ended.stderr) == (1, False, "")
+    assert found["Access"]["text"] == f"{server.url} answers"
+    assert found["Images"]["text"] == "cpu registry.example/graft@sha256:000000000000"
+    assert found["TensorFlow"]["text"].startswith("2.")
+    assert found["Store"]["text"] == "~/store can be read and written"
+    assert not (home / "store").exists()
+    for hidden in (SECRET, "ann.user", str(home), "Traceback"):
+        assert hidden not in ended.stdout
+
+
+@pytest.fixture(params=[FakeKubeflow, FakeVertex], ids=["kubeflow", "vertex"])
+def locked(request, tmp_path):
+    """A function that looks at the access to a cluster that wants a token, and its server."""
+    target = request.node.callspec.id.split("-")[0]
+    with request.param(token=SECRET) as server:
+        profile = write_profile(tmp_path / "profile.yaml", target, server.url, PINNED)
+
+        def look(**access):
+            cluster = Cluster(target=target, profile=profile, **access)
+            return {found.name: found for found in look_at_all(cluster_looks(cluster, read_profile(profile, target)))}
+
+        yield look, server
+
+
+def test_a_cluster_that_answers_refuses_or_is_out_of_order(locked):
+    look, server = locked
+    assert look(token=SECRET)["Access"].ok
+    refused = look(token="another")["Access"]
+    assert (refused.ok, refused.needed, "HTTP 403" in refused.text) == (False, True, True)
+    server.fail("GET", 503)
+    lost = look(token=SECRET)
+    assert (lost["Access"].ok, "HTTP 503" in lost["Access"].text, "Check the address" in lost["Access"].remedy) == (
+        False,
+        True,
+        True,
+    )
+    assert lost["Images"].ok

@@ -197,10 +197,10 @@ def test_resolve_takes_what_run_takes_and_gives_the_digest_that_the_pipeline_wor
             "no recipe 'best': there are fast, accurate, seed",
         ),
         (["gate", "--evaluation", ".", "--output", "out", "--min-accuracy", "0.5"], "holds no evaluation.json"),
-        (["run", "--source", "nowhere", "--recipe", "best"], "no recipe 'best'"),
+        (["run", "--recipe", "best"], "no recipe 'best'"),
         (["run", "--source", "nowhere", "--recipe", "mine.yaml"], "mine.yaml doesn't exist: check the path or URI."),
-        (["run", "--source", "nowhere", "--optimizer", "adm"], "optimizer can't be 'adm'"),
-        (["run", "--source", "x", "--config", '{"gate": {"min": 1}}'], "gate has no setting 'min'"),
+        (["run", "--optimizer", "adm"], "optimizer can't be 'adm'"),
+        (["run", "--config", '{"gate": {"min": 1}}'], "gate has no setting 'min'"),
         (["sample", "--output", "out", "--images", "7"], "multiple of 6"),
     ],
 )
@@ -211,6 +211,29 @@ def test_errors_are_one_sentence(tmp_path, arguments, said):
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
     assert "Traceback" in graft(*arguments, "--debug", cwd=tmp_path).stderr
+
+
+def test_several_errors_are_one_sentence_each(tmp_path):
+    words = [
+        "run",
+        "--source",
+        "nowhere",
+        "--weights",
+        "not.h5",
+        "--config",
+        '{"gate": {"min": 1}}',
+        "--optimizer",
+        "adm",
+    ]
+    result = graft(*words, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    first, *others = result.stderr.splitlines()
+    assert first == "graft: 4 things are wrong:"
+    for line, said in zip(
+        others, ("optimizer can't be", "no setting 'min'", "nowhere doesn't", "not.h5 doesn't"), strict=True
+    ):
+        assert line.startswith("  - ") and said in line
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,10 +14,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding, Look, look_at_all
 from graft.components.common.messages import anonymous
 from graft.pipelines.cli.exits import EXIT_ERROR
-from graft.pipelines.cluster.connecting import Cluster
 from graft.pipelines.cluster.credentials import Access
-from graft.pipelines.cluster.looks import cluster_looks
-from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import Target
 from graft.pipelines.local.looks import machine_looks
 
@@ -46,8 +44,14 @@ def doctor(
         access: Where the cluster is, and who the user is there.
         json_output: Print JSON instead of lines.
     """
-    cluster = Cluster(**vars(access), target=target, profile=profile) if target else None
-    findings = look_at_all(_looks(weights, store, cluster))
+    logging.getLogger("graft").setLevel(logging.CRITICAL)  # the findings say it all, and logs name users
+    if target:
+        looks = _looks_with_cluster(weights, store, target, profile, access)
+    elif profile:
+        raise GraftError("--profile is of a cluster: name the --target as well, kubeflow or vertex.")
+    else:
+        looks = machine_looks(weights, store or _STORE, server="")
+    findings = look_at_all(looks)
     secrets = _secrets(access)
     told = [
         dataclasses.replace(finding, text=anonymous(finding.text, secrets), remedy=anonymous(finding.remedy, secrets))
@@ -63,15 +67,19 @@ def doctor(
         sys.exit(EXIT_ERROR)
 
 
-def _looks(weights: str, store: str, cluster: Cluster | None) -> list[Look]:
-    if not cluster:
-        return machine_looks(weights, store or _STORE, server="")
+def _looks_with_cluster(weights: str, store: str, target: Target, profile: Path | None, access: Access) -> list[Look]:
+    # Only these need the extra `pipelines`, and that it is missing is a thing to be told.
+    from graft.pipelines.cluster.connecting import Cluster
+    from graft.pipelines.cluster.looks import cluster_looks
+    from graft.pipelines.cluster.profile.reading import read_profile
+
+    cluster = Cluster(**vars(access), target=target, profile=profile)
     try:
-        where = read_profile(cluster.profile, cluster.target)
+        where = read_profile(profile, target)
     except GraftError as error:  # nothing of the cluster is known then
         problem = Finding("Profile", ok=False, text=str(error))
         return [*machine_looks(weights, store, server=""), Look("Profile", lambda: problem)]
-    endpoint = cluster.endpoint or where.kubeflow.endpoint if cluster.target == "kubeflow" else where.vertex.endpoint
+    endpoint = access.endpoint or where.kubeflow.endpoint if target == "kubeflow" else where.vertex.endpoint
     return [*machine_looks(weights, store or where.store, endpoint), *cluster_looks(cluster, where)]
 
 

@@ -15,7 +15,7 @@ from graft.components.resolve.preflight import look_at_store
 from graft.pipelines.local.docker_runner import DockerOptions, look_at_docker
 
 _PIPELINES = "Install graft[pipelines]."
-_STORE = "Name another one by --store."
+_STORE = "Check its address, the network and the credentials, or name another one by --store."
 _TENSORFLOW = TENSORFLOW_SECONDS + 1  # so that it is its own limit that tells
 
 

@@ -10,10 +10,11 @@ from conftest import IMAGES, write_profile
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 
-from graft.components.common.findings import look_at_all
+from graft.components.common.findings import Finding, look_at_all
 from graft.pipelines.cluster.connecting import Cluster
 from graft.pipelines.cluster.looks import cluster_looks
 from graft.pipelines.cluster.profile.reading import read_profile
+from graft.pipelines.local import looks as local_looks
 
 GRAFT = Path(sys.executable).with_name("graft")
 SECRET = "S3CR3T-T0K3N"
@@ -76,3 +77,13 @@ def test_a_cluster_that_answers_refuses_or_is_out_of_order(locked):
         True,
     )
     assert lost["Images"].ok
+
+
+def test_a_profile_that_is_wrong_is_a_line_and_one_without_a_target_is_refused(graft, tmp_path, monkeypatch):
+    monkeypatch.setattr(local_looks, "look_at_tensorflow", lambda: Finding("TensorFlow", True, "as it is"))
+    (tmp_path / "profile.yaml").write_text("imges: x\n")
+    ended = graft("doctor", "--target", "kubeflow", "--profile", tmp_path / "profile.yaml", "--weights", "random")
+    assert (ended.code, "WRONG  Profile" in ended.out, "imges: there is no such field" in ended.out) == (1, True, True)
+    assert "1 thing that Graft needs is missing or wrong." in ended.out
+    ended = graft("doctor", "--profile", "profile.yaml")
+    assert (ended.code, "name the --target as well" in ended.said) == (1, True)

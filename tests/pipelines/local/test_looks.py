@@ -1,5 +1,7 @@
 """What `graft doctor` looks at here: each thing is OK, or comes with what to do, and what hangs or crashes is a line."""
 
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -49,6 +51,12 @@ def test_what_hangs_crashes_or_lacks_a_package_is_a_line_and_hides_no_other():
         Finding("lacks", False, "the package graft_has_no_such_package is not installed", "Install it."),
         Finding("fine", True, "here"),
     ]
+
+
+def test_the_doctor_needs_none_of_the_packages_that_it_looks_for():
+    code = "import sys; sys.modules |= dict.fromkeys(['tensorflow', 'keras', 'kfp', 'docker', 'cronsim']); "
+    code += "import graft.pipelines.cli.doctor_command"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_looks_are_made_at_the_same_time():

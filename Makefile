@@ -132,17 +132,17 @@ clean: ## Remove the environment, caches and build output; runs/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools goes first: some locked packages come as source only, and are built with it instead of an unlocked copy.
-$(RUN_READY): requirements/build.txt requirements/run.txt requirements/no-deps.txt pyproject.toml
+$(RUN_READY): requirements/build.txt requirements/run.txt pyproject.toml
 	@echo "Setting up $(VENV) (once, a few minutes) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --require-hashes -r requirements/build.txt
 	@$(INSTALL) --require-hashes -r requirements/run.txt
-	@$(INSTALL) --require-hashes --no-deps -r requirements/no-deps.txt
 	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
-$(DEV_READY): $(RUN_READY) requirements/dev.txt
+$(DEV_READY): $(RUN_READY) requirements/dev.txt requirements/dev-no-deps.txt
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes --no-deps -r requirements/dev-no-deps.txt
 	@touch $@
 
 # TensorFlow 2.12 is a library that nothing imports: it is the same for every Python.

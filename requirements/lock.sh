@@ -19,6 +19,7 @@ lock cpu.txt pyproject.toml --extra cpu --extra s3 --extra heic --extra formats 
 lock gpu.txt pyproject.toml --extra gpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock build.txt -c requirements/dev.txt requirements/build.in
 lock no-deps.txt --no-deps -c requirements/dev.txt requirements/no-deps.in
+lock dev-no-deps.txt --no-deps -c requirements/dev.txt requirements/dev-no-deps.in
 # Servers that an export is tried in, each in a place of its own.
 lock kserve.txt requirements/kserve.in
 lock tensorflow-2.12.txt --no-deps requirements/tensorflow-2.12.in

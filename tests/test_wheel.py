@@ -1,15 +1,18 @@
-"""The wheel: all of Graft, as `pip install` brings it where no checkout lies beside it."""
+"""The source archive and the wheel: all of Graft, as `pip install` brings it where no checkout lies beside it."""
 
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 
 import pytest
 from support import ROOT
 
+# What the source archive has beside the code.
+TOP_LEVEL = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg", "src"}
 # Run by another environment's Python, which has what it imports.
 FOREIGN = "components/export/kserve_server.py"
 _IMPORT_ALL = """
@@ -22,30 +25,27 @@ for name in sys.stdin.read().split():
 
 
 @pytest.mark.slow
-def test_a_wheel_in_a_fresh_environment_has_every_module_and_file(tmp_path):
-    source, fresh = tmp_path / "source", tmp_path / "fresh"
+def test_a_wheel_of_the_source_archive_has_every_module_and_file_in_a_fresh_environment(tmp_path):
+    source, built, fresh = tmp_path / "source", tmp_path / "built", tmp_path / "fresh"
     source.mkdir()
-    for item in ("pyproject.toml", "README.md", "LICENSE"):
+    for item in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / item, source)
     for folder in ("components", "pipelines", "src"):
         unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / folder, source / folder, symlinks=True, ignore=unwanted)
+    # The archive is made of the checkout, and the wheel of the archive.
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", built, source]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+    (archive,), (wheel,) = built.glob("*.tar.gz"), built.glob("*.whl")
+    with tarfile.open(archive) as opened:
+        folders = {"/".join(name.split("/")[1:3]) for name in opened.getnames()}
+        assert folders <= {"", *TOP_LEVEL, "src/graft", "src/graft.egg-info"}
     venv.create(fresh, with_pip=False)
     python = fresh / "bin" / "python"
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-    ]
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    subprocess.run([*install, "--disable-pip-version-check", wheel], check=True)
     # What Graft depends on is borrowed; its own links into the checkout stay behind, since .pth files don't count on this path.
     borrowed = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-    subprocess.run([*install, "--disable-pip-version-check", source], check=True, env=borrowed)
 
     files = [path.relative_to(ROOT) for folder in ("components", "pipelines") for path in (ROOT / folder).rglob("*.*")]
     modules = [

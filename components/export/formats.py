@@ -57,17 +57,13 @@ def saved_model_format(name: str) -> Format:
 
 
 def check_machine(formats: Iterable[Further]) -> None:
-    """Checks that what export and the formats need is installed, and that TensorFlow can use the folder for temporary files.
+    """Checks that what the formats need is installed, and that TensorFlow can use the folder for temporary files.
 
     Raises:
         GraftError: A package is missing, or TensorFlow would take the folder's name for a pattern.
     """
     if set(gettempdir()) & set("[]*?\\"):
         raise GraftError(f"TensorFlow takes the name of {gettempdir()} for a pattern: set TMPDIR to another folder.")
-    if find_spec("tensorflow_serving") is None:
-        raise GraftError(
-            "Export needs the package tensorflow-serving-api: install it with pip install --no-deps tensorflow-serving-api==2.21.0."
-        )
     for name in formats:
         if missing := [package for package in FURTHER[name].packages if find_spec(package) is None]:
             raise GraftError(

@@ -8,13 +8,29 @@ from pathlib import Path
 from PIL import Image
 
 from graft.components.common.artifacts.export import Export, saved_model_path
+from graft.components.common.artifacts.shards.tfrecord import ShardWriter
 from graft.components.common.compute.orientation import upright
-from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.protobuf import message_class
+from graft.components.common.serving.signatures import STRING
 from graft.components.export.saved_model import DEFAULT, INPUT
 
 _SIDE = 128
 # TensorFlow Serving reads at most 1000 records of this file, each a PredictionLog.
 _WARM_UP, _BATCH = "assets.extra/tf_serving_warmup_requests", 8
+# The fields that a request needs. The package tensorflow-serving-api, which has all of them, would bring a second TensorFlow:
+# tensorflow_serving/apis/{prediction_log,predict,model}.proto, tensorflow/core/framework/{tensor,tensor_shape}.proto.
+_PredictionLog = message_class(
+    "PredictionLog",
+    {
+        "Dim": {"size": (1, "int64")},
+        "Shape": {"dim": (2, "*Dim")},
+        "Tensor": {"dtype": (1, "int32"), "tensor_shape": (2, "Shape"), "string_val": (8, "*bytes")},
+        "ModelSpec": {"name": (1, "string"), "signature_name": (3, "string")},
+        "PredictRequest": {"model_spec": (1, "ModelSpec"), "inputs": (2, "map Tensor")},
+        "PredictLog": {"request": (1, "PredictRequest")},
+        "PredictionLog": {"predict_log": (6, "PredictLog")},
+    },
+)
 _BATCHING = """\
 # How TensorFlow Serving puts requests that come at the same time into one batch, on a CPU. It reads this file with
 #   tensorflow_model_server --enable_batching --batching_parameters_file=serving/batching.conf ...
@@ -46,17 +62,18 @@ def _write_warm_up(path: Path, name: str, image: bytes) -> None:
     They are one of a single image and one of a batch, as TFRecords: see
     https://www.tensorflow.org/tfx/serving/saved_model_warmup.
     """
-    tf = import_tensorflow()
-    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-
     path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for count in (1, _BATCH):
-            log = PredictionLog()
-            request = log.predict_log.request
-            request.model_spec.name, request.model_spec.signature_name = name, DEFAULT
-            request.inputs[INPUT].CopyFrom(tf.make_tensor_proto([image] * count))
-            writer.write(log.SerializeToString(deterministic=True))
+    requests = ShardWriter(path)
+    for count in (1, _BATCH):
+        log = _PredictionLog()
+        request = log.predict_log.request
+        request.model_spec.name, request.model_spec.signature_name = name, DEFAULT
+        tensor = request.inputs[INPUT]
+        tensor.dtype = STRING
+        tensor.tensor_shape.dim.add(size=count)
+        tensor.string_val.extend([image] * count)
+        requests.write(log.SerializeToString(deterministic=True))
+    requests.close()
 
 
 def _small(encoded: bytes) -> bytes:

@@ -4,10 +4,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from graft.components.common.errors import GraftError
+from graft.components.common.protobuf import message_class
 
 FLOAT, UINT8, STRING, INT64 = 1, 4, 7, 9
 """Types of tensors that Graft's models have: `DataType` of tensorflow/core/framework/types.proto."""
@@ -63,52 +63,21 @@ class Signature:
     method: str
 
 
-def _meta_graph_class() -> Any:
-    """Builds a message class of those fields of `MetaGraphDef` that tell the signatures, in a pool of its own.
-
-    TensorFlow's generated classes can't be imported without running the whole of its Python package, or pretending to have done so.
-    The fields: tensorflow/core/protobuf/meta_graph.proto, tensorflow/core/framework/tensor_shape.proto.
-    """
-    file = descriptor_pb2.FileDescriptorProto(name="graft/meta_graph.proto", package="graft", syntax="proto3")
-    kind = descriptor_pb2.FieldDescriptorProto
-
-    def message(parent: Any, name: str, /, **fields: tuple[int, int] | tuple[int, str]) -> Any:
-        """Adds a message, whose fields have a number and a type: a kind, or a message's name, which a star marks as repeated."""
-        added = parent.add(name=name)
-        for field, (number, of) in fields.items():
-            described = added.field.add(name=field, number=number, label=kind.LABEL_OPTIONAL)
-            if isinstance(of, int):
-                described.type = of
-            else:
-                described.type, described.type_name = kind.TYPE_MESSAGE, f".graft.{of.lstrip('*')}"
-                described.label = kind.LABEL_REPEATED if of.startswith("*") else kind.LABEL_OPTIONAL
-        return added
-
-    def entry(parent: Any, name: str, value: str) -> None:
-        """Adds the message of a map's entries to the message that has the map."""
-        message(parent.nested_type, name, key=(1, kind.TYPE_STRING), value=(2, value)).options.map_entry = True
-
-    root = file.message_type
-    message(root, "Dim", size=(1, kind.TYPE_INT64))
-    message(root, "Shape", dim=(2, "*Dim"), unknown_rank=(3, kind.TYPE_BOOL))
-    message(root, "TensorInfo", name=(1, kind.TYPE_STRING), dtype=(2, kind.TYPE_INT32), tensor_shape=(3, "Shape"))
-    signature = message(
-        root,
-        "SignatureDef",
-        inputs=(1, "*SignatureDef.InputsEntry"),
-        outputs=(2, "*SignatureDef.OutputsEntry"),
-        method_name=(3, kind.TYPE_STRING),
-    )
-    entry(signature, "InputsEntry", "TensorInfo")
-    entry(signature, "OutputsEntry", "TensorInfo")
-    meta_graph = message(root, "MetaGraphDef", signature_def=(5, "*MetaGraphDef.SignatureDefEntry"))
-    entry(meta_graph, "SignatureDefEntry", "SignatureDef")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("graft.MetaGraphDef"))
-
-
-_MetaGraphDef = _meta_graph_class()
+# The fields of `MetaGraphDef` that tell the signatures: tensorflow/core/protobuf/meta_graph.proto, framework/tensor_shape.proto.
+_MetaGraphDef = message_class(
+    "MetaGraphDef",
+    {
+        "Dim": {"size": (1, "int64")},
+        "Shape": {"dim": (2, "*Dim"), "unknown_rank": (3, "bool")},
+        "TensorInfo": {"name": (1, "string"), "dtype": (2, "int32"), "tensor_shape": (3, "Shape")},
+        "SignatureDef": {
+            "inputs": (1, "map TensorInfo"),
+            "outputs": (2, "map TensorInfo"),
+            "method_name": (3, "string"),
+        },
+        "MetaGraphDef": {"signature_def": (5, "map SignatureDef")},
+    },
+)
 
 
 def parse_signatures(meta_graph: bytes, where: str) -> dict[str, Signature]:

@@ -6,7 +6,6 @@ import pytest
 
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
-from graft.components.export import formats
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import FURTHER, check_machine
 
@@ -24,9 +23,3 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
 def test_an_unknown_format_is_refused():
     with pytest.raises(GraftError, match=r"export: formats\.0 can't be 'coreml'"):
         configure("export", ExportConfig, {"formats": ["coreml"]})
-
-
-def test_a_missing_package_of_warm_up_requests_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    with pytest.raises(GraftError, match="pip install --no-deps tensorflow-serving-api==2.21.0"):
-        check_machine([])

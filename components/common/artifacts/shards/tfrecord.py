@@ -9,51 +9,25 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import google_crc32c
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+from graft.components.common.protobuf import message_class
 
 _MASK_DELTA = 0xA282EAD8
 
 
-def _example_class() -> Any:
-    """Builds the message class of `tf.train.Example`, in a pool of its own so that TensorFlow's copy is not disturbed."""
-    file = descriptor_pb2.FileDescriptorProto(name="graft/example.proto", package="graft", syntax="proto3")
-    field = descriptor_pb2.FieldDescriptorProto
-
-    def message(parent: Any, name: str, *fields: tuple[str, int, int, int, str]) -> Any:
-        added = parent.add(name=name)
-        for field_name, number, label, kind, type_name in fields:
-            added.field.add(name=field_name, number=number, label=label, type=kind, type_name=type_name or None)
-        return added
-
-    one, many = field.LABEL_OPTIONAL, field.LABEL_REPEATED
-    message(file.message_type, "BytesList", ("value", 1, many, field.TYPE_BYTES, ""))
-    message(file.message_type, "Int64List", ("value", 1, many, field.TYPE_INT64, ""))
-    message(
-        file.message_type,
-        "Feature",
-        ("bytes_list", 1, one, field.TYPE_MESSAGE, ".graft.BytesList"),
-        ("int64_list", 3, one, field.TYPE_MESSAGE, ".graft.Int64List"),
-    )
-    features = message(
-        file.message_type, "Features", ("feature", 1, many, field.TYPE_MESSAGE, ".graft.Features.FeatureEntry")
-    )
-    entry = message(
-        features.nested_type,
-        "FeatureEntry",
-        ("key", 1, one, field.TYPE_STRING, ""),
-        ("value", 2, one, field.TYPE_MESSAGE, ".graft.Feature"),
-    )
-    entry.options.map_entry = True
-    message(file.message_type, "Example", ("features", 1, one, field.TYPE_MESSAGE, ".graft.Features"))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("graft.Example"))
-
-
-_Example = _example_class()
+_Example = message_class(
+    "Example",
+    {
+        "BytesList": {"value": (1, "*bytes")},
+        "Int64List": {"value": (1, "*int64")},
+        "Feature": {"bytes_list": (1, "BytesList"), "int64_list": (3, "Int64List")},
+        "Features": {"feature": (1, "map Feature")},
+        "Example": {"features": (1, "Features")},
+    },
+)
 
 
 def example(features: dict[str, bytes | int]) -> bytes:

@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterable
-from importlib.util import find_spec
 from tempfile import gettempdir
 from typing import Literal
 
 from graft.components.common.artifacts.export import ParityLimits, saved_model_path
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import require
 from graft.components.common.findings import Finding
 
 Runtime = Literal["saved_model", "keras", "litert", "onnx"]
@@ -57,18 +57,16 @@ def saved_model_format(name: str) -> Format:
 
 
 def check_machine(formats: Iterable[Further]) -> None:
-    """Checks that what the formats need is installed, and that TensorFlow can use the folder for temporary files.
+    """Checks that TensorFlow and what the formats need are installed, and that TensorFlow can use the folder for temporary files.
 
     Raises:
         GraftError: A package is missing, or TensorFlow would take the folder's name for a pattern.
     """
     if set(gettempdir()) & set("[]*?\\"):
         raise GraftError(f"TensorFlow takes the name of {gettempdir()} for a pattern: set TMPDIR to another folder.")
+    require("Training a model", ["tensorflow"])
     for name in formats:
-        if missing := [package for package in FURTHER[name].packages if find_spec(package) is None]:
-            raise GraftError(
-                f"The format {name} needs the packages {', '.join(missing)}: install graft[formats], or leave the format out."
-            )
+        require(f"The format {name}", FURTHER[name].packages)
 
 
 def look_at_formats() -> Finding:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GateFailedError, GraftError
+from graft.components.common.extras import how_to_install
 
 EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_CANCELLED = 1, 2, 3, 4
 
@@ -30,7 +31,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         case GraftError():
             return str(error), EXIT_ERROR
         case ModuleNotFoundError() if not (error.name or "").startswith("graft"):
-            return f"This needs {error.name}: install graft[pipelines]; the images run single steps.", EXIT_ERROR
+            return f"This needs {error.name}: {how_to_install(error.name or '')}.", EXIT_ERROR
         case OSError():
             return f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR
         case KeyboardInterrupt():

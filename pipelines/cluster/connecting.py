@@ -5,6 +5,7 @@ import dataclasses
 from cyclopts import Parameter
 
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 from graft.pipelines.cluster.backend import Backend
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
@@ -32,7 +33,5 @@ def connect(cluster: Cluster, profile: Profile | None = None) -> Backend:
     try:
         from graft.pipelines.cluster.vertex.pipelines import VertexPipelines
     except ImportError as error:
-        raise GraftError(
-            "Vertex needs its client: pip install --require-hashes -r requirements/vertex.txt, or install graft[vertex]."
-        ) from error
+        raise GraftError(f"Vertex needs its client: {how_to_install('google.cloud.aiplatform')}.") from error
     return VertexPipelines(profile, cluster)

@@ -14,6 +14,7 @@ from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.step_record import Run, mark_cancelled, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
@@ -86,6 +87,7 @@ def run_locally(
     arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
     inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
+    require("A run", ["kfp"] if containers else ["kfp", "tensorflow"])
     with contextlib.ExitStack() as stack:
         host = (
             None if containers else stack.enter_context(step_host())

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 
 _LIBRARY = "libtensorflow_cc.so.2"
 # Nodes of the graph, which a message names before and, line by line, after what went wrong.
@@ -83,7 +84,9 @@ def find_library() -> Path:
     """
     spec = find_spec("tensorflow")
     if not spec or not spec.origin:
-        raise GraftError("TensorFlow isn't installed here, and its C library runs the model: install graft[cpu].")
+        raise GraftError(
+            f"TensorFlow isn't installed here, and its C library runs the model: {how_to_install('tensorflow')}."
+        )
     path = Path(spec.origin).with_name(_LIBRARY)
     if not path.is_file():
         raise GraftError(

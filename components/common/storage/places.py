@@ -9,6 +9,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import persist, request
 from graft.components.common.storage.uris import brief, check_user, is_web, redact, split_bucket
@@ -70,9 +71,10 @@ def locate(uri: str, reach: Reach = Reach.NAMED) -> Place:
     try:
         fs, path = fsspec.core.url_to_fs(head, **({"reach": reach} if is_web(uri) else {}))
     except (ImportError, ValueError) as error:
-        raise GraftError(
-            f"{redact(uri)} can't be opened ({brief(error)}): use a path, gs://, https://, or s3:// with the package s3fs."
-        ) from error
+        remedy = "use a path, gs://, https:// or s3://"
+        if isinstance(error, ImportError) and uri.startswith("s3://"):
+            remedy = how_to_install("s3fs")
+        raise GraftError(f"{redact(uri)} can't be opened ({brief(error)}): {remedy}.") from error
     if isinstance(fs, LocalFileSystem):
         return Place(Path(path))
     return Place(None, fs, f"{path}/{name}".rstrip("/") if name else path)

@@ -1,5 +1,6 @@
 """HEIC and HEIF, what iPhones make: Pillow reads them with the extra `heic`."""
 
+from graft.components.common.extras import how_to_install
 from graft.components.ingest.images.limits import BadImageError
 
 # Brands of a picture coded by HEVC (ISO/IEC 23008-12, annex B); AVIF is such a file as well, with brands of its own.
@@ -26,6 +27,6 @@ def enable_heic() -> tuple[str]:
     try:
         import pi_heif
     except ImportError as error:
-        raise BadImageError('is HEIC, and the package pi-heif is missing: pip install "graft[heic]"') from error
+        raise BadImageError(f"is HEIC, and the package pi-heif is missing: {how_to_install('pi_heif')}") from error
     pi_heif.register_heif_opener(thumbnails=False, decode_threads=1)  # ingest has a process or thread a core already
     return ("HEIF",)

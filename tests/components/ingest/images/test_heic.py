@@ -34,7 +34,7 @@ def test_a_damaged_one_is_named(end):
 
 def test_without_the_extra_the_remedy_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(BadImageError, match=r'pip install "graft\[heic\]"'):
+    with pytest.raises(BadImageError, match=r"pip install 'graft\[heic\]'"):
         check_image(PICTURE)
 
 

@@ -1,0 +1,45 @@
+"""Packages that only some commands need, the extra of Graft that brings each, and what to do where one is missing."""
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+from graft.components.common.errors import GraftError
+
+EXTRAS = {
+    "cpu": ("tensorflow", "keras", "tensorboard"),
+    "pipelines": ("kfp", "kfp_server_api", "kubernetes", "cronsim", "docker", "tzdata"),
+    "vertex": ("google.cloud.aiplatform", "google.cloud.aiplatform_v1"),
+    "s3": ("s3fs",),
+    "heic": ("pi_heif",),
+    "formats": ("ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"),
+}
+"""The packages of every extra, by their import names. `gpu` brings what `cpu` brings."""
+
+
+def how_to_install(package: str) -> str:
+    """Returns what installs a package, as the end of a sentence.
+
+    >>> how_to_install("kfp.local")
+    "pip install 'graft[pipelines]'"
+
+    Args:
+        package: The import name of it, or of a module in it.
+    """
+    for extra, packages in EXTRAS.items():
+        if any(f"{package}.".startswith(f"{known}.") for known in packages):
+            return f"pip install 'graft[{extra}]'"
+    return "install Graft again, with what it depends on"
+
+
+def require(what: str, packages: Iterable[str]) -> None:
+    """Checks that packages are there, without importing them.
+
+    Args:
+        what: What needs them, as the beginning of a sentence.
+        packages: Their import names, none of which has a dot.
+
+    Raises:
+        GraftError: One of them is missing.
+    """
+    if missing := [package for package in packages if find_spec(package) is None]:
+        raise GraftError(f"{what} needs {', '.join(missing)}: {how_to_install(missing[0])}.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
+from importlib.util import find_spec
 from tempfile import gettempdir
 from typing import Literal
 

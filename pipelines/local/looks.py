@@ -8,13 +8,14 @@ from graft.components.common import storage
 from graft.components.common.compute.devices import TENSORFLOW_SECONDS, look_at_gpu, look_at_tensorflow
 from graft.components.common.compute.machine import look_at_memory, look_at_package, look_at_python
 from graft.components.common.compute.weights import IMAGENET_URL, look_at_weights
+from graft.components.common.extras import how_to_install
 from graft.components.common.findings import Look
 from graft.components.common.storage.web.clock import look_at_clock
 from graft.components.export.formats import look_at_formats
 from graft.components.resolve.preflight import look_at_store
 from graft.pipelines.local.docker_runner import DockerOptions, look_at_docker
 
-_PIPELINES = "Install graft[pipelines]."
+_PIPELINES = f"Run {how_to_install('kfp')}."
 _STORE = "Check its address, the network and the credentials, or name another one by --store."
 _TENSORFLOW = TENSORFLOW_SECONDS + 1  # so that it is its own limit that tells
 

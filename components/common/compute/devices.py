@@ -12,6 +12,7 @@ import numpy as np
 
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 from graft.components.common.findings import Finding
 
 _HALF_PRECISION = (7, 0)  # the compute capability from which GPUs have tensor cores
@@ -80,7 +81,7 @@ def look_at_tensorflow() -> Finding:
     try:
         version, _, _ = _ask_tensorflow()
     except GraftError as error:
-        remedy = "Install it again: make run does, or install graft[cpu]."
+        remedy = f"Install it again: make run does, or {how_to_install('tensorflow')}."
         return Finding("TensorFlow", False, str(error), remedy)
     return Finding("TensorFlow", ok=True, text=version)
 
@@ -94,7 +95,7 @@ def look_at_gpu() -> Finding:
     if gpus:
         return Finding("GPU", ok=True, text=", ".join(gpus), needed=False)
     if not with_cuda:
-        remedy = "Use the image graft:gpu, or install graft[gpu]."
+        remedy = "Use the image graft:gpu, or pip install 'graft[gpu]'."
         return Finding(
             "GPU", False, "there is an NVIDIA driver, but this TensorFlow is the CPU's", remedy, needed=False
         )

@@ -56,7 +56,7 @@ def told(chain, tmp_path_factory):
         (folder / name).symlink_to(chain / name)
     (folder / "picture.png").symlink_to(next((chain / "pictures").rglob("*.jpg")))
     (folder / "onnx.yaml").write_text("export: {formats: [onnx]}\n")
-    (folder / "vertex.yaml").write_text("project: pets\nlocation: europe-west4\n")
+    (folder / "vertex.yaml").write_text("vertex: {project: pets, location: europe-west4}\n")
     hidden = {command: EXTRAS[extra] for command, (_, extra) in NEEDS.items()}
     done = subprocess.run(
         [sys.executable, "-c", RUN_ALL],

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from web import web_server
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
@@ -19,7 +20,7 @@ from graft.pipelines.local.sample import draw_sample
 pytestmark = pytest.mark.slow
 
 GRAFT = Path(sys.executable).with_name("graft")
-QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 16}}'
+QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 1, "batch_size": 16}}'
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +56,15 @@ def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
     }
 
 
-def test_a_failed_gate_stops_the_export_and_keeps_the_rest(tmp_path, pictures):
-    result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.999")
+def test_a_failed_gate_stops_the_export_keeps_the_rest_and_is_told(tmp_path, pictures, monkeypatch):
+    with web_server() as web:
+        monkeypatch.setenv("GRAFT_WEBHOOK", web.url)
+        result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.999")
     assert result.returncode == 3
     content = json.loads(result.stdout)
+    (request,) = web.asked
+    told = json.loads(request[3])
+    assert (told["outcome"], told["accuracy"]) == ("gate failed", content["accuracy"])
     assert (content["status"], content["export"], content["gate"]["passed"]) == ("failed", None, False)
     last = result.stderr.strip().splitlines()[-1]
     assert "gate failed: accuracy" in last

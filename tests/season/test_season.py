@@ -14,7 +14,9 @@ from graft.pipelines.local.predicting import predict_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.photographs]
 
-GOOD = [1, 2, 4, 6, 7, 8, 9, 10]
+# More images of the same kind come in run 2, too: `make simulate` plays both.
+LEFT_OUT = 4
+GOOD = [1, 2, 6, 7, 8, 9, 10]
 # Of run 7, which was killed after ingest and started again, the second start finds its images checked.
 NEW = {1: season.FIRST, 6: season.MORE - season.CORRUPT, 7: 0}
 TOLD = 4_500  # bytes; a photograph has 26,000
@@ -30,10 +32,11 @@ def played(photographs, pretrained, tmp_path_factory):
         fsspec.filesystem("gs").clear_instance_cache()
         fsspec.filesystem("gs").mkdir("season")
         found = {}
-        for number, result in season.play(photographs, pretrained, "gs://season", proxy, folder):
+        for number, result in season.play(photographs, pretrained, "gs://season", proxy, folder, [LEFT_OUT]):
             print(*season.row(number, result), sep=" | ")
+            if result.latest not in [earlier.latest for earlier in found.values()]:
+                serves(result.latest)
             found[number] = result
-            serves(result.latest)
         write_history(folder / "history.html", season.NAME, read_history("gs://season/store", season.NAME))
         assert proxy.refused > 0
         yield found
@@ -55,16 +58,18 @@ def test_every_run_ends_as_it_should(played):
 
 
 def test_after_every_run_the_registry_is_clean_and_its_latest_serves(played):
-    assert [result.problems for result in played.values()] == [[]] * 10
+    assert [result.problems for result in played.values()] == [[]] * 9
     assert all(result.latest for result in played.values())
 
 
 def test_the_latest_moves_only_when_the_gate_passes(played):
+    before = None
     for number, result in played.items():
         if number not in GOOD:
-            assert result.latest == played[number - 1].latest
+            assert result.latest == before
         else:
             assert result.latest == result.past.version and result.past.promoted
+        before = result.latest
 
 
 def test_shuffled_labels_are_found_by_the_gate_alone(played):
@@ -109,10 +114,10 @@ def test_an_outage_is_ridden_out(played):
 
 def test_another_distribution_is_flagged_and_the_usual_one_is_not(played):
     assert "brightness" in played[9].past.drift
-    for number in (2, 4, 6, 7, 8):
+    for number in (2, 6, 7, 8):
         assert played[number].past.drift == ()
 
 
 def test_evaluate_runs_each_model_once(played):
     assert played[1].passes == 1
-    assert all(played[number].passes in (2, 3) for number in (2, 4, 5, 6, 7, 8, 9, 10))
+    assert all(played[number].passes in (2, 3) for number in (2, 5, 6, 7, 8, 9, 10))

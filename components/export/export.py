@@ -1,6 +1,8 @@
 """The export step: a version of the model that explains itself and is checked before it counts."""
 
 import shutil
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, Served, write_sums
+from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, ParityFigures, Served, write_sums
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
@@ -75,9 +77,8 @@ def export(
     _check_inputs(trained, data, evaluated, decided)
     with new_artifact(output, SUMS), in_use(data):
         samples = _samples(data, evaluated, config.parity_images)
-        formats, all_samples = _write_formats(model, data, samples, output, config, run.name)
-        tried = _try_servers((output / saved_model.path).parent, data, all_samples, saved_model, validate_with, run)
-        record = Export(classes=data.classes, formats=formats, served=tried)
+        formats, served = _write_formats(model, data, samples, output, config, run, validate_with)
+        record = Export(classes=data.classes, formats=formats, served=served)
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)
         (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
         (output / CARD).write_text(model_card(output / Export.LINEAGE, run.name, record), encoding="utf-8")
@@ -94,51 +95,72 @@ def export(
 
 
 def _write_formats(
-    model: Path, data: Dataset, samples: "EvaluatedImages", output: Path, config: ExportConfig, name: str
-) -> "tuple[dict[str, ExportedFormat], EvaluatedImages]":
-    """Writes all formats, and compares each with the evaluation.
+    model: Path,
+    data: Dataset,
+    samples: "EvaluatedImages",
+    output: Path,
+    config: ExportConfig,
+    run: Run,
+    validate_with: str,
+) -> tuple[dict[str, ExportedFormat], tuple[Served, ...]]:
+    """Writes all formats, compares each with the evaluation, and tries the SavedModel in Graft's own server and the one that is named.
 
     Returns:
-        What the record says of them, by path, and the images with those that were made from them.
+        What the record says of the formats, by path, and of the servers.
     """
     import numpy as np
 
     from graft.components.export.made_images import make_images, probabilities_of
-    from graft.components.export.parity import EvaluatedImages, check_parity, describe, serving
+    from graft.components.export.parity import EvaluatedImages, serving
     from graft.components.export.saved_model import write_saved_model
+    from graft.components.export.validation import ask, tried_server
 
-    saved_model = saved_model_format(name)
+    saved_model = saved_model_format(run.name)
+    base = (output / saved_model.path).parent
+    log_uri = f"{run.folder}/{_SERVER_LOG}" if run.store else ""
     shutil.copyfile(model / Model.KERAS, output / KERAS.path)
-    # The other process imports TensorFlow while this one writes the SavedModel.
-    with serving(output, saved_model, KERAS) as compare:
+    # The threads end once the processes have, whatever ends those.
+    with (
+        ThreadPoolExecutor(1) as comparing,
+        ThreadPoolExecutor(1) as asking,
+        serving(output, KERAS, saved_model) as compare,
+    ):
+        # Nothing else of this process uses TensorFlow meanwhile: what it counts shows in the names in the SavedModel.
         keras_model = load_model(model)
         write_saved_model(keras_model, data.classes, output / saved_model.path)
-        made = make_images(samples.encoded)
-        expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
-        all_samples = EvaluatedImages(samples.encoded, expected, made)
-        parities = compare(all_samples, samples)
-    write_serving_files(output, name, samples.encoded[0])
-    formats = {}
-    for form, parity in zip((saved_model, KERAS), parities, strict=True):
-        check_parity(parity, form)
-        formats[form.path] = describe(output, form, parity)
+        write_serving_files(output, run.name, samples.encoded[0])
+        with tried_server(base, "", log_uri) as server:
+            keras = comparing.submit(_checked, compare, samples, output, KERAS)
+            made = make_images(samples.encoded)
+            expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
+            all_samples = EvaluatedImages(samples.encoded, expected, made)
+            written = comparing.submit(_checked, compare, all_samples, output, saved_model)
+            tried = asking.submit(ask, server, data.classes, all_samples, saved_model.limits)
+            wait((keras, written, tried), return_when=FIRST_EXCEPTION)
+            for checked in (keras, written, tried):
+                if checked.done():
+                    checked.result()  # what fails ends the others
+    formats, served = {saved_model.path: written.result(), KERAS.path: keras.result()}, [tried.result()]
     if config.formats:
         from graft.components.export.further import export_further
 
         calibration = list(read_encoded(data, TRAIN, _spread(data.count(TRAIN), _CALIBRATION)))
         formats |= export_further(keras_model, config.formats, output, all_samples, calibration)
-    return formats, all_samples
+    if validate_with:
+        with tried_server(base, validate_with, log_uri) as server:
+            served.append(ask(server, data.classes, all_samples, saved_model.limits))
+    return formats, tuple(served)
 
 
-def _try_servers(
-    base: Path, data: Dataset, samples: "EvaluatedImages", saved_model: Format, validate_with: str, run: Run
-) -> tuple[Served, ...]:
-    """Serves the SavedModel by Graft's own server, and by the one that was named, and returns what the record says of each."""
-    from graft.components.export.validation import validate
+def _checked(
+    compare: "Callable[[EvaluatedImages], ParityFigures]", samples: "EvaluatedImages", output: Path, form: Format
+) -> ExportedFormat:
+    """Returns what the record says of a format that came close enough to the evaluation."""
+    from graft.components.export.parity import check_parity, describe
 
-    log_uri = f"{run.folder}/{_SERVER_LOG}" if run.store else ""
-    servers = ["", validate_with] if validate_with else [""]
-    return tuple(validate(base, data.classes, samples, saved_model.limits, server, log_uri) for server in servers)
+    parity = compare(samples)
+    check_parity(parity, form)
+    return describe(output, form, parity)
 
 
 def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedImages":

@@ -70,5 +70,4 @@ def _export_int8(model: Any, output: Path, samples: EvaluatedImages, calibration
 
 def _compare(output: Path, form: Format, samples: EvaluatedImages) -> ParityFigures:
     with serving(output, form) as compare:
-        (parity,) = compare(samples)
-    return parity
+        return compare(samples)

@@ -73,18 +73,19 @@ def check_parity(parity: ParityFigures, form: Format) -> None:
 
 
 @contextlib.contextmanager
-def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[ParityFigures]]]:
+def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImages], ParityFigures]]:
     """Starts a process that loads formats as a server does, one after the other, for as long as the context lasts.
 
-    Its runtime is imported, which takes seconds, before the first format has to be there.
+    It loads the first one at once, and each of the others when it is asked for it. That takes seconds, in which this process can do
+    something else.
 
     Args:
         export: The folder that the formats lie in.
-        formats: The formats, in their order.
+        formats: The formats, in their order. The first is there already.
 
     Yields:
-        A function, to be called once, from the samples for each format to the figures of each: it compares what the process makes of
-        them with the evaluation, and raises GraftError if a format can't be loaded or run.
+        A function from samples to figures, to be called once for each format in their order, from any thread, but not from two at once. It
+        compares what the process makes of them with the evaluation, and raises GraftError if the format can't be loaded or run.
     """
     with storage.scratch_folder("served") as scratch, (scratch / "log").open("w+b") as log:
         # TensorFlow takes a SavedModel's path for a pattern, and names of folders may hold [, ], *, ? and \.
@@ -95,26 +96,31 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[..., list[Parit
         told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
         command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
         environment = {**os.environ, **_ENVIRONMENT}
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment) as server:  # noqa: S603
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment) as server:  # noqa: S603
+            given, told = cast(IO[bytes], server.stdin), cast(IO[bytes], server.stdout)
+            left = iter(zip(formats, results, strict=True))
 
-            def compare(*samples: EvaluatedImages) -> list[ParityFigures]:
-                with contextlib.suppress(BrokenPipeError), cast(IO[bytes], server.stdin) as pipe:  # its log says why
-                    for form, images in zip(formats, samples, strict=True):
-                        _send(images, pipe, form)
-                if server.wait() != 0:
+            def compare(samples: EvaluatedImages) -> ParityFigures:
+                form, result = next(left)
+                with contextlib.suppress(BrokenPipeError):  # its log says why
+                    _send(samples, given, form)
+                if not told.readline() or (form is formats[-1] and server.wait() != 0):
+                    code = server.wait()
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]
-                    failed = next(form for form, file in zip(formats, results, strict=True) if not file.exists())
                     raise GraftError(
-                        f"{failed.path} can't be loaded and run as on a server (exit code {server.returncode}): {said[-1]}."
+                        f"{form.path} can't be loaded and run as on a server (exit code {code}): {said[-1]}."
                     )
-                return [_compare(file, images) for file, images in zip(results, samples, strict=True)]
+                return _compare(result, samples)
 
             try:
                 with undone(server.kill):
                     yield compare
             finally:
                 server.kill()
+                with contextlib.suppress(BrokenPipeError):
+                    given.close()
 
 
 def _compare(result: Path, samples: EvaluatedImages) -> ParityFigures:
@@ -163,3 +169,4 @@ def _send(samples: EvaluatedImages, pipe: IO[bytes], form: Format) -> None:
         for pixels in decoded:
             pickle.dump(pixels, pipe)
     pickle.dump(None, pipe)
+    pipe.flush()

@@ -31,14 +31,14 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
     names = tf.constant(list(classes))
     prepared = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
 
-    @tf.function(input_signature=[prepared])
+    @tf.function(input_signature=[prepared], autograph=False)
     def predict(images: Any) -> Any:
         outputs = network(images, training=False)
         probabilities = tf.concat([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
         predicted = tf.argmax(probabilities, axis=1)
         return {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)])
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)], autograph=False)
     def serve_bytes(image_bytes: Any) -> Any:
         return predict(
             tf.map_fn(
@@ -48,7 +48,7 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
             )
         )
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")], autograph=False)
     def serve_pixels(image: Any) -> Any:
         return predict(preprocessing(image, training=False))
 

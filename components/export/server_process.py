@@ -35,6 +35,10 @@ _STARTING, _ANSWERING, _ENDING, _ALTOGETHER = 180.0, 120.0, 10.0, 1800.0
 _PIECE, _LONGEST = 2**16, 2**24
 
 
+class ServerError(GraftError):
+    """A server that can't be started, doesn't get ready, or answers wrongly; the message says what it does."""
+
+
 def command_of(validate_with: str, base: Path, port: int) -> list[str]:
     """Returns the command that serves a model at a port of this machine.
 
@@ -99,21 +103,21 @@ class Server:
         """Waits until the server says that it serves the model.
 
         Raises:
-            GraftError: It ends before, or takes too long.
+            ServerError: It ends before, or takes too long.
         """
         deadline = time.monotonic() + _STARTING
         while not self._says_ready():
             if (code := self._process.poll()) is not None:
-                raise GraftError(f"it ended with exit code {code} before it was ready")
+                raise ServerError(f"it ended with exit code {code} before it was ready")
             if time.monotonic() > deadline:
-                raise GraftError(f"it was not ready after {_STARTING:.0f} seconds")
+                raise ServerError(f"it was not ready after {_STARTING:.0f} seconds")
             time.sleep(0.1)
 
     def predict(self, encoded: Sequence[bytes]) -> Answer:
         """Asks for predictions of encoded images.
 
         Raises:
-            GraftError: There is no answer in time.
+            ServerError: There is no answer in time.
         """
         instances = [{INPUT: {"b64": base64.b64encode(content).decode()}} for content in encoded]
         return self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": instances})
@@ -122,7 +126,7 @@ class Server:
         """Returns the server's name and version as it says them by the Open Inference Protocol; its program if it doesn't speak that.
 
         Raises:
-            GraftError: There is no answer in time.
+            ServerError: There is no answer in time.
         """
         answer = self._ask("GET", "/v2")
         try:
@@ -138,7 +142,7 @@ class Server:
             time.sleep(0.1)  # a process that dies closes its connections first
             code = self._process.poll()
             why = storage.brief(error) if code is None else f"it ended with exit code {code}"
-            raise GraftError(f"it stopped answering ({why})") from error
+            raise ServerError(f"it stopped answering ({why})") from error
 
     def _says_ready(self) -> bool:
         try:
@@ -154,7 +158,7 @@ class Server:
             for piece in answer.iter_content(_PIECE):
                 content += piece
                 if len(content) > _LONGEST:
-                    raise GraftError(f"its answer is longer than {_LONGEST:,} bytes")
+                    raise ServerError(f"its answer is longer than {_LONGEST:,} bytes")
             return Answer(answer.status_code, bytes(content))
 
 
@@ -168,7 +172,7 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
         log: File that its output goes to.
 
     Raises:
-        GraftError: It can't be started.
+        ServerError: It can't be started.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -179,7 +183,7 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
             command, stdout=log, stderr=log, env={**os.environ, **_ENVIRONMENT}, start_new_session=True
         )
     except OSError as error:
-        raise GraftError(f"validate_with: {command[0]} can't be started ({storage.brief(error)})") from error
+        raise ServerError(f"validate_with: {command[0]} can't be started ({storage.brief(error)})") from error
 
     def kill() -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -3,9 +3,10 @@
 The idea is TensorFlow Extended's (https://www.tensorflow.org/tfx/guide/infra_validator).
 """
 
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from graft.components.common.artifacts.export import ParityLimits, Served
 from graft.components.common.errors import GraftError
 from graft.components.export.made_images import unreadable_images
 from graft.components.export.parity import EvaluatedImages, compared, is_close
-from graft.components.export.server_process import Server, running_server
+from graft.components.export.server_process import Server, ServerError, running_server
 
 log = logging.getLogger("graft")
 
@@ -37,31 +38,23 @@ class _Answer(BaseModel):
     predictions: list[_Prediction]
 
 
-def validate(
-    base: Path, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits, validate_with: str, log_uri: str
-) -> Served:
-    """Starts a server, waits until it is ready, asks it for predictions over HTTP, and stops it.
-
-    It must give what the evaluation got, and the right labels. It must answer an image that can't be decoded with an error, and the
-    request after that one as before.
+@contextlib.contextmanager
+def tried_server(base: Path, validate_with: str, log_uri: str) -> Iterator[Server]:
+    """Starts a server, to be asked by `ask`, and stops it.
 
     Args:
         base: The folder that the server is given: it has the model's name, and holds the numbered folders of the SavedModel.
-        classes: The class names in label order.
-        samples: The images, and what the evaluation got for them.
-        limits: How close the server must come to that.
         validate_with: The server, as `command_of` takes it.
         log_uri: Path or URI of the file that the server's log is kept in if it fails; empty to print it.
 
     Raises:
-        GraftError: It can't be started, doesn't get ready, or answers wrongly; the message says where its log is.
+        GraftError: It can't be started, or `ask` found that it would not do; the message says where its log is.
     """
     with storage.scratch_folder("served") as scratch, (scratch / "log").open("w+b") as output:
         try:
             with running_server(validate_with, base, output) as server:
-                server.wait_until_ready()
-                return _ask(server, classes, samples, limits)
-        except GraftError as error:
+                yield server
+        except ServerError as error:
             output.seek(0)
             where = _keep_log(output.read(), log_uri)
             raise GraftError(
@@ -84,7 +77,22 @@ def _keep_log(said: bytes, log_uri: str) -> str:
     return "stands above"
 
 
-def _ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits) -> Served:
+def ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits: ParityLimits) -> Served:
+    """Waits until a server is ready, and asks it for predictions over HTTP.
+
+    It must give what the evaluation got, and the right labels. It must answer an image that can't be decoded with an error, and the
+    request after that one as before.
+
+    Args:
+        server: The server.
+        classes: The class names in label order.
+        samples: The images, and what the evaluation got for them.
+        limits: How close the server must come to that.
+
+    Raises:
+        ServerError: It doesn't get ready, or answers wrongly.
+    """
+    server.wait_until_ready()
     encoded = [*samples.encoded, *samples.made]
     predictions: list[_Prediction] = []
     seconds = []
@@ -96,22 +104,22 @@ def _ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limit
     got = np.array([prediction.probabilities for prediction in predictions], np.float32)
     parity = compared(got, samples.probabilities, seconds, len(samples.encoded))
     if parity.max_difference is None:
-        raise GraftError("it gives probabilities that are no numbers")
+        raise ServerError("it gives probabilities that are no numbers")
     if not is_close(parity, limits):
-        raise GraftError(
+        raise ServerError(
             f"its probabilities differ from the evaluation's by up to {parity.max_difference:.2g}, and both name the same class on "
             f"{parity.label_agreement:.1%} of the images"
         )
     for prediction, number in zip(predictions, got.argmax(axis=1), strict=True):
         if prediction.label != classes[number]:
-            raise GraftError(f"it calls the class {classes[number]!r} {prediction.label!r}")
+            raise ServerError(f"it calls the class {classes[number]!r} {prediction.label!r}")
     refused = unreadable_images(encoded[0])
     for what, content in refused.items():
         if server.predict([content]).ok:
-            raise GraftError(f"it gave a prediction for {what}")
+            raise ServerError(f"it gave a prediction for {what}")
         (again,) = _predictions(server, encoded[:1], len(classes))
         if not np.allclose(again.probabilities, got[0], rtol=0, atol=1e-3):
-            raise GraftError(f"after {what} it gives another answer for the same image")
+            raise ServerError(f"after {what} it gives another answer for the same image")
     return Served(by=server.version(), parity=parity, refused=tuple(refused))
 
 
@@ -119,15 +127,15 @@ def _predictions(server: Server, encoded: Sequence[bytes], classes: int) -> list
     """Asks for predictions of images that can be decoded.
 
     Raises:
-        GraftError: The answer is an error, or not one of as many images and classes.
+        ServerError: The answer is an error, or not one of as many images and classes.
     """
     answer = server.predict(encoded)
     if not answer.ok:
-        raise GraftError(str(answer))
+        raise ServerError(str(answer))
     try:
         found = _Answer.model_validate_json(answer.content).predictions
     except ValidationError as error:
-        raise GraftError(f"its answer is not TensorFlow Serving's, {answer}") from error
+        raise ServerError(f"its answer is not TensorFlow Serving's, {answer}") from error
     if [len(one.probabilities) for one in found] != [classes] * len(encoded):
-        raise GraftError(f"it gave {len(found)} predictions for {len(encoded)} images, or not of {classes} classes")
+        raise ServerError(f"it gave {len(found)} predictions for {len(encoded)} images, or not of {classes} classes")
     return found

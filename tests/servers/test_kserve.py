@@ -19,7 +19,7 @@ from support import ROOT, free_port, skip
 from graft.components.common.serving.session import SavedModelSession
 from graft.components.export.formats import KERAS
 from graft.components.export.parity import EvaluatedImages
-from graft.components.export.validation import validate
+from graft.components.export.validation import ask, tried_server
 
 pytestmark = pytest.mark.slow
 
@@ -273,7 +273,8 @@ def test_it_ends_when_told(base_path, tmp_path):
 
 def test_an_export_is_validated_by_it(base_path, images, expected):
     samples = EvaluatedImages(images, expected)
-    served = validate(base_path, ["cats", "dogs"], samples, KERAS.limits, f"kserve:{PYTHON.parents[1]}", "")
+    with tried_server(base_path, f"kserve:{PYTHON.parents[1]}", "") as server:
+        served = ask(server, ["cats", "dogs"], samples, KERAS.limits)
     assert served.by == "kserve 0.21.0"
     assert served.parity.images == len(images) and served.parity.max_difference < 1e-6
     assert len(served.refused) == 4

@@ -71,7 +71,7 @@ def _decode_others() -> Any:
         )
 
     signature = [tf.TensorSpec((), tf.string)]
-    return tf.function(decode_others, signature, experimental_attributes={"_noinline": True})
+    return tf.function(decode_others, signature, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def _decode_jpeg(encoded: Any) -> Any:

@@ -35,7 +35,7 @@ def import_tensorflow() -> Any:
 def load_tensorflow() -> Any:
     """Returns the tensorflow module as `import_tensorflow` does, without a look at the devices: the process can still be forked."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _hidden(_NOT_FOR_KERAS):
+    with _hidden(_NOT_FOR_KERAS), _uncollected():
         import tensorflow
     logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.
@@ -43,6 +43,19 @@ def load_tensorflow() -> Any:
     # The interpreter's last collection would go through all that TensorFlow has made, to no end: 0.9 CPU seconds after the import alone.
     atexit.register(gc.freeze)
     return tensorflow
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Has the garbage collector leave alone what is made: it would go through TensorFlow again and again, 0.6 of 2 CPU seconds."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
 
 
 @contextlib.contextmanager

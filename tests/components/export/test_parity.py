@@ -65,7 +65,7 @@ def compared(encoded, tmp_path_factory):
     for name, (from_bytes, from_pixels, _) in CASES.items():
         save_model(folder / name, from_bytes, from_pixels)
     with serving(folder, *formats) as compare:
-        figures = compare(*[EvaluatedImages(encoded, expected(rows)) for _, _, rows in CASES.values()])
+        figures = [compare(EvaluatedImages(encoded, expected(rows))) for _, _, rows in CASES.values()]
     return {form.path: (parity, form) for parity, form in zip(figures, formats, strict=True)}
 
 

@@ -1,5 +1,6 @@
 """A server that would not do is found before the Export counts, and its log is kept."""
 
+import os
 import resource
 import shlex
 import subprocess
@@ -15,12 +16,12 @@ from pictures import encoded, noise
 from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
-from graft.components.export import saved_model, server_process
+from graft.components.export import parity, saved_model, server_process
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
 from graft.components.export.parity import EvaluatedImages
 from graft.components.export.server_process import command_of
-from graft.components.export.validation import validate
+from graft.components.export.validation import ask, tried_server
 
 FAULTY = Path(__file__).with_name("faulty_server.py")
 CLASSES = ("cats", "dogs")
@@ -39,7 +40,8 @@ def served(tmp_path, samples, fault, log_uri=""):
     (base / "1").mkdir(parents=True)
     command = f"{sys.executable} {FAULTY} {{folder}} {{name}} {{port}} {shlex.quote(fault)}"
     limits = ParityLimits(max_difference=1e-3, label_agreement=0.995)
-    return validate(base, CLASSES, samples, limits, command, log_uri)
+    with tried_server(base, command, log_uri) as server:
+        return ask(server, CLASSES, samples, limits)
 
 
 def test_what_a_good_server_is_recorded_as(tmp_path, samples):
@@ -91,6 +93,28 @@ def test_what_only_python_can_load_is_not_exported(tmp_path, chain, monkeypatch)
     )
 
 
+@pytest.mark.parametrize(
+    ("runner", "fault", "said"),
+    [
+        ("import sys; sys.exit('no runtime')", "never ready", r"^model.keras can't be loaded and run .*: no runtime"),
+        ("import time; time.sleep(1000)", "not started", "can't be served: .*exit code 1 before it was ready"),
+    ],
+)
+def test_what_fails_first_ends_what_runs_beside_it(tmp_path, chain, monkeypatch, runner, fault, said):
+    (tmp_path / "runner.py").write_text(runner)
+    monkeypatch.setattr(parity, "_RUNNER", tmp_path / "runner.py")
+    monkeypatch.setattr(
+        server_process,
+        "command_of",
+        lambda _, base, port: [sys.executable, str(FAULTY), str(base), base.name, str(port), fault],
+    )
+    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
+    with pytest.raises(GraftError, match=said):
+        export(*inputs, tmp_path / "export", ExportConfig(parity_images=2))
+    assert not [line for line in processes("--ppid", str(os.getpid())) if "runner.py" in line or str(FAULTY) in line]
+    assert not (tmp_path / "export").exists()
+
+
 def test_graft_s_own_server_is_the_first_that_is_tried(tmp_path, chain):
     record = Export.load(chain / "export")
     (own,) = record.served
@@ -98,8 +122,10 @@ def test_graft_s_own_server_is_the_first_that_is_tried(tmp_path, chain):
     assert own.parity.max_difference < 1e-5 and own.parity.label_agreement == 1 and len(own.refused) == 4
 
 
-def processes():
-    return subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True, text=True).stdout.splitlines()
+def processes(*which):
+    return subprocess.run(
+        ["ps", "-o", "args", *(which or ["-e"])], capture_output=True, check=True, text=True
+    ).stdout.splitlines()
 
 
 @pytest.mark.parametrize(

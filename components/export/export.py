@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
@@ -136,10 +136,7 @@ def _write_formats(
             all_samples = EvaluatedImages(samples.encoded, expected, made)
             written = comparing.submit(_checked, compare, all_samples, output, saved_model)
             tried = asking.submit(ask, server, data.classes, all_samples, saved_model.limits)
-            wait((keras, written, tried), return_when=FIRST_EXCEPTION)
-            for checked in (keras, written, tried):
-                if checked.done():
-                    checked.result()  # what fails ends the others
+            _all_pass(keras, written, tried)
     formats, served = {saved_model.path: written.result(), KERAS.path: keras.result()}, [tried.result()]
     if config.formats:
         from graft.components.export.further import export_further
@@ -150,6 +147,14 @@ def _write_formats(
         with tried_server(base, validate_with, log_uri) as server:
             served.append(ask(server, data.classes, all_samples, saved_model.limits))
     return formats, tuple(served)
+
+
+def _all_pass(*checks: Future[Any]) -> None:
+    """Waits until all checks have passed, or one has failed, and raises what that one did."""
+    wait(checks, return_when=FIRST_EXCEPTION)
+    for check in checks:
+        if check.done():
+            check.result()
 
 
 def _checked(

@@ -98,14 +98,14 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImage
         environment = {**os.environ, **_ENVIRONMENT}
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment) as server:  # noqa: S603
-            given, told = cast(IO[bytes], server.stdin), cast(IO[bytes], server.stdout)
+            given, answers = cast(IO[bytes], server.stdin), cast(IO[bytes], server.stdout)
             left = iter(zip(formats, results, strict=True))
 
             def compare(samples: EvaluatedImages) -> ParityFigures:
                 form, result = next(left)
                 with contextlib.suppress(BrokenPipeError):  # its log says why
                     _send(samples, given, form)
-                if not told.readline() or (form is formats[-1] and server.wait() != 0):
+                if not answers.readline() or (form is formats[-1] and server.wait() != 0):
                     code = server.wait()
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines() or ["it wrote nothing"]

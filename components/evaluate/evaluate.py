@@ -20,6 +20,7 @@ from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
+from graft.components.common.progress import doing
 from graft.components.common.runs.step_record import Run
 from graft.components.evaluate.baselines import Baseline, check_finite, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
@@ -73,6 +74,7 @@ def evaluate(
         start = time.monotonic()
         probabilities, labels, features = predict(keras_model, data, split, "evaluating images")
         seconds = time.monotonic() - start
+        doing("computing the figures")
         check_finite(probabilities, str(model))
         predicted, digest = probabilities.argmax(axis=1), training.model_digest
         baselines = run_baselines(models, data, split, index, {digest: predicted})
@@ -93,6 +95,7 @@ def evaluate(
             settings=dataclasses.asdict(config)
             | {role: models[role].uri if role in models else NONE for role in BASELINES},
         )
+        doing("drawing the report")
         predictions = _predictions(data, index, probabilities, baselines.get("champion"))
         pq.write_table(predictions, output / Evaluation.PREDICTIONS)
         images = functools.partial(read_encoded, data, split)

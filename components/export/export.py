@@ -19,6 +19,7 @@ from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
+from graft.components.common.progress import doing
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import KERAS, Format, check_machine, saved_model_format
@@ -79,6 +80,7 @@ def export(
         samples = _samples(data, evaluated, config.parity_images)
         formats, served = _write_formats(model, data, samples, output, config, run, validate_with)
         record = Export(classes=data.classes, formats=formats, served=served)
+        doing("writing the lineage and the model card")
         _copy_lineage(trained, data, evaluated, decided, output / Export.LINEAGE)
         (output / LABELS).write_text("".join(f"{visible(name)}\n" for name in data.classes), encoding="utf-8")
         (output / CARD).write_text(model_card(output / Export.LINEAGE, run.name, record), encoding="utf-8")
@@ -127,8 +129,10 @@ def _write_formats(
     ):
         # Nothing else of this process uses TensorFlow meanwhile: what it counts shows in the names in the SavedModel.
         keras_model = load_model(model)
+        doing("writing the SavedModel")
         write_saved_model(keras_model, data.classes, output / saved_model.path)
         write_serving_files(output, run.name, samples.encoded[0])
+        doing("comparing the formats with the evaluation, and trying a server")
         with tried_server(base, "", log_uri) as server:
             keras = comparing.submit(_checked, compare, samples, output, KERAS)
             made = make_images(samples.encoded)

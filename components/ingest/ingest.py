@@ -11,6 +11,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable, content_digest
 from graft.components.common.artifacts.results import IngestResult
+from graft.components.common.progress import doing
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
@@ -64,6 +65,7 @@ def ingest(
     Raises:
         GraftError: The source can't be used; nothing is left in `output`.
     """
+    doing("listing the source")
     source = storage.uri_in(source)
     with (
         contextlib.ExitStack() as held,
@@ -75,6 +77,7 @@ def ingest(
         known = earlier.shards if earlier else []
         with Shards(output, config.shard_mebibytes * 2**20, run.store, known) as shards:
             collected = collect(files, layout, shards, earlier, config, scratch)
+        doing("looking for twins, and splitting")
         assigned = assign_splits(collected.rows, collected.by_content, earlier, config)
         names = [shard.name for shard in shards.finished]
         index, left_out = write_indexes(collected.rows, assigned.splits, names, output)
@@ -104,6 +107,7 @@ def ingest(
             reused=collected.reused,
             shards=[shard for shard in shards.finished if shard.name in used],
         )
+        doing("drawing the data report")
         find = partial(find_image, shards=shards, indexes=(index, left_out))
         write_report(output / REPORT, dataset, index, find, collected.thumbnails)
         dataset.write(output)

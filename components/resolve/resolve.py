@@ -16,6 +16,7 @@ from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
 from graft.components.common.errors import GraftError, raise_all
 from graft.components.common.parameters import Parameters
+from graft.components.common.progress import doing
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
 from graft.components.common.runs.step_record import Run
@@ -46,6 +47,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
             TensorBoard logs not written, a setting is wrong, a package for a format is missing, or no temporary files can be written.
             Where several things are wrong, the error tells all of them.
     """
+    doing("looking at source, weights and store")
     found = check_run(parameters, run)
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     same_as = _decided(digest, run)

@@ -16,6 +16,7 @@ from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.compute.weights import check_weights, local_weights
+from graft.components.common.progress import doing
 from graft.components.train.config import TrainConfig
 
 TENSORBOARD, PAGE = "tensorboard", "training.html"
@@ -67,19 +68,24 @@ def train(
         file = local_weights(weights, scratch, config.weights_sha256)
         backbone.number_layers_afresh()
         with devices.strategy.scope(), EventLogs(output / TENSORBOARD, config.tensorboard) as events:
+            doing("building the network")
             network = build_network(config, file, devices.precision)
             clock.lap("build")
+            doing("looking for features that are there")
             training_set = collect_training_set(data, network, config, store)
             clock.lap("features")
+            doing("training the head")
             checkpoints = Checkpoints(store, _key(data, config, devices, network))
             with naming_damage(data, TRAIN, training_set.selection_split):
                 trained = train_head(data, network, training_set, config, checkpoints, events)
             clock.lap("head")
+        doing("saving the model")
         save_model(whole_model(network, trained.head, config), output / Model.KERAS)
         clock.lap("save")
         model = training_record(
             data, config, weights, devices, network, training_set, trained, output / Model.KERAS, _versions()
         )
+        doing("drawing the training page")
         write_page(model, data, network, config, output / PAGE)
         clock.lap("pictures")
         model.model_copy(update={"seconds": clock.laps}).write(output)

@@ -115,4 +115,5 @@ def _end(run: ClusterRun) -> None:
 
 
 def _show(run: ClusterRun, summaries: dict[str, str]) -> None:
-    Console(soft_wrap=True, highlight=False, markup=False).print(steps_table(run, summaries))
+    console = Console(highlight=False, markup=False)
+    console.print(steps_table(run, summaries), soft_wrap=not console.is_terminal)

@@ -37,7 +37,7 @@ def gc(
             opened = Store(store)  # what steps have begun to use since then is known to this one
             again = opened.garbage(keep_runs, min_age_days, dataset)
             found = [garbage for garbage in again if garbage.path in condemned]
-        advance = deleting.enter_context(progress("deleting files", len(found)))
+        advance = deleting.enter_context(progress("deleting files", len(found), "files"))
         for garbage in found:
             if not dry_run:
                 opened.remove(garbage)

@@ -37,6 +37,8 @@ def prepare_output() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):  # not one put in its place
-            pipe = io.BufferedWriter(_Pipe(stream.fileno(), "wb", closefd=False))
+            # C++ code writes to stderr's usual descriptor, where what TensorFlow says of its start can be sifted.
+            descriptor = os.dup(stream.fileno()) if name == "stderr" else stream.fileno()
+            pipe = io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False))
             buffered = stream.line_buffering or stream.write_through or name == "stderr"
             setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, "graft-plainly", line_buffering=buffered))

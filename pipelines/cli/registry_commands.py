@@ -39,7 +39,7 @@ def list_(name: str = "model", /, *, store: str) -> None:
     opened = Registry(store, name)
     whole, latest = opened.versions.finished(), opened.latest()
     table = Table("version", "published", "accuracy", "state", box=None)
-    with progress("reading versions", len(whole)) as advance:
+    with progress("reading versions", len(whole), "versions") as advance:
         for version in sorted(whole, key=lambda version: whole[version], reverse=True):
             published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
             table.add_row(version[:12], published, *_became(opened.versions, version, latest))

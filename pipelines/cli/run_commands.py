@@ -17,6 +17,7 @@ from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
 from graft.pipelines.local.defaults import check_early, choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
+from graft.pipelines.local.run_log import FILE as LOG_FILE
 from graft.pipelines.local.running import new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
 
@@ -31,6 +32,7 @@ def run(
     containers: Flat[DockerOptions] = DockerOptions(),  # noqa: B008
     validate_with: str = "",
     json_output: Annotated[bool, Parameter(name="--json")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Runs the whole pipeline on this machine, each step in a process or a container.
 
@@ -42,6 +44,7 @@ def run(
         validate_with: A server to try the model with before it is published, besides Graft's own: kserve:ENVIRONMENT, or a command
             with {folder}, {name} and {port}.
         json_output: Print run.json on stdout, and nothing else.
+        verbose: Show on stderr all that goes to the run's log.txt.
     """
     started = time.monotonic()
     named = with_name(parameters)
@@ -49,7 +52,7 @@ def run(
     this_run, folder = new_run(runs, named.store, named.name)
     chosen = choose_inputs(named, folder / "sample")
     runs_in = containers if runner == "docker" else None
-    summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with)
+    summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with, verbose=verbose)
     if json_output:
         print(summary.text(), end="")
     else:
@@ -62,21 +65,22 @@ def run(
 
 def print_summary(folder: Path, summary: RunSummary) -> None:
     """Prints a table of the steps, and the paths of the records and the export."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(highlight=False, markup=False)
     table = Table("step", "seconds", "result", box=None, pad_edge=False)
     for name, step in summary.steps.items():
         table.add_row(name, f"{step.seconds:.1f}", step.summary)
     table.add_row("total", f"{summary.total_seconds:.1f}", "failed" if summary.failure else summary.outcome)
-    console.print(table)
+    console.print(table, soft_wrap=not console.is_terminal)  # a terminal folds what is too long within its column
     evaluated = summary.steps.get("evaluate")
     paths = {
         "records": str(folder / RunSummary.FILE),
+        "log": str(folder / LOG_FILE),
         "report": f"{evaluated.output}/{Evaluation.REPORT}" if evaluated and evaluated.output else None,
         "export": summary.export,
     }
     for what, path in paths.items():
         if path:
-            console.print(f"{what}: {path}")
+            console.print(f"{what}: {path}", soft_wrap=True)
 
 
 def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:

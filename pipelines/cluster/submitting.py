@@ -135,7 +135,7 @@ def _upload(path: str, store: str) -> str:
         log.info("%s is in the store already", path)
         return target
     files = storage.list(path)
-    with progress(f"copying {local.name} to the store", len(files)) as advance:
+    with progress(f"copying {local.name} to the store", len(files), "files") as advance:
         for file in files:
             storage.put(local / file.path, f"{target}/{file.path}" if file.path else target)
             advance(1)

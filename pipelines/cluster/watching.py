@@ -3,28 +3,39 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
-from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
+from graft.components.common.escaping import escaped
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Verdict, judge
-from graft.components.common.steps import STEPS, Step
+from graft.components.common.steps import STEPS
 from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
+from graft.pipelines.console.board import Board
+from graft.pipelines.console.board import State as Shown
+from graft.pipelines.console.console import shown
 
 log = logging.getLogger("graft")
 
 POLL_SECONDS = 5.0
+_SHOWN = {
+    State.PENDING: Shown.WAITING,
+    State.RUNNING: Shown.RUNNING,
+    State.CANCELLING: Shown.RUNNING,
+    State.SUCCEEDED: Shown.DONE,
+    State.SKIPPED: Shown.SKIPPED,
+    State.FAILED: Shown.FAILED,
+    State.CANCELLED: Shown.CANCELLED,
+}
 _STATED = {State.SUCCEEDED: Outcome.SUCCEEDED, State.CANCELLED: Outcome.CANCELLED}
 
 
 def watch(backend: Backend, run: str) -> ClusterRun:
-    """Shows the state of a run's steps until it is over: live on a terminal, else a line for every change.
+    """Shows the state of a run's steps until it is over: a line a step on a terminal, else a line for every change.
 
     That the backend can't be reached meanwhile says nothing about the run: it is asked again until it answers.
 
@@ -34,28 +45,30 @@ def watch(backend: Backend, run: str) -> ClusterRun:
     Raises:
         GraftError: The backend refuses to tell.
     """
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            for seen in _observe(backend, run):
-                live.update(steps_table(seen), refresh=True)
-        return seen
-    shown: Mapping[Step, State] = {}
-    for seen in _observe(backend, run):
-        for step, state in seen.steps.items():
-            if shown.get(step) != state:
-                log.info("%s: %s", step, state)
-        shown = seen.steps
+    board, readable = Board(), True
+    with shown(board) as view:
+        for seen in _observe(backend, run, view.say):
+            ended = [step for step, state in seen.steps.items() if state.final and not board.rows()[step].state.final]
+            summaries: dict[str, str] = {}
+            if readable and ended and seen.store:
+                try:
+                    records = read_run(Run(seen.store, seen.name, seen.run), ended)
+                    summaries = {step: record.summary for step, record in records.by_step().items()}
+                except GraftError:  # which `conclude` says, at the end
+                    readable = False
+            for step, state in seen.steps.items():
+                if _SHOWN[state] is not board.rows()[step].state:
+                    board.put(step, _SHOWN[state], summaries.get(step, ""))
     return seen
 
 
-def _observe(backend: Backend, run: str) -> Iterator[ClusterRun]:
+def _observe(backend: Backend, run: str, warn: Callable[[str], None]) -> Iterator[ClusterRun]:
     cancelling = False
     while True:
         try:
             seen = backend.run(run)
         except LostContactError as error:
-            log.warning("%s The run goes on; trying again.", error)
+            warn(escaped(f"WARNING {error} The run goes on; trying again."))
         else:
             cancelling |= seen.state is State.CANCELLING
             if cancelling and seen.state is State.FAILED:  # as Kubeflow calls a cancelled run in the end

@@ -10,12 +10,13 @@ from typing import Any
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
+from graft.components.common.progress_lines import SWITCH
 from graft.components.common.storage import brief
 
 # What the caller's environment says about the network and its clouds holds in the containers too.
 _PASSED = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-    *("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"),
+    *("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", SWITCH),
 )
 # Files that variables name are mounted, read-only, under the same path.
 _PASSED_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GOOGLE_APPLICATION_CREDENTIALS")

@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
-import io
+import logging
 import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from graft.components.common import storage
@@ -16,11 +17,17 @@ from graft.components.common.compute.weights import NAMED
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
+from graft.components.common.progress_lines import SWITCH
 from graft.components.common.runs.step_record import Run, mark_cancelled, new_run_id, read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.export.server_process import command_of
+from graft.pipelines.console.board import Board
+from graft.pipelines.console.console import shown
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
+from graft.pipelines.local.run_log import RunLog
 from graft.pipelines.local.step_host.launch import step_host
+
+log = logging.getLogger("graft")
 
 # No path below a run's folder, or below the store beside it, is longer.
 _BELOW = 400
@@ -57,10 +64,13 @@ def run_locally(
     started: float,
     containers: DockerOptions | None = None,
     validate_with: str = "",
+    *,
+    verbose: bool = False,
 ) -> RunSummary:
-    """Runs the pipeline in a process or a container a step.
+    """Runs the pipeline in a process or a container a step, and shows on stderr how far it is.
 
-    Success is read from the steps' own records: kfp.local reports some failures as success. The summary is written into the folder.
+    What kfp and the steps print goes to log.txt in the folder; of a step that fails the last lines are shown. Success
+    is read from the steps' own records: kfp.local reports some failures as success. The summary is written into the folder.
 
     Args:
         run: The run, with its store.
@@ -69,6 +79,7 @@ def run_locally(
         started: `time.monotonic()` of the run's beginning.
         containers: How containers are run, or None for processes.
         validate_with: The server that export tries the model with besides Graft's own; empty for none.
+        verbose: Show all that goes to log.txt.
 
     Raises:
         GraftError: A path is no UTF-8, or can't be passed on by kfp.local, the server to try the model with isn't there, or Docker or the
@@ -88,6 +99,7 @@ def run_locally(
     inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
     require("A run", ["kfp"] if containers else ["kfp", "tensorflow"])
+    board = Board()
     with contextlib.ExitStack() as stack:
         host = (
             None if containers else stack.enter_context(step_host())
@@ -106,7 +118,11 @@ def run_locally(
             runner = local.SubprocessRunner(use_venv=False)
             image = IMAGE
         pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id, validate_with=validate_with))
-        stack.enter_context(contextlib.redirect_stdout(_Stderr()))  # what kfp prints: stdout holds the result alone
+        stack.enter_context(_asking_for_progress())
+        kept = stack.enter_context(contextlib.closing(RunLog(folder, board, sys.stderr if verbose else None)))
+        stack.enter_context(shown(board, plain=verbose))
+        stack.enter_context(contextlib.redirect_stdout(kept))
+        stack.enter_context(contextlib.redirect_stderr(kept))
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
@@ -120,14 +136,21 @@ def run_locally(
         except KeyboardInterrupt:
             mark_cancelled(run)  # between two steps there is none whose record says so
             raise
-    records = read_run(run)
-    verdict = judge(records)
+        records = read_run(run)
+        verdict = judge(records)
+        board.conclude(records.by_step(), verdict)
     outcome = verdict.outcome
     if not outcome.good:
         failure = verdict.reason
     elif failure:  # beyond the steps: notify, or kfp.local itself
         outcome = Outcome.FAILED
     summary = RunSummary.of(records, outcome, failure, round(time.monotonic() - started, 3))
+    if outcome is Outcome.FAILED:
+        step = board.failed or "notify"
+        sys.stderr.write(f"The last lines of {step} (all are in {kept.path}):\n")
+        sys.stderr.writelines(f"  | {line}\n" for line in kept.last_lines.get(step, []))
+    if kept.trouble:
+        log.warning("%s.", kept.trouble)
     storage.write(str(folder / RunSummary.FILE), summary.text().encode())
     return summary
 
@@ -164,11 +187,11 @@ def _refuse_python3(*values: str) -> None:
             )
 
 
-class _Stderr(io.TextIOBase):
-    """A stdout that goes to stderr, whichever stderr is at the time."""
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
+@contextlib.contextmanager
+def _asking_for_progress() -> Iterator[None]:
+    """Has the steps that are started within tell how far they are."""
+    os.environ[SWITCH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[SWITCH]

@@ -9,6 +9,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
+from graft.components.common.progress import doing
 
 # A model is PREPROCESSING, from uint8 images to the network's input, and NETWORK, from there to probabilities. NETWORK is
 # EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is BACKBONE and POOLING.
@@ -56,6 +57,7 @@ def load_model(model: Path) -> Any:
     import_tensorflow()
     import keras
 
+    doing("loading the network")
     try:
         return keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds

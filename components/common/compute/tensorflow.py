@@ -4,17 +4,34 @@ import atexit
 import contextlib
 import functools
 import gc
+import io
 import logging
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from graft.components.common.progress import doing
 
 log = logging.getLogger("graft")
 
 # Keras imports these if they are installed, for wrappers and galleries that Graft doesn't use. A process that needs neither, such as
 # export, is spared 1.1 of 3.0 CPU seconds and 86 of 587 MiB of the import; one that draws, such as train, the 0.6 seconds of sklearn.
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
+
+# What TensorFlow has to say for itself, at any level of its log, before that is set up or when it first looks at the processor. It is
+# C++ code that writes it; another process reads that, so that the last words of a TensorFlow that aborts are passed on.
+_SIFT = r"""
+import os, re
+notes = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)[^\n]*\n|[IW]\d{4} \d\d:\d\d:[\d.]+ +\d+ [\w.]+:\d+\] [^\n]*\n"
+    rb"|E\d{4} \d\d:\d\d:[\d.]+ +\d+ [\w.]+:\d+\] oneDNN supports [^\n]*\n"
+)
+while said := os.read(0, 65536):
+    os.write(1, notes.sub(b"", said))
+"""
+_STDERR = 2
 
 
 @functools.cache
@@ -34,8 +51,15 @@ def import_tensorflow() -> Any:
 @functools.cache
 def load_tensorflow() -> Any:
     """Returns the tensorflow module as `import_tensorflow` does, without a look at the devices: the process can still be forked."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _hidden(_NOT_FOR_KERAS), _uncollected():
+    doing("importing TensorFlow")
+    with contextlib.ExitStack() as stack:
+        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ and sys.stderr:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+            # Where Python has a stderr of its own, as in the commands, C++ code may have a sifted one to the end.
+            for_good = isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr.fileno() != _STDERR
+            (atexit.register if for_good else stack.callback)(_sift_stderr())
+        stack.enter_context(_hidden(_NOT_FOR_KERAS))
+        stack.enter_context(_uncollected())
         import tensorflow
     logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.
@@ -43,6 +67,29 @@ def load_tensorflow() -> Any:
     # The interpreter's last collection would go through all that TensorFlow has made, to no end: 0.9 CPU seconds after the import alone.
     atexit.register(gc.freeze)
     return tensorflow
+
+
+def _sift_stderr() -> Callable[[], None]:
+    """Has what is written to file descriptor 2 pass through another process, which drops notes.
+
+    Returns:
+        Undoes that, once all is written.
+    """
+    stderr, (sifted, said) = os.dup(_STDERR), os.pipe()
+    command = [sys.executable, "-I", "-S", "-c", _SIFT]
+    # In a session of its own Ctrl-C doesn't reach it.
+    sieve = subprocess.Popen(command, stdin=sifted, stdout=stderr, start_new_session=True)  # noqa: S603 (our own code)
+    os.dup2(said, _STDERR)
+    os.close(sifted)
+    os.close(said)
+
+    def undo() -> None:
+        os.dup2(stderr, _STDERR)
+        os.close(stderr)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a process that was started meanwhile may go on writing
+            sieve.wait(timeout=1)
+
+    return undo
 
 
 @contextlib.contextmanager

@@ -216,7 +216,7 @@ class Registry:
         if dry_run:
             return go
         gone = []
-        with progress("removing versions", len(go)) as advance:
+        with progress("removing versions", len(go), "versions") as advance:
             for version in go:
                 if self._removals.begin(version, needed):
                     self.versions.remove(version)

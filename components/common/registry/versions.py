@@ -49,7 +49,7 @@ class Versions:
         there = storage.exists(f"{self.uri(version)}/{SUMS}")
         with (
             storage.scratch_folder("publish") as scratch,
-            progress("publishing files", len(files)) as advance,
+            progress("publishing files", len(files), "files") as advance,
         ):
             for path, digest in files.items():
                 if not there or self._problem(version, path, digest, scratch):
@@ -111,7 +111,7 @@ class Versions:
         problems: list[str] = []
         # Others are under way, or left by a killed publisher: nothing uses them.
         whole = {version: files for version, files in sorted(self._files().items()) if SUMS in files}
-        with progress("verifying versions", len(whole)) as advance:
+        with progress("verifying versions", len(whole), "versions") as advance:
             for version, files in whole.items():
                 problems += self._problems(version, files)
                 advance(1)

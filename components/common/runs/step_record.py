@@ -20,6 +20,7 @@ from graft.components.common.ending import in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.escaping import escape_record
 from graft.components.common.messages import shown
+from graft.components.common.progress_lines import Began, Ended, tell, told_if_asked
 from graft.components.common.steps import STEPS, Component, Step
 
 log = logging.getLogger("graft")
@@ -132,7 +133,9 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
                 written = True  # as well as can be
                 raise
             written = True
+            tell(Ended(step, status, record.seconds, summary))
 
+    tell(Began(step))
     with undone(lambda: write(KeyboardInterrupt())):
         try:
             yield recording
@@ -218,7 +221,8 @@ def component_step(step: Component, store: str, name: str, run_id: str) -> Itera
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     log.addFilter(escape_record)
-    with in_time(output=_STDOUT if sys.stdout else None):  # a process may be given none
+    output = _STDOUT if sys.stdout else None  # a process may be given none
+    with in_time(output), told_if_asked(output):
         try:
             with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
                 yield recording

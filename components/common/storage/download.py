@@ -192,4 +192,4 @@ def _check_whole(remote: Remote, found: Description, part: Path, digests: Digest
 def _progress(name: str, size: int | None) -> AbstractContextManager[Callable[[int], None]]:
     if not size:
         return nullcontext(lambda units: None)
-    return progress(f"downloading {name.rpartition('/')[2]}, MiB", size // 2**20)
+    return progress(f"downloading {name.rpartition('/')[2]}", size // 2**20, "MiB")

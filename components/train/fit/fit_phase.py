@@ -94,7 +94,7 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
         if not best.broken:
             events.append(best.history[-1])
 
-    with progress(f"training the {phase.name} (steps)", total - best.done) as advance:
+    with progress(f"training the {phase.name}", total - best.done, "steps") as advance:
         callbacks = [
             best,
             WriteCheckpoints(phase.name, best, checkpoints),

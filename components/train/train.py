@@ -71,7 +71,7 @@ def train(
             doing("building the network")
             network = build_network(config, file, devices.precision)
             clock.lap("build")
-            doing("looking for features that are there")
+            doing("preparing the features")
             training_set = collect_training_set(data, network, config, store)
             clock.lap("features")
             doing("training the head")

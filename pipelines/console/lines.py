@@ -24,7 +24,9 @@ def board_lines(board: Board, options: ConsoleOptions, *, colours: bool) -> list
     width = options.max_width - 1  # some terminals wrap after the last column
     rows = board.rows()
     lines = [_line(step, row, width, ascii_only=options.ascii_only, colours=colours) for step, row in rows.items()]
-    return [*lines, Text(f"{'total':{_NAME}}  {'':9}  {duration(board.seconds):>7}")]
+    total = Text(f"{'total':{_NAME}}  {'':7}  {duration(board.seconds):>7}", no_wrap=True)
+    total.truncate(width)
+    return [*lines, total]
 
 
 def duration(seconds: float) -> str:
@@ -49,7 +51,7 @@ def _line(step: str, row: Row, width: int, *, ascii_only: bool, colours: bool) -
     seconds = (
         "" if row.seconds is None else duration(row.seconds) if row.state is State.RUNNING else f"{row.seconds:.1f} s"
     )
-    line = Text.assemble((f"{step:{_NAME}}  ", style), (f"{row.state:9}", style), f"  {seconds:>7}  ", no_wrap=True)
+    line = Text.assemble((f"{step:{_NAME}}  ", style), (f"{row.state:7}", style), f"  {seconds:>7}  ", no_wrap=True)
     room = width - cell_len(line.plain)
     if row.state is not State.RUNNING:
         line.append(row.summary)

@@ -46,10 +46,10 @@ def drawn(board, width, encoding="utf-8", colours=True):
 
 def test_the_line_of_a_step_says_how_fast_it_is_and_when_it_is_done(board):
     resolve, _, train, *_, total = drawn(board, 120)
-    assert resolve == "resolve   done         0.4 s  source and weights can be read"
-    assert train.startswith("train     running       10 s  computing features  ━━")
+    assert resolve == "resolve   done       0.4 s  source and weights can be read"
+    assert train.startswith("train     running     10 s  computing features  ━━")
     assert train.endswith("  800 of 2,000  80 images/s, 15 s left")
-    assert total == "total                   10 s"
+    assert total == "total                 10 s"
     assert "80 images/s, 15 s left" in drawn(board, 80)[2] and "800 of" not in drawn(board, 80)[2]
 
 
@@ -99,7 +99,7 @@ def test_on_no_terminal_a_step_begins_and_ends_with_a_line_and_says_something_ev
 def test_a_step_that_is_being_started_is_seen_before_it_speaks(board, clock):
     board.take(Ended("train", "succeeded", 9.0, ""))
     board.start("evaluate")
-    assert drawn(board, 80)[3] == "evaluate  running             starting"
+    assert drawn(board, 80)[3] == "evaluate  running           starting"
     clock.now = 15
     board.take(Began("evaluate"))
     clock.now = 17

@@ -145,6 +145,7 @@ def on_all_devices(network: Any, inputs: Any = None) -> Callable[[Any], Array]:
     compiled = tf.function(
         lambda batch: network(batch, training=False),
         input_signature=[inputs] if inputs is not None and replicas == 1 else None,  # a strategy takes none
+        autograph=False,
         reduce_retracing=True,
         jit_compile=bool(tf.config.list_physical_devices("GPU")) or None,
     )

@@ -12,7 +12,7 @@ from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.devices import images_at_once, on_all_devices
 from graft.components.common.compute.memory import decoding_memory
-from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 
@@ -39,9 +39,9 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing:
     is_wanted[located.numbers] = True
     rows = tf.data.Dataset.from_tensor_slices(is_wanted)
     records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
-    chosen = records.filter(lambda _, wanted: wanted).map(lambda record, _: record)
+    chosen = records.filter(as_it_is(lambda _, wanted: wanted)).map(as_it_is(lambda record, _: record))
     images = chosen.map(
-        lambda record: decode_record(record, preprocessing),
+        as_it_is(lambda record: decode_record(record, preprocessing)),
         num_parallel_calls=decoded_at_once(located.most_pixels) or tf.data.AUTOTUNE,
         deterministic=True,
     )
@@ -142,7 +142,9 @@ def pass_over(
     tf = import_tensorflow()
     total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
     images = read_images(dataset, split, wanted, preprocessing).enumerate()
-    prepared = images.map(lambda number, image: (look(image[0], number), image[1]), num_parallel_calls=tf.data.AUTOTUNE)
+    prepared = images.map(
+        as_it_is(lambda number, image: (look(image[0], number), image[1])), num_parallel_calls=tf.data.AUTOTUNE
+    )
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     size = max(1, images_at_once() // views // devices) * devices
     batches = prepared.batch(size)

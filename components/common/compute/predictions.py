@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.shards.encoded import read_encoded
+from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import HEAD, NETWORK, PREPROCESSING
-from graft.components.common.compute.passes import pass_over, read_images
+from graft.components.common.compute.passes import pass_over
 from graft.components.common.errors import GraftError
 
 # What the head's last layer sees is mapped to so many numbers at random, which keeps distances nearly as they are (Johnson and
@@ -46,8 +48,8 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     outputs, labels = zip(*pass_over(what, dataset, split, preprocessing, network), strict=True)
     found = np.concatenate(outputs)
     probabilities, features = found[:, :columns], found[:, columns:]
-    image, _ = next(iter(read_images(dataset, split)))
-    # Called as it is, since to compile it for one image would take longer.
+    # Decoded and called as it is, since to compile either for one image would take longer.
+    image = decode(next(read_encoded(dataset, split, [0])))
     whole = model(image[None], training=False).numpy()[0]
     if np.abs(whole - probabilities[0]).max() > _TOLERANCE:
         raise GraftError(

@@ -10,7 +10,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.encoded import read_records
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.passes import decode_record, decoded_at_once, naming_damage, read_images
-from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.augmentation import Augment
@@ -64,7 +64,7 @@ def stream_of(
         numbered = tf.data.Dataset.from_generator(
             lambda: rows_after(done), output_signature=(tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64))
         )
-        return numbered.map(batch_of, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+        return numbered.map(as_it_is(batch_of), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
     return stream, steps
 
@@ -99,7 +99,7 @@ def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) 
 
 def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
     tf = import_tensorflow()
-    images = read_images(dataset, split, wanted, preprocessing).map(lambda image, label: image)
+    images = read_images(dataset, split, wanted, preprocessing).map(as_it_is(lambda image, label: image))
     count = int(wanted.sum())
     with naming_damage(dataset, split):
         held = images.batch(count).get_single_element()

@@ -8,7 +8,7 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.compute.devices import images_at_once
-from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.batches import fetch_images, fetch_vectors, stream_of
@@ -100,7 +100,7 @@ def unfrozen_phase(
     targets, selection_targets, weights = _targets(dataset, training_set, config)
     fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selects)
     rows = tf.data.Dataset.range(len(selection_targets)).batch(images_at_once())
-    batches = rows.map(lambda numbers: fetch(numbers)[None]).prefetch(2)
+    batches = rows.map(as_it_is(lambda numbers: fetch(numbers)[None])).prefetch(2)
     fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
     augment = live_augmentation(config)
     stream, steps = stream_of(fetch_training, targets, config, 1, config.unfreeze_epochs, augment)

@@ -37,6 +37,11 @@ _IMPORTS_WITH_TENSORFLOW = (
     "graft.components.evaluate.evaluate",
     "graft.components.evaluate.summary",
     "graft.components.export.export",
+    # What train and evaluate draw and count with, not before Keras: it would import them on its own account.
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "scipy.stats",
+    "sklearn.metrics",
 )
 
 

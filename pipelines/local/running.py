@@ -101,9 +101,8 @@ def run_locally(
     require("A run", ["kfp"] if containers else ["kfp", "tensorflow"])
     board = Board()
     with contextlib.ExitStack() as stack:
-        host = (
-            None if containers else stack.enter_context(step_host())
-        )  # which imports what steps need while this process imports kfp
+        # It imports what steps need while this process imports kfp.
+        host = None if containers else stack.enter_context(step_host())
 
         from kfp import local
 

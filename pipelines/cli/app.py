@@ -62,7 +62,11 @@ for _title, _commands in COMMANDS.items():
     _group = Group.create_ordered(_title)
     for _number, (_path, _help) in enumerate(_commands.items()):
         app.command(f"graft.pipelines.cli.{_path}", help=_help, group=_group, sort_key=_number)
-app["--help"].group = app["--version"].group = Group("Options", sort_key=len(COMMANDS))
+_options = Group("Options", sort_key=len(COMMANDS))
+app.register_install_completion_command(
+    group=_options, help="Installs the completion of commands and options in your shell: bash, zsh or fish."
+)
+app["--help"].group = app["--version"].group = _options
 
 
 def main() -> None:

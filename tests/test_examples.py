@@ -15,6 +15,7 @@ import doctest
 import importlib
 import re
 
+import pyarrow.parquet as pq
 import pytest
 from support import ROOT
 
@@ -59,6 +60,19 @@ def test_the_examples_give_what_they_say(module, names):
 def test_what_people_call_has_an_example(module, name):
     found = doctest.DocTestFinder(recurse=False).find(getattr(importlib.import_module(module), name), name)
     assert any(test.examples for test in found)
+
+
+@pytest.mark.slow
+def test_the_page_about_the_library_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/library.md").read_text(), re.MULTILINE | re.DOTALL)
+    shown = {}
+    exec("\n".join(blocks), shown)
+    evaluated = pq.read_table("library/evaluation/predictions.parquet").to_pylist()
+    found = shown["predict_images"](str(tmp_path / "library/model"), shown["images"])
+    assert [prediction.label for prediction in found] == [row["predicted"] for row in evaluated]
+    assert shown["prediction"].image in shown["images"] and not shown["refused"]
+    assert "40 train, 20 validation images of cats, dogs" in capsys.readouterr().out
 
 
 # `from graft.x import y` in code, and `y(…)` of `graft.x` in sentences.

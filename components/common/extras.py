@@ -16,19 +16,21 @@ EXTRAS = {
 """The packages of every extra, by their import names. `gpu` brings what `cpu` brings."""
 
 
-def how_to_install(package: str) -> str:
-    """Returns what installs a package, as the end of a sentence.
+def how_to_install(*packages: str) -> str:
+    """Returns what installs packages, as the end of a sentence.
 
-    >>> how_to_install("kfp.local")
-    "pip install 'graft[pipelines]'"
+    >>> how_to_install("kfp.local", "tensorflow")
+    "pip install 'graft[cpu,pipelines]'"
 
     Args:
-        package: The import name of it, or of a module in it.
+        packages: The import names of them, or of modules in them.
     """
-    for extra, packages in EXTRAS.items():
-        if any(f"{package}.".startswith(f"{known}.") for known in packages):
-            return f"pip install 'graft[{extra}]'"
-    return "install Graft again, with what it depends on"
+    extras = [extra for extra, known in EXTRAS.items() if any(_is_in(package, known) for package in packages)]
+    return f"pip install 'graft[{','.join(extras)}]'" if extras else "install Graft again, with what it depends on"
+
+
+def _is_in(module: str, packages: Iterable[str]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def require(what: str, packages: Iterable[str]) -> None:
@@ -42,4 +44,4 @@ def require(what: str, packages: Iterable[str]) -> None:
         GraftError: One of them is missing.
     """
     if missing := [package for package in packages if find_spec(package) is None]:
-        raise GraftError(f"{what} needs {', '.join(missing)}: {how_to_install(missing[0])}.")
+        raise GraftError(f"{what} needs {', '.join(missing)}: {how_to_install(*missing)}.")

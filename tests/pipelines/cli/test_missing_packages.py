@@ -96,4 +96,4 @@ def test_every_package_of_an_extra_is_known_by_the_names_that_are_imported():
 
 def test_what_graft_depends_on_itself_is_in_no_extra():
     assert how_to_install("pydantic") == "install Graft again, with what it depends on"
-    assert how_to_install("kfp.local") == "pip install 'graft[pipelines]'"
+    assert how_to_install("kfp.local", "tensorflow") == "pip install 'graft[cpu,pipelines]'"

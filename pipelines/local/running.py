@@ -120,6 +120,7 @@ def run_locally(
         stack.enter_context(_asking_for_progress())
         kept = stack.enter_context(contextlib.closing(RunLog(folder, board, sys.stderr if verbose else None)))
         stack.enter_context(shown(board, plain=verbose))
+        stack.enter_context(_logging_to(kept))
         stack.enter_context(contextlib.redirect_stdout(kept))
         stack.enter_context(contextlib.redirect_stderr(kept))
         stack.enter_context(warnings.catch_warnings())
@@ -184,6 +185,23 @@ def _refuse_python3(*values: str) -> None:
                 f"{storage.redact(value)} contains 'python3', which kfp's local runner would replace: "
                 "use a path without it, or --runner docker."
             )
+
+
+@contextlib.contextmanager
+def _logging_to(stream: RunLog) -> Iterator[None]:
+    """Has what this process logs to stderr go to a stream, where kfp doesn't see to that itself."""
+    stderr, handlers = (
+        sys.stderr,
+        [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)],
+    )
+    changed = [handler for handler in handlers if handler.stream is stderr]
+    for handler in changed:
+        handler.setStream(stream)
+    try:
+        yield
+    finally:
+        for handler in changed:
+            handler.setStream(stderr)
 
 
 @contextlib.contextmanager

@@ -77,6 +77,10 @@ bench-serve: $(RUN_READY) ## Time the server against a bare loop of the same mod
 	@test -n "$(SOURCE)" -a -n "$(EXPORT)" || { echo "make bench-serve needs SOURCE=, a zip of photographs, and EXPORT=, an export." >&2; exit 1; }
 	@$(BIN)/python tests/bench/serving.py --source "$(SOURCE)" --export "$(EXPORT)"
 
+.PHONY: recording
+recording: $(RUN_READY) ## Record `make run` on a terminal: docs/recording.svg
+	@$(BIN)/python docs/recording.py
+
 .PHONY: simulate
 simulate: $(DEV_READY) ## Play a season of ten retrainings with what goes wrong in a year: SOURCE= WEIGHTS=
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make simulate needs SOURCE=, a zip of photographs, and WEIGHTS=." >&2; exit 1; }

@@ -1,6 +1,9 @@
 """What several tests share."""
 
+import dataclasses
+import fcntl
 import os
+import shutil
 import signal
 import sys
 import uuid
@@ -102,21 +105,54 @@ def any_bucket(request):
 
 
 @pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
-    """A Dataset of 40 training and 20 validation images; the pictures lie beside it."""
-    folder = tmp_path_factory.mktemp("small")
-    draw_sample(folder / "pictures", images=60)
-    ingest(str(folder / "pictures"), folder / "dataset")
-    return folder / "dataset"
+def made_once(tmp_path_factory):
+    """Makes something in a folder of GRAFT_TEST_SHARED, which tests that run side by side share; nobody writes there later."""
+    shared = os.environ.get("GRAFT_TEST_SHARED")
+    folder = Path(shared) if shared else tmp_path_factory.mktemp("shared")
+
+    def make(name, write):
+        done, made = folder / f"{name}.made", folder / name
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second waits
+            if not done.exists():
+                shutil.rmtree(made, ignore_errors=True)
+                write(made)
+                done.touch()
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def chain(dataset):
-    """A folder of what all steps made of that dataset: dataset, model, evaluation, decision, export; nobody writes into it."""
-    folder = dataset.parent
-    train(dataset, folder / "model", "random", QUICK)
-    evaluate(folder / "model", dataset, folder / "evaluation")
-    gate(folder / "evaluation", folder / "decision", GateConfig(min_accuracy=0.01))
-    inputs = [folder / name for name in ("model", "dataset", "evaluation", "decision")]
-    export(*inputs, folder / "export", ExportConfig(parity_images=8))
-    return folder
+def dataset(made_once):
+    """A Dataset of 40 training and 20 validation images; the pictures lie beside it."""
+
+    def write(folder):
+        draw_sample(folder / "pictures", images=60)
+        ingest(str(folder / "pictures"), folder / "dataset")
+
+    return made_once("small", write) / "dataset"
+
+
+@pytest.fixture(scope="session")
+def chain(dataset, made_once):
+    """A folder of what all steps made of that dataset: dataset, model, evaluation, decision, export."""
+
+    def write(folder):
+        folder.mkdir()
+        for name in ("pictures", "dataset"):
+            (folder / name).symlink_to(dataset.parent / name)
+        train(dataset, folder / "model", "random", QUICK)
+        evaluate(folder / "model", dataset, folder / "evaluation")
+        gate(folder / "evaluation", folder / "decision", GateConfig(min_accuracy=0.01))
+        inputs = [folder / name for name in ("model", "dataset", "evaluation", "decision")]
+        export(*inputs, folder / "export", ExportConfig(parity_images=8))
+
+    return made_once("chain", write)
+
+
+@pytest.fixture(scope="session")
+def other_model(dataset, made_once):
+    """Another Model of that dataset, which gives other answers than the one of the chain."""
+    other = dataclasses.replace(QUICK, epochs=1, seed=3)
+    return made_once("other-model", lambda folder: train(dataset, folder, "random", other))

@@ -18,6 +18,8 @@ from exports import make_export
 from support import QUICK
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.export import SUMS, write_sums
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.decoding import decode
@@ -25,10 +27,13 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run
+from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
+from graft.components.evaluate.summary import figures
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
 from graft.components.export.formats import FURTHER
+from graft.components.export.publishing import publish
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
@@ -71,40 +76,24 @@ def assert_same_model(one, other):
     assert all((a == b).all() for a, b in zip(weights(one), weights(other), strict=True))
 
 
-def test_the_same_seed_gives_the_same_model(chain, dataset, tmp_path):
-    train(dataset, tmp_path / "again", "random", QUICK)
-    assert_same_model(chain / "model", tmp_path / "again")
-    train(dataset, tmp_path / "other", "random", dataclasses.replace(QUICK, seed=1))
-    assert record(tmp_path / "other", "training.json")["history"] != record(chain / "model", "training.json")["history"]
-
-
-def test_kept_features_give_the_same_model_without_a_pass(chain, dataset, tmp_path):
+def test_the_same_seed_gives_the_same_model_and_so_do_kept_features_without_a_pass(chain, dataset, tmp_path):
     store = str(tmp_path / "store")
     assert train(dataset, tmp_path / "cold", "random", QUICK, store).computed == 40
     assert train(dataset, tmp_path / "warm", "random", QUICK, store).computed == 0
-    assert_same_model(tmp_path / "cold", tmp_path / "warm")
+    assert_same_model(tmp_path / "cold", chain / "model")
     assert_same_model(tmp_path / "warm", chain / "model")
     assert record(tmp_path / "warm", "training.json")["features"] == {"computed": 0, "cached": 40}
-    config = dataclasses.replace(QUICK, epochs=1, cut="mixed1")  # other features
+    # Other features, and another model, since they come of another cut and another seed.
+    config = dataclasses.replace(QUICK, epochs=1, cut="mixed1")
     assert train(dataset, tmp_path / "other", "random", config, store).computed == 40
-
-
-def test_a_grown_dataset_computes_its_new_images_alone(dataset, tmp_path):
-    store, pictures = str(tmp_path / "store"), tmp_path / "pictures"
-    train(dataset, tmp_path / "before", "random", QUICK, store)
-    shutil.copytree(dataset.parent / "pictures", pictures)
-    draw_sample(tmp_path / "more", images=60, seed=1)
-    for name in ("cats", "dogs"):
-        for number, path in enumerate(sorted((tmp_path / "more" / "train" / name).iterdir())[:3]):
-            shutil.copy(path, pictures / "train" / name / f"0-new-{number}{path.suffix}")
-    ingest(str(pictures), tmp_path / "grown")
-    assert train(tmp_path / "grown", tmp_path / "warm", "random", QUICK, store).computed == 6
-    train(tmp_path / "grown", tmp_path / "cold", "random", QUICK)
-    assert_same_model(tmp_path / "cold", tmp_path / "warm")
+    config = dataclasses.replace(QUICK, epochs=1, seed=1)
+    assert train(dataset, tmp_path / "seed", "random", config, store).computed == 40
+    first = [record(tmp_path / name, "training.json")["history"][0] for name in ("cold", "seed")]
+    assert first[0] != first[1]
 
 
 @pytest.mark.parametrize("kind", ["local", "gcs"])
-def test_bytes_are_counted_and_follow_the_new_images(dataset, tmp_path, kind, request):
+def test_a_grown_dataset_computes_moves_and_counts_its_new_images_alone(dataset, tmp_path, kind, request):
     store = str(tmp_path / "store") if kind == "local" else f"{request.getfixturevalue('bucket')}/store"
     fs, folder = fsspec.core.url_to_fs(store)
 
@@ -135,6 +124,10 @@ def test_bytes_are_counted_and_follow_the_new_images(dataset, tmp_path, kind, re
     assert again.bytes_written == grown["features"] - before["features"] < trained.bytes_written / 5
     new_shards = [shard.bytes for shard in shards_of(tmp_path / "data-2", "train") if shard.uri not in on_train]
     assert again.bytes_read == sum(new_shards) + before["features"]
+    assert (trained.computed, again.computed) == (40, 2)
+    if kind == "local":
+        train(tmp_path / "data-2", tmp_path / "cold", "random", QUICK)
+        assert_same_model(tmp_path / "cold", tmp_path / "model-2")
 
 
 def shards_of(folder, split):
@@ -253,13 +246,26 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_pat
     assert first.published.promoted and first.summary.endswith("published, now the latest")
     assert registry.versions.uri(first.version) == first.published.uri
     # A step that is tried again exports the same model under other records.
-    again = export(*inputs, tmp_path / "again", quick, run)
-    assert again.published.promoted and registry.latest().version == again.version
+    again = under_other_records(tmp_path / "first", tmp_path / "again")
+    evaluated = Evaluation.load(chain / "evaluation")
+    assert publish(tmp_path / "again", evaluated, run, promote=True).promoted and registry.latest().version == again
     make_export(tmp_path / "other", 1)
     registry.promote(registry.publish(tmp_path / "other"))
-    late = export(*inputs, tmp_path / "late", quick, run)
-    assert not late.published.promoted and "not promoted: it was compared with no champion" in late.summary
+    late = under_other_records(tmp_path / "first", tmp_path / "late")
+    refused = publish(tmp_path / "late", evaluated, run, promote=True)
+    assert not refused.promoted and refused.uri == registry.versions.uri(late)
+    summary = first.model_copy(update={"published": refused}).summary
+    assert "not promoted: it was compared with no champion" in summary
     assert len(registry.versions.finished()) == 5 and registry.verify() == []
+
+
+def under_other_records(exported, folder):
+    """Writes an Export again, as a later attempt would, and returns its version."""
+    shutil.copytree(exported, folder)
+    (folder / SUMS).unlink()
+    with (folder / "MODEL_CARD.md").open("a") as card:
+        card.write(f"\n{folder.name}\n")
+    return write_sums(folder)
 
 
 def test_a_model_that_did_not_pass_is_not_exported(chain, dataset, tmp_path):
@@ -346,20 +352,27 @@ def test_flatten_dense_head_and_a_wanted_accuracy(dataset, tmp_path):
     evaluate(tmp_path / "model", dataset, tmp_path / "evaluation")
 
 
-def test_three_classes(tmp_path):
+def test_three_classes_and_slices_by_columns_of_a_manifest(tmp_path):
     draw_sample(tmp_path / "pictures", images=60)
-    for split in ("train", "validation"):
-        birds = tmp_path / "pictures" / split / "birds"
-        birds.mkdir()
-        for path in sorted((tmp_path / "pictures" / split / "cats").iterdir())[::2]:
-            path.rename(birds / path.name)
-    ingest(str(tmp_path / "pictures"), tmp_path / "dataset")
-    train(tmp_path / "dataset", tmp_path / "model", "random", QUICK)
-    result = evaluate(tmp_path / "model", tmp_path / "dataset", tmp_path / "evaluation")
-    assert result.classes == ("birds", "cats", "dogs")
-    assert np.shape(result.metrics.confusion) == (3, 3)
-    gate(tmp_path / "evaluation", tmp_path / "decision", GateConfig(min_accuracy=0.01))
+    lines = ["uri,label,split,camera"]
+    for number, path in enumerate(sorted((tmp_path / "pictures").rglob("*.jpg"))):
+        split = "validation" if number % 3 == 0 else "training"
+        lines.append(f"{path},{('ants', 'bees', 'cats')[number // 3 % 3]},{split},{'Nikon' if number % 2 else 'Canon'}")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
     inputs = [tmp_path / name for name in ("model", "dataset", "evaluation", "decision")]
+    model, dataset, evaluation, decision = inputs
+    ingest(str(tmp_path / "list.csv"), dataset)
+    train(dataset, model, "random", QUICK)
+    with pytest.raises(GraftError, match="has no column 'colour' to make slices of: there are 'camera'"):
+        evaluate(model, dataset, tmp_path / "no", EvaluateConfig(slices=("colour",)))
+    result = evaluate(model, dataset, evaluation, EvaluateConfig(slices=("camera",), champion=str(model)))
+    assert result.classes == ("ants", "bees", "cats")
+    found = record(evaluation, "evaluation.json")
+    cameras = {entry["value"]: entry["images"] for entry in found["slices"] if entry["by"] == "camera"}
+    assert cameras == {"Canon": 10, "Nikon": 10}
+    assert np.shape(result.metrics.confusion) == (3, 3) and set(found["metrics"]["by_class"]) == set(result.classes)
+    assert set(figures(result.metrics, result.comparisons)) >= {"auc", "average_precision", "champion_difference"}
+    gate(evaluation, decision, GateConfig(min_accuracy=0.01))
     assert export(*inputs, tmp_path / "export", ExportConfig(parity_images=4)).max_difference <= 1e-5
 
 

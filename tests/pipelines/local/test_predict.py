@@ -1,7 +1,6 @@
 """`graft predict`: the same answer as evaluate's, from a Model, an Export or a registry, for files wherever they are."""
 
 import csv
-import dataclasses
 import io
 import json
 import os
@@ -10,12 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from exports import export_of
 from PIL import Image
-from support import QUICK
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.train.train import train
 from graft.pipelines.cli.app import app
 from graft.pipelines.local import predicting
 
@@ -75,11 +72,10 @@ def test_a_version_of_the_registry(trained, predict, tmp_path):
     assert predict("pets", pictures, "--store", tmp_path / "store") == expected
 
 
-def test_rollback_makes_predict_use_the_earlier_version(trained, dataset, predict, tmp_path):
+def test_rollback_makes_predict_use_the_earlier_version(trained, other_model, predict, tmp_path):
     folder, pictures, _ = trained
     registry = Registry(str(tmp_path / "store"), "pets")
-    train(dataset, tmp_path / "other", "random", dataclasses.replace(QUICK, epochs=1, seed=9))
-    export_of(tmp_path / "other", tmp_path / "export")
+    export_of(other_model, tmp_path / "export")
     answers = []
     for export in (folder / "export", tmp_path / "export"):
         registry.promote(registry.publish(export))

@@ -27,10 +27,14 @@ def build(tmp_path_factory):
     import keras
 
     @functools.cache
+    def before_the_head(config):
+        number_layers_afresh()
+        return build_network(config, None)
+
+    @functools.cache
     def build(classes=2, **changes):
         config = dataclasses.replace(CONFIG, **changes)
-        number_layers_afresh()
-        network = build_network(config, None)
+        network = before_the_head(dataclasses.replace(config, mirror=False))
         features = np.asarray(network.extractor(IMAGES[:8]))
         path = tmp_path_factory.mktemp("model") / "model.keras"
         whole_model(network, build_head(config, features, classes), config).save(path)

@@ -132,7 +132,7 @@ def _write_formats(
         doing("writing the SavedModel")
         write_saved_model(keras_model, data.classes, output / saved_model.path)
         write_serving_files(output, run.name, samples.encoded[0])
-        doing("comparing the formats with the evaluation, and trying a server")
+        doing("checking the formats, trying a server")
         with tried_server(base, "", log_uri) as server:
             keras = comparing.submit(_checked, compare, samples, output, KERAS)
             made = make_images(samples.encoded)

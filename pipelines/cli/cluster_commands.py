@@ -5,13 +5,13 @@ import sys
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.reading import read_profile
@@ -115,5 +115,4 @@ def _end(run: ClusterRun) -> None:
 
 
 def _show(run: ClusterRun, summaries: dict[str, str]) -> None:
-    console = Console(highlight=False, markup=False)
-    console.print(steps_table(run, summaries), soft_wrap=not console.is_terminal)
+    print_table(steps_table(run, summaries))

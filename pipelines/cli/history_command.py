@@ -2,20 +2,18 @@
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graft.components.common.registry.names import models_in
 from graft.components.common.runs.history import read_history
 from graft.components.common.runs.past_run import PastRun
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.local.history_page import HEADER, cells, write_history
-
-_WIDE = 200  # characters, for files and pipes, where nothing folds lines
 
 
 def history(
@@ -41,7 +39,7 @@ def history(
         print(json.dumps([dataclasses.asdict(run) for run in runs], indent=2))
         return
     if not runs:
-        print(f"There is no run of {name!r} in {store} yet.")
+        print(f"There is no run of {name!r} in {store} yet. {models_in(store)}")
         return
     _print_table(runs)
     if html:
@@ -54,4 +52,4 @@ def _print_table(runs: list[PastRun]) -> None:
         table.add_column(title, justify="left" if title in ("date", "verdict") else "right")
     for run in runs:
         table.add_row(*(Text(text) for text in cells(run)))
-    Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _WIDE).print(table)
+    print_table(table)

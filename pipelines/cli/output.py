@@ -6,8 +6,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WIDE = 10_000  # characters, for files and pipes
 _PLAIN = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "…": "...", "·": "-"}
 
 
@@ -42,3 +46,10 @@ def prepare_output() -> None:
             pipe = io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False))
             buffered = stream.line_buffering or stream.write_through or name == "stderr"
             setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, "graft-plainly", line_buffering=buffered))
+
+
+def print_table(table: "Table") -> None:
+    """Prints a table on stdout: a terminal folds what is too long within its column, in a file or a pipe a row is a line."""
+    from rich.console import Console  # which not every command needs
+
+    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, markup=False).print(table)

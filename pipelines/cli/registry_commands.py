@@ -8,15 +8,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.errors import GraftError
+from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress
+from graft.components.common.registry.names import models_in
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import Versions
 from graft.pipelines.cli.exits import EXIT_ERROR
+from graft.pipelines.cli.output import print_table
 
 log = logging.getLogger("graft")
 
@@ -44,10 +46,12 @@ def list_(name: str = "model", /, *, store: str) -> None:
             published = datetime.fromtimestamp(whole[version], UTC).strftime("%Y-%m-%d %H:%M UTC")
             table.add_row(version[:12], published, *_became(opened.versions, version, latest))
             advance(1)
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(table if whole else f"{opened.folder} has no versions yet.", markup=False)
+    if whole:
+        print_table(table)
+    else:
+        print(f"{opened.folder} has no versions yet. {models_in(store)}")
     if latest.hold:
-        console.print(f"on hold since {latest.hold.time}: {latest.hold.reason}", markup=False)
+        print(escaped(f"on hold since {latest.hold.time}: {latest.hold.reason}"))
 
 
 def _became(versions: Versions, version: str, latest: Latest) -> tuple[str, str]:
@@ -81,7 +85,7 @@ def show(name: str = "model", version: str = "", /, *, store: str) -> None:
     latest = opened.latest()
     chosen = opened.versions.find(version) if version else latest.version
     if not chosen:
-        raise GraftError(f"{opened.folder} has no latest version: name one of graft registry list.")
+        raise GraftError(f"{opened.folder} has no latest version: name one of graft registry list. {models_in(store)}")
     about = opened.versions.about(chosen)
     rows = {"version": about.version, "at": opened.versions.uri(about.version), "model": about.model_digest}
     rows["accuracy"] = f"{about.accuracy:.2%}"
@@ -196,5 +200,5 @@ def verify(name: str = "model", /, *, store: str) -> None:
     if problems:
         sys.exit(EXIT_ERROR)
     if not (whole := opened.versions.finished()):
-        raise GraftError(f"{opened.folder} has no versions: check the name and the store.")
+        raise GraftError(f"{opened.folder} has no versions: check the name and the store. {models_in(store)}")
     print(f"{len(whole):,} versions of {name}: every file is as published.")

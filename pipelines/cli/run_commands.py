@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
@@ -15,6 +14,7 @@ from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.parameters import with_name
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.local.defaults import check_early, choose_inputs
 from graft.pipelines.local.docker_runner import DockerOptions
 from graft.pipelines.local.run_log import FILE as LOG_FILE
@@ -65,12 +65,11 @@ def run(
 
 def print_summary(folder: Path, summary: RunSummary) -> None:
     """Prints a table of the steps, and the paths of the records and the export."""
-    console = Console(highlight=False, markup=False)
     table = Table("step", "seconds", "result", box=None, pad_edge=False)
     for name, step in summary.steps.items():
         table.add_row(name, f"{step.seconds:.1f}", step.summary)
     table.add_row("total", f"{summary.total_seconds:.1f}", "failed" if summary.failure else summary.outcome)
-    console.print(table, soft_wrap=not console.is_terminal)  # a terminal folds what is too long within its column
+    print_table(table)
     evaluated = summary.steps.get("evaluate")
     paths = {
         "records": str(folder / RunSummary.FILE),
@@ -80,7 +79,7 @@ def print_summary(folder: Path, summary: RunSummary) -> None:
     }
     for what, path in paths.items():
         if path:
-            console.print(f"{what}: {path}", soft_wrap=True)
+            print(f"{what}: {path}")
 
 
 def sample(*, output: Path, images: int = 900, seed: int = 0) -> None:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.runs.step_record import check_name
 from graft.pipelines.cli.options import RunParameters
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.scheduling import put_schedule, the_schedule
@@ -71,7 +71,7 @@ def list_(*, cluster: Cluster) -> None:
     for schedule in connect(cluster).schedules():
         state = "active" if schedule.active else "paused"
         table.add_row(schedule.name, schedule.trigger, state, schedule.created)
-    Console(soft_wrap=True, highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 @schedules.command

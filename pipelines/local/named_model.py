@@ -3,6 +3,7 @@
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
+from graft.components.common.registry.names import models_in
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import is_safe_name
 
@@ -36,6 +37,6 @@ def find_model(model: str, store: str) -> str:
     chosen = registry.versions.find(version) if version else registry.latest().version
     if not chosen:
         raise GraftError(
-            f"{registry.folder} has no latest version: train and export one, or name one as {name}@VERSION."
+            f"{registry.folder} has no latest version: train and export one, or name one as {name}@VERSION. {models_in(store)}"
         )
     return registry.versions.uri(chosen)

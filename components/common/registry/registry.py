@@ -11,6 +11,7 @@ from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.common.registry.latest_file import LatestFile
+from graft.components.common.registry.names import models_in
 from graft.components.common.registry.removals import Removals, abandoned, refuse_removed
 from graft.components.common.registry.versions import Versions, read_export
 from graft.components.common.runs.step_record import check_name
@@ -157,7 +158,9 @@ class Registry:
 
         def change(latest: Latest) -> Latest:
             if latest.version is None:
-                raise GraftError(f"{self.name} has no latest version in {self.folder}: there is nothing to roll back.")
+                raise GraftError(
+                    f"{self.name} has no latest version in {self.folder}: there is nothing to roll back. {models_in(self._store)}"
+                )
             if latest.version != meant:
                 raise GraftError(
                     f"{self.name} has a new latest version, {latest.version}: look at it before you roll it back."

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from graft.components.common.compute.tensorflow import import_tensorflow
@@ -11,6 +10,7 @@ from graft.components.train.network.backbone import describe_layers
 from graft.components.train.recipes import train_config
 from graft.components.train.train import train as train_step
 from graft.pipelines.cli.options import RecipeOption, given, options_over
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.cli.steps.recording import NO_RECORD, RecordOptions, run_step
 
 TrainOptions = options_over(TrainConfig, "the recipe")
@@ -51,4 +51,4 @@ def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = Fa
     for name, shape, parameters in describe_layers(image_size):
         if every or name.startswith("mixed"):
             table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
-    Console(soft_wrap=True, highlight=False).print(table)
+    print_table(table)

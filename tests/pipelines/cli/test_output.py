@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from rich.table import Table
 
 from graft.pipelines.cli import predict_command
+from graft.pipelines.cli.output import print_table
 from graft.pipelines.local.predicting import Prediction
 
 PRINT = """
@@ -68,3 +70,10 @@ def test_a_name_is_no_formula_of_a_spreadsheet(capsys):
     assert header == ["image", "label", "'=cats", "dogs", "error"]
     assert [row[0] for row in rows] == [*("'" + name for name in names[:4]), "\\u0009=1.jpg", "a=1.jpg"]
     assert rows[0][1:] == ["'=cats", "1.0", "0.0", ""]
+
+
+def test_in_a_pipe_a_row_of_a_table_is_a_line(capsys):
+    table = Table("step", "result", box=None, pad_edge=False)
+    table.add_row("gate", "passed: [1] " + 50 * "at most 2 points worse; ")
+    print_table(table)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["step", "gate"]

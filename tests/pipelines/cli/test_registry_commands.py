@@ -1,5 +1,7 @@
 """`graft registry`: what a person sees and does."""
 
+import re
+
 import pytest
 from exports import make_export
 
@@ -35,9 +37,22 @@ def states(listing):
 
 
 def test_a_registry_without_versions(registry):
-    assert "has no versions yet" in registry("list").replace("\n", " ")
+    assert "has no versions yet" in registry("list")
     with pytest.raises(GraftError, match="has no latest version"):
         registry("show")
+
+
+def test_where_a_name_has_no_versions_those_that_have_are_named(registry, tmp_path):
+    store = tmp_path / "store"
+    assert registry("list").endswith(f"models/pets has no versions yet. Models in {store}: none.\n")
+    for name in ("sample", "cats", "pets\x1b[2J"):
+        (store / "models" / name / "runs" / "1").mkdir(parents=True)
+        (store / "models" / name / "runs" / "1" / "resolve.json").write_text("{}")
+    held = f"Models in {store}: cats, sample."
+    assert registry("list").endswith(f" has no versions yet. {held}\n")
+    for command in (["show"], ["verify"], ["rollback", "--reason", "bad"]):
+        with pytest.raises(GraftError, match=re.escape(held)):
+            registry(*command)
 
 
 def test_what_became_of_the_versions(registry, published):

@@ -197,7 +197,7 @@ def test_the_command(store, tmp_path):
     assert lines[-1] == "history.html"
     assert "version eeeeeeeeeeee, promoted" in (tmp_path / "history.html").read_text()
     assert [run["run"] for run in json.loads(shown("pets", "--json"))] == [f"run-{n}" for n in (8, 7, 6, 5, 4)]
-    assert shown("others") == f"There is no run of 'others' in {store} yet.\n"
+    assert shown("others") == f"There is no run of 'others' in {store} yet. Models in {store}: pets.\n"
 
 
 def season(count):

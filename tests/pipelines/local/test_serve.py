@@ -81,7 +81,7 @@ def test_what_can_t_be_served(chain, tmp_path):
     for words, sentence in (
         ((chain / "model",), "model is no finished Export"),
         (("pets",), "There is no pets here: name a Model or an Export, and with --store"),
-        (("pets", "--store", tmp_path), "has no latest version"),
+        (("pets", "--store", tmp_path), f"or name one as pets@VERSION. Models in {tmp_path}: none."),
         ((chain / "export", "--store", tmp_path), "leave --store out for a path or URI"),
     ):
         assert sentence in refusal(*words)

@@ -15,7 +15,7 @@ FILE = "log.txt"
 _LAST_LINES = 15
 # kfp's own lines: they have colours, and begin with the time, while it indents what a step prints.
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_KFP = re.compile(r"\d\d:\d\d:\d\d\.\d{3} - [A-Z]+ - (?:Executing task '(?P<step>[\w-]+)')?")
+_KFP = re.compile(r"\d\d:\d\d:\d\d\.\d{3} - [A-Z]+ - (?:Executing task '(?P<begins>[\w-]+)'|(?P<ends>Task '))?")
 
 
 class RunLog(io.TextIOBase):
@@ -87,8 +87,9 @@ class RunLog(io.TextIOBase):
     def _keep(self, line: str) -> None:
         shown = escaped(storage.without_secrets(_COLOURS.sub("", line).expandtabs()))
         if found := _KFP.match(shown):
-            self._begin(found["step"] or "")
-            self._board.start(self._step)
+            if found["begins"] or found["ends"]:
+                self._begin(found["begins"] or "")
+                self._board.start(self._step)
         elif shown.strip() and self._step:
             self.last_lines[self._step].append(shown.removeprefix("    "))
         try:

@@ -58,6 +58,14 @@ def test_lines_are_kept_as_they_come_and_what_is_told_is_taken_out(tmp_path, boa
     ]
 
 
+def test_a_step_that_ends_before_it_can_say_that_it_began_has_last_lines(tmp_path, board):
+    with RunLog(tmp_path, board) as log:
+        log.write("11:04:05.622 - INFO - Executing task 'train'\n11:04:05.622 - INFO - Streamed logs:\n\n")
+        log.write("    No module named graft\n\n11:04:15.617 - ERROR - Task 'train' finished with status FAILURE\n")
+        log.write("what kfp says after it\n")
+    assert list(log.last_lines["train"]) == ["No module named graft"]
+
+
 def test_a_full_disk_loses_lines_and_nothing_else(tmp_path, board):
     (tmp_path / FILE).symlink_to("/dev/full")
     with RunLog(tmp_path, board) as log:

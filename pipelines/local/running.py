@@ -108,6 +108,7 @@ def run_locally(
 
         from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
 
+        stack.enter_context(_asking_for_progress())
         if containers:
             store = run.store if run.store.startswith("/") else ""
             runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
@@ -117,7 +118,6 @@ def run_locally(
             runner = local.SubprocessRunner(use_venv=False)
             image = IMAGE
         pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id, validate_with=validate_with))
-        stack.enter_context(_asking_for_progress())
         kept = stack.enter_context(contextlib.closing(RunLog(folder, board, sys.stderr if verbose else None)))
         stack.enter_context(shown(board, plain=verbose))
         stack.enter_context(_logging_to(kept))

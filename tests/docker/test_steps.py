@@ -158,6 +158,7 @@ def test_out_of_memory_is_named_and_nothing_is_exported(image, tmp_path, picture
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert "train: left no record; it was killed, ran out of memory" in last
+    assert result.stderr.index("ingest: done") < result.stderr.index("train: running"), "a step tells when it is done"
     assert json.loads(result.stdout)["export"] is None
 
 

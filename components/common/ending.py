@@ -1,4 +1,4 @@
-"""How a process ends that is told to by SIGTERM or Ctrl-C: within seconds, whatever it is doing.
+"""How a process ends that is told to by SIGTERM, Ctrl-C or the closing of its terminal: within seconds, whatever it is doing.
 
 Python handles a signal in the main thread, between two instructions. A pass of the backbone keeps it from that, and a pool waits for
 threads that wait for a slow server. So a thread learns of the signal too, and ends the process where the main thread doesn't.
@@ -25,7 +25,7 @@ INTERRUPTED = 130
 told = threading.Event()
 """Set once this process has been told to end. Nothing is tried again then."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last says that the terminal was closed
 # Kubernetes and Docker kill after 30 and 10 seconds. Until here the main thread ends by itself, interrupted once more half way.
 _GRACE = 4.0
 _LAST = 4.0
@@ -51,7 +51,7 @@ def undone(undo: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_time(output: int | None = None) -> Iterator[None]:
-    """Ends this process within 10 s of SIGTERM or Ctrl-C: by a KeyboardInterrupt in the main thread, or by force.
+    """Ends this process within 10 s of SIGTERM, Ctrl-C or SIGHUP: by a KeyboardInterrupt in the main thread, or by force.
 
     The process then doesn't leave the context. Outside of the main thread, which alone handles signals, it does nothing. A signal that
     whoever started the process has it ignore stays ignored.

@@ -14,6 +14,7 @@ SWITCH = "GRAFT_PROGRESS_LINES"
 
 SEPARATOR = "\x1e"
 _MOST_LETTERS = 500
+_MOST_UNITS = 2**53  # who reads it draws and divides
 _asked: list[int] = []  # of the process, as where it logs is
 
 
@@ -37,12 +38,19 @@ class Doing:
         done: Units done.
         total: Units that there are; 0 for work that is not counted.
         unit: What is counted, such as images.
+
+    Raises:
+        ValueError: A number is no count.
     """
 
     what: str
     done: int = 0
     total: int = 0
     unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.done <= _MOST_UNITS and 0 <= self.total <= _MOST_UNITS):
+            raise ValueError("done and total are no counts")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,5 +115,5 @@ def find(line: str) -> tuple[str, Told | None]:
     try:
         ((kind, fields),) = json.loads(text).items()
         return printed, TypeAdapter(_KINDS[kind]).validate_python(fields)
-    except (ValueError, KeyError, AttributeError, ValidationError):
+    except (ValueError, KeyError, AttributeError, ValidationError, RecursionError):
         return line, None

@@ -16,15 +16,27 @@ _PLAIN = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "…": "...", "·": "
 
 
 class _Pipe(io.FileIO):
-    """A stream of which a reader such as `head` may read no more. What is written then goes nowhere, and the command goes on."""
+    """A stream of which a reader such as `head` may read no more. What is written then goes nowhere, and the command goes on.
+
+    Attributes:
+        survived: The errors of which it thinks so.
+    """
+
+    survived: type[OSError] = BrokenPipeError
 
     def write(self, content: Any) -> int:
         try:
             return super().write(content)
-        except BrokenPipeError:
+        except self.survived:
             with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), self.fileno())
             return super().write(content)
+
+
+class _Messages(_Pipe):
+    """A stderr: also a terminal that is gone, or a disk that is full, must not keep a command from its work."""
+
+    survived = OSError
 
 
 def _plainly(error: UnicodeError) -> tuple[str, int]:
@@ -43,7 +55,8 @@ def prepare_output() -> None:
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):  # not one put in its place
             # C++ code writes to stderr's usual descriptor, where what TensorFlow says of its start can be sifted.
             descriptor = os.dup(stream.fileno()) if name == "stderr" else stream.fileno()
-            pipe = io.BufferedWriter(_Pipe(descriptor, "wb", closefd=False))
+            kind = _Messages if name == "stderr" else _Pipe
+            pipe = io.BufferedWriter(kind(descriptor, "wb", closefd=False))
             buffered = stream.line_buffering or stream.write_through or name == "stderr"
             setattr(sys, name, io.TextIOWrapper(pipe, stream.encoding, "graft-plainly", line_buffering=buffered))
 

@@ -18,6 +18,8 @@ from graft.components.common.compute.tensorflow import load_tensorflow
 from graft.components.common.steps import COMPONENTS
 from graft.pipelines.local.step_host.forking import Forks
 
+_OF_THE_GROUP = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+_STOP = signal.SIGUSR1
 _WITH_TENSORFLOW = ("train", "evaluate", "export")
 # What the steps import. One that is forgotten here is imported by the step itself.
 _IMPORTS = (
@@ -46,12 +48,15 @@ _IMPORTS_WITH_TENSORFLOW = (
 
 
 def main() -> None:
-    """Prints the folder of the host's sockets, and serves."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)}
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the steps, too, and these end by themselves
+    """Writes the folder of the host's sockets to stdout, closes it, and serves."""
+    handlers = {number: signal.getsignal(number) for number in (*_OF_THE_GROUP, _STOP, signal.SIGCHLD)}
+    for (
+        number
+    ) in _OF_THE_GROUP:  # Ctrl-C, say, reaches the steps, too, and these need the host until they have tidied up
+        signal.signal(number, signal.SIG_IGN)
     folder = tempfile.mkdtemp(prefix="graft-steps-")  # which only this user may enter
     listeners = {step: _listen(folder, step) for step in COMPONENTS}
-    print(folder, flush=True)  # noqa: T201 (to whoever started it)
+    os.write(sys.stdout.fileno(), os.fsencode(folder))  # which may be no text, or have line breaks
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for module in _IMPORTS:
         importlib.import_module(module)
@@ -61,11 +66,11 @@ def main() -> None:
             listeners.pop(step).close()
     if not second:
         _import_tensorflow()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it hears from its stdin now
+        signal.signal(_STOP, signal.SIG_IGN)  # it hears from its stdin now
     if request := Forks(list(listeners.values()), handlers).serve():
         request.run()
     elif second:
-        os.kill(second, signal.SIGTERM)  # while it imports, it hears of nothing else
+        os.kill(second, _STOP)  # while it imports, it hears of nothing else
         os.waitpid(second, 0)
         shutil.rmtree(folder, ignore_errors=True)  # it is gone after a run that went its way
 

@@ -52,7 +52,7 @@ class StepHost:
         Raises:
             GraftError: The host didn't start.
         """
-        folder = os.fsdecode(self._process.stdout.readline().rstrip(b"\n")) if self._process.stdout else ""
+        folder = os.fsdecode(self._process.stdout.read()) if self._process.stdout else ""
         if not folder:
             raise GraftError(f"The process that steps are forked from doesn't start: {self._said().strip()}")
         python = sys.executable

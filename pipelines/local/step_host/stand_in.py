@@ -11,17 +11,19 @@ import socket
 import sys
 from types import FrameType
 
-_FORWARDED = (signal.SIGTERM, signal.SIGINT)
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main() -> None:
     """Runs what the command line says."""
     folder, *arguments = sys.argv[1:]
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until there is a step to pass them on to
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             _ask(connection, folder, arguments)
             child = int.from_bytes(_receive(connection))
         except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
             reason = f"the process that steps are forked from is gone ({error})"
             print(f"WARNING {reason}: this one starts by itself.", file=sys.stderr, flush=True)  # noqa: T201
             os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 (there is no untrusted input)
@@ -74,6 +76,7 @@ def _forward(connection: socket.socket) -> None:
     for number in _FORWARDED:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED)
 
 
 if __name__ == "__main__":

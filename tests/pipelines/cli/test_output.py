@@ -50,6 +50,13 @@ def test_a_reader_that_has_enough(unbuffered):
     assert found.stdout.count(b"\n") == 1 and found.stderr == b"the work is done\n"
 
 
+def test_messages_that_cannot_be_written_end_nothing():
+    code = PRINT + "print('goes on')"
+    command = ["bash", "-c", '"$0" -c "$1" 2>/dev/full', sys.executable, code]
+    found = subprocess.run(command, capture_output=True, check=True)
+    assert found.stdout.endswith(b"\ngoes on\n")
+
+
 HOSTILE = Prediction("\x1b]0;owned\x07\u202egpj.jpg\x9b2J", error="is\r\nno image")
 
 

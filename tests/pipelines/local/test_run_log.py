@@ -66,6 +66,19 @@ def test_a_step_that_ends_before_it_can_say_that_it_began_has_last_lines(tmp_pat
     assert list(log.last_lines["train"]) == ["No module named graft"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[" * 100_000,
+        *(f'{{"doing": {{"what": "", "done": {done}, "total": 4}}}}' for done in (-(10**9), "9" * 400, "NaN")),
+    ],
+)
+def test_what_no_step_tells_is_a_line_like_others(tmp_path, board, told):
+    with RunLog(tmp_path, board) as log:
+        log.write(f'{SEPARATOR}{{"began": {{"step": "train"}}}}\n{SEPARATOR}{told}\n')
+    assert (board.rows()["train"].doing.total, log.last_lines["train"][0][:7]) == (0, "\\u001e" + told[0])
+
+
 def test_a_full_disk_loses_lines_and_nothing_else(tmp_path, board):
     (tmp_path / FILE).symlink_to("/dev/full")
     with RunLog(tmp_path, board) as log:

@@ -151,7 +151,7 @@ def started(tmp_path):
     """A run that is a process group of its own, in the middle of its step, whose shell gives no signal on."""
     code = "open('begun', 'w'); exec('try: time.sleep(60)\\nfinally: open(\"ended\", \"w\")')"
     handler = "signal.signal(signal.SIGTERM, signal.default_int_handler);"
-    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp" / ("long" * 20))}
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp" / ("long" * 20 + "\n ü'")), "PYTHONIOENCODING": "ascii"}
     Path(environment["TMPDIR"]).mkdir(parents=True)
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, handler + code],
@@ -172,6 +172,23 @@ def test_ctrl_c_ends_the_step_and_the_host(started, tmp_path):
     assert started.wait(30) == -signal.SIGINT
     wait_for(lambda: gone(started.pid))
     assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_step_has_the_time_to_tidy_up_where_all_processes_of_a_run_are_told_to_end(tmp_path, number):
+    # As a closed terminal, `timeout` and systemd do.
+    handle = "[signal.signal(n, {}) for n in (signal.SIGTERM, signal.SIGHUP)]"
+    tidy = f"({handle.format('signal.SIG_IGN')}, time.sleep(1), open('ended', 'w'), os._exit(0))"
+    code = f"{handle.format(f'lambda *_: {tidy}')}; open('begun', 'w'); time.sleep(60)"
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+    Path(environment["TMPDIR"]).mkdir()
+    run = subprocess.Popen([sys.executable, "-c", RUN, code], cwd=tmp_path, env=environment, start_new_session=True)
+    wait_for((tmp_path / "begun").exists)
+    os.killpg(run.pid, number)
+    run.wait(30)
+    wait_for(lambda: gone(run.pid))
+    assert (tmp_path / "ended").exists()
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDE = 10_000  # characters, for files and pipes
+_STDERR = 2
 _PLAIN = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "…": "...", "·": "-"}
 
 
@@ -50,7 +51,13 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 def prepare_output() -> None:
     """Makes stdout and stderr take every text, and survive a reader that has enough."""
     codecs.register_error("graft-plainly", _plainly)
+    # Else the next files that are opened would be in the place of streams that are closed.
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(opened, True)
+    os.close(opened)
     for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (as long as the process lives)
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):  # not one put in its place
             # C++ code writes to stderr's usual descriptor, where what TensorFlow says of its start can be sifted.

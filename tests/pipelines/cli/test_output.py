@@ -57,6 +57,17 @@ def test_messages_that_cannot_be_written_end_nothing():
     assert found.stdout.endswith(b"\ngoes on\n")
 
 
+def test_streams_that_are_closed_are_nowhere(tmp_path):
+    code = (
+        "import os, sys; from graft.pipelines.cli.output import prepare_output; prepare_output()\n"
+        "kept = [open(sys.argv[1], 'a') for _ in range(3)]; sys.stderr.isatty(); print('said', flush=True)\n"
+        "os.write(1, b'said'); os.write(2, b'said, as C++ code does'); kept[0].write('kept')"
+    )
+    command = ["bash", "-c", '"$0" -c "$1" "$2" <&- >&- 2>&-', sys.executable, code, tmp_path / "kept"]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
 HOSTILE = Prediction("\x1b]0;owned\x07\u202egpj.jpg\x9b2J", error="is\r\nno image")
 
 

@@ -97,6 +97,11 @@ def test_a_clock_that_is_off_is_wrong_and_by_how_much(status):
     assert (unreachable.ok, unreachable.needed) == (False, False)
 
 
+def test_a_date_of_no_calendar_leaves_the_clock_unchecked(monkeypatch):
+    monkeypatch.setattr("graft.components.common.storage.web.clock._date", lambda url: "1 Jan 99999999999 00:00:00 GMT")
+    assert "so the clock is unchecked" in look_at_clock("http://127.0.0.1/").text
+
+
 def test_docker_absent_silent_or_without_the_image_is_only_a_note(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     absent = look_at_docker("graft:cpu")

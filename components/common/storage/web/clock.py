@@ -24,7 +24,7 @@ def look_at_clock(url: str) -> Finding:
     try:
         date = _date(url)
         told = email.utils.parsedate_to_datetime(date).timestamp()
-    except (requests.RequestException, OSError, ValueError) as error:
+    except (requests.RequestException, OSError, ValueError, OverflowError) as error:
         text = f"{host} doesn't tell the time ({type(error).__name__}), so the clock is unchecked"
         return Finding("Clock", False, text, "Set it by NTP if you are in doubt.", needed=False)
     ahead = time.time() - told

@@ -136,7 +136,7 @@ def test_the_sample_is_no_champion_of_what_comes_after_it(tmp_path, monkeypatch)
     monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
     names = []
 
-    def kept(run, folder, parameters, *_):
+    def kept(run, folder, parameters, *_, **__):
         names.append((run.name, parameters.name, parameters.source))
         raise GraftError("seen")
 

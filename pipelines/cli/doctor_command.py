@@ -1,9 +1,11 @@
 """The command that says what this machine, and a cluster, can do."""
 
+import contextlib
 import dataclasses
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -44,14 +46,14 @@ def doctor(
         access: Where the cluster is, and who the user is there.
         json_output: Print JSON instead of lines.
     """
-    logging.getLogger("graft").setLevel(logging.CRITICAL)  # the findings say it all, and logs name users
     if target:
         looks = _looks_with_cluster(weights, store, target, profile, access)
     elif profile:
         raise GraftError("--profile is of a cluster: name the --target as well, kubeflow or vertex.")
     else:
         looks = machine_looks(weights, store or _STORE, server="")
-    findings = look_at_all(looks)
+    with _unlogged():  # the findings say it all, and logs name users
+        findings = look_at_all(looks)
     secrets = _secrets(access)
     told = [
         dataclasses.replace(finding, text=anonymous(finding.text, secrets), remedy=anonymous(finding.remedy, secrets))
@@ -65,6 +67,17 @@ def doctor(
         _print(told, len(lacking))
     if lacking:
         sys.exit(EXIT_ERROR)
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    log = logging.getLogger("graft")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _looks_with_cluster(weights: str, store: str, target: Target, profile: Path | None, access: Access) -> list[Look]:

@@ -131,7 +131,7 @@ def test_vertex_from_top_to_bottom(page):
 def commands(path):
     """Yields the graft and make commands of a page, its continued lines joined."""
     text = path.read_text().replace("\\\n", " ")
-    for line in re.findall(r"^(?:    )?((?:\.venv/bin/)?graft .*|make .*)$", text, re.MULTILINE):
+    for line in re.findall(r"^(?:    )?((?:\.venv/bin/)?graft (?!\d).*|make .*)$", text, re.MULTILINE):
         words = shlex.split(line, comments=True)
         yield words
     for words in re.findall(r"`(make [^`]+)`", text):

@@ -14,6 +14,7 @@ from run_records import ENDINGS, leave_records
 
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
 from graft.components.common.runs.step_record import Run
+from graft.components.common.storage import retries
 from graft.pipelines.cluster import submitting, watching
 
 pytestmark = pytest.mark.slow
@@ -108,7 +109,8 @@ def test_without_a_run_record_the_backend_s_word_has_to_do_and_that_is_said(graf
         assert "no store is named" in ended.said
 
 
-def test_a_store_that_can_t_be_read_is_said(graft, cluster):
+def test_a_store_that_can_t_be_read_is_said(graft, cluster, monkeypatch):
+    monkeypatch.setattr(retries, "PATIENCE", 1.0)
     ends_as(cluster, "SUCCEEDED", None, "")
     ended = graft("submit", *cluster.options, *SOURCE, "--store", "http://127.0.0.1:9/store", "--wait")
     assert "the run record can't be read, so this is what the backend says" in ended.said

@@ -50,9 +50,8 @@ _IMPORTS_WITH_TENSORFLOW = (
 def main() -> None:
     """Writes the folder of the host's sockets to stdout, closes it, and serves."""
     handlers = {number: signal.getsignal(number) for number in (*_OF_THE_GROUP, _STOP, signal.SIGCHLD)}
-    for (
-        number
-    ) in _OF_THE_GROUP:  # Ctrl-C, say, reaches the steps, too, and these need the host until they have tidied up
+    # Ctrl-C, say, reaches the steps, too, and these need the host until they have tidied up.
+    for number in _OF_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
     folder = tempfile.mkdtemp(prefix="graft-steps-")  # which only this user may enter
     listeners = {step: _listen(folder, step) for step in COMPONENTS}

@@ -1,5 +1,6 @@
 """The step host: a step that is forked is, to whoever started it, like a process of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -65,11 +66,24 @@ def wait_for(happened):
 
 
 def gone(group):
+    """Whether no process of a group runs any more. One that has ended may have to wait long until the machine's first process reaps it."""
+    return group not in {int(fields[2]) for fields in running()}
+
+
+def has_ended(process):
     try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
         return True
-    return False
+
+
+def running():
+    """Yields state, parent, process group and so on of each process that has not ended."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+            if fields[0] not in "ZX":
+                yield fields
 
 
 def test_a_step_has_the_folder_the_environment_and_the_streams_of_whoever_starts_it(host, tmp_path):
@@ -129,7 +143,7 @@ def test_a_step_ends_with_its_stand_in(host):
     process = start(host, "print(os.getpid(), flush=True); time.sleep(60)")
     step = int(process.stdout.readline())
     process.kill()
-    wait_for(lambda: not Path(f"/proc/{step}").exists())
+    wait_for(lambda: has_ended(step))
     process.communicate()
     assert run(host, "print('next')") == ("next\n", 0)
 
@@ -149,7 +163,7 @@ def test_tensorflow_is_imported_and_has_not_begun_to_compute(host):
 @pytest.fixture
 def started(tmp_path):
     """A run that is a process group of its own, in the middle of its step, whose shell gives no signal on."""
-    code = "open('begun', 'w'); exec('try: time.sleep(60)\\nfinally: open(\"ended\", \"w\")')"
+    code = 'exec(\'try: open("begun", "w"); time.sleep(60)\\nfinally: open("ended", "w")\')'
     handler = "signal.signal(signal.SIGTERM, signal.default_int_handler);"
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp" / ("long" * 20 + "\n ü'")), "PYTHONIOENCODING": "ascii"}
     Path(environment["TMPDIR"]).mkdir(parents=True)
@@ -210,7 +224,7 @@ def test_a_step_says_that_the_host_was_killed_and_the_next_starts_by_itself():
             "ERROR the process that steps are forked from was killed, and with it this step.\n",
             1,
         )
-        wait_for(lambda: not Path(f"/proc/{step}").exists())
+        wait_for(lambda: has_ended(step))
         said, status = run(command, "print(os.environ['HOME'], sys.argv[1])")
         assert status == 0
         assert "is gone" in said.splitlines()[0]

@@ -6,7 +6,7 @@ import traceback
 
 from cyclopts import App, Group, Parameter
 
-from graft.components.common.ending import in_time
+from graft.components.common.ending import in_time, told
 from graft.components.common.escaping import escape_record, escaped
 from graft.pipelines.cli.output import prepare_output
 
@@ -87,7 +87,7 @@ def _run(words: list[str]) -> None:
         from graft.components.common.storage import without_secrets
         from graft.pipelines.cli.exits import EXIT_ERROR, explain
 
-        explained = explain(error)
+        explained = explain(KeyboardInterrupt() if _is_interrupt(error) else error)
         if explained is None or "--debug" in words:
             lines = without_secrets("".join(traceback.format_exception(error))).split("\n")
             print(*map(escaped, lines), sep="\n", end="", file=sys.stderr)
@@ -95,3 +95,10 @@ def _run(words: list[str]) -> None:
         print(shown(error, f"graft: {message}"), file=sys.stderr)
         sys.stdout.flush()
         sys.exit(code)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Tells whether an error comes of being told to end: Python's enums, say, make a RuntimeError of an interrupt in their import."""
+    if told.is_set() or isinstance(error, KeyboardInterrupt):
+        return True
+    return error.__cause__ is not None and _is_interrupt(error.__cause__)

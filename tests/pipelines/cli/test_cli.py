@@ -163,6 +163,17 @@ def test_the_list_of_commands_says_what_each_says_of_itself():
             assert said == described, path
 
 
+def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(monkeypatch):
+    def interrupted(*_, **__):
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr(command_line, "app", interrupted)
+    ended = graft("ingest")
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert "defect" not in ended.stderr
+
+
 def test_resolve_takes_what_run_takes_and_gives_the_digest_that_the_pipeline_works_on(tmp_path):
     draw_sample(tmp_path / "pictures", images=60)
     (tmp_path / "mine.yaml").write_text("optimizer: sgd\nepochs: 5\n")

@@ -1,5 +1,6 @@
 """Records `graft run` on drawn pictures, on a terminal of 100 columns, as docs/recording.svg: `make recording`."""
 
+import errno
 import fcntl
 import io
 import os
@@ -52,8 +53,9 @@ def run(folder: str) -> str:
     try:
         while read := os.read(ours, 65536):
             shown += read
-    except OSError:  # of a terminal in which nobody is left
-        pass
+    except OSError as error:
+        if error.errno != errno.EIO:  # which is the end of a terminal in which nobody is left
+            raise
     os.close(ours)
     if process.wait():
         sys.exit(shown.decode())

@@ -58,8 +58,8 @@ class Deployment:
 def build_pipeline(place: Place = on_image(IMAGE), deployment: Deployment = Deployment()) -> Any:  # noqa: B008 (frozen)
     """Builds the pipeline. Its parameters are the fields of `Parameters`, and a step gets those that it names.
 
-    Export takes the gate's decision as an input, so that a model that did not pass can't be exported. Only ingest and
-    train may be served from a step cache: both have the digest of what they work on among their inputs.
+    Export takes the gate's decision as an input, so that a model that did not pass can't be exported. No step may be served
+    from a step cache: every run has other inputs, and a driver that asks for the cache fails where it can't.
 
     Args:
         place: Sets a task up, given its step's name: image, and on a cluster CPU, memory, GPU and so on.
@@ -72,17 +72,17 @@ def build_pipeline(place: Place = on_image(IMAGE), deployment: Deployment = Depl
     def training_pipeline(*parameters: Any) -> None:
         known = {**vars(deployment), **vars(Parameters(*parameters))}
 
-        def task(step: Any, *, cached: bool = False, **inputs: Any) -> Any:
+        def task(step: Any, **inputs: Any) -> Any:
             named = {name: known[name] for name in step.component_spec.inputs if name in known}
             made = step(**named, **inputs)
             place(made, step.name)
-            return made.set_caching_options(cached)
+            return made.set_caching_options(False)
 
         with dsl.ExitHandler(task(notify)):
             resolved = task(resolve)
             with dsl.If(resolved.output != UNCHANGED, name="changed"):
-                dataset = task(ingest, cached=True, digest=resolved.output).outputs["dataset"]
-                model = task(train, cached=True, dataset=dataset).outputs["model"]
+                dataset = task(ingest, digest=resolved.output).outputs["dataset"]
+                model = task(train, dataset=dataset).outputs["model"]
                 evaluation = task(evaluate, model=model, dataset=dataset).outputs["evaluation"]
                 decision = task(gate, evaluation=evaluation).outputs["decision"]
                 task(export, model=model, dataset=dataset, evaluation=evaluation, decision=decision)

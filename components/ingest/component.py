@@ -18,7 +18,7 @@ def ingest(
 
     Args:
         source: Path or URI of a folder, zip, tar or tar.gz of images, or of a manifest.
-        digest: What resolve returned; it makes a step cache miss when the source has changed.
+        digest: What resolve returned: it stands for the source, settings and images of this run.
         config: JSON of further settings, a section a step.
         store: Path or URI of the store, which keeps the images; empty for none. What the name's last Dataset has is not
             checked again.

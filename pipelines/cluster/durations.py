@@ -3,6 +3,7 @@
 import re
 
 MINUTE, HOUR, DAY, WEEK = 60, 3600, 86_400, 604_800
+LONGEST = 2**31 - 1  # what Kubernetes takes
 _SECONDS = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": 1}
 
 
@@ -13,12 +14,14 @@ def parse_duration(text: str) -> int:
         text: A whole number and a unit: s, m, h, d or w, such as 90s or 6h.
 
     Raises:
-        ValueError: It is written otherwise, or is zero.
+        ValueError: It is written otherwise, is zero, or longer than backends can count.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,6})([smhdw])", text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a duration: write a whole number and s, m, h, d or w, such as 90s or 6h")
-    return int(match[1]) * _SECONDS[match[2]]
+    if (seconds := int(match[1]) * _SECONDS[match[2]]) > LONGEST:
+        raise ValueError(f"{text!r} is too long: write {LONGEST // WEEK}w at most")
+    return seconds
 
 
 def in_words(seconds: int) -> str:

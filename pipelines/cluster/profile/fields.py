@@ -2,43 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
-from graft.components.common.storage import redact
 from graft.components.export.config import check_server
-from graft.pipelines.cluster.durations import parse_duration
+from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
+from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
 
 IMAGES_FILE = "images.json"
 
 
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
-
-
-def _without_secrets(uri: str) -> str:
-    if redact(uri) != uri:
-        raise ValueError(
-            "it holds a user name, password or query string, which would be seen by everyone: leave it out"
-        )
-    return uri
-
-
-Duration = Annotated[str, AfterValidator(_duration)]
-Uri = Annotated[str, AfterValidator(_without_secrets)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
-Memory = Annotated[str, Field(pattern=r"^[0-9]+[KMGTPE]i?$")]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class _Section(BaseModel):
-    # Numbers are taken for text, so that `cpu: 4` needs no quotes.
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, coerce_numbers_to_str=True)
-
-
-class Images(_Section):
+class Images(Section):
     """The images of the steps."""
 
     cpu: str
@@ -47,20 +22,7 @@ class Images(_Section):
     """Image of `train` where there is a GPU."""
 
 
-class Toleration(_Section):
-    """A taint that pods may ignore, as Kubernetes writes it."""
-
-    key: str
-    """The taint's key."""
-    operator: Literal["Exists", "Equal"] = "Exists"
-    """How the value is compared."""
-    value: str = ""
-    """The taint's value, with `Equal`."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] = "NoSchedule"
-    """The taint's effect."""
-
-
-class Gpu(_Section):
+class Gpu(Section):
     """The GPU node pool, which `train` alone asks for."""
 
     type: str
@@ -73,20 +35,21 @@ class Gpu(_Section):
     """Taints of the node pool that `train` may ignore. Kubeflow only."""
 
 
-class Retry(_Section):
-    """How often a failed step is tried again, and the pauses between. The gate is never tried again."""
+class Retry(Section):
+    """How often a failed step is tried again, and the pauses between. The gate is never tried again.
+
+    On Kubeflow the installation has a say as well: docs/gke.md.
+    """
 
     count: Annotated[int, Field(ge=0, le=10)] = 2
     """Further attempts."""
     backoff: Duration = "60s"
     """Pause before the second attempt."""
-    factor: Annotated[float, Field(ge=1, le=10)] = 2.0
-    """Factor by which each pause is longer than the one before."""
-    max_backoff: Duration = "30m"
-    """The longest pause."""
+    factor: Annotated[int, Field(ge=1, le=10)] = 2
+    """Factor by which each pause is longer than the one before: a whole number, as Kubeflow takes no other."""
 
 
-class StepSettings(_Section):
+class StepSettings(Section):
     """What one step gets."""
 
     cpu: Quantity = ""
@@ -94,12 +57,15 @@ class StepSettings(_Section):
     memory: Memory = ""
     """Memory, such as `8Gi`."""
     timeout: Duration = ""
-    """Time limit of the step, such as `2h`. Kubeflow only."""
+    """Time limit of each attempt from its pod's start on a node, such as `2h`; `15m` for resolve, gate and notify, and `1d` for the
+    others, if not given. Kubeflow only."""
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
     """Further attempts, instead of `retry.count`. Not for the gate: it would decide the same."""
+    volume: Volume | None = None
+    """A volume of the step's own for artifacts, of which Kubeflow copies every input whole. Kubeflow only."""
 
 
-class Secret(_Section):
+class Secret(Section):
     """A key of a Kubernetes secret that steps get as an environment variable. Kubeflow only."""
 
     name: str
@@ -112,7 +78,7 @@ class Secret(_Section):
     """The steps that get it; all of them if not given."""
 
 
-class SecretKey(_Section):
+class SecretKey(Section):
     """A key of a Kubernetes secret."""
 
     name: str
@@ -121,7 +87,7 @@ class SecretKey(_Section):
     """The key in it."""
 
 
-class Notification(_Section):
+class Notification(Section):
     """The webhook that is called when a run ends. Its URL is a secret, so it is not written here."""
 
     secret: SecretKey | None = None
@@ -140,7 +106,7 @@ class Notification(_Section):
         return self
 
 
-class Kubeflow(_Section):
+class Kubeflow(Section):
     """The Kubeflow Pipelines installation. `--endpoint`, `--namespace` and `--experiment` win over it."""
 
     endpoint: Uri = ""
@@ -157,7 +123,7 @@ class Kubeflow(_Section):
         return f"{self.endpoint.rstrip('/')}/#/runs/details/{run}" if self.endpoint else ""
 
 
-class Vertex(_Section):
+class Vertex(Section):
     """The Vertex AI project."""
 
     project: str = ""
@@ -175,7 +141,7 @@ class Vertex(_Section):
         return f"{pipelines}/runs/{run}?project={self.project}"
 
 
-class Profile(_Section):
+class Profile(Section):
     """Where the pipeline's steps run."""
 
     images: Images | str = IMAGES_FILE
@@ -191,7 +157,9 @@ class Profile(_Section):
     retry: Retry = Retry()
     """Further attempts after a failure."""
     steps: dict[Component, StepSettings] = {}
-    """CPU, memory, timeout and retries by step."""
+    """CPU, memory, timeout, retries and volume by step."""
+    pods: Pods = Pods()
+    """What the pods of all steps get. Kubeflow only."""
     secrets: list[Secret] = []
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None

@@ -1,14 +1,17 @@
-"""Placing the pipeline's tasks: image, CPU, memory, GPU, retries, timeouts and secrets, as the profile says."""
+"""Placing the pipeline's tasks, as the profile says."""
 
+import re
 from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
-from graft.pipelines.cluster.durations import parse_duration
+from graft.pipelines.cluster.durations import DAY, LONGEST, MINUTE, parse_duration
 from graft.pipelines.cluster.profile.fields import Gpu, Images, Profile, StepSettings
 from graft.pipelines.cluster.target import Target
 
-WEBHOOK_ENV = "GRAFT_WEBHOOK"
+_QUICK: tuple[Component, ...] = ("resolve", "gate", "notify")
+_QUICK_SECONDS, _SECONDS, _NO_LIMIT = 15 * MINUTE, DAY, 30 * DAY
+_ROOTS = {"kubeflow": ("gs", "s3", "minio"), "vertex": ("gs",)}
 _VERTEX_CANNOT = "Vertex does not have this: leave it out, or compile for kubeflow"
 
 
@@ -28,25 +31,27 @@ class Placement:
 
     def __call__(self, task: Any, step: Component) -> None:
         """Sets a task of kfp up."""
-        settings = self._profile.steps.get(step, StepSettings())
+        settings = self._settings(step)
         task.set_container_image(self.image(step))
         if settings.cpu:
             task.set_cpu_limit(settings.cpu).set_cpu_request(settings.cpu)
         if settings.memory:
             task.set_memory_limit(settings.memory).set_memory_request(settings.memory)
-        if gpu := self._gpu(step):
+        gpu = self._gpu(step)
+        if gpu:
             task.set_accelerator_type(gpu.type).set_accelerator_limit(gpu.count)
-        retry = self._profile.retry
-        attempts = retry.count if settings.retries is None else settings.retries
-        if attempts and step != "gate":
+        if attempts := self._retries(step):
+            retry = self._profile.retry
             task.set_retry(
                 attempts,
                 backoff_duration=f"{parse_duration(retry.backoff)}s",
                 backoff_factor=retry.factor,
-                backoff_max_duration=f"{parse_duration(retry.max_backoff)}s",
+                backoff_max_duration=f"{self._longest(step)}s",
             )
         if self._target == "kubeflow":
-            self._place_on_kubernetes(task, step, settings)
+            from graft.pipelines.cluster.profile.on_kubernetes import place_on_kubernetes
+
+            place_on_kubernetes(task, step, self._profile, self._timeout(step), gpu)
 
     def image(self, step: Component) -> str:
         """Returns the image of a step."""
@@ -55,24 +60,31 @@ class Placement:
     def _gpu(self, step: Component) -> Gpu | None:
         return self._profile.gpu if step == "train" else None
 
-    def _place_on_kubernetes(self, task: Any, step: Component, settings: StepSettings) -> None:
-        from kfp import kubernetes
+    def _settings(self, step: Component) -> StepSettings:
+        return self._profile.steps.get(step, StepSettings())
 
-        if settings.timeout:
-            kubernetes.set_timeout(task, parse_duration(settings.timeout))
-        if gpu := self._gpu(step):
-            for label, value in gpu.node_selector.items():
-                kubernetes.add_node_selector(task, label, value)
-            for toleration in gpu.tolerations:
-                kubernetes.add_toleration(
-                    task, toleration.key, toleration.operator, toleration.value or None, toleration.effect
-                )
-        for secret in self._profile.secrets:
-            if not secret.steps or step in secret.steps:
-                kubernetes.use_secret_as_env(task, secret.name, {secret.key: secret.env})
-        told = self._profile.notification
-        if step == "notify" and told and told.secret:
-            kubernetes.use_secret_as_env(task, told.secret.name, {told.secret.key: WEBHOOK_ENV})
+    def _retries(self, step: Component) -> int:
+        """Returns how often a step is tried again; the gate would decide the same."""
+        given = self._settings(step).retries
+        return 0 if step == "gate" else self._profile.retry.count if given is None else given
+
+    def _timeout(self, step: Component) -> int:
+        """Returns the seconds that an attempt may take."""
+        if given := self._settings(step).timeout:
+            return parse_duration(given)
+        return _QUICK_SECONDS if step in _QUICK else _SECONDS
+
+    def _longest(self, step: Component) -> int:
+        """Returns the seconds that all attempts and the pauses between them may take.
+
+        Argo counts them from the first attempt's start: later it tries nothing again, and ends what it does try. It knows no
+        value for no limit.
+        """
+        if self._target == "vertex":
+            return _NO_LIMIT
+        retries, retry = self._retries(step), self._profile.retry
+        pauses = parse_duration(retry.backoff) * sum(retry.factor**number for number in range(retries))
+        return int(min((retries + 1) * self._timeout(step) + pauses, LONGEST))
 
 
 def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
@@ -86,13 +98,22 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
             found.append(("gpu.node_selector", _VERTEX_CANNOT))
         if gpu and gpu.tolerations:
             found.append(("gpu.tolerations", _VERTEX_CANNOT))
-        found += [(f"steps.{name}.timeout", _VERTEX_CANNOT) for name, step in profile.steps.items() if step.timeout]
+        for name, step in profile.steps.items():
+            found += [
+                (f"steps.{name}.{field}", _VERTEX_CANNOT) for field in ("timeout", "volume") if getattr(step, field)
+            ]
+        found += [(f"pods.{field}", _VERTEX_CANNOT) for field, value in profile.pods if value]
         if profile.secrets:
             found.append(("secrets", "Vertex has no Kubernetes secrets: give the service account the rights instead"))
         if told and told.secret:
             found.append(("notification.secret", "Vertex has no Kubernetes secrets: use secret_manager"))
-        if profile.pipeline_root and not profile.pipeline_root.startswith("gs://"):
-            found.append(("pipeline_root", f"Vertex takes a gs:// bucket, not {profile.pipeline_root}"))
-    elif gpu and "/" not in gpu.type:
-        found.append(("gpu.type", f"{gpu.type} is no Kubernetes resource: write it like nvidia.com/gpu"))
+    else:
+        if gpu and "/" not in gpu.type:
+            found.append(("gpu.type", f"{gpu.type} is no Kubernetes resource: write it like nvidia.com/gpu"))
+        if not profile.pipeline_root:
+            without = "name a pipeline_root as well: by its scheme Kubeflow chooses the folder of artifacts"
+            found += [(f"steps.{name}.volume", without) for name, step in profile.steps.items() if step.volume]
+    if profile.pipeline_root and not re.match(rf"({'|'.join(_ROOTS[target])})://[^/]", profile.pipeline_root):
+        schemes = " or ".join(f"{scheme}://" for scheme in _ROOTS[target])
+        found.append(("pipeline_root", f"{target} takes a folder in a bucket, {schemes}, not {profile.pipeline_root}"))
     return found

@@ -12,6 +12,10 @@ from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.target import Target
 
 DEFAULTS = Path(__file__).parent
+_GONE = {
+    "retry.max_backoff": "delete this line: Kubeflow took it for the time after which nothing is tried again, which is now worked out "
+    "from steps.STEP.timeout, retry.count and the pauses"
+}
 
 
 def read_profile(path: Path | None, target: Target) -> Profile:
@@ -43,7 +47,7 @@ def read_profile(path: Path | None, target: Target) -> Profile:
         name = ".".join(map(str, keys))
         reason = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            reason = "there is no such field"
+            reason = _GONE.get(name, "there is no such field")
         raise GraftError(
             f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."
         ) from error

@@ -23,8 +23,15 @@ FULL = """
 pipeline_root: gs://bucket/artifacts
 store: gs://bucket/store
 gpu: {type: nvidia.com/gpu, count: 2, node_selector: {pool: gpus}, tolerations: [{key: nvidia.com/gpu}]}
-retry: {count: 3, backoff: 2m, factor: 3, max_backoff: 1h}
-steps: {train: {cpu: "8", memory: 30Gi, timeout: 6h}, ingest: {retries: 0}}
+retry: {count: 3, backoff: 2m, factor: 3}
+steps: {train: {cpu: "8", memory: 30Gi, timeout: 6h, volume: {size: 200Gi}}, ingest: {retries: 0}}
+pods:
+  image_pull_secrets: [registry]
+  tmp: 20Gi
+  node_affinity: [{key: arch, values: [amd64]}, {key: bad, operator: DoesNotExist}, {key: spot, values: ["true"], weight: 7}]
+  tolerations: [{key: cloud.google.com/gke-spot, operator: Equal, value: "true"}]
+  labels: {team: vision}
+  annotations: {note: "a: b"}
 secrets: [{name: keys, key: id, env: KEY_ID, steps: [ingest, train]}]
 notification: {secret: {name: hook, key: url}, format: text}
 validate_with: kserve:/opt/kserve
@@ -52,11 +59,23 @@ def compiled(tmp_path, target, text=None, images=IMAGES):
     return spec, executors, kubernetes
 
 
-def retries(spec):
+def policies(spec):
+    """Returns a step's retries, pause, factor, and the seconds after which nothing is tried again."""
     dags = [spec.root.dag, *(component.dag for component in spec.components.values())]
+    tasks = {name: task.retry_policy for dag in dags for name, task in dag.tasks.items() if name in STEPS}
     return {
-        name: task.retry_policy.max_retry_count for dag in dags for name, task in dag.tasks.items() if name in STEPS
+        name: (
+            retry.max_retry_count,
+            retry.backoff_duration.seconds,
+            retry.backoff_factor,
+            retry.backoff_max_duration.seconds,
+        )
+        for name, retry in tasks.items()
     }
+
+
+def retries(spec):
+    return {name: policy[0] for name, policy in policies(spec).items()}
 
 
 def test_on_kubeflow_train_and_only_it_asks_for_the_gpu_node_pool(tmp_path):
@@ -65,12 +84,13 @@ def test_on_kubeflow_train_and_only_it_asks_for_the_gpu_node_pool(tmp_path):
     gpus = {name: executor.resources.accelerator for name, executor in executors.items()}
     assert {name for name, gpu in gpus.items() if gpu.ByteSize()} == {"train"}
     assert (gpus["train"].resource_type, gpus["train"].resource_count) == ("nvidia.com/gpu", "2")
-    assert {name for name, config in kubernetes.items() if config.node_selector.labels or config.tolerations} == {
-        "train"
-    }
+    assert {name for name, config in kubernetes.items() if config.node_selector.labels} == {"train"}
     assert dict(kubernetes["train"].node_selector.labels) == {"pool": "gpus"}
-    (toleration,) = kubernetes["train"].tolerations
-    assert (toleration.key, toleration.operator, toleration.effect) == ("nvidia.com/gpu", "Exists", "NoSchedule")
+    tolerated = {name: [taint.key for taint in config.tolerations] for name, config in kubernetes.items()}
+    spot = ["cloud.google.com/gke-spot"]
+    assert tolerated == dict.fromkeys(STEPS - {"train"}, spot) | {"train": [*spot, "nvidia.com/gpu"]}
+    gpu = kubernetes["train"].tolerations[-1]
+    assert (gpu.key, gpu.operator, gpu.effect) == ("nvidia.com/gpu", "Exists", "NoSchedule")
     assert {name: executor.image for name, executor in executors.items() if name != "train"} == dict.fromkeys(
         STEPS - {"train"}, IMAGES.cpu
     )
@@ -82,9 +102,6 @@ def test_cpu_memory_timeouts_and_secrets_reach_their_steps(tmp_path):
     resources = executors["train"].resources
     assert (resources.resource_cpu_limit, resources.resource_memory_limit) == ("8", "30Gi")
     assert not executors["gate"].resources.ByteSize()
-    assert {
-        name: config.active_deadline_seconds for name, config in kubernetes.items() if config.active_deadline_seconds
-    } == {"train": 6 * 3600}
     secrets = {
         name: {
             (secret.secret_name, pair.secret_key, pair.env_var)
@@ -98,20 +115,64 @@ def test_cpu_memory_timeouts_and_secrets_reach_their_steps(tmp_path):
     assert secrets == {"ingest": keys, "train": keys, "notify": {("hook", "url", "GRAFT_WEBHOOK")}}
 
 
+def test_every_pod_gets_what_the_profile_says_of_pods(tmp_path):
+    _, _, kubernetes = compiled(tmp_path, "kubeflow", FULL)
+    assert set(kubernetes) == STEPS
+    for config in kubernetes.values():
+        assert [secret.secret_name for secret in config.image_pull_secret] == ["registry"]
+        (tmp,) = config.empty_dir_mounts
+        assert (tmp.mount_path, tmp.size_limit) == ("/tmp", "20Gi")
+        required, preferred = config.node_affinity  # terms of which any will do: what must hold together is one
+        assert [(one.key, one.operator, list(one.values)) for one in required.match_expressions] == [
+            ("arch", "In", ["amd64"]),
+            ("bad", "DoesNotExist", []),
+        ]
+        assert (preferred.weight, preferred.match_expressions[0].key) == (7, "spot")
+        assert not required.HasField("weight")
+        assert dict(config.pod_metadata.labels) == {"team": "vision"}
+        assert dict(config.pod_metadata.annotations) == {"note": "a: b"}
+
+
+@pytest.mark.parametrize(("root", "folder"), [("gs://b/a", "/gcs"), ("s3://gs/a", "/s3"), ("minio://b/a", "/minio")])
+def test_a_step_s_volume_lies_where_kubeflow_puts_its_artifacts(tmp_path, root, folder):
+    text = f"pipeline_root: {root}\nsteps: {{train: {{volume: {{size: 9Gi, storage_class: ssd}}}}, export: {{volume: {{size: 1Gi}}}}}}\n"
+    _, _, kubernetes = compiled(tmp_path, "kubeflow", text)
+    volumes = {name: config.generic_ephemeral_volume for name, config in kubernetes.items()}
+    assert {name for name, found in volumes.items() if found} == {"train", "export"}
+    (train,), (export,) = volumes["train"], volumes["export"]
+    assert (train.mount_path, train.size, train.storage_class_name) == (folder, "9Gi", "ssd")
+    assert (train.access_modes, export.default_storage_class) == (["ReadWriteOnce"], True)
+
+
+def test_every_step_has_a_time_out_on_kubeflow(tmp_path):
+    _, _, kubernetes = compiled(tmp_path, "kubeflow", "steps: {train: {timeout: 6h}}")
+    quarter, day = 15 * 60, 86_400
+    assert {name: config.active_deadline_seconds for name, config in kubernetes.items()} == {
+        **{"resolve": quarter, "gate": quarter, "notify": quarter, "train": 6 * 3600},
+        **{"ingest": day, "evaluate": day, "export": day},
+    }
+
+
 def test_everything_is_retried_with_backoff_but_never_the_gate(tmp_path):
     spec, _, _ = compiled(tmp_path, "kubeflow", FULL)
     assert retries(spec) == dict.fromkeys(STEPS - {"gate", "ingest"}, 3) | {"gate": 0, "ingest": 0}
-    policy = next(
-        task.retry_policy
-        for entry in spec.components.values()
-        for name, task in entry.dag.tasks.items()
-        if name == "train"
-    )
-    assert (policy.backoff_duration.seconds, policy.backoff_factor, policy.backoff_max_duration.seconds) == (
-        120,
-        3,
-        3600,
-    )
+    pauses = 120 * (1 + 3 + 9)
+    assert policies(spec)["train"] == (3, 120, 3, 4 * 6 * 3600 + pauses)
+    assert policies(spec)["resolve"] == (3, 120, 3, 4 * 15 * 60 + pauses)
+    assert policies(spec)["export"] == (3, 120, 3, 4 * 86_400 + pauses)
+
+
+def test_without_time_outs_all_attempts_have_thirty_days(tmp_path):
+    """There is no value for no limit: kfp writes an hour for none, and no retry is made with 0."""
+    spec, _, _ = compiled(tmp_path, "vertex")
+    assert policies(spec) == {name: (2, 60, 2, 30 * 86_400) if name != "gate" else (0, 0, 0, 0) for name in STEPS}
+
+
+def test_no_limit_is_more_than_kubernetes_can_count(tmp_path):
+    longest = "retry: {count: 10, backoff: 3550w, factor: 10}\nsteps: {train: {timeout: 3550w}}\n"
+    spec, _, kubernetes = compiled(tmp_path, "kubeflow", longest)
+    assert policies(spec)["train"][3] == 2**31 - 1
+    assert kubernetes["train"].active_deadline_seconds == 3550 * 604_800
 
 
 def test_the_store_and_root_of_the_profile_are_the_defaults_of_a_run(tmp_path):
@@ -148,7 +209,7 @@ def test_without_gpus_no_accelerator_is_named_and_all_images_are_the_cpu_one(tmp
     _, executors, kubernetes = compiled(tmp_path, target, "store: gs://bucket/store\n", Images(cpu=IMAGES.cpu))
     assert "accelerator" not in (tmp_path / "out" / f"{target}.yaml").read_text().replace("accelerator-", "")
     assert {executor.image for executor in executors.values()} == {IMAGES.cpu}
-    assert kubernetes == {}
+    assert set(kubernetes) == (STEPS if target == "kubeflow" else set())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +222,14 @@ def test_without_gpus_no_accelerator_is_named_and_all_images_are_the_cpu_one(tmp
         ("vertex", "steps: {train: {timeout: 2h}}", "steps.train.timeout"),
         ("vertex", "secrets: [{name: a, key: b, env: C}]", "secrets"),
         ("vertex", "notification: {secret: {name: a, key: b}}", "notification.secret"),
+        ("vertex", "steps: {train: {volume: {size: 1Gi}}}", "steps.train.volume"),
+        ("vertex", "pods: {tmp: 1Gi}", "pods.tmp"),
+        ("vertex", "pods: {labels: {a: b}}", "pods.labels"),
+        ("kubeflow", "steps: {train: {volume: {size: 1Gi}}}", "steps.train.volume"),
         ("vertex", "pipeline_root: s3://bucket", "pipeline_root"),
+        ("kubeflow", "pipeline_root: bucket/artifacts", "pipeline_root"),
+        ("kubeflow", "pipeline_root: https://bucket/artifacts", "pipeline_root"),
+        ("kubeflow", "pipeline_root: gs:///artifacts", "pipeline_root"),
     ],
 )
 def test_what_a_target_can_t_do_is_refused_by_name(tmp_path, target, text, field):

@@ -22,7 +22,7 @@ from typing import IO
 import requests
 
 from graft.components.common import storage
-from graft.components.common.compute.memory import memory_limit
+from graft.components.common.compute.machine import memory_limit
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.export.config import KSERVE, check_server

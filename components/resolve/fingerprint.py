@@ -3,12 +3,12 @@
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from graft.components.common import storage
+from graft.components.common.compute.machine import cores
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import may_be_image
 from graft.components.ingest.source.image_files import UnreadableFileError
@@ -39,7 +39,7 @@ def fingerprint(source: str, written: Iterable[str] = (), reach: storage.Reach =
     entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source, reach)]
     if not entries:
         raise GraftError(f"{storage.redact(source)} has no images in class folders: name a folder or archive of such.")
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         versions = list(threads.map(_member_version if in_folder else partial(_version, reach=reach), entries))
     lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -83,6 +83,21 @@ print(*sorted(found.name for found in distributions() if found.name.startswith("
     assert inside(image, "python3", "-c", code).split() == ["tensorflow_cpu"]
 
 
+def test_a_container_s_limits_are_the_process_s(image):
+    code = """
+import os, pathlib
+from graft.components.common.compute.machine import cores, memory_limit
+from graft.components.common.compute.tensorflow import import_tensorflow
+tensorflow = import_tensorflow()
+tensorflow.matmul(tensorflow.ones((500, 500)), tensorflow.ones((500, 500)))
+names = [thread.joinpath("comm").read_text().strip() for thread in pathlib.Path("/proc/self/task").iterdir()]
+print(cores(), memory_limit(), names.count("tf_Compute"))
+"""
+    options = ("--network", "none", "--cpus", "1", "--memory", "1g", "--entrypoint", "python3")
+    seen = docker("run", "--rm", *options, image, "-c", code).stdout.split()
+    assert seen == ["1", str(2**30), "1"]
+
+
 def test_running_the_pipeline_inside_says_what_is_missing(image):
     result = docker("run", "--rm", "--tmpfs", "/work", "-w", "/tmp", image, "run", "--source", "/opt/app", check=False)
     assert result.returncode == 1

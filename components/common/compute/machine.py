@@ -1,16 +1,76 @@
-"""What this machine is: its Python, memory and cores, and which packages are there."""
+"""What this process may use of the machine: its Python, memory and cores, and which packages are there."""
 
 import importlib.metadata
+import math
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-from graft.components.common.compute.memory import memory_limit
 from graft.components.common.findings import Finding
 
 _PYTHONS = ((3, 11), (3, 13))
 _LEAST_GIBIBYTES = 4
 _GIBIBYTE = 2**30
+_CGROUPS, _HIERARCHIES = "/proc/self/cgroup", "/sys/fs/cgroup"
+_SHARE = 2  # one half is for all the rest
+
+
+def cores(cgroups: str = _CGROUPS, hierarchies: str = _HIERARCHIES) -> int:
+    """Returns how many CPU cores this process may keep busy: those it may run on, or what its container has of their time.
+
+    A part of a core counts as a whole one.
+
+    Args:
+        cgroups: File that tells which control groups the process is in (https://man7.org/linux/man-pages/man7/cgroups.7.html).
+        hierarchies: Folder of the control groups.
+    """
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
+    for folder, is_v2 in _groups("cpu", cgroups, hierarchies):
+        files = ["cpu.max"] if is_v2 else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        numbers = [number for file in files for number in _numbers(folder / file)]
+        if len(numbers) == 2:  # the time it may take of each period; without a limit the first is no number
+            limits.append(max(1, math.ceil(numbers[0] / numbers[1])))
+    return min(limits)
+
+
+def memory_limit(cgroups: str = _CGROUPS, hierarchies: str = _HIERARCHIES) -> int:
+    """Returns the bytes of memory that the container, or else the machine, has.
+
+    Args:
+        cgroups: As `cores` takes it.
+        hierarchies: As `cores` takes it.
+    """
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for folder, is_v2 in _groups("memory", cgroups, hierarchies):
+        limits += _numbers(folder / ("memory.max" if is_v2 else "memory.limit_in_bytes"))
+    return min(limits)
+
+
+def decoding_memory() -> int:
+    """Returns how many bytes all images that are decoded at the same time may take, half of what there is."""
+    return memory_limit() // _SHARE
+
+
+def _groups(controller: str, cgroups: str, hierarchies: str) -> Iterator[tuple[Path, bool]]:
+    """Yields the folders of the control groups that limit this process, and whether each is of version 2."""
+    lines = Path(cgroups).read_text(encoding="utf-8").splitlines() if Path(cgroups).is_file() else []
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number != "0" and controller not in controllers.split(","):
+            continue
+        root = Path(hierarchies, controller) if controllers else Path(hierarchies)
+        group = PurePosixPath(path.lstrip("/"))
+        # In a container the path may be the host's, and the container's own group be at the root.
+        for folder in (group, *group.parents):
+            yield root / folder, not controllers
+
+
+def _numbers(file: Path) -> list[int]:
+    """Returns the numbers in a file of a control group; none if there is no such file."""
+    words = file.read_text(encoding="utf-8").split() if file.is_file() else []
+    return [int(word) for word in words if word.isdecimal()]
 
 
 def look_at_python() -> Finding:
@@ -24,9 +84,8 @@ def look_at_python() -> Finding:
 
 def look_at_memory() -> Finding:
     """Tells how much memory and how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gibibytes = memory_limit() / _GIBIBYTE
-    text = f"{gibibytes:.1f} GiB, {cores} {'core' if cores == 1 else 'cores'}"
+    count, gibibytes = cores(), memory_limit() / _GIBIBYTE
+    text = f"{gibibytes:.1f} GiB, {count} {'core' if count == 1 else 'cores'}"
     if gibibytes >= _LEAST_GIBIBYTES:
         return Finding("Memory", ok=True, text=text)
     remedy = f"Training may be killed with less than {_LEAST_GIBIBYTES} GiB: give it more."

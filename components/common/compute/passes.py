@@ -1,7 +1,6 @@
 """Reading a split's images as a `tf.data.Dataset`."""
 
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +10,7 @@ from graft.components.common.artifacts.shards.encoded import read_encoded, read_
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.devices import images_at_once, on_all_devices
-from graft.components.common.compute.memory import decoding_memory
+from graft.components.common.compute.machine import cores, decoding_memory
 from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
@@ -42,20 +41,20 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing:
     chosen = records.filter(as_it_is(lambda _, wanted: wanted)).map(as_it_is(lambda record, _: record))
     images = chosen.map(
         as_it_is(lambda record: decode_record(record, preprocessing)),
-        num_parallel_calls=decoded_at_once(located.most_pixels) or tf.data.AUTOTUNE,
+        num_parallel_calls=decoded_at_once(located.most_pixels),
         deterministic=True,
     )
     return tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices(located.labels))
 
 
-def decoded_at_once(most_pixels: int) -> int | None:
-    """Returns how many images may be decoded at once for want of memory; None where all cores may decode.
+def decoded_at_once(most_pixels: int) -> int:
+    """Returns how many images to decode at once: one a core, or fewer for want of memory.
 
     Args:
         most_pixels: Of the largest one.
     """
     fitting = decoding_memory() // max(1, most_pixels * _PIXEL)
-    return max(1, fitting) if fitting < (os.cpu_count() or 1) else None
+    return max(1, min(fitting, cores()))
 
 
 def decode_record(record: Any, preprocessing: Any = None) -> Any:
@@ -143,7 +142,7 @@ def pass_over(
     total, seen = dataset.count(split) if wanted is None else int(wanted.sum()), 0
     images = read_images(dataset, split, wanted, preprocessing).enumerate()
     prepared = images.map(
-        as_it_is(lambda number, image: (look(image[0], number), image[1])), num_parallel_calls=tf.data.AUTOTUNE
+        as_it_is(lambda number, image: (look(image[0], number), image[1])), num_parallel_calls=cores()
     )
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     size = max(1, images_at_once() // views // devices) * devices

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from graft.components.common.compute.machine import cores
 from graft.components.common.progress import doing
 
 log = logging.getLogger("graft")
@@ -19,6 +20,11 @@ log = logging.getLogger("graft")
 # Keras imports these if they are installed, for wrappers and galleries that Graft doesn't use. A process that needs neither, such as
 # export, is spared 1.1 of 3.0 CPU seconds and 86 of 587 MiB of the import; one that draws, such as train, the 0.6 seconds of sklearn.
 _NOT_FOR_KERAS = ("sklearn", "matplotlib")
+
+# TensorFlow reads these when it first looks at the devices, and its process can still be forked until then. It knows which cores a
+# process may run on, but not how much of their time a container has. And it would take a GPU's whole memory at once.
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 # What TensorFlow has to say for itself, at any level of its log, before that is set up or when it first looks at the processor. It is
 # C++ code that writes it; another process reads that, so that the last words of a TensorFlow that aborts are passed on.
@@ -53,6 +59,8 @@ def load_tensorflow() -> Any:
     """Returns the tensorflow module as `import_tensorflow` does, without a look at the devices: the process can still be forked."""
     doing("importing TensorFlow")
     with contextlib.ExitStack() as stack:
+        for name, value in {**dict.fromkeys(_THREADS, str(cores())), **_MEMORY}.items():
+            os.environ.setdefault(name, value)
         if "TF_CPP_MIN_LOG_LEVEL" not in os.environ and sys.stderr:
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
             # Where Python has a stderr of its own, as in the commands, C++ code may have a sifted one to the end.

@@ -1,7 +1,6 @@
 """Drawing all pictures of the report, in one pass over the images."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graft.components.common.compute.machine import cores
 from graft.components.common.progress import progress
 from graft.components.evaluate.report.embedded_images import data_uri, decode, lay_over, shrink
 from graft.components.evaluate.report.gallery import Chosen
@@ -67,7 +67,7 @@ def draw(
         pixels = np.asarray(shrink(image, _EXPLAINED)) if row in explained else None
         return tiny, picture, pixels, data_uri(picture) if picture else ""
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads, progress("drawing the report", len(rows)) as advance:
+    with ThreadPoolExecutor(cores()) as threads, progress("drawing the report", len(rows)) as advance:
         contents = zip(rows, images(rows), strict=True)
         while batch := list(islice(contents, _PICTURES_IN_FLIGHT)):
             for (row, _), (tiny, picture, pixels, uri) in zip(

@@ -2,12 +2,12 @@
 
 import dataclasses
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 
+from graft.components.common.compute.machine import cores
 from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collected_rows import IndexRow
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
@@ -48,7 +48,7 @@ def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDatas
         previous: An earlier dataset, whose images are not checked again; None for none.
     """
     waiting: deque[Future[list[Checked]]] = deque()
-    ahead = _READERS + 2 * (os.cpu_count() or 1)
+    ahead = _READERS + 2 * cores()
     batches = (listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH))
     with (
         progress("checking images", len(listed)) as advance,

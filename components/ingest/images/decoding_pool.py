@@ -15,7 +15,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import ModuleType
 
-from graft.components.common.compute.memory import decoding_memory
+from graft.components.common.compute.machine import cores, decoding_memory
 from graft.components.common.errors import GraftError
 from graft.components.ingest.images.checked_image import CheckedImage, check_image
 from graft.components.ingest.images.decoding_room import DecodingRoom, share
@@ -69,7 +69,7 @@ def decoders(images: int) -> Iterator[Executor]:
     Raises:
         GraftError: A process of it was killed.
     """
-    pool = ThreadPoolExecutor(os.cpu_count()) if images < _MANY else _processes()
+    pool = ThreadPoolExecutor(cores()) if images < _MANY else _processes()
     try:
         yield pool
     except BrokenProcessPool as error:
@@ -82,15 +82,15 @@ def decoders(images: int) -> Iterator[Executor]:
 
 def _processes() -> ProcessPoolExecutor:
     """Starts a process a core. They are not forked, since other threads may hold locks at that moment."""
-    cores = os.cpu_count() or 1
+    count = cores()
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(cores, context, _set_up_process, (DecodingRoom(decoding_memory(), context),))
+    pool = ProcessPoolExecutor(count, context, _set_up_process, (DecodingRoom(decoding_memory(), context),))
     main = sys.modules["__main__"]
     # Each would import the main module again: a script that calls ingest without a guard would begin anew in each, and the command
     # `graft` would be imported in each, which takes 1.3 CPU seconds (ingest of 3,000 photographs: 8.5 s with this, 9.9 s without).
     sys.modules["__main__"] = ModuleType("__main__")
     try:
-        for _ in range(cores):
+        for _ in range(count):
             pool.submit(os.getpid)
     finally:
         sys.modules["__main__"] = main

@@ -4,7 +4,7 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from graft.components.common.compute.memory import decoding_memory
+from graft.components.common.compute.machine import decoding_memory
 from graft.components.ingest.images.limits import NoRoomError, check_size
 
 _UNIT = 32 * 2**20

@@ -1,7 +1,6 @@
 """The data report: one self-contained HTML page that shows what a dataset holds and what was left out."""
 
 import base64
-import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset, TwinPair
+from graft.components.common.compute.machine import cores
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collecting import MAX_PICTURED
@@ -126,7 +126,7 @@ def _gravity(pair: TwinPair) -> tuple[bool, bool, int, str, str]:
 def _draw(names: Sequence[str], image: Callable[[str], bytes | None]) -> dict[str, str]:
     """Returns thumbnails as data URIs by path, of those images that there are."""
     pictures = {}
-    with ThreadPoolExecutor(os.cpu_count()) as threads, progress("drawing the data report", len(names)) as advance:
+    with ThreadPoolExecutor(cores()) as threads, progress("drawing the data report", len(names)) as advance:
         for start in range(0, len(names), _PICTURES_IN_FLIGHT):
             batch = names[start : start + _PICTURES_IN_FLIGHT]
             contents = {name: content for name in batch if (content := image(name))}

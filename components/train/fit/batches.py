@@ -9,6 +9,7 @@ import numpy as np
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.encoded import read_records
 from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.compute.machine import cores
 from graft.components.common.compute.passes import decode_record, decoded_at_once, naming_damage, read_images
 from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.common.errors import GraftError
@@ -64,7 +65,7 @@ def stream_of(
         numbered = tf.data.Dataset.from_generator(
             lambda: rows_after(done), output_signature=(tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int64))
         )
-        return numbered.map(as_it_is(batch_of), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+        return numbered.map(as_it_is(batch_of), num_parallel_calls=cores(), deterministic=True).prefetch(2)
 
     return stream, steps
 
@@ -120,7 +121,7 @@ def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: An
     at_once, alone = decoded_at_once(located.most_pixels), tf.CriticalSection()
     square = tf.TensorSpec(preprocessing.outputs[0].shape[1:])
 
-    def decoded(records: Any, at_once: int | None = None) -> Any:
+    def decoded(records: Any) -> Any:
         return tf.map_fn(
             lambda record: decode_record(record, preprocessing),
             records,
@@ -130,8 +131,6 @@ def _read_each_time(dataset: Dataset, split: str, preprocessing: Any, wanted: An
 
     def fetch(rows: Any) -> Any:
         records = tf.ensure_shape(tf.numpy_function(read, [rows], tf.string), [None])
-        if at_once is None:
-            return decoded(records)
-        return alone.execute(lambda: decoded(records, at_once))
+        return decoded(records) if at_once == cores() else alone.execute(lambda: decoded(records))
 
     return fetch

@@ -11,7 +11,6 @@ import pytest
 from pictures import encoded, record, split_files, write_folder
 from PIL import Image
 
-from graft.components.common.compute.memory import memory_limit
 from graft.components.common.runs.step_record import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images import decoding_room
@@ -101,28 +100,3 @@ def test_processes_share_one_room():
 def test_more_than_all_is_never_waited_for():
     with pytest.raises(NoRoomError, match="give the step 2 GiB"):
         DecodingRoom(512 * MIB).take(2**30)
-
-
-GROUPS = {
-    "version 2": ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "1000", "memory.max": "2000"}, 1000),
-    "version 2 in a container": ("0::/\n", {"memory.max": "3000"}, 3000),
-    "version 1": ("4:memory:/a\n1:cpu:/\n0::/\n", {"memory/a/memory.limit_in_bytes": "4000"}, 4000),
-    "version 1 in a container, which tells the host's path": (
-        "4:memory:/docker/1\n",
-        {"memory/memory.limit_in_bytes": "5000"},
-        5000,
-    ),
-    "no limit": ("0::/a\n", {"a/memory.max": "max"}, None),
-    "no control groups": (None, {}, None),
-}
-
-
-@pytest.mark.parametrize(("groups", "files", "expected"), GROUPS.values(), ids=GROUPS)
-def test_the_container_tells_the_limit(tmp_path, groups, files, expected):
-    if groups is not None:
-        (tmp_path / "groups").write_text(groups)
-    for path, text in files.items():
-        (tmp_path / "all" / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "all" / path).write_text(text + "\n")
-    limit = memory_limit(str(tmp_path / "groups"), str(tmp_path / "all"))
-    assert limit == (expected or memory_limit("/nothing", "/nothing"))

@@ -14,6 +14,7 @@ from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import Cluster, connect
+from graft.pipelines.cluster.looks import warn_of_installation
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
 from graft.pipelines.cluster.watching import conclude, steps_table, watch
@@ -40,6 +41,7 @@ def submit(
     """
     profile = read_profile(cluster.profile, cluster.target)
     there = run_parameters(parameters, profile, upload=upload)
+    warn_of_installation(cluster, profile)
     backend = connect(cluster, profile)
     with packaged(profile, cluster) as package:
         run = backend.submit(package, there, run_title(there.name))

@@ -11,6 +11,7 @@ from graft.components.common.runs.step_record import check_name
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table
 from graft.pipelines.cluster.connecting import Cluster, connect
+from graft.pipelines.cluster.looks import warn_of_installation
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.scheduling import put_schedule, the_schedule
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
@@ -51,6 +52,7 @@ def create(
     trigger = make_trigger(cluster.target, cron, every, timezone, profile.kubeflow.time_zone)
     if not dry_run:
         there = run_parameters(parameters, profile, upload=upload)
+        warn_of_installation(cluster, profile)
         backend = connect(cluster, profile)
         with packaged(profile, cluster) as package:
             made, new = put_schedule(backend, schedule, package, there, trigger)

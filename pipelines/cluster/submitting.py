@@ -21,7 +21,7 @@ from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cluster.backend import Package
 from graft.pipelines.cluster.profile.fields import Profile
-from graft.pipelines.cluster.profile.images import pinned_images
+from graft.pipelines.cluster.profile.images import pinned_images, unknown_images
 from graft.pipelines.cluster.target import TargetOptions
 
 log = logging.getLogger("graft")
@@ -45,6 +45,10 @@ def packaged(profile: Profile, where: TargetOptions) -> Iterator[Package]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pipeline.yaml"
         images = pinned_images(profile, where.profile, allow_tag=where.allow_tag)
+        for image in unknown_images(images):
+            log.warning(
+                "the registry has no %s: push it by `make push`, or name another; a step on it can't start", image
+            )
         compile_pipeline(profile, images, where.target, path)
         yield Package(path, content_name(path))
 

@@ -31,6 +31,7 @@ class Ended:
 def graft(capsys, caplog, monkeypatch, tmp_path):
     """Runs the command line in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))  # whoever tests may have a cluster of their own
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(backend, "RETRY_SECONDS", 2.0)
     if not os.environ.get("GRAFT_TEST_KFP_ENDPOINT"):  # a real server may want them

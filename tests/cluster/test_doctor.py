@@ -27,7 +27,8 @@ def test_the_whole_command_names_what_is_wrong_and_shows_nobody(tmp_path, monkey
     home.mkdir()
     for name, value in {"HOME": home, "LOGNAME": "ann.user", "GRAFT_TOKEN": SECRET}.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name in ("XDG_CACHE_HOME", "KUBECONFIG"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{home}/no.sock")
     weights = f"https://ann.user:{SECRET}@127.0.0.1:9/w.h5?sig={SECRET}"
     with FakeKubeflow(token=SECRET) as server:
@@ -38,7 +39,7 @@ def test_the_whole_command_names_what_is_wrong_and_shows_nobody(tmp_path, monkey
     content = json.loads(ended.stdout)
     found = {finding["name"]: finding for finding in content["findings"]}
     wrong = {name for name, finding in found.items() if not finding["ok"]}
-    assert wrong - {"GPU"} == {"Docker", "Weights"}, ended.stdout
+    assert wrong - {"GPU"} == {"Docker", "Retries", "Weights"}, ended.stdout
     assert [name for name in wrong if found[name]["needed"]] == ["Weights"]
     assert (ended.returncode, content["ok"], ended.stderr) == (1, False, "")
     assert found["Access"]["text"] == f"{server.url} answers"

@@ -1,59 +1,41 @@
-"""The Kubeflow Pipelines REST API, v2beta1, with state: no kinder than the server of release 2.17, whose source it follows."""
+"""The Kubeflow Pipelines REST API, v2beta1, with state: no kinder than the server of release 2.17, whose answers it is held against."""
 
-import base64
-import json
 import re
 import uuid
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
 import yaml
+from argo import EPOCH, last, run_tasks
 from faults import FaultyServer, RefusalError
+from kubeflow_checks import check_cron, check_parameters, error_body, page, refuse
 
 API = "/apis/v2beta1"
-# gRPC codes by HTTP status, as in the body of an error.
-CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 500: 13, 503: 14}
 PIPELINE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
-# The fields of robfig/cron 1.2 (Parse): seconds first, Sunday is 0 only.
-CRON_FIELDS = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
-CRON_NAMES = {
-    4: ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
-    5: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-}
-FILTER_KEYS = {"display_name", "name", "created_at", "id"}
-
-
-def refuse(status, message):
-    raise RefusalError(status, {"error": message, "code": CODES[status], "message": message, "details": []})
+NAMESPACE = "kubeflow"  # of an installation for one user
+UNDER_WAY = ("PENDING", "RUNNING")
+OVER = ("SUCCEEDED", "FAILED")  # nothing in the server ever says CANCELED
 
 
 def now():
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # the server keeps seconds
 
 
-def check_cron(line):
-    """Refuses what robfig/cron 1.2 does. Five fields pass, and mean something else: the first is seconds all the same."""
-    fields = line.split()
-    if not 5 <= len(fields) <= 6:
-        refuse(
-            400, f"Schedule cron is not a supported format. Error: Expected 5 to 6 fields, found {len(fields)}: {line}"
-        )
-    for number, field in enumerate(fields):
-        for part in field.split(","):
-            if not _in_range(part.upper(), number):
-                refuse(400, f"Schedule cron is not a supported format. Error: Failed to parse {part} in {line}")
+def same(name, other):
+    """Whether the server's database takes two names for one: it doesn't look at case."""
+    return name.casefold() == other.casefold()
 
 
-def _in_range(part, number):
-    span, _, step = part.partition("/")
-    if step and not (step.isdigit() and int(step)):
-        return False
-    if span in ("*", "?"):
-        return True
-    low, high = CRON_FIELDS[number]
-    names = CRON_NAMES.get(number, [])
-    ends = [names.index(end) + low if end in names else int(end) if end.isdigit() else -1 for end in span.split("-")]
-    return len(ends) <= 2 and low <= ends[0] <= ends[-1] <= high
+def exists(what, name, verb):
+    return (
+        f"Already exist error: Failed to create a new {what}. The name {name} already {verb}. Please specify a new name"
+    )
+
+
+def no_namespace(where, *, short=False):
+    experiment = where.get("experiment_id")
+    missing = f"Failed to fetch namespace from experiment {experiment}: ResourceNotFoundError: Experiment {experiment} not found"
+    return missing if short else f"Failed to fetch namespace for experiment {experiment}: {missing}"
 
 
 class FakeKubeflow(FaultyServer):
@@ -63,97 +45,127 @@ class FakeKubeflow(FaultyServer):
         token: Bearer token that every request must carry; empty for none.
         cookie: Cookie that every request must carry; empty for none.
         multi_user: Whether experiments and pipelines belong to namespaces that must be named.
+        stock: Whether Argo has the `templateDefaults` of Kubeflow Pipelines' own manifests.
     """
 
-    def __init__(self, token="", cookie="", multi_user=False):
+    def __init__(self, token="", cookie="", multi_user=False, stock=True):
         super().__init__(token, cookie)
-        self.multi_user = multi_user
+        self.multi_user, self.stock = multi_user, stock
         self.experiments, self.pipelines, self.versions = {}, {}, {}
         self.runs, self.schedules, self.scripts, self.scripted = {}, {}, {}, []
+        self.steps, self.due = {}, set()
         self.on_create = lambda run: None
 
     def error(self, status, text):
-        return {"error": text, "code": CODES.get(status, 2), "message": text, "details": []}
+        return error_body(status, text)
 
     # What a test does to the cluster.
 
     def script(self, *states):
-        """Every run started from now on goes through these states, one at each look: (state, {step: state})."""
+        """Every run started from now on goes through these states, one at each look: (state, steps as in `argo`)."""
         self.scripted = states
 
-    def set_state(self, run, state, steps=None, message=""):
-        """Moves a run, with the states of its steps."""
+    def set_state(self, run, state, steps=None):
+        """Moves a run, with the states of its steps, as `argo` takes them. Nothing ever says why something failed."""
         entry = self.runs[run]
+        history = [seen["state"] for seen in entry["state_history"]]
         entry["state"] = state
-        if message:
-            entry["error"] = {"code": 13, "message": message}
+        # The end of a run that was cancelled while it ran is not in its history.
+        if history[-1] != state and not (state in OVER and history[-2:] == ["RUNNING", "CANCELING"]):
+            entry["state_history"].append({"update_time": now(), "state": state})
+        entry["finished_at"] = now() if state in OVER else EPOCH
         if steps is not None:
-            details = [{"run_id": run, "task_id": str(uuid.uuid4()), "display_name": "root", "state": state}]
-            for step, at in steps.items():
-                for name in (step, f"{step}-driver"):
-                    details.append({"run_id": run, "task_id": str(uuid.uuid4()), "display_name": name, "state": at})
-            entry["run_details"] = {"task_details": details}
+            self.steps[run] = steps
+        if steps is not None or run in self.steps:
+            workflow, retried = f"graft-{run[:5]}", self._retried(entry)
+            details = run_tasks(
+                workflow, state, self.steps[run], entry["created_at"], now(), stock=self.stock, retried=retried
+            )
+            entry["run_details"] = {"task_details": [{"run_id": run, **task} for task in details]}
+        if state in OVER and entry.get("recurring_run_id") in self.due:
+            self.fire(entry["recurring_run_id"])
 
     def fire(self, schedule):
-        """Starts a run as the scheduler would, or returns None where it would not."""
+        """The schedule's time comes: starts a run, or remembers to and returns None.
+
+        What a pause or a run under way kept from starting starts as soon as it can, in spite of `no_catchup`: once.
+        """
         entry = self.schedules[schedule]
         running = [
-            run
-            for run in self.runs.values()
-            if run.get("recurring_run_id") == schedule and run["state"] in ("PENDING", "RUNNING")
+            run for run in self.runs.values() if run.get("recurring_run_id") == schedule and run["state"] not in OVER
         ]
         if entry["status"] != "ENABLED" or len(running) >= int(entry["max_concurrency"]):
+            self.due.add(schedule)
             return None
+        self.due.discard(schedule)
         run = self._new_run({**entry, "display_name": f"{entry['display_name']}-{len(self.runs)}"})
         run["recurring_run_id"] = schedule
         return run["run_id"]
 
+    def _retried(self, run):
+        """Returns the steps that have a retry of their own in the run's pipeline."""
+        content = self.versions[run["pipeline_version_reference"]["pipeline_version_id"]]["pipeline_spec"]
+        spec = content.get("pipeline_spec", content)
+        groups = [spec["root"], *spec.get("components", {}).values()]
+        tasks = [task for group in groups for task in group.get("dag", {}).get("tasks", {}).items()]
+        return {name for name, task in tasks if "retryPolicy" in task}
+
     # The API.
 
     def healthz(self, match, query, body):
-        return {"multi_user": self.multi_user}
+        return {
+            "commit_sha": "unknown",
+            "tag_name": "unknown",
+            "multi_user": self.multi_user,
+            "pipeline_store": "database",
+        }
 
     def create_experiment(self, match, query, body):
+        wrong = "Failed to create a experiment"
         if not body.get("display_name"):
-            refuse(400, "Experiment name is empty. Please specify a valid experiment name")
+            refuse(
+                500,
+                f"[ExperimentServer]: {wrong} due to conversion error: InternalServerError: Failed to convert API experiment "
+                "to model experiment: Invalid input error: Experiment must have a non-empty name",
+            )
         self._need_namespace(body.get("namespace"))
-        if any(entry["display_name"] == body["display_name"] for entry in self._visible(self.experiments, body)):
-            refuse(409, f"Failed to create a new experiment. The name {body['display_name']} already exists")
-        return self._keep(self.experiments, "experiment_id", body, storage_state="AVAILABLE")
+        name = body["display_name"]
+        if any(same(entry["display_name"], name) for entry in self._visible(self.experiments, body)):
+            refuse(409, f"{wrong}: {exists('experiment', name, 'exists')}")
+        made = {**body, "storage_state": "AVAILABLE", "last_run_created_at": EPOCH}
+        return self._keep(self.experiments, "experiment_id", made)
 
     def list_experiments(self, match, query, body):
         self._need_namespace(query.get("namespace"))
-        return self._page("experiments", self._visible(self.experiments, query), query)
+        return page("experiments", self._visible(self.experiments, query), query)
 
     def create_pipeline(self, match, query, body):
         name = body.get("name") or body.get("display_name") or ""
         if not PIPELINE_NAME.fullmatch(name):
             refuse(400, "pipeline's name must contain only lowercase alphanumeric characters or '-'")
-        if any(entry["name"] == name for entry in self._visible(self.pipelines, body)):
-            refuse(409, f"Failed to create a new pipeline. The name {name} already exists")
-        return self._keep(
-            self.pipelines, "pipeline_id", {**body, "name": name, "display_name": body.get("display_name", name)}
-        )
+        if any(same(entry["name"], name) for entry in self._visible(self.pipelines, body)):
+            wrong = "Failed to create a pipeline due to server error: Failed to create a pipeline in PipelineStore: "
+            refuse(409, wrong + exists("pipeline", name, "exist"))
+        made = {**body, "name": name, "display_name": body.get("display_name", name)}
+        return self._keep(self.pipelines, "pipeline_id", made)
 
     def list_pipelines(self, match, query, body):
-        return self._page("pipelines", self._visible(self.pipelines, query), query)
+        return page("pipelines", self._visible(self.pipelines, query), query)
 
     def upload_version(self, match, query, body):
         def refuse_upload(status, message):  # this endpoint words its errors otherwise
             raise RefusalError(status, {"error_message": message, "error_details": message})
 
         pipeline, name = query.get("pipelineid"), query.get("name", "")
-        if pipeline not in self.pipelines:
-            refuse_upload(400, "Failed to create a pipeline version")
-        if not name or len(name) > 127:
-            refuse_upload(400, "PipelineVersion.Name length must be between 1 and 127")
-        if any(entry["name"] == name and entry["pipeline_id"] == pipeline for entry in self.versions.values()):
-            refuse_upload(409, f"The name {name} already exists")
+        if len(name) > 127:
+            raise RefusalError(400, "Invalid input error: PipelineVersion.Name length cannot exceed 127\n")
         documents = self._documents(body)
         if not documents or "pipelineInfo" not in documents[0]:
-            refuse_upload(400, "Failed to create a pipeline version: unknown template format")
-        if not PIPELINE_NAME.fullmatch(documents[0]["pipelineInfo"]["name"]):
-            refuse_upload(400, "pipeline's name must contain only lowercase alphanumeric characters or '-'")
+            refuse_upload(400, "unknown template format")
+        if not PIPELINE_NAME.fullmatch(documents[0]["pipelineInfo"]["name"]) or pipeline not in self.pipelines:
+            refuse_upload(400, "Failed to create a pipeline version")
+        if any(same(entry["name"], name) and entry["pipeline_id"] == pipeline for entry in self.versions.values()):
+            refuse_upload(409, "Failed to create a pipeline version")
         platform = {"platform_spec": documents[1]} if len(documents) > 1 else {}
         content = {"pipeline_spec": documents[0], **platform} if platform else documents[0]
         version = {"pipeline_id": pipeline, "name": name, "display_name": name, "pipeline_spec": content}
@@ -172,106 +184,149 @@ class FakeKubeflow(FaultyServer):
 
     def list_versions(self, match, query, body):
         found = [entry for entry in self.versions.values() if entry["pipeline_id"] == match[1]]
-        return self._page("pipeline_versions", found, query)
+        return page("pipeline_versions", found, query)
 
     def create_run(self, match, query, body):
         if not body.get("display_name"):
-            refuse(500, "Internal Server Error")
-        if body.get("experiment_id") and body["experiment_id"] not in self.experiments:
-            refuse(404, f"Experiment {body['experiment_id']} not found")
-        self._check_parameters(body)
+            refuse(
+                500,
+                "CreateJob(job.ToV2())Failed to create a run due to conversion error: InternalServerError: Failed to convert a "
+                "API run detail to its internal representation: Invalid input error: Run name cannot be empty",
+            )
+        wrong = "Failed to create a new run: "
+        self._check_experiment(f"{wrong}Failed to create a run due to", body)
+        check_parameters(f"{wrong}Failed to generate the ExecutionSpec", self._version(wrong, body), body)
         run = self._new_run(body)
         self.on_create(run)
         return run
 
+    def _check_experiment(self, doing, body):
+        if body.get("experiment_id") not in self.experiments:
+            refuse(404, f"{doing} invalid experimentId and namespace combination: {no_namespace(body)}")
+
+    def _version(self, wrong, body):
+        reference = body.get("pipeline_version_reference") or {}
+        wanted = reference.get("pipeline_version_id")
+        found = self.versions.get(wanted)
+        if not found or found["pipeline_id"] != reference.get("pipeline_id"):
+            refuse(
+                500,
+                f"{wrong}InternalServerError: Failed to create a run due to error fetching manifest: Failed to fetch a template "
+                "due to error retrieving pipeline version: Failed to fetch a pipeline version and its manifest from pipeline "
+                f"version {wanted}: Failed to get a pipeline version with id {wanted}: ResourceNotFoundError: PipelineVersion "
+                f"{wanted} not found",
+            )
+        return found
+
     def _new_run(self, body):
         kept = ("display_name", "experiment_id", "pipeline_version_reference", "runtime_config", "service_account")
         run = {key: body[key] for key in kept if body.get(key) is not None}
-        kept = self._keep(self.runs, "run_id", run, state="PENDING")
+        time = now()
+        history = [{"update_time": time, "state": "PENDING"}]
+        states = {"state": "PENDING", "state_history": history, "storage_state": "AVAILABLE"}
+        times = {"scheduled_at": time, "finished_at": EPOCH}
+        kept = self._keep(self.runs, "run_id", {"service_account": "pipeline-runner", **run, **states, **times})
+        self.experiments[run["experiment_id"]]["last_run_created_at"] = time
         self.scripts[kept["run_id"]] = list(self.scripted)
         return kept
 
-    def _check_parameters(self, body):
-        reference = body.get("pipeline_version_reference") or {}
-        version = self.versions.get(reference.get("pipeline_version_id"))
-        if not version or version["pipeline_id"] != reference.get("pipeline_id"):
-            refuse(500, "Internal Server Error")
-        spec = version["pipeline_spec"].get("pipeline_spec", version["pipeline_spec"])
-        declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        given = (body.get("runtime_config") or {}).get("parameters") or {}
-        for name, parameter in declared.items():
-            if name not in given:
-                if not parameter.get("isOptional") and "defaultValue" not in parameter:
-                    refuse(
-                        400, f"parameter {name} is not optional, yet has neither default value nor user provided value"
-                    )
-                continue
-            kinds = {"STRING": str, "BOOLEAN": bool, "NUMBER_DOUBLE": (int, float), "NUMBER_INTEGER": (int, float)}
-            wanted = kinds[parameter["parameterType"]]
-            if not isinstance(given[name], wanted) or (isinstance(given[name], bool) and wanted is not bool):
-                refuse(400, f"input parameter {name} requires type {parameter['parameterType']}")
-        if extra := set(given) - set(declared):
-            refuse(400, f"parameter {extra.pop()} provided is not required by pipeline")
-
     def get_run(self, match, query, body):
-        run = self._found(self.runs, "Run", match[1])
+        run = self._found(self.runs, "Failed to get a run: Failed to fetch run {0}: ", "Run", match[1])
         if self.scripts[match[1]]:
             self.set_state(match[1], *self.scripts[match[1]].pop(0))
         return run
 
     def list_runs(self, match, query, body):
-        experiment = query.get("experiment_id")
-        found = [run for run in self.runs.values() if not experiment or run.get("experiment_id") == experiment]
-        return self._page("runs", found, query)
+        found, experiment = list(self.runs.values()), query.get("experiment_id")
+        if experiment:
+            if experiment not in self.experiments:
+                refuse(404, f"Failed to list runs: {no_namespace(query)}")
+            found = [run for run in found if run["experiment_id"] == experiment]
+        return page("runs", found, query)
 
     def terminate(self, match, query, body):
-        run = self._found(self.runs, "Run", match[1])
-        if run["state"] not in ("PENDING", "RUNNING"):
-            refuse(400, f"Failed to terminate a run {match[1]}. Row not found")
+        wrong = "Failed to terminate a run: Failed to terminate run {0}"
+        no_run = f"{wrong} due to error fetching the run: Failed to fetch run {{0}}: "
+        run = self._found(self.runs, no_run, "Run", match[1])
+        if run["state"] not in UNDER_WAY:
+            again = f"{wrong}: Invalid input error: Failed to terminate a run {{0}}. Row not found"
+            refuse(400, again.format(match[1]))
         self.set_state(match[1], "CANCELING")
-        self.scripts[match[1]] = [("CANCELING", None), ("FAILED", None)]  # nothing in the server ever says CANCELED
+        # Argo stops the step that runs; then the exit task runs; and a run that was cancelled has failed.
+        stopped = {
+            step: "FAILED" if last(at) in UNDER_WAY else at for step, at in self.steps.get(match[1], {}).items()
+        } or {"exit-handler-1-driver": "FAILED"}
+        told = {} if "exit-handler-1-driver" in stopped else {"notify": "SUCCEEDED"}
+        self.scripts[match[1]] = [("CANCELING", None), ("FAILED", {**stopped, **told})]
         return {}
 
     def create_schedule(self, match, query, body):
+        wrong = "Failed to create a recurring run"
+        unfit = f"{wrong} due to conversion error: "
         if not body.get("display_name"):
-            refuse(500, "Failed to convert a API recurring run to its internal representation")
-        if not 1 <= int(body.get("max_concurrency") or 0) <= 10:
-            refuse(400, "Max concurrency of a recurring run must be at least 1 and at most 10")
+            refuse(500, f"{unfit}InternalServerError: Invalid input error: Job name cannot be empty")
+        most = int(body.get("max_concurrency") or 0)
+        if not 1 <= most <= 10:
+            refuse(
+                400,
+                f"{unfit}Invalid input error: Max concurrency of a recurring run must be at least 1 and at most 10. Received {most}",
+            )
         trigger = body.get("trigger") or {}
+        interval = int((trigger.get("periodic_schedule") or {}).get("interval_second") or 0)
         if cron := (trigger.get("cron_schedule") or {}).get("cron"):
             check_cron(cron)
-        elif int((trigger.get("periodic_schedule") or {}).get("interval_second") or 0) < 1:
-            refuse(400, "Found invalid period schedule interval. Set at interval to least 1 second")
-        if body.get("experiment_id") not in self.experiments:
-            refuse(404, f"Experiment {body.get('experiment_id')} not found")
-        self._check_parameters(body)
+        elif interval < 1:
+            refuse(
+                400,
+                f"{unfit}Invalid input error: Found invalid period schedule interval {interval}. Set at interval to least 1 second",
+            )
+        self._check_experiment(f"{wrong}: {wrong} due to", body)
+        doing = f"{wrong}: {wrong} during scheduled workflow creation"
+        check_parameters(doing, self._version(f"{wrong}: ", body), body)
         status = "ENABLED" if body.get("mode") == "ENABLE" else "DISABLED"
-        return self._keep(self.schedules, "recurring_run_id", body, status=status)
+        made = {"service_account": "pipeline-runner", "namespace": NAMESPACE, "updated_at": now(), "status": status}
+        given = {key: value for key, value in body.items() if value is not None}
+        return self._keep(self.schedules, "recurring_run_id", {**made, **given})
 
     def get_schedule(self, match, query, body):
-        return self._found(self.schedules, "Job", match[1])
+        return self._found(self.schedules, "Failed to fetch a recurring run: ", "Job", match[1])
 
     def list_schedules(self, match, query, body):
-        experiment = query.get("experiment_id")
-        found = [entry for entry in self.schedules.values() if not experiment or entry["experiment_id"] == experiment]
-        return self._page("recurringRuns", found, query)
+        found, experiment = list(self.schedules.values()), query.get("experiment_id")
+        if experiment:
+            if experiment not in self.experiments:
+                wrong = (
+                    "Failed to list jobs: Failed to list recurring runs due to error fetching namespace for experiment "
+                )
+                by_name = f"{experiment}. Try filtering based on namespace: "
+                refuse(404, wrong + by_name + no_namespace(query, short=True))
+            found = [entry for entry in found if entry["experiment_id"] == experiment]
+        return page("recurringRuns", found, query)
 
     def enable(self, match, query, body):
-        self._found(self.schedules, "Job", match[1])["status"] = "ENABLED" if match[2] == "enable" else "DISABLED"
+        enabled = str(match[2] == "enable").lower()
+        wrong = f"Failed to {match[2]} a recurring run: Failed to change recurring run's mode to enable:{enabled}. "
+        entry = self._found(self.schedules, wrong + "Check if recurring run {0} exists: ", "Job", match[1])
+        word = match[2].upper()
+        entry |= {"mode": word, "status": f"{word}D", "updated_at": now()}
+        if match[1] in self.due:
+            self.fire(match[1])
         return {}
 
     def delete_schedule(self, match, query, body):
-        self._found(self.schedules, "Job", match[1])
+        wrong = "Failed to delete a recurring run: Failed to delete recurring run {0}. Check if exists: "
+        self._found(self.schedules, wrong, "Job", match[1])
         del self.schedules[match[1]]
         return {}
 
-    def _keep(self, kept, field, body, **more):
-        entry = {**body, **more, field: str(uuid.uuid4()), "created_at": now()}
+    def _keep(self, kept, field, body):
+        entry = {**body, field: str(uuid.uuid4()), "created_at": now()}
         kept[entry[field]] = entry
         return entry
 
-    def _found(self, kept, what, identifier):
-        return kept.get(identifier) or refuse(404, f"{what} {identifier} not found")
+    def _found(self, kept, doing, what, identifier):
+        missing = f"ResourceNotFoundError: {what} {identifier} not found"
+        return kept.get(identifier) or refuse(404, doing.format(identifier) + missing)
 
     def _need_namespace(self, namespace):
         if self.multi_user and not namespace:
@@ -282,21 +337,6 @@ class FakeKubeflow(FaultyServer):
         if self.multi_user:  # else the server takes no notice of namespaces
             entries = [entry for entry in entries if entry.get("namespace", "") == where.get("namespace", "")]
         return entries
-
-    def _page(self, field, entries, query):
-        for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
-            if predicate.get("key") not in FILTER_KEYS or predicate.get("operation") not in (1, "EQUALS"):
-                refuse(400, f"Failed to list: invalid filter {predicate}")
-            value = predicate.get("string_value", predicate.get("stringValue"))
-            entries = [
-                entry for entry in entries if str(entry.get(predicate["key"])).casefold() == str(value).casefold()
-            ]
-        size = int(query.get("page_size") or 20)
-        start = int(base64.b64decode(query["page_token"])) if query.get("page_token") else 0
-        end = start + size
-        token = {"next_page_token": base64.b64encode(str(end).encode()).decode()} if end < len(entries) else {}
-        found = {field: entries[start:end], "total_size": len(entries), **token}
-        return {key: value for key, value in found.items() if value}  # what is empty is never sent
 
     routes = (
         (f"GET {API}/healthz", healthz),

@@ -14,7 +14,7 @@ class RefusalError(Exception):
 
     Attributes:
         status: The HTTP status.
-        body: The JSON content.
+        body: The JSON content, or plain text.
     """
 
     def __init__(self, status, body):
@@ -85,9 +85,10 @@ class FaultyServer:
                     status, content = server._answer(self.command, self.path, self.headers, body)
                 if fault and fault.kind == "drop after":
                     return self.hang_up()
-                sent = json.dumps(content).encode()
+                plain = isinstance(content, str)
+                sent = content.encode() if plain else json.dumps(content).encode()
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/plain" if plain else "application/json")
                 self.send_header("Content-Length", str(len(sent)))
                 self.end_headers()
                 self.wfile.write(sent)

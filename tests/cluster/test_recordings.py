@@ -1,0 +1,211 @@
+"""The server here, held against what a real Kubeflow Pipelines 2.17.0 answered (`recorded/`): it must not be kinder.
+
+`recorded/` is a digest of recordings, which GRAFT_TEST_RECORDINGS names where they are at hand.
+"""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from argo_retries import MENDED, STOCK, play
+from conftest import write_profile
+from fake_kubeflow import FakeKubeflow
+from support import skip
+
+RECORDED = Path(__file__).parent / "recorded"
+ANSWERS = [json.loads(line) for line in (RECORDED / "answers.jsonl").read_text().splitlines()]
+RUNS = json.loads((RECORDED / "runs.json").read_text())
+# The smallest pipeline with the one parameter that the recorded runs have.
+PIPELINE = {
+    "pipelineInfo": {"name": "graft-test"},
+    "root": {"inputDefinitions": {"parameters": {"source": {"parameterType": "STRING"}}}},
+}
+DONE = dict.fromkeys(("resolve", "ingest", "train", "evaluate", "gate", "export"), "SUCCEEDED")
+IN_TRAIN = {**dict.fromkeys(("resolve", "ingest"), "SUCCEEDED"), "train": "RUNNING"}
+# What happened: the steps in the end, and where the run was cancelled, those before.
+PLAYED = {
+    "succeeded": DONE,
+    "unchanged": {"resolve": "SUCCEEDED"},
+    "notify-killed": {"resolve": "SUCCEEDED", "notify": "FAILED"},
+    "gate-failed": {**dict.fromkeys(list(DONE)[:4], "SUCCEEDED"), "gate": "FAILED"},
+    "killed": {**IN_TRAIN, "train": "FAILED"},
+    "timed-out": {**IN_TRAIN, "train": "FAILED"},
+    "max-duration": {**IN_TRAIN, "train": ["FAILED"]},
+    "exit-1-after-retries": {"resolve": ["FAILED"] * 3},
+    "driver-failed": {"resolve": "SUCCEEDED", "ingest-driver": "FAILED"},
+}
+CANCELLED = {
+    "cancelled": IN_TRAIN,
+    "cancelled-in-kubeflow": IN_TRAIN,
+    "driver-of-exit-handler-failed": None,
+    "image-cannot-be-pulled": {"resolve": "PENDING"},
+}
+# KFP's own templateDefaults were removed for these.
+WITHOUT_DEFAULTS = ("max-duration", "exit-1-after-retries")
+
+
+def digest(run):
+    """Returns what is compared of a run: states, and the states and keys of its tasks by name."""
+    tasks, workflow = defaultdict(list), ""
+    for task in run["run_details"]["task_details"]:
+        name = task.get("display_name", "")
+        if name.startswith("graft-"):
+            workflow = name.partition("(")[0]
+            name = name.replace(workflow, "workflow")
+        tasks[name].append(task.get("state", ""))
+    return {
+        "keys": sorted(set(run) - {"plugins_output"}),
+        "state": run["state"],
+        "history": [seen["state"] for seen in run["state_history"]],
+        "tasks": {name: sorted(states) for name, states in sorted(tasks.items())},
+        "task_keys": sorted({" ".join(sorted(set(task) - {"run_id"})) for task in run["run_details"]["task_details"]}),
+    }
+
+
+def renamed(content, names):
+    """Returns some content with other identifiers in it."""
+    text = json.dumps(content)
+    for recorded, here in names.items():
+        text = text.replace(recorded, here)
+    return json.loads(text)
+
+
+def learn(recorded, here, names):
+    """Notes which identifier here stands for a recorded one."""
+    for key, value in recorded.items() if isinstance(recorded, dict) else ():
+        if key.endswith("_id") and isinstance(here.get(key), str):
+            names.setdefault(value, here[key])
+
+
+def shape(answer):
+    """Returns an answer without what differs from run to run: times, identifiers, the pipeline, page tokens, what is cut."""
+    if isinstance(answer, list):
+        return sorted((shape(entry) for entry in answer), key=json.dumps)
+    if not isinstance(answer, dict):
+        return answer.replace("\xa0", " ") if isinstance(answer, str) else answer  # Go's protobuf draws one of the two
+    passing = ("details", "error_details", "pipeline_spec", "next_page_token", "plugins_output")
+    cut = {key: "" for key in answer if key in passing or key.endswith(("_at", "_time", "_id"))}
+    return {key: shape(value) for key, value in answer.items() if key != "plugins_output"} | {
+        key: value for key, value in cut.items() if key != "plugins_output"
+    }
+
+
+def test_every_recorded_call_is_answered_like_that():
+    names = {}
+    with FakeKubeflow() as server:
+        for call in ANSWERS:
+            method, path = renamed(call["request"], names).split()
+            sent = {"params": renamed(call.get("query", {}), names), "json": renamed(call.get("json"), names)}
+            if "body" in call:
+                content = "no pipeline" if "is no pipeline" in call["what"] else yaml.safe_dump(PIPELINE)
+                sent = {"params": sent["params"], "files": {"uploadfile": ("pipeline.yaml", content)}}
+            got = requests.request(method, server.url + path, **sent, timeout=10)
+            plain = not got.headers["Content-Type"].startswith("application/json")
+            answer = got.text if plain else got.json()
+            learn(call["answer"], answer, names)
+            here = answer if isinstance(answer, str) else shape(answer)
+            wanted = call["answer"] if plain else shape(renamed(call["answer"], names))
+            if call["what"] == "schedules":  # made in one second, so that chance says which of the four come first
+                here, wanted = ({**one, "recurringRuns": len(one["recurringRuns"])} for one in (here, wanted))
+            assert (got.status_code, here) == (call["status"], wanted), call["what"]
+
+
+@pytest.fixture
+def played(graft, tmp_path):
+    """A function that returns a run of the compiled pipeline which ends like a recorded one, as the server here tells of it."""
+
+    def play_it(name):
+        with FakeKubeflow(stock=name not in WITHOUT_DEFAULTS) as server:
+            profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+            options = ["--target", "kubeflow", "--profile", profile]
+            run = graft("submit", *options, "--source", "gs://pictures/photos.zip").out.split()[0]
+            steps = CANCELLED.get(name) if name in CANCELLED else PLAYED[name]
+            if steps:
+                server.set_state(run, "RUNNING", steps)
+            if name in CANCELLED:
+                graft("cancel", run, *options)
+                if name == "image-cannot-be-pulled":  # nor could that of notify
+                    state, ended = server.scripts[run][-1]
+                    server.scripts[run][-1] = (state, {**ended, "notify": "FAILED"})
+            else:
+                server.set_state(run, RUNS[name]["state"])
+            for _ in range(2):
+                content = requests.get(f"{server.url}/apis/v2beta1/runs/{run}", timeout=10).json()
+            return content
+
+    return play_it
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_that_ends_like_a_recorded_one_has_its_tasks_and_states(played, name):
+    assert digest(played(name)) == RUNS[name]
+
+
+def test_the_digest_is_what_was_recorded():
+    folder = Path(os.environ.get("GRAFT_TEST_RECORDINGS") or "nowhere")
+    if not folder.is_dir():
+        skip("recordings", "GRAFT_TEST_RECORDINGS doesn't name the recordings that recorded/ is a digest of")
+    assert {
+        path.stem.removeprefix("run-"): digest(json.loads(path.read_text())) for path in sorted(folder.glob("run-*"))
+    } == RUNS
+    calls = [json.loads(line) for line in (folder / "answers.jsonl").read_text().splitlines()]
+    assert [call["what"] for call in ANSWERS] == [call["what"] for call in calls]
+    for call, recorded in zip(ANSWERS, calls, strict=True):
+        assert shape(call["answer"]) == shape(recorded["answer"])
+
+
+OWN = {"maxRetryCount": 2, "backoffDuration": "60s", "backoffFactor": 2.0, "backoffMaxDuration": "2592000s"}
+AGAIN = [("exit 1", 5)] * 9
+
+
+@pytest.mark.parametrize(
+    ("ends", "defaults", "retry", "attempts"),
+    [
+        # Recorded: killed, exit-1-after-retries and max-duration.
+        ([("out of memory", 5)] * 9, STOCK, OWN, 1),
+        (AGAIN, None, OWN, 3),
+        ([("exit 1", 70), ("succeeded", 5)], None, {**OWN, "backoffMaxDuration": "60s"}, 1),
+        # Reported of the same installation.
+        ([("exit 1", 5), ("succeeded", 600)], None, {**OWN, "backoffMaxDuration": "600s"}, 2),
+        (AGAIN, None, {**OWN, "backoffMaxDuration": "0s"}, 1),
+        (AGAIN, None, {**OWN, "backoffFactor": 1.5}, 1),
+        ([("pod lost", 5)] * 9, STOCK, OWN, 3),
+        ([("pod lost", 5)] * 9, STOCK, None, 3),
+        ([("pod lost", 5)] * 9, None, OWN, 1),
+        (AGAIN, None, None, 1),
+        ([("a child failed", 5)] * 9, {"limit": "2", "retryPolicy": "Always"}, None, 3),
+        # With the patch.
+        (AGAIN, MENDED, OWN, 3),
+        ([("timed out", 5)] * 9, MENDED, {**OWN, "maxRetryCount": 1}, 2),
+        ([("pod lost", 5)] * 9, MENDED, OWN, 3),
+        ([("pod lost", 5)] * 9, MENDED, None, 3),
+        (AGAIN, MENDED, None, 1),
+        ([("a child failed", 5)] * 9, MENDED, None, 1),
+    ],
+)
+def test_argo_makes_the_attempts_that_it_was_seen_to_make(ends, defaults, retry, attempts):
+    made = play(ends, defaults, retry)
+    assert len(made) == attempts
+    if ends[-1] == ("succeeded", 600):
+        assert made[-1] == "past the deadline"
+
+
+def test_a_schedule_catches_up_once_on_resume_and_after_an_overrun(graft, tmp_path):
+    with FakeKubeflow() as server:
+        options = ["--target", "kubeflow", "--profile", write_profile(tmp_path / "p.yaml", "kubeflow", server.url)]
+        made = ["--source", "gs://pictures/photos.zip", "--every", "1h"]
+        assert graft("schedules", "create", "hourly", *options, *made).code == 0
+        (schedule,) = server.schedules
+        assert graft("schedules", "pause", "hourly", *options).code == 0
+        assert [server.fire(schedule) for _ in range(3)] == [None] * 3
+        assert graft("schedules", "resume", "hourly", *options).code == 0
+        (run,) = server.runs
+        assert server.fire(schedule) is None, "one run at a time"
+        server.set_state(run, "SUCCEEDED", {"resolve": "SUCCEEDED"})
+        assert len(server.runs) == 2, "the run took longer than the interval"
+        server.set_state(list(server.runs)[1], "SUCCEEDED", {"resolve": "SUCCEEDED"})
+        assert len(server.runs) == 2

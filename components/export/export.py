@@ -22,7 +22,8 @@ from graft.components.common.pages.rendering import visible
 from graft.components.common.progress import doing
 from graft.components.common.runs.step_record import Run
 from graft.components.export.config import ExportConfig
-from graft.components.export.formats import KERAS, Format, check_machine, saved_model_format
+from graft.components.export.exported_before import exported_before
+from graft.components.export.formats import FURTHER, KERAS, Format, check_machine, saved_model_format
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
 from graft.components.export.server_process import command_of
@@ -62,7 +63,8 @@ def export(
         decision: The gate's Decision about it.
         output: Directory for the Export; it must be empty or not exist.
         config: What to export, and what to do with it.
-        run: The run, whose name is the model's. If it has a store, the Export is published there as a version of the model.
+        run: The run, whose name is the model's. If it has a store, the Export is published there as a version of the model. What the
+            run has published before, of the same model and in the same formats, is taken as it is.
         validate_with: The server to try the model with besides Graft's own, as `command_of` takes it; empty for none.
 
     Raises:
@@ -76,7 +78,10 @@ def export(
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)
     _check_inputs(trained, data, evaluated, decided)
+    wanted = [saved_model.path, KERAS.path, *(FURTHER[name].path for name in config.formats)]
     with new_artifact(output, SUMS), in_use(data):
+        if before := exported_before(run, evaluated.model_digest, wanted, output):
+            return before
         samples = _samples(data, evaluated, config.parity_images)
         formats, served = _write_formats(model, data, samples, output, config, run, validate_with)
         record = Export(classes=data.classes, formats=formats, served=served)

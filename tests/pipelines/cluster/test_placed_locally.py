@@ -7,7 +7,9 @@ import yaml
 from kfp import compiler, local
 from web import web_server
 
+from graft.components.common import storage
 from graft.components.common.artifacts.results import Outcome
+from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run, read_run
 from graft.components.common.runs.verdict import judge
 from graft.pipelines.cluster.profile.fields import Images
@@ -46,7 +48,8 @@ def test_a_target_changes_nothing_of_what_is_done(tmp_path, target):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # kfp.local warns of limits and accelerators that it leaves aside
-def test_a_placed_pipeline_runs_locally_and_tells_its_end(tmp_path, monkeypatch):
+def test_a_placed_pipeline_runs_locally_tells_its_end_and_does_no_more_when_all_of_it_runs_again(tmp_path, monkeypatch):
+    """A cluster may run every step again under the same run, as where a pod is lost after its work was done."""
     draw_sample(tmp_path / "pictures", 60)
     run = Run(str(tmp_path / "store"), "drawn", "run-vertex")
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=False)
@@ -55,23 +58,30 @@ def test_a_placed_pipeline_runs_locally_and_tells_its_end(tmp_path, monkeypatch)
     # What the steps of Vertex are told is the run's whole resource name.
     told_run = f"projects/p/locations/l/pipelineJobs/{run.run_id}"
     around = Deployment(run_id=told_run, link="https://cluster.example/{run}")
+    pipeline = build_pipeline(place("vertex"), around)
+    registry, seen = Registry(run.store, run.name), []
     with web_server() as web:
         monkeypatch.setenv("GRAFT_WEBHOOK", web.url)
-        build_pipeline(place("vertex"), around)(
-            source=str(tmp_path / "pictures"),
-            weights="random",
-            recipe="sample",
-            config=json.dumps(settings),
-            store=run.store,
-            name=run.name,
-        )
-    (request,) = web.asked
-    told = json.loads(request[3])
+        for _ in range(2):
+            pipeline(
+                source=str(tmp_path / "pictures"),
+                weights="random",
+                recipe="sample",
+                config=json.dumps(settings),
+                store=run.store,
+                name=run.name,
+            )
+            files = {file.path for file in storage.list(f"{run.store}/models/{run.name}/versions")}
+            seen.append((judge(read_run(run)), files, registry.latest()))
+    told, again = (json.loads(request[3]) for request in web.asked)
     assert (told["outcome"], told["name"], told["link"]) == (
         "succeeded",
         "drawn",
         f"https://cluster.example/{run.run_id}",
     )
-    verdict = judge(read_run(run))
+    verdict, files, latest = seen[0]
     assert verdict.outcome is Outcome.SUCCEEDED, verdict.reason
     assert told["accuracy"] == verdict.accuracy
+    assert {path.partition("/")[0] for path in files} == {latest.version}
+    assert seen[1] == seen[0]
+    assert again == told

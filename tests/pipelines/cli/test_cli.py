@@ -93,39 +93,44 @@ def test_none_is_a_value_of_an_option_that_may_be_none(tmp_path):
 
 
 HEAVY = {"tensorflow", "keras", "kfp", "sklearn", "scipy", "google.auth"}
+HELPED = """
+import contextlib, io, json, sys
+from graft.pipelines.cli.app import app
+helped, before = {}, set()
+for command in sys.argv[1:]:
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        app([*command.split(), "--help"])
+    helped[command] = shown.getvalue(), sorted(sys.modules.keys() - before)
+    before = set(sys.modules)
+print(json.dumps(helped))
+"""
+
+
+@pytest.fixture(scope="module")
+def helped():
+    """By command what its help prints and which modules it imports, all in one process; `""` comes first, and what may import most last."""
+    commands = ["", *sorted({*COMMANDS, "schedules create", "registry list"} - {"compile"}), "compile"]
+    done = subprocess.run([sys.executable, "-c", HELPED, *commands], check=True, capture_output=True, text=True)
+    return {command: (shown, set(imported)) for command, (shown, imported) in json.loads(done.stdout).items()}
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "schedules create", "registry list"])
-def test_every_command_explains_itself_and_imports_neither_tensorflow_nor_kfp_for_that(command):
-    shown, imported = help_of(*command.split())
+def test_every_command_explains_itself_and_imports_neither_tensorflow_nor_kfp_for_that(command, helped):
+    shown, imported = helped[command]
     assert "default:" in shown or "required" in shown
     needed_by_its_options = {"compile": {"kfp", "google.auth"}}
     assert not (HEAVY - needed_by_its_options.get(command, set())) & imported
 
 
-def test_the_list_of_commands_imports_none_of_them_nor_what_they_need():
-    shown, imported = help_of()
+def test_the_list_of_commands_imports_none_of_them_nor_what_they_need(helped):
+    shown, imported = helped[""]
     assert all(f" {command} " in shown for command in COMMANDS)
     assert not (HEAVY | {"pydantic", "fsspec", "numpy", "yaml", "cronsim"}) & imported
     ours = {name for name in imported if name.startswith("graft.")} - {"graft.components", "graft.pipelines"}
     assert ours == {f"graft.pipelines.cli{module}" for module in ("", ".app", ".output")} | {
         f"graft.components.common{module}" for module in ("", ".ending", ".escaping")
     }
-
-
-def help_of(*command):
-    """Returns what a command's help prints, and the modules that it imports."""
-    code = f"""
-import sys
-from graft.pipelines.cli.app import app
-try:
-    app({[*command, "--help"]})
-except SystemExit as end:
-    assert not end.code
-print(*sys.modules, file=sys.stderr)
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return done.stdout, set(done.stderr.split())
 
 
 def test_what_looks_at_records_imports_no_tensorflow_for_its_work(tmp_path):

@@ -5,9 +5,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-VENV := .venv
+GPU ?=
+VENV := .venv$(if $(GPU),-gpu)
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready
+RUN_LOCK := requirements/run$(if $(GPU),-gpu).txt
 DEV_READY := $(VENV)/.dev-ready
 SERVERS := build/servers
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
@@ -20,11 +22,11 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(RUN_READY) ## Run the whole pipeline: SOURCE= WEIGHTS= RECIPE= ARGS=
-	@$(BIN)/graft run $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(RECIPE),--recipe "$(RECIPE)") $(ARGS)
+run: $(RUN_READY) ## Run the whole pipeline: SOURCE= WEIGHTS= RECIPE= ARGS= GPU=1
+	@$(if $(GPU),GRAFT_EXPECTS_GPU=1) $(BIN)/graft run $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(RECIPE),--recipe "$(RECIPE)") $(ARGS)
 
 .PHONY: test
 test: $(DEV_READY) ## Run all tests that this machine can, and say what was skipped
@@ -110,6 +112,10 @@ images: ## Build the CPU image, graft:cpu
 image-gpu: ## Build the GPU image, graft:gpu (several GB)
 	@WEIGHTS="$(WEIGHTS)" images/build.sh gpu graft:gpu
 
+.PHONY: gpu-image-test
+gpu-image-test: $(DEV_READY) image-gpu ## Try graft:gpu with a stand-in for NVIDIA's driver: no GPU is needed
+	@GRAFT_TEST_REQUIRE=gpu-image $(BIN)/python -m pytest -m gpu_image tests/docker $(ARGS)
+
 .PHONY: push
 push: ## Push the images and write their digests to images.json: REGISTRY=
 	@images/push.sh "$(REGISTRY)"
@@ -131,23 +137,28 @@ lock: $(DEV_READY) ## Lock the dependencies again
 	@requirements/lock.sh $(BIN)/uv
 
 .PHONY: clean
-clean: ## Remove the environment, caches and build output; runs/ stays
-	rm -rf $(VENV) build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove the environments, caches and build output; runs/ stays
+	rm -rf .venv .venv-gpu build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools goes first: some locked packages come as source only, and are built with it instead of an unlocked copy.
-$(RUN_READY): requirements/build.txt requirements/run.txt pyproject.toml
+$(RUN_READY): requirements/build.txt $(RUN_LOCK) pyproject.toml
 	@echo "Setting up $(VENV) (once, a few minutes) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --require-hashes -r requirements/build.txt
-	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --require-hashes -r $(RUN_LOCK)
 	@$(INSTALL) --no-deps --editable .
 	@touch $@
 
+ifneq ($(GPU),)
+$(DEV_READY):
+	@echo "GPU=1 is for make run and the benchmarks: the tests run on the CPU." >&2; exit 1
+else
 $(DEV_READY): $(RUN_READY) requirements/dev.txt requirements/dev-no-deps.txt
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@$(INSTALL) --require-hashes --no-deps -r requirements/dev-no-deps.txt
 	@touch $@
+endif
 
 # TensorFlow 2.12 is a library that nothing imports: it is the same for every Python.
 $(SERVERS)/.ready: requirements/kserve.txt requirements/tensorflow-2.12.txt

@@ -14,6 +14,7 @@ lock() {
 lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra heic --extra formats --extra dev
 # The others are subsets of it, at the same versions.
 lock run.txt pyproject.toml --extra cpu --extra pipelines --extra s3 --extra heic --extra formats -c requirements/dev.txt
+lock run-gpu.txt pyproject.toml --extra gpu --extra pipelines --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock vertex.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock cpu.txt pyproject.toml --extra cpu --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock gpu.txt pyproject.toml --extra gpu --extra s3 --extra heic --extra formats -c requirements/dev.txt

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from graft.components.common.compute.gpus import open_libraries, why_unused
 from graft.components.common.compute.machine import cores
+from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 
 log = logging.getLogger("graft")
@@ -44,12 +46,20 @@ _STDERR = 2
 def import_tensorflow() -> Any:
     """Returns the tensorflow module, with its start-up notes turned off unless the environment asks for them.
 
-    In the GPU image (`GRAFT_EXPECTS_GPU`) it says so if there is no GPU.
+    A GPU that is here but can't be used is told of, and so is that there is none where `GRAFT_EXPECTS_GPU` is set, as in the GPU image.
+
+    Raises:
+        GraftError: The GPU that is here can't be used, and one is expected, or TensorFlow would try to.
     """
     tensorflow = load_tensorflow()
-    if os.environ.get("GRAFT_EXPECTS_GPU") and not tensorflow.config.list_physical_devices("GPU"):
+    expected, gpus = os.environ.get("GRAFT_EXPECTS_GPU"), tensorflow.config.list_physical_devices("GPU")
+    if unused := why_unused(tensorflow):
+        if expected or gpus:
+            raise GraftError(unused)
+        log.warning("%s Until then all runs on the CPU.", unused)
+    elif expected and not gpus:
         log.warning(
-            "This is the GPU image, but there is no GPU here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
+            "A GPU is expected, but there is none here: all runs on the CPU. Give it one (--gpus all), or use graft:cpu."
         )
     return tensorflow
 
@@ -68,6 +78,7 @@ def load_tensorflow() -> Any:
             (atexit.register if for_good else stack.callback)(_sift_stderr())
         stack.enter_context(_hidden(_NOT_FOR_KERAS))
         stack.enter_context(_uncollected())
+        open_libraries()
         import tensorflow
     logging.getLogger("absl").setLevel(logging.WARNING)  # it has pages to say about the names in a SavedModel
     # Else GPUs round the factors of float32 products to ten bits, and what is served differs from what was evaluated.

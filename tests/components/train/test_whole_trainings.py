@@ -211,7 +211,7 @@ def test_unfreezing_that_does_not_help_leaves_the_head_s_model(trained):
         ({"unfreeze": "mixed0"}, r"name a range of layers, such as mixed6\.\.mixed7"),
         ({"head": "flatten-dense", "cut": "mixed0+mixed1"}, "flatten-dense stands on one cut"),
         ({"cut": "mixed0+mixd1"}, "no layer 'mixd1' to cut at"),
-        ({"require_gpu": True}, r"A GPU is required .*use the GPU image, graft:gpu\. Give it one"),
+        ({"require_gpu": True}, r"A GPU is required .*There is none here: give it one"),
         ({"batch_size": 41, "selection_split": "validation"}, "batch_size 41 is more than the 40 images"),
     ],
 )

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from web import in_a_thread, web_server
 
-from graft.components.common.compute import devices
+from graft.components.common.compute.asked_tensorflow import being_asked, look_at_tensorflow
 from graft.components.common.compute.weights import look_at_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding, Look, look_at_all
@@ -162,25 +162,9 @@ def test_a_tensorflow_that_is_broken_says_why(tmp_path, monkeypatch):
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('libsomething.so: not found')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = devices.look_at_tensorflow()
+    found = look_at_tensorflow(being_asked())
     assert (found.ok, found.needed, "ImportError: libsomething.so: not found" in found.text) == (False, True, True)
     assert "graft[cpu]" in found.remedy
-
-
-@pytest.mark.parametrize(
-    ("driver", "told", "ok", "said"),
-    [
-        (False, None, False, "no NVIDIA driver"),
-        (True, ("2.21.0", False, []), False, "this TensorFlow is the CPU's"),
-        (True, ("2.21.0", True, []), False, "TensorFlow sees no GPU"),
-        (True, ("2.21.0", True, ["NVIDIA H100", "NVIDIA H100"]), True, "NVIDIA H100, NVIDIA H100"),
-    ],
-)
-def test_a_gpu_is_named_or_why_there_is_none(tmp_path, monkeypatch, driver, told, ok, said):
-    monkeypatch.setattr(devices, "_DRIVER", (str(tmp_path if driver else tmp_path / "none"),))
-    monkeypatch.setattr(devices, "_ask_tensorflow", lambda: told)
-    found = devices.look_at_gpu()
-    assert (found.ok, found.needed, said in found.text, bool(found.remedy)) == (ok, False, True, not ok)
 
 
 def test_strangers_are_shown_no_home_user_mail_or_secret(monkeypatch, tmp_path):

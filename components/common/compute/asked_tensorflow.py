@@ -1,0 +1,88 @@
+"""TensorFlow asked about itself, in a process of its own: an import that crashes or hangs takes nothing along."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
+from graft.components.common.findings import Finding
+
+TENSORFLOW_SECONDS = 60.0
+"""What importing TensorFlow may take on a cold machine."""
+
+_QUESTION = """
+import json
+from graft.components.common.compute.tensorflow import load_tensorflow
+tensorflow = load_tensorflow()
+details = map(tensorflow.config.experimental.get_device_details, tensorflow.config.list_physical_devices("GPU"))
+gpus = [gpu.get("device_name", "GPU") for gpu in details]
+print(json.dumps([tensorflow.__version__, tensorflow.sysconfig.get_build_info().get("cuda_version", ""), gpus]))
+"""
+# It tells which libraries it can't open in its most detailed log alone.
+_LOG = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "dso_loader=1"}
+_NOT_OPENED = re.compile(r"Could not load dynamic library '[^']+'; dlerror: ([^;\n]+)")
+_NOT_STARTED = re.compile(r"failed call to cuInit: (?:INTERNAL: CUDA error: Failed call to cuInit: )?(.+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What TensorFlow tells about itself.
+
+    Attributes:
+        version: Its version.
+        cuda: The CUDA that it is built for, such as `12.5.1`; empty for none.
+        gpus: The names of the GPUs that it sees.
+        missing: What the dynamic linker says to each library that it can't open: the name of what is missing, and why.
+        error: Why NVIDIA's driver can't be started; empty if it can, or isn't there.
+    """
+
+    version: str
+    cuda: str
+    gpus: list[str]
+    missing: list[str]
+    error: str
+
+
+def ask_tensorflow() -> Told:
+    """Asks TensorFlow, which takes the seconds of its import.
+
+    Raises:
+        GraftError: It can't be imported.
+    """
+    command, environment = [sys.executable, "-c", _QUESTION], {**os.environ, **_LOG}
+    try:
+        asked = subprocess.run(  # noqa: S603 (our own code)
+            command, capture_output=True, text=True, check=True, timeout=TENSORFLOW_SECONDS, env=environment
+        )
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines()
+        why = lines[-1] if lines else f"exit code {error.returncode}"
+        raise GraftError(f"TensorFlow can't be imported ({why}).") from None
+    except subprocess.TimeoutExpired:
+        raise GraftError(f"TensorFlow took more than {TENSORFLOW_SECONDS:.0f} s to import.") from None
+    version, cuda, gpus = json.loads(asked.stdout)
+    not_started = _NOT_STARTED.search(asked.stderr)
+    return Told(version, cuda, gpus, _NOT_OPENED.findall(asked.stderr), not_started[1] if not_started else "")
+
+
+def being_asked() -> Future[Told]:
+    """Returns what `ask_tensorflow` will return, for several looks that wait for it."""
+    thread = ThreadPoolExecutor(1)
+    asked = thread.submit(ask_tensorflow)
+    thread.shutdown(wait=False)
+    return asked
+
+
+def look_at_tensorflow(asked: Future[Told]) -> Finding:
+    """Tells whether TensorFlow can be imported, and which it is."""
+    try:
+        version = asked.result().version
+    except GraftError as error:
+        remedy = f"Install it again: make run does, or {how_to_install('tensorflow')}."
+        return Finding("TensorFlow", False, str(error), remedy)
+    return Finding("TensorFlow", ok=True, text=version)

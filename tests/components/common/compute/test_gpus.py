@@ -1,0 +1,174 @@
+"""A GPU that is here: its libraries are opened, and what keeps TensorFlow from it is told."""
+
+import ctypes
+import os
+import subprocess
+from concurrent.futures import Future
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from graft.components.common.compute import asked_tensorflow, devices, gpus, tensorflow
+from graft.components.common.compute.asked_tensorflow import Told
+from graft.components.common.errors import GraftError
+
+NO_CUSOLVER = "libcusolver.so.11: cannot open shared object file: No such file or directory"
+NO_DRIVER = "libcuda.so.1: cannot open shared object file: No such file or directory"
+TOO_OLD = "its driver is too old: it has CUDA 11.4, and TensorFlow needs 12.0 or later"
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """Makes a machine with a GPU or none, and with a driver that has some CUDA or none."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("GRAFT_EXPECTS_GPU", raising=False)
+    monkeypatch.setattr(gpus, "_DEV", tmp_path)
+
+    def make(gpu, cuda=None):
+        if gpu:
+            (tmp_path / "nvidia0").touch()
+
+        def get_version(place):
+            ctypes.cast(place, ctypes.POINTER(ctypes.c_int))[0] = cuda
+            return 0
+
+        monkeypatch.setattr(gpus, "_driver", lambda: SimpleNamespace(cuDriverGetVersion=get_version) if cuda else None)
+
+    make(gpu=False)
+    return make
+
+
+def told(cuda="12.5.1", seen=(), missing=(), error=""):
+    return Told("2.21.0", cuda, list(seen), list(missing), error)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cuda", "answer", "ok", "said"),
+    [
+        (False, None, told(), False, "no NVIDIA GPU is visible"),
+        (True, None, told(cuda=""), False, "this TensorFlow is the CPU's"),
+        (True, None, told(missing=[NO_DRIVER]), False, f"TensorFlow can't open {NO_DRIVER}"),
+        (True, 12080, told(missing=[NO_CUSOLVER, NO_DRIVER]), False, f"{NO_CUSOLVER}, and {NO_DRIVER}"),
+        (False, 11040, told(seen=["Tesla T4"]), False, TOO_OLD),
+        (True, 13000, told(error="CUDA_ERROR_NO_DEVICE"), False, "its driver can't be started: CUDA_ERROR_NO_DEVICE"),
+        (True, 12000, told(), False, "TensorFlow sees none"),
+        (True, 12000, told(seen=["NVIDIA H100", "NVIDIA H100"]), True, "NVIDIA H100, NVIDIA H100"),
+    ],
+)
+def test_doctor_names_a_gpu_or_says_why_there_is_none(machine, gpu, cuda, answer, ok, said):
+    machine(gpu, cuda)
+    asked = Future()
+    asked.set_result(answer)
+    found = gpus.look_at_gpu(asked)
+    assert (found.ok, found.needed, said in found.text, bool(found.remedy)) == (ok, False, True, not ok), found
+
+
+@pytest.mark.parametrize(("missing", "remedy"), [(NO_CUSOLVER, "make run GPU=1"), (NO_DRIVER, "--gpus all")])
+def test_the_remedy_is_of_who_brings_the_library(machine, missing, remedy):
+    machine(True)
+    asked = Future()
+    asked.set_result(told(missing=[missing]))
+    assert remedy in gpus.look_at_gpu(asked).remedy
+
+
+def stand_in(seen=(), cuda="12.5.1"):
+    """Returns as much of TensorFlow as is asked."""
+    module = ModuleType("tensorflow")
+    module.__version__ = "2.21.0"
+    module.sysconfig = SimpleNamespace(get_build_info=lambda: {"cuda_version": cuda} if cuda else {})
+    module.config = SimpleNamespace(list_physical_devices=lambda kind: list(seen))
+    return module
+
+
+@pytest.fixture
+def imported(monkeypatch):
+    """Imports a stand-in for TensorFlow, which in a process of its own says something else."""
+
+    def load(module, answer=None):
+        monkeypatch.setattr(tensorflow, "load_tensorflow", lambda: module)
+        monkeypatch.setattr(gpus, "ask_tensorflow", lambda: answer)
+        return tensorflow.import_tensorflow.__wrapped__()
+
+    return load
+
+
+def test_a_gpu_that_can_t_be_used_stops_a_step_where_one_is_expected_and_else_is_told_of(
+    machine, imported, monkeypatch, caplog
+):
+    machine(True, 12080)
+    imported(stand_in(), told(missing=[NO_CUSOLVER]))
+    assert f"There is an NVIDIA GPU, but TensorFlow can't open {NO_CUSOLVER}. Install" in caplog.text
+    monkeypatch.setenv("GRAFT_EXPECTS_GPU", "1")
+    with pytest.raises(GraftError, match=r"can't open libcusolver\.so\.11"):
+        imported(stand_in(), told(missing=[NO_CUSOLVER]))
+
+
+def test_a_driver_that_is_too_old_stops_a_step_although_tensorflow_sees_the_gpu(machine, imported):
+    machine(True, 11040)
+    with pytest.raises(GraftError, match=rf"{TOO_OLD}\. Update the driver"):
+        imported(stand_in(seen=["GPU:0"]))
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_no_gpu_or_a_hidden_one_stops_no_step(machine, imported, monkeypatch, caplog, hidden):
+    imported(stand_in())
+    assert not caplog.text
+    monkeypatch.setenv("GRAFT_EXPECTS_GPU", "1")
+    imported(stand_in())
+    assert "A GPU is expected, but there is none here" in caplog.text
+    machine(True, 11040)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    imported(stand_in())
+
+
+def test_a_gpu_that_is_required_and_not_seen_says_why(machine, monkeypatch):
+    monkeypatch.setattr(devices, "import_tensorflow", lambda: stand_in(cuda=""))
+    with pytest.raises(GraftError, match=r"A GPU is required \(require_gpu\)\. There is none here: give it one"):
+        devices.find_devices(require_gpu=True)
+    machine(True)
+    with pytest.raises(
+        GraftError, match=r"There is an NVIDIA GPU, but this TensorFlow is the CPU's\. Install the GPU's"
+    ):
+        devices.find_devices(require_gpu=True)
+
+
+def test_tensorflow_is_asked_once_and_tells_what_it_can_t_open(monkeypatch):
+    log = (
+        f"I0000 dso_loader.cc:144] Could not load dynamic library 'libcusolver.so.11'; dlerror: {NO_CUSOLVER}; LD_LIBRARY_PATH: /x\n"
+        "E0000 cuda_platform.cc:52] failed call to cuInit: INTERNAL: CUDA error: Failed call to cuInit: CUDA_ERROR_NO_DEVICE: no device\n"
+    )
+    asked = []
+
+    def run(command, *, env, **options):
+        asked.append(command)
+        assert env["TF_CPP_VMODULE"] == "dso_loader=1"
+        return subprocess.CompletedProcess(command, 0, '["2.21.0", "12.5.1", []]', log)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    answer = asked_tensorflow.being_asked()
+    assert asked_tensorflow.look_at_tensorflow(answer).text == "2.21.0"
+    assert answer.result() == told(missing=[NO_CUSOLVER], error="CUDA_ERROR_NO_DEVICE: no device")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_wheels_libraries_are_opened_where_there_is_a_gpu(machine, tmp_path, monkeypatch, gpu):
+    for wheel, library in (
+        ("cusolver", "libcusolver.so.11"),
+        ("cusolver", "libcusolverMg.so.11"),
+        ("cudnn", "libcudnn.so.9"),
+    ):
+        folder = tmp_path / "nvidia" / wheel / "lib"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / library).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    opened = []
+
+    def open_library(path, mode):
+        opened.append(os.path.basename(path))  # noqa: PTH119
+        raise OSError(path)
+
+    monkeypatch.setattr(ctypes, "CDLL", open_library)
+    machine(gpu)
+    gpus.open_libraries()
+    assert sorted(opened) == (["libcudnn.so.9", "libcusolver.so.11"] if gpu else [])

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from graft.components.common import storage
-from graft.components.common.compute.asked_tensorflow import TENSORFLOW_SECONDS, being_asked, look_at_tensorflow
+from graft.components.common.compute.asked_tensorflow import TENSORFLOW_SECONDS, ask_once, look_at_tensorflow
 from graft.components.common.compute.gpus import look_at_gpu
 from graft.components.common.compute.machine import look_at_memory, look_at_package, look_at_python
 from graft.components.common.compute.weights import IMAGENET_URL, look_at_weights
@@ -29,14 +29,14 @@ def machine_looks(weights: str, store: str, server: str) -> list[Look]:
         store: Path or URI of the store; empty for none.
         server: Address of a server whose clock is right; empty for that of the ImageNet weights.
     """
-    folders, tensorflow = [Path("runs"), Path(gettempdir()), storage.cache_root()], being_asked()
+    folders, ask = [Path("runs"), Path(gettempdir()), storage.cache_root()], ask_once()
     looks = [
         Look("Python", look_at_python),
         Look("Memory", look_at_memory),
         Look("Disk", partial(storage.look_at_disk, folders), "Check the disks: one of them hangs."),
         Look("Clock", partial(look_at_clock, server or IMAGENET_URL), "Set it by NTP if in doubt.", needed=False),
-        Look("TensorFlow", partial(look_at_tensorflow, tensorflow), seconds=_TENSORFLOW),
-        Look("GPU", partial(look_at_gpu, tensorflow), needed=False, seconds=_TENSORFLOW),
+        Look("TensorFlow", partial(look_at_tensorflow, ask), seconds=_TENSORFLOW),
+        Look("GPU", partial(look_at_gpu, ask), needed=False, seconds=_TENSORFLOW),
         Look("Pipelines", partial(look_at_package, "Pipelines", "kfp", _PIPELINES)),
         Look("Export", look_at_formats),
         Look("Docker", partial(look_at_docker, DockerOptions().image), _PIPELINES, needed=False),

@@ -81,7 +81,7 @@ def test_a_cluster_that_answers_refuses_or_is_out_of_order(locked):
 
 
 def test_a_profile_that_is_wrong_is_a_line_and_one_without_a_target_is_refused(graft, tmp_path, monkeypatch):
-    monkeypatch.setattr(local_looks, "look_at_tensorflow", lambda: Finding("TensorFlow", True, "as it is"))
+    monkeypatch.setattr(local_looks, "look_at_tensorflow", lambda ask: Finding("TensorFlow", True, "as it is"))
     (tmp_path / "profile.yaml").write_text("imges: x\n")
     ended = graft("doctor", "--target", "kubeflow", "--profile", tmp_path / "profile.yaml", "--weights", "random")
     assert (ended.code, "WRONG  Profile" in ended.out, "imges: there is no such field" in ended.out) == (1, True, True)

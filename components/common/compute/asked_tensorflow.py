@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
@@ -70,18 +72,26 @@ def ask_tensorflow() -> Told:
     return Told(version, cuda, gpus, _NOT_OPENED.findall(asked.stderr), not_started[1] if not_started else "")
 
 
-def being_asked() -> Future[Told]:
-    """Returns what `ask_tensorflow` will return, for several looks that wait for it."""
-    thread = ThreadPoolExecutor(1)
-    asked = thread.submit(ask_tensorflow)
-    thread.shutdown(wait=False)
-    return asked
+def ask_once() -> Callable[[], Told]:
+    """Returns what asks TensorFlow the first time that it is called, and repeats the answer afterwards, also to other threads."""
+    lock, answer = threading.Lock(), Future[Told]()
+
+    def ask() -> Told:
+        with lock:
+            if not answer.done():
+                try:
+                    answer.set_result(ask_tensorflow())
+                except GraftError as error:
+                    answer.set_exception(error)
+        return answer.result()
+
+    return ask
 
 
-def look_at_tensorflow(asked: Future[Told]) -> Finding:
+def look_at_tensorflow(ask: Callable[[], Told]) -> Finding:
     """Tells whether TensorFlow can be imported, and which it is."""
     try:
-        version = asked.result().version
+        version = ask().version
     except GraftError as error:
         remedy = f"Install it again: make run does, or {how_to_install('tensorflow')}."
         return Finding("TensorFlow", False, str(error), remedy)

@@ -5,7 +5,7 @@ import functools
 import importlib.util
 import os
 import re
-from concurrent.futures import Future
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,12 @@ def why_unused(tensorflow: Any) -> str:
     return f"{text[0].upper()}{text[1:]}. {remedy}"
 
 
-def look_at_gpu(asked: Future[Told]) -> Finding:
+def look_at_gpu(ask: Callable[[], Told]) -> Finding:
     """Tells which GPUs TensorFlow sees, or why none."""
     if not is_here():
         remedy = "Training runs on the CPU. A container needs --gpus all."
         return Finding("GPU", False, "no NVIDIA GPU is visible here", remedy, needed=False)
-    told = asked.result()
+    told = ask()
     if told.gpus and not _too_old(told.cuda):
         return Finding("GPU", ok=True, text=", ".join(told.gpus), needed=False)
     return Finding("GPU", False, *_why(told), needed=False)

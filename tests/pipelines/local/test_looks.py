@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from web import in_a_thread, web_server
 
-from graft.components.common.compute.asked_tensorflow import being_asked, look_at_tensorflow
+from graft.components.common.compute.asked_tensorflow import ask_once, look_at_tensorflow
 from graft.components.common.compute.weights import look_at_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding, Look, look_at_all
@@ -162,7 +162,7 @@ def test_a_tensorflow_that_is_broken_says_why(tmp_path, monkeypatch):
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text("raise ImportError('libsomething.so: not found')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    found = look_at_tensorflow(being_asked())
+    found = look_at_tensorflow(ask_once())
     assert (found.ok, found.needed, "ImportError: libsomething.so: not found" in found.text) == (False, True, True)
     assert "graft[cpu]" in found.remedy
 

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import subprocess
-from concurrent.futures import Future
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -57,18 +56,14 @@ def told(cuda="12.5.1", seen=(), missing=(), error=""):
 )
 def test_doctor_names_a_gpu_or_says_why_there_is_none(machine, gpu, cuda, answer, ok, said):
     machine(gpu, cuda)
-    asked = Future()
-    asked.set_result(answer)
-    found = gpus.look_at_gpu(asked)
+    found = gpus.look_at_gpu(lambda: answer)
     assert (found.ok, found.needed, said in found.text, bool(found.remedy)) == (ok, False, True, not ok), found
 
 
 @pytest.mark.parametrize(("missing", "remedy"), [(NO_CUSOLVER, "make run GPU=1"), (NO_DRIVER, "--gpus all")])
 def test_the_remedy_is_of_who_brings_the_library(machine, missing, remedy):
     machine(True)
-    asked = Future()
-    asked.set_result(told(missing=[missing]))
-    assert remedy in gpus.look_at_gpu(asked).remedy
+    assert remedy in gpus.look_at_gpu(lambda: told(missing=[missing])).remedy
 
 
 def stand_in(seen=(), cuda="12.5.1"):
@@ -145,9 +140,9 @@ def test_tensorflow_is_asked_once_and_tells_what_it_can_t_open(monkeypatch):
         return subprocess.CompletedProcess(command, 0, '["2.21.0", "12.5.1", []]', log)
 
     monkeypatch.setattr(subprocess, "run", run)
-    answer = asked_tensorflow.being_asked()
+    answer = asked_tensorflow.ask_once()
     assert asked_tensorflow.look_at_tensorflow(answer).text == "2.21.0"
-    assert answer.result() == told(missing=[NO_CUSOLVER], error="CUDA_ERROR_NO_DEVICE: no device")
+    assert answer() == told(missing=[NO_CUSOLVER], error="CUDA_ERROR_NO_DEVICE: no device")
     assert len(asked) == 1
 
 

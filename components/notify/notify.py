@@ -6,8 +6,9 @@ import logging
 from graft.components.common.artifacts.results import NotifyResult, Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import unchanged_in_a_row
-from graft.components.common.runs.step_record import Run, read_run, was_cancelled
-from graft.components.common.runs.verdict import QUIET_RUNS, Verdict, judge
+from graft.components.common.runs.step_record import Run, mark_cancelled, read_run, was_cancelled
+from graft.components.common.runs.verdict import QUIET_RUNS, Known, Verdict, judge
+from graft.components.notify.kubeflow import asked_if_cancelled
 from graft.components.notify.webhook import secret_url, send
 
 log = logging.getLogger("graft")
@@ -83,14 +84,20 @@ def notify(run: Run, pipeline_state: str, link: str = "", webhook: Webhook = Web
 def _verdict(run: Run, pipeline_state: str) -> Verdict:
     stated = _STATES.get(pipeline_state, Outcome.FAILED)
     if not run.store:
+        if stated is Outcome.FAILED and asked_if_cancelled(run.run_id):
+            stated = Outcome.CANCELLED
         return Verdict(stated, "no more is known without a store")
     try:
-        verdict = judge(read_run(run))
-        cancelled = stated is Outcome.CANCELLED or was_cancelled(run)
+        records = read_run(run)
+        verdict = judge(records)
+        if verdict.outcome.good:
+            return verdict
+        noted = was_cancelled(run, records)
     except GraftError as error:  # the more reason to tell somebody
         return Verdict(
             stated if stated is Outcome.CANCELLED else Outcome.FAILED, f"the run record can't be read: {error}"
         )
-    if cancelled and not verdict.outcome.good:
-        return dataclasses.replace(verdict, outcome=Outcome.CANCELLED)
-    return verdict
+    cancelled = stated is Outcome.CANCELLED or noted or asked_if_cancelled(run.run_id)
+    if cancelled and not noted:
+        mark_cancelled(run)  # `graft history` reads the store alone
+    return judge(records, Known(cancelled))

@@ -12,12 +12,13 @@ from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table
-from graft.pipelines.cluster.backend import Backend, ClusterRun, State
+from graft.pipelines.cluster.backend import Backend, ClusterRun
 from graft.pipelines.cluster.connecting import Cluster, connect
+from graft.pipelines.cluster.endings import tell
 from graft.pipelines.cluster.looks import warn_of_installation
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.submitting import packaged, run_parameters, run_title
-from graft.pipelines.cluster.watching import conclude, steps_table, watch
+from graft.pipelines.cluster.watching import watch
 
 log = logging.getLogger("graft")
 
@@ -45,8 +46,7 @@ def submit(
     backend = connect(cluster, profile)
     with packaged(profile, cluster) as package:
         run = backend.submit(package, there, run_title(there.name))
-    print(run.run)
-    print(run.link, flush=True)
+    print("\n".join(filter(None, (run.run, run.link))), flush=True)
     if wait:
         _wait(backend, run.run, cluster)
 
@@ -71,8 +71,11 @@ def status(
     seen = backend.run(run)
     if seen.state.final:
         _end(seen)
-    _show(seen, {})
-    print(f"{seen.state}: {seen.link}")
+    told = tell(seen)
+    print_table(told.table())
+    print(": ".join(filter(None, (seen.state, seen.link))))
+    if told.silent:
+        print(told.silent)
 
 
 def cancel(run: str, /, *, cluster: Cluster) -> None:
@@ -88,8 +91,8 @@ def cancel(run: str, /, *, cluster: Cluster) -> None:
         print(f"{run} is already over: {seen.state}")
         return
     backend.cancel(run)
-    mark_cancelled(Run(seen.store, seen.name, run))  # Kubeflow doesn't tell it from a failed one afterwards
-    print(f"{run} is being cancelled: {seen.link}")
+    mark_cancelled(Run(seen.store, seen.name, run))  # of which Kubeflow tells neither notify nor `graft history`
+    print(": ".join(filter(None, (f"{run} is being cancelled", seen.link))))
 
 
 def _wait(backend: Backend, run: str, cluster: Cluster) -> None:
@@ -102,19 +105,15 @@ def _wait(backend: Backend, run: str, cluster: Cluster) -> None:
         sys.exit(INTERRUPTED)
     except GraftError as error:
         raise GraftError(f"{error} The run goes on; watch it again with: {watch_on}") from error
-    if seen.state is State.CANCELLED:
-        mark_cancelled(Run(seen.store, seen.name, run))
     _end(seen)
 
 
 def _end(run: ClusterRun) -> None:
     """Prints how a run ended and ends with its exit code."""
-    verdict, summaries = conclude(run)
-    _show(run, summaries)
-    print(f"{verdict.outcome}: {verdict.reason}")
-    print(run.link, flush=True)
-    sys.exit(EXIT_CODES[verdict.outcome])
-
-
-def _show(run: ClusterRun, summaries: dict[str, str]) -> None:
-    print_table(steps_table(run, summaries))
+    told = tell(run)
+    print_table(told.table())
+    if told.verdict:
+        print(f"{told.verdict.outcome}: {told.verdict.reason}")
+    if run.link:
+        print(run.link, flush=True)
+    sys.exit(EXIT_CODES[told.verdict.outcome] if told.verdict else 0)

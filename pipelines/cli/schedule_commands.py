@@ -121,8 +121,7 @@ def run_now(schedule: str, /, *, cluster: Cluster) -> None:
     """
     backend = connect(cluster)
     run = backend.run_now(the_schedule(backend, schedule), run_title(schedule))
-    print(run.run)
-    print(run.link)
+    print("\n".join(filter(None, (run.run, run.link))))
 
 
 def _set_active(name: str, cluster: Cluster, *, active: bool) -> None:

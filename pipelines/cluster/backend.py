@@ -5,44 +5,59 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_exception, wait_exponential_jitter
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.components.common.steps import STEPS, Step
+from graft.components.common.steps import COMPONENTS
 from graft.pipelines.cluster.triggers import Trigger
 
 log = logging.getLogger("graft")
 
 Result = TypeVar("Result")
 
-RETRY_SECONDS = 60.0
 SECONDS = 30.0
+"""How long an answer may take."""
+
+CONNECT_SECONDS = 5.0
+"""How long a connection may take."""
+
+RETRY_SECONDS = 60.0
+"""How long a server that is overloaded or out of order is asked again."""
+
+REACH_SECONDS = 10.0
+"""How long a server that does not answer at all is asked again."""
 
 
 class State(StrEnum):
-    """The state of a run or of one of its steps."""
+    """The state of a run or of one of its steps; a step is starting while its pod does not run yet."""
 
     PENDING = "pending"
+    STARTING = "starting"
     RUNNING = "running"
     CANCELLING = "cancelling"
     SUCCEEDED = "succeeded"
-    SKIPPED = "skipped"
+    NOT_RUN = "not run"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
     @property
     def final(self) -> bool:
         """Whether it can't change any more."""
-        return self not in (State.PENDING, State.RUNNING, State.CANCELLING)
+        return self not in (State.PENDING, State.STARTING, State.RUNNING, State.CANCELLING)
 
 
 class LostContactError(GraftError):
-    """The backend can't be reached, which says nothing about the runs there."""
+    """The backend is out of order, which says nothing about the runs there."""
+
+
+class UnreachableError(LostContactError):
+    """The backend does not answer at all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,25 +69,48 @@ class Package:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClusterStep:
+    """A step of a run, as its backend sees it.
+
+    Attributes:
+        state: Its state.
+        began: When its last attempt began; None if unknown.
+        reason: Why it failed, as far as the backend tells; else empty.
+    """
+
+    state: State = State.PENDING
+    began: datetime | None = None
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class ClusterRun:
     """A run, as its backend sees it.
 
     Attributes:
         run: Its identifier.
-        link: Address of its page.
+        link: Address of its page; empty if unknown.
         state: Its state.
-        steps: State of each step that the backend has begun.
+        began: When it was started, or last tried again; None if unknown.
+        steps: Each step and the exit task.
         store: Path or URI of the store that it was started with.
         name: The model's name that it was started with.
+        root: Path or URI of the folder of its artifacts; empty if unknown.
+        look: Command that shows what its pods wait for or ended of.
+        logs: Command that shows what its pods printed.
         error: What the backend says went wrong; empty if nothing did.
     """
 
     run: str
     link: str
     state: State
-    steps: Mapping[Step, State]
+    began: datetime | None
+    steps: Mapping[str, ClusterStep]
     store: str
     name: str
+    root: str
+    look: str
+    logs: str
     error: str = ""
 
 
@@ -116,7 +154,7 @@ class Backend(Protocol):
         """Returns the run with an identifier."""
 
     def cancel(self, run: str) -> None:
-        """Asks for the run with an identifier to be stopped."""
+        """Asks for the run with an identifier to be stopped; one that is being stopped already is fine."""
 
     def schedules(self) -> list[Schedule]:
         """Returns all schedules that Graft made, the newest first."""
@@ -144,23 +182,15 @@ class Backend(Protocol):
         """Starts a run as the schedule would; the title is as in `submit`."""
 
 
-def make_run(
-    run: str, link: str, state: State, steps: Mapping[str, State], parameters: Mapping[str, Any], error: str
-) -> ClusterRun:
-    """Returns a run as its backend tells of it.
+def all_steps(begun: Mapping[str, ClusterStep], *, over: bool) -> dict[str, ClusterStep]:
+    """Returns every step and the exit task: those that the backend has not begun are pending, or, once the run is over, not run.
 
     Args:
-        run: Its identifier.
-        link: Address of its page.
-        state: Its state.
-        steps: State of each of its tasks, those that are no step among them.
-        parameters: The parameters that it was started with.
-        error: What the backend says went wrong; empty if nothing did.
+        begun: The tasks that the backend has begun, those that are no step among them.
+        over: Whether the run is over.
     """
-    known = {step: steps[step] for step in STEPS if step in steps}
-    return ClusterRun(
-        run, link, state, known, str(parameters.get("store", "")), str(parameters.get("name", "model")), error
-    )
+    others = ClusterStep(State.NOT_RUN if over else State.PENDING)
+    return {step: begun.get(step, others) for step in COMPONENTS}
 
 
 class ApiClient(abc.ABC):
@@ -174,7 +204,7 @@ class ApiClient(abc.ABC):
     def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client library raises, or None for what it doesn't know.
 
-        It is a LostContactError where the server is only overloaded or out of reach.
+        It is a LostContactError where the server is only overloaded, and an UnreachableError where it does not answer.
         """
 
     def call(self, what: str, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
@@ -182,7 +212,7 @@ class ApiClient(abc.ABC):
         return self.insist(what, lambda: self.ask(method, *arguments, **request))
 
     def insist(self, what: str, call: Callable[[], Result]) -> Result:
-        """Makes requests, again and again for up to a minute while the server is only overloaded or out of reach.
+        """Makes requests, again and again for up to a minute while the server is only overloaded, and for 10 s while it is out of reach.
 
         Args:
             what: What they are about, for messages.
@@ -194,13 +224,20 @@ class ApiClient(abc.ABC):
         """
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(self.explain(what, error), LostContactError)),
-            stop=stop_after_delay(RETRY_SECONDS),
+            stop=lambda attempt: self._is_enough(what, attempt),
             wait=wait_exponential_jitter(initial=0.5, max=10),
             before_sleep=before_sleep_log(log, logging.DEBUG),
             reraise=True,
         )
         with self.described(what):
             return retrying(call)
+
+    def _is_enough(self, what: str, attempt: RetryCallState) -> bool:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        so_far = attempt.seconds_since_start or 0.0
+        if error is not None and isinstance(self.explain(what, error), UnreachableError):
+            return so_far + attempt.upcoming_sleep > min(REACH_SECONDS, RETRY_SECONDS)
+        return so_far >= RETRY_SECONDS
 
     @contextlib.contextmanager
     def described(self, what: str) -> Iterator[None]:

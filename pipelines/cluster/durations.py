@@ -24,7 +24,12 @@ def parse_duration(text: str) -> int:
     return seconds
 
 
+def length(seconds: int) -> str:
+    """Returns a length of time as people write it."""
+    unit, size = next((unit, size) for unit, size in _SECONDS.items() if seconds % size == 0)
+    return f"{seconds // size}{unit}"
+
+
 def in_words(seconds: int) -> str:
     """Returns an interval as `--every` takes it, with "every" in front."""
-    unit, length = next((unit, length) for unit, length in _SECONDS.items() if seconds % length == 0)
-    return f"every {seconds // length}{unit}"
+    return f"every {length(seconds)}"

@@ -84,7 +84,7 @@ def test_what_the_profile_says_goes_with_the_run(graft, cluster):
         ("gate", "FAILED", 3, "gate failed: gate: accuracy 0.87 is below 0.9"),
         ("error", "FAILED", 1, "failed: ingest: photos.zip is empty"),
         ("killed", "FAILED", 1, "failed: train: left no record"),
-        ("killed", "CANCELLED", 4, "cancelled: it was cancelled"),
+        ("killed", "CANCELLED", 4, "cancelled: cancelled before train"),
         # The record, not the backend's word: a run without an export did not succeed.
         ("killed", "SUCCEEDED", 1, "failed: train: left no record"),
     ],
@@ -168,7 +168,7 @@ def test_cancel_and_status(graft, cluster, bucket):
     assert "running" in shown.out and run in shown.out
     assert "is being cancelled" in graft("cancel", run, *cluster.options).out
     ended = graft("status", run, *cluster.options, "--wait")
-    assert (ended.code, "cancelled: it was cancelled" in ended.said) == (4, True)
+    assert (ended.code, "cancelled: cancelled during ingest" in ended.said) == (4, True)
     assert "is already over" in graft("cancel", run, *cluster.options).out
     assert graft("status", run, *cluster.options).code == 4, "the store remembers that it was cancelled"
 

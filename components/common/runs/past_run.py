@@ -6,7 +6,7 @@ from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords, outcome_of
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
-from graft.components.common.runs.verdict import judge
+from graft.components.common.runs.verdict import Known, judge
 
 UNFINISHED = "unfinished"
 """The outcome of a run that no step of failed, and that did not come to its end: it is under way, or was killed."""
@@ -65,9 +65,9 @@ def read_past_run(run: Run, written: str) -> PastRun:
     Raises:
         GraftError: The store can't be read.
     """
-    cancelled = was_cancelled(run)
     try:
         records = read_run(run)
+        cancelled = was_cancelled(run, records)
     except DamagedRecordError as error:
         return PastRun(run.run_id, written, Outcome.FAILED, str(error))
     return describe(run.run_id, records, written, cancelled=cancelled)
@@ -87,13 +87,13 @@ def describe(run_id: str, records: RunRecords, written: str = "", *, cancelled: 
     evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
     metrics = evaluated.metrics if evaluated else None
     champion = evaluated.comparisons.champion if evaluated else None
-    verdict = judge(records)
+    verdict = judge(records, Known(cancelled=cancelled or None))
     read = [result.bytes_read for result in (ingested, trained) if result]
     written_bytes = [result.bytes_written for result in (ingested, trained) if result]
     return PastRun(
         run=run_id,
         started=min((record.started for record in ended), default=written),
-        outcome=str(_outcome(records, verdict.outcome, cancelled=cancelled)),
+        outcome=str(_outcome(records, verdict.outcome)),
         reason=verdict.reason,
         images=ingested.images if ingested else None,
         new=ingested.checked if ingested else None,
@@ -116,9 +116,7 @@ def _sum(amounts: list[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(amounts) else None
 
 
-def _outcome(records: RunRecords, outcome: Outcome, *, cancelled: bool) -> Outcome | str:
-    if cancelled and not outcome.good:
-        return Outcome.CANCELLED
+def _outcome(records: RunRecords, outcome: Outcome) -> Outcome | str:
     if outcome is Outcome.FAILED and all(record.status == "succeeded" for record in records.by_step().values()):
         return UNFINISHED
     return outcome

@@ -192,13 +192,25 @@ def mark_cancelled(run: Run) -> None:
         _write(run, _CANCELLED, Cancelled().text(), must_succeed=False)
 
 
-def was_cancelled(run: Run) -> bool:
-    """Tells whether a run was noted as cancelled.
+def was_cancelled(run: Run, records: RunRecords, since: datetime | None = None) -> bool:
+    """Tells whether a run was noted as cancelled, and did not go on since: tried again, it may have failed by itself.
+
+    Args:
+        run: The run.
+        records: Its records.
+        since: When it was last begun, where that is known.
 
     Raises:
+        DamagedRecordError: The note is damaged.
         GraftError: The store can't be read.
     """
-    return storage.exists(f"{run.folder}/{_CANCELLED}.json")
+    uri = f"{run.folder}/{_CANCELLED}.json"
+    try:
+        noted = Cancelled.parse(storage.read(uri), storage.redact(uri)).cancelled
+    except storage.MissingError:
+        return False
+    failed = (record.started for record in records.by_step().values() if record.status == "failed")
+    return noted >= max(failed, default="") and not (since and noted < since.isoformat(timespec="seconds"))
 
 
 @contextlib.contextmanager

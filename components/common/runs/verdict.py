@@ -1,14 +1,18 @@
-"""How a run ended, told from its steps' records alone: what backends report can be wrong, and says too little."""
+"""How a run ended, told from its steps' records first, and from its backend only where a step left none."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
 
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords, outcome_of
+from graft.components.common.artifacts.results import Outcome, Result
+from graft.components.common.artifacts.run_record import RunRecords, StepRecord, outcome_of
 from graft.components.common.errors import GateFailedError
-from graft.components.common.steps import STEPS
+from graft.components.common.steps import STEPS, Step
 
 QUIET_RUNS = 4
 """Every Nth unchanged run in a row is told of; this is the N unless a profile says otherwise."""
+
+_KILLED = "left no record; it was killed, ran out of memory or never started: see its log"
+_TOLD = "it was told to end before it was done, though nobody cancelled the run: its machine was taken away"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,21 +32,43 @@ class Verdict:
     drift: tuple[str, ...] = ()
 
 
-def judge(records: RunRecords) -> Verdict:
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What is known of a run besides its records.
+
+    Attributes:
+        cancelled: Whether somebody cancelled it; None if that is unknown.
+        reasons: Why steps ended that left no record, as far as the backend tells.
+        not_begun: The steps that the backend did not come to.
+    """
+
+    cancelled: bool | None = None
+    reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    not_begun: Collection[str] = ()
+
+
+def judge(records: RunRecords, known: Known = Known()) -> Verdict:
     """Tells how a run that is over ended."""
     evaluated, ended, reason = outcome_of(records.evaluate), records.by_step(), ""
     accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
     for step in STEPS:
-        if step not in ended:
-            reason = f"{step}: left no record; it was killed, ran out of memory or never started: see its log"
-            return Verdict(Outcome.FAILED, reason, accuracy, drift)
-        record = ended[step]
+        record = ended.get(step)
+        if record is None or record.status != "succeeded":
+            return Verdict(*why(step, record, known), accuracy, drift)
         reason = f"{step}: {record.summary}"
-        if record.status == "cancelled":
-            return Verdict(Outcome.CANCELLED, reason, accuracy, drift)
-        if record.status == "failed":
-            at_the_gate = record.error == GateFailedError.__name__
-            return Verdict(Outcome.GATE_FAILED if at_the_gate else Outcome.FAILED, reason, accuracy, drift)
         if step == "resolve" and records.unchanged:
             return Verdict(Outcome.UNCHANGED, reason)
     return Verdict(Outcome.SUCCEEDED, reason, accuracy, drift)
+
+
+def why(step: Step, record: StepRecord[Result] | None, known: Known) -> tuple[Outcome, str]:
+    """Returns how a run ended that went no further than a step, which may have left a record, and why."""
+    if record and record.error == GateFailedError.__name__:
+        return Outcome.GATE_FAILED, f"{step}: {record.summary}"
+    if known.cancelled:
+        return Outcome.CANCELLED, f"cancelled {'before' if step in known.not_begun else 'during'} {step}"
+    if record and record.status == "failed":
+        return Outcome.FAILED, f"{step}: {record.summary}"
+    if record and known.cancelled is None:
+        return Outcome.CANCELLED, f"{step}: {record.summary}"
+    return Outcome.FAILED, f"{step}: {known.reasons.get(step) or (_TOLD if record else _KILLED)}"

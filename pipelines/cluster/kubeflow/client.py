@@ -1,23 +1,28 @@
 """Talking to the API of Kubeflow Pipelines: who the user is, time limits, attempts, and errors in one sentence."""
 
 import json
-import logging
 import os
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kfp_server_api as api
 import urllib3
-from kfp.client import Client, ServiceAccountTokenVolumeCredentials
+from kfp.client import (
+    KF_PIPELINES_SA_TOKEN_ENV,
+    KF_PIPELINES_SA_TOKEN_PATH,
+    Client,
+    ServiceAccountTokenVolumeCredentials,
+)
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
+from graft.components.notify.kubeflow import IN_CLUSTER
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import ApiClient, LostContactError, Result
+from graft.pipelines.cluster.backend import ApiClient, LostContactError, Result, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 
-IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 _PASSING = (429, 500, 502, 503, 504)
 
 
@@ -54,8 +59,7 @@ class KubeflowClient(ApiClient):
                 raise GraftError(
                     "Where is Kubeflow Pipelines? Name it with --endpoint, KF_PIPELINES_ENDPOINT or kubeflow.endpoint in the profile."
                 )
-            # The pod's own service account, whose token Kubernetes renews.
-            endpoint, credentials = IN_CLUSTER, credentials or ServiceAccountTokenVolumeCredentials()
+            endpoint, credentials = IN_CLUSTER, credentials or _of_the_pod()
         if "@" in endpoint or "?" in endpoint:
             raise GraftError(
                 "--endpoint holds a user name, password or query string, which others could read: leave it out, and name a "
@@ -64,18 +68,18 @@ class KubeflowClient(ApiClient):
         if not endpoint.startswith(("http://", "https://")):
             raise GraftError(f"--endpoint {endpoint}: write it with https:// in front.")
         self.endpoint = endpoint.rstrip("/")
-        # urllib3 would log a line for each of its own attempts.
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="This client only works with", category=FutureWarning)
             # With a namespace, whatever it is, the client doesn't ask the server for one; Graft passes its own with each call.
             self.services = Client(
                 self.endpoint, namespace="unused", credentials=credentials, cookies=access.cookies() or ""
             )
+        pools = self.services.runs.api_client.rest_client.pool_manager  # of all services
+        pools.connection_pool_kw["retries"] = urllib3.Retry(0)  # `insist` tries again, and knows when to stop
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes one request, with a time limit."""
-        return method(*arguments, **options, _request_timeout=(backend.SECONDS, backend.SECONDS))
+        return method(*arguments, **options, _request_timeout=(backend.CONNECT_SECONDS, backend.SECONDS))
 
     def find_or_make(self, what: str, find: Callable[[], Result | None], make: Callable[[], Result]) -> Result:
         """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now.
@@ -101,7 +105,8 @@ class KubeflowClient(ApiClient):
     def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, urllib3.exceptions.HTTPError):
-            return LostContactError(f"Kubeflow Pipelines at {self.endpoint} can't be reached ({type(error).__name__}).")
+            reason = type(getattr(error, "reason", None) or error).__name__
+            return UnreachableError(f"Kubeflow Pipelines at {self.endpoint} can't be reached ({reason}).")
         if not isinstance(error, api.ApiException):
             return None
         said = _message(error)
@@ -116,6 +121,12 @@ class KubeflowClient(ApiClient):
             404: "check the name and the endpoint",
         }.get(error.status, "correct it and try again")
         return GraftError(f"{what}: Kubeflow Pipelines refuses (HTTP {error.status}: {said}): {remedy}.")
+
+
+def _of_the_pod() -> Any:
+    """Returns the credentials of the pod's own account, whose token Kubernetes renews; None where the pod is given no token."""
+    path = os.environ.get(KF_PIPELINES_SA_TOKEN_ENV) or KF_PIPELINES_SA_TOKEN_PATH
+    return ServiceAccountTokenVolumeCredentials(path) if Path(path).exists() else None
 
 
 def named(name: str) -> str:

@@ -1,31 +1,27 @@
 """Kubeflow Pipelines as a backend, by kfp's client (API v2beta1)."""
 
 import dataclasses
+import logging
 from typing import Any
 
 import kfp_server_api as api
 
+from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, make_run
+from graft.components.notify.kubeflow import IN_CLUSTER, is_cancel
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.durations import in_words
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
+from graft.pipelines.cluster.kubeflow.tasks import STATES, moment, steps_of
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
 from graft.pipelines.training import PIPELINE
 
+log = logging.getLogger("graft")
+
 _PAGE = 100
 _MARK = "made by graft, content "
-_STATES = {
-    "PENDING": State.PENDING,
-    "RUNNING": State.RUNNING,
-    "SUCCEEDED": State.SUCCEEDED,
-    "SKIPPED": State.SKIPPED,
-    "FAILED": State.FAILED,
-    "CANCELING": State.CANCELLING,
-    "CANCELED": State.CANCELLED,
-    "PAUSED": State.RUNNING,
-}
 
 
 class KubeflowPipelines(Backend):
@@ -44,6 +40,7 @@ class KubeflowPipelines(Backend):
         self._services = self._client.services
         namespace = access.namespace or profile.kubeflow.namespace
         self._namespace = {"namespace": namespace} if namespace else {}
+        self._pods_in = namespace or "kubeflow"
         self._experiment = access.experiment or profile.kubeflow.experiment
         self._profile = profile
 
@@ -65,7 +62,12 @@ class KubeflowPipelines(Backend):
 
     def cancel(self, run: str) -> None:
         """Asks for a run to be stopped."""
-        self._client.call(f"run {run}", self._services.runs.run_service_terminate_run, run)
+        try:
+            self._client.call(f"run {run}", self._services.runs.run_service_terminate_run, run)
+        except GraftError as error:
+            # What Kubeflow says of a run that is being stopped already.
+            if not isinstance(error.__cause__, api.ApiException) or "Row not found" not in str(error.__cause__.body):
+                raise
 
     def schedules(self) -> list[Schedule]:
         """Returns all schedules that Graft made in the experiment, the newest first."""
@@ -200,6 +202,10 @@ class KubeflowPipelines(Backend):
             self._found_experiment,
             lambda: self._client.ask(service, experiment=made),
         )
+        if found.storage_state == "ARCHIVED":
+            log.warning(
+                "experiment %s is archived: Kubeflow's pages don't list its runs; restore it there", self._experiment
+            )
         return str(found.experiment_id)
 
     def _found_experiment(self) -> Any:
@@ -207,19 +213,35 @@ class KubeflowPipelines(Backend):
         return _first(self._client.ask(service, **self._namespace, filter=named(self._experiment)).experiments)
 
     def _as_run(self, run: Any) -> ClusterRun:
-        details = run.run_details.task_details if run.run_details else None
-        return make_run(
-            run.run_id,
-            f"{self._client.endpoint}/#/runs/details/{run.run_id}",
-            _state(run.state),
-            {task.display_name: _state(task.state) for task in details or []},
-            (run.runtime_config.parameters if run.runtime_config else None) or {},
-            str(run.error.message or "") if run.error else "",
+        history = run.state_history or []
+        state = STATES.get(run.state or "", State.PENDING)
+        if state is State.FAILED and is_cancel([entry.state for entry in history]):
+            state = State.CANCELLED
+        going = [moment(entry.update_time) for entry in history if entry.state in ("PENDING", "RUNNING")]
+        tasks = (run.run_details.task_details if run.run_details else None) or []
+        runtime = run.runtime_config
+        given = (runtime.parameters if runtime else None) or {}
+        root = (runtime.pipeline_root if runtime else None) or self._profile.pipeline_root
+        pods = f"--namespace {self._pods_in} --selector pipeline/runid={run.run_id}"
+        return ClusterRun(
+            run=run.run_id,
+            link=self._link(run.run_id),
+            state=state,
+            began=going[-1] if going else moment(run.created_at),
+            steps=steps_of(tasks, self._profile.timeout, over=state.final),
+            store=str(given.get("store", "")),
+            name=str(given.get("name", "model")),
+            root=f"{root.rstrip('/')}/{PIPELINE}/{run.run_id}" if root else "",
+            look=f"kubectl describe pods {pods}",
+            logs=f"kubectl logs --tail=-1 --prefix --container main {pods}",
+            error=str(run.error.message or "") if run.error else "",
         )
 
-
-def _state(state: str | None) -> State:
-    return _STATES.get(state or "", State.PENDING)
+    def _link(self, run: str) -> str:
+        """Returns the address of a run's page, at the UI's or at the API's, which mostly serves both, but not inside the cluster."""
+        endpoint = "" if self._client.endpoint == IN_CLUSTER else self._client.endpoint
+        where = self._profile.kubeflow.model_copy(update={"endpoint": endpoint})
+        return where.link(run)
 
 
 def _first(found: Any) -> Any:

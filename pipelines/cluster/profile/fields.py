@@ -7,10 +7,14 @@ from pydantic import AfterValidator, Field, model_validator
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.components.export.config import check_server
+from graft.pipelines.cluster.durations import DAY, MINUTE, parse_duration
 from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
 from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
 
 IMAGES_FILE = "images.json"
+
+_QUICK: tuple[Component, ...] = ("resolve", "gate", "notify")
+_QUICK_SECONDS = 15 * MINUTE
 
 
 class Images(Section):
@@ -110,7 +114,9 @@ class Kubeflow(Section):
     """The Kubeflow Pipelines installation. `--endpoint`, `--namespace` and `--experiment` win over it."""
 
     endpoint: Uri = ""
-    """Address of the API, which is also the UI's, to which notifications link; in the cluster none is needed."""
+    """Address of the API; in the cluster none is needed."""
+    ui: Uri = ""
+    """Address of the UI, to which printed links and notifications lead; if not given, the `endpoint`, which mostly serves both."""
     namespace: str = ""
     """The user namespace, where Kubeflow has several users."""
     experiment: str = "graft"
@@ -119,8 +125,9 @@ class Kubeflow(Section):
     """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
 
     def link(self, run: str) -> str:
-        """Returns the address of a run's page; empty without an endpoint."""
-        return f"{self.endpoint.rstrip('/')}/#/runs/details/{run}" if self.endpoint else ""
+        """Returns the address of a run's page; empty where the UI's is unknown."""
+        where = self.ui or self.endpoint
+        return f"{where.rstrip('/')}/#/runs/details/{run}" if where else ""
 
 
 class Vertex(Section):
@@ -177,3 +184,8 @@ class Profile(Section):
         if (gate := self.steps.get("gate")) and gate.retries:
             raise ValueError("steps.gate.retries: the gate is never tried again: it would decide the same")
         return self
+
+    def timeout(self, step: Component) -> int:
+        """Returns the seconds that an attempt of a step may take on Kubeflow."""
+        given = self.steps.get(step, StepSettings()).timeout
+        return parse_duration(given) if given else _QUICK_SECONDS if step in _QUICK else DAY

@@ -5,12 +5,11 @@ from typing import Any
 
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
-from graft.pipelines.cluster.durations import DAY, LONGEST, MINUTE, parse_duration
+from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration
 from graft.pipelines.cluster.profile.fields import Gpu, Images, Profile, StepSettings
 from graft.pipelines.cluster.target import Target
 
-_QUICK: tuple[Component, ...] = ("resolve", "gate", "notify")
-_QUICK_SECONDS, _SECONDS, _NO_LIMIT = 15 * MINUTE, DAY, 30 * DAY
+_NO_LIMIT = 30 * DAY
 _ROOTS = {"kubeflow": ("gs", "s3", "minio"), "vertex": ("gs",)}
 _VERTEX_CANNOT = "Vertex does not have this: leave it out, or compile for kubeflow"
 
@@ -51,7 +50,7 @@ class Placement:
         if self._target == "kubeflow":
             from graft.pipelines.cluster.profile.on_kubernetes import place_on_kubernetes
 
-            place_on_kubernetes(task, step, self._profile, self._timeout(step), gpu)
+            place_on_kubernetes(task, step, self._profile, self._profile.timeout(step), gpu)
 
     def image(self, step: Component) -> str:
         """Returns the image of a step."""
@@ -68,12 +67,6 @@ class Placement:
         given = self._settings(step).retries
         return 0 if step == "gate" else self._profile.retry.count if given is None else given
 
-    def _timeout(self, step: Component) -> int:
-        """Returns the seconds that an attempt may take."""
-        if given := self._settings(step).timeout:
-            return parse_duration(given)
-        return _QUICK_SECONDS if step in _QUICK else _SECONDS
-
     def _longest(self, step: Component) -> int:
         """Returns the seconds that all attempts and the pauses between them may take.
 
@@ -84,7 +77,7 @@ class Placement:
             return _NO_LIMIT
         retries, retry = self._retries(step), self._profile.retry
         pauses = parse_duration(retry.backoff) * sum(retry.factor**number for number in range(retries))
-        return int(min((retries + 1) * self._timeout(step) + pauses, LONGEST))
+        return int(min((retries + 1) * self._profile.timeout(step) + pauses, LONGEST))
 
 
 def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import ApiClient, LostContactError
+from graft.pipelines.cluster.backend import ApiClient, LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 
@@ -62,7 +62,7 @@ class VertexClient(ApiClient):
     def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client raises, or None for what it doesn't know."""
         if isinstance(error, requests.RequestException | TransportError):
-            return LostContactError(f"Vertex can't be reached ({type(error).__name__}).")
+            return UnreachableError(f"Vertex can't be reached ({type(error).__name__}).")
         if isinstance(error, GoogleAuthError):
             return GraftError(
                 f"Google gives no credentials ({type(error).__name__}): run `gcloud auth application-default login`, "

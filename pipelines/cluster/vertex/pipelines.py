@@ -12,7 +12,7 @@ from google.cloud import aiplatform_v1 as api
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State, make_run
+from graft.pipelines.cluster.backend import Backend, ClusterRun, ClusterStep, Package, Schedule, State, all_steps
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
@@ -21,8 +21,8 @@ from graft.pipelines.cluster.vertex.client import VertexClient
 _LABEL = "graft-schedule"
 _STATES = {
     "SUCCEEDED": State.SUCCEEDED,
-    "SKIPPED": State.SKIPPED,
-    "NOT_TRIGGERED": State.SKIPPED,
+    "SKIPPED": State.NOT_RUN,
+    "NOT_TRIGGERED": State.NOT_RUN,
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
     "QUEUED": State.PENDING,
@@ -166,15 +166,32 @@ class VertexPipelines(Backend):
         return f"{self._parent}/pipelineJobs/{run}"
 
     def _as_run(self, job: Any) -> ClusterRun:
-        run = job.name.rpartition("/")[2]
-        return make_run(
-            run,
-            self._profile.vertex.link(run),
-            _state(job.state),
-            {task.task_name: _state(task.state) for task in job.job_detail.task_details},
-            job.runtime_config.parameter_values,
-            job.error.message,
+        run, state, tasks = job.name.rpartition("/")[2], _state(job.state), job.job_detail.task_details
+        given, link = job.runtime_config.parameter_values, self._profile.vertex.link(run)
+        jobs = [task.executor_detail.container_detail.main_job.rpartition("/")[2] for task in tasks]
+        printed = f'resource.type="ml_job" AND resource.labels.job_id=({" OR ".join(filter(None, jobs))})'
+        return ClusterRun(
+            run=run,
+            link=link,
+            state=state,
+            began=job.create_time,
+            steps=all_steps({task.task_name: _step(task) for task in tasks}, over=state.final),
+            store=str(given.get("store", "")),
+            name=str(given.get("name", "model")),
+            root="",
+            look=link,
+            logs=f"gcloud logging read --project {self._profile.vertex.project} --order asc '{printed}'"
+            if any(jobs)
+            else link,
+            error=job.error.message,
         )
+
+
+def _step(task: Any) -> ClusterStep:
+    state = _state(task.state)
+    return ClusterStep(
+        State.STARTING if state is State.PENDING and task.start_time else state, task.start_time, task.error.message
+    )
 
 
 def _state(state: Any) -> State:

@@ -1,0 +1,112 @@
+"""How far a run is, or how it ended: told by its steps' records first, and where a step left none by its backend."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
+
+from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import Run, read_run, was_cancelled
+from graft.components.common.runs.verdict import Known, Verdict, judge, why
+from graft.components.common.steps import COMPONENTS, STEPS
+from graft.pipelines.cluster.backend import ClusterRun, State
+
+log = logging.getLogger("graft")
+
+SILENT = timedelta(minutes=5)
+"""After which time a step that has not reported is worth a look."""
+
+_STATES = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "cancelled": State.CANCELLED}
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What is told of a run.
+
+    Attributes:
+        states: State of each step and of the exit task.
+        summaries: What came out of the steps that left a record, or why they failed.
+        verdict: How the run ended; None while it is under way.
+        silent: Which step has not reported for long, and where to look; empty if none.
+    """
+
+    states: Mapping[str, State]
+    summaries: Mapping[str, str]
+    verdict: Verdict | None = None
+    silent: str = ""
+
+    def table(self) -> Table:
+        """Returns a table of the steps, their states, and what came out of them."""
+        table = Table("step", "state", "result", box=None, pad_edge=False)
+        for step in COMPONENTS:
+            table.add_row(step, self.states[step], self.summaries.get(step, ""))
+        return table
+
+
+def tell(run: ClusterRun) -> Told:
+    """Tells how far a run is, or how it ended."""
+    records, noted = _records(run)
+    kept = records.by_step()
+    states = {step: seen.state for step, seen in run.steps.items()} | {
+        step: _STATES[record.status] for step, record in kept.items()
+    }
+    summaries = {step: record.summary for step, record in kept.items()}
+    if not run.state.final:
+        return Told(states, summaries, silent=silent_step(run, states))
+    cancelled = run.state is State.CANCELLED or (run.state is State.FAILED and noted)
+    if cancelled:
+        stopped = [step for step, state in states.items() if state is State.FAILED and step not in kept]
+        states |= dict.fromkeys(stopped, State.CANCELLED)
+    reasons = {step: seen.reason or run.error for step, seen in run.steps.items()}
+    not_begun = [step for step, seen in run.steps.items() if seen.state is State.NOT_RUN]
+    known = Known(cancelled, reasons, not_begun)
+    return Told(states, summaries, judge(records, known) if kept else _without_records(run, known))
+
+
+def silent_step(run: ClusterRun, states: Mapping[str, State] | None = None) -> str:
+    """Names the step that a run waits for, if it has not reported for long, and what shows why; else returns nothing.
+
+    Args:
+        run: The run.
+        states: State of each step; if not given, as the backend sees them.
+    """
+    states = states or {step: seen.state for step, seen in run.steps.items()}
+    going = [step for step in COMPONENTS if states[step] in (State.STARTING, State.RUNNING)]
+    waiting = [step for step in STEPS if states[step] is not State.SUCCEEDED]
+    if run.state.final or not (going or waiting):
+        return ""
+    step = going[-1] if going else waiting[0]
+    since = run.steps[step].began or run.began
+    if states[step].final or since is None or datetime.now(UTC) - since < SILENT:
+        return ""
+    runs = states[step] is State.RUNNING
+    why_not, where = ("as it does when it ends", run.logs) if runs else ("and its pod does not run yet", run.look)
+    return f"{step} has not reported since {since:%Y-%m-%d %H:%M:%S} UTC, {why_not}: see its pod: {where}"
+
+
+def _records(run: ClusterRun) -> tuple[RunRecords, bool]:
+    """Returns the records that a run's steps left, and whether it was noted as cancelled since it was last begun."""
+    if not run.store:
+        return RunRecords(), False
+    kept = Run(run.store, run.name, run.run)
+    try:
+        records = read_run(kept)
+        return records, was_cancelled(kept, records, run.began)
+    except GraftError as error:
+        log.warning("the run record can't be read, so this is what the backend says: %s", error)
+        return RunRecords(), False
+
+
+def _without_records(run: ClusterRun, known: Known) -> Verdict:
+    """Tells by the backend's word alone how a run ended."""
+    if run.state is State.SUCCEEDED:
+        return Verdict(Outcome.SUCCEEDED, "the backend says so; there is no run record")
+    step = next((step for step in STEPS if run.steps[step].state is not State.SUCCEEDED), None)
+    if known.cancelled:
+        return Verdict(*why(step, None, known)) if step else Verdict(Outcome.CANCELLED, "cancelled")
+    reason = (step and known.reasons[step]) or run.error or f"the backend says {run.state}"
+    return Verdict(Outcome.FAILED, f"{f'{step}: ' if step else ''}{reason}; there is no run record")

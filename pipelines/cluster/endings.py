@@ -62,7 +62,9 @@ def tell(run: ClusterRun) -> Told:
         stopped = [step for step, state in states.items() if state is State.FAILED and step not in kept]
         states |= dict.fromkeys(stopped, State.CANCELLED)
     reasons = {step: seen.reason or run.error for step, seen in run.steps.items()}
-    not_begun = [step for step, seen in run.steps.items() if seen.state is State.NOT_RUN]
+    not_begun = [
+        step for step, seen in run.steps.items() if seen.state is State.NOT_RUN or (seen.reason and not seen.began)
+    ]
     known = Known(cancelled, reasons, not_begun)
     return Told(states, summaries, judge(records, known) if kept else _without_records(run, known))
 

@@ -213,12 +213,11 @@ class KubeflowPipelines(Backend):
         return _first(self._client.ask(service, **self._namespace, filter=named(self._experiment)).experiments)
 
     def _as_run(self, run: Any) -> ClusterRun:
-        history = run.state_history or []
-        state = STATES.get(run.state or "", State.PENDING)
+        state, history = STATES.get(run.state or "", State.PENDING), run.state_history or []
+        tasks = (run.run_details.task_details if run.run_details else None) or []
+        going = [moment(entry.update_time) for entry in history if entry.state in ("PENDING", "RUNNING")]
         if state is State.FAILED and is_cancel([entry.state for entry in history]):
             state = State.CANCELLED
-        going = [moment(entry.update_time) for entry in history if entry.state in ("PENDING", "RUNNING")]
-        tasks = (run.run_details.task_details if run.run_details else None) or []
         runtime = run.runtime_config
         given = (runtime.parameters if runtime else None) or {}
         root = (runtime.pipeline_root if runtime else None) or self._profile.pipeline_root

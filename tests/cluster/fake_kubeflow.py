@@ -53,7 +53,7 @@ class FakeKubeflow(FaultyServer):
         self.multi_user, self.stock = multi_user, stock
         self.experiments, self.pipelines, self.versions = {}, {}, {}
         self.runs, self.schedules, self.scripts, self.scripted = {}, {}, {}, []
-        self.steps, self.due = {}, set()
+        self.steps, self.due, self.may_upload = {}, set(), True
         self.on_create = lambda run: None
 
     def error(self, status, text):
@@ -164,6 +164,14 @@ class FakeKubeflow(FaultyServer):
             refuse_upload(400, "unknown template format")
         if not PIPELINE_NAME.fullmatch(documents[0]["pipelineInfo"]["name"]) or pipeline not in self.pipelines:
             refuse_upload(400, "Failed to create a pipeline version")
+        if self.multi_user and not self.may_upload:  # which other endpoints answer with 403
+            raise RefusalError(
+                400,
+                {
+                    "error_message": "Authorization Failure: Failed to authorize with API",
+                    "error_details": "PermissionDenied: User 'me' is not authorized with reason:  (request: create pipelines)",
+                },
+            )
         if any(same(entry["name"], name) and entry["pipeline_id"] == pipeline for entry in self.versions.values()):
             refuse_upload(409, "Failed to create a pipeline version")
         platform = {"platform_spec": documents[1]} if len(documents) > 1 else {}

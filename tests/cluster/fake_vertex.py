@@ -42,6 +42,7 @@ class FakeVertex(FaultyServer):
     def __init__(self, token=""):
         super().__init__(token)
         self.runs, self.schedules, self.scripts, self.scripted = {}, {}, {}, []
+        self.operations, self.operation_polls = {}, 1
         self.on_create = lambda run: None
 
     def error(self, status, text):
@@ -193,10 +194,19 @@ class FakeVertex(FaultyServer):
         return {}
 
     def delete_schedule(self, match, query, body):
-        entry = self._schedule(match[3])
-        del self.schedules[match[3]]
-        response = {"@type": "type.googleapis.com/google.protobuf.Empty"}
-        return {"name": f"{entry['name']}/operations/1", "done": True, "response": response}
+        """Takes it on, and has done it `operation_polls` looks later."""
+        name = f"{self._schedule(match[3])['name']}/operations/{len(self.operations) + 1}"
+        self.operations[name] = [self.operation_polls, match[3]]
+        return {"name": name}
+
+    def get_operation(self, match, query, body):
+        name = match[1]
+        taken_on = self.operations.get(name) or refuse(404, f"Operation {name} not found")
+        taken_on[0] -= 1
+        if taken_on[0] > 0:
+            return {"name": name}
+        self.schedules.pop(taken_on[1], None)
+        return {"name": name, "done": True, "response": {"@type": "type.googleapis.com/google.protobuf.Empty"}}
 
     def _schedule(self, identifier):
         return self.schedules.get(identifier) or refuse(404, f"Schedule {identifier} not found")
@@ -216,4 +226,5 @@ class FakeVertex(FaultyServer):
         (f"POST {WHERE}/schedules/([^/:]+):pause", pause),
         (f"POST {WHERE}/schedules/([^/:]+):resume", resume),
         (f"DELETE {WHERE}/schedules/([^/:]+)", delete_schedule),
+        (r"GET /(?:v1|ui)/(projects/.+/operations/\d+)", get_operation),
     )

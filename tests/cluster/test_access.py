@@ -199,6 +199,15 @@ def test_several_users_need_a_namespace(graft, tmp_path):
         assert {entry["namespace"] for entry in server.pipelines.values()} == {"team"}
 
 
+def test_who_may_not_upload_is_told_which_right_is_missing(graft, tmp_path):
+    with FakeKubeflow(multi_user=True) as server:
+        server.may_upload = False
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+        ended = graft("submit", "--target", "kubeflow", "--profile", profile, *SOURCE, "--namespace", "team")
+        assert (ended.code, "HTTP 400" in ended.said) == (1, True)
+        assert "ask for the right to do that in the namespace" in ended.said
+
+
 @pytest.mark.parametrize("target", ["kubeflow", "vertex"])
 def test_secrets_given_anywhere_turn_up_nowhere(graft, tmp_path, target, monkeypatch, bucket):
     """Recognisable secrets wherever one can be given; then everything that was written, sent and said is searched."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ from graft.pipelines.cluster.backend import ApiClient, LostContactError, Result,
 from graft.pipelines.cluster.credentials import Access
 
 _PASSING = (429, 500, 502, 503, 504)
+# Uploads are refused with 400 for want of a right, too.
+_DENIED = re.compile("denied|not authorized|authorization", re.IGNORECASE)
 
 
 class _ApiToken(TokenCredentialsBase):  # type: ignore[misc]
@@ -119,7 +122,9 @@ class KubeflowClient(ApiClient):
             401: "log in: pass a --token-file or --cookie-file, --iap-client-id or --google",
             403: "ask for the right to do that in the namespace",
             404: "check the name and the endpoint",
-        }.get(error.status, "correct it and try again")
+        }.get(
+            403 if error.status == 400 and _DENIED.search(str(error.body)) else error.status, "correct it and try again"
+        )
         return GraftError(f"{what}: Kubeflow Pipelines refuses (HTTP {error.status}: {said}): {remedy}.")
 
 

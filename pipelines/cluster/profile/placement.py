@@ -7,6 +7,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration
 from graft.pipelines.cluster.profile.fields import Gpu, Images, Profile, StepSettings
+from graft.pipelines.cluster.profile.machines import misfits
 from graft.pipelines.cluster.target import Target
 
 _NO_LIMIT = 30 * DAY
@@ -91,6 +92,8 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
             found.append(("gpu.node_selector", _VERTEX_CANNOT))
         if gpu and gpu.tolerations:
             found.append(("gpu.tolerations", _VERTEX_CANNOT))
+        if gpu:
+            found += misfits(gpu, profile.steps.get("train", StepSettings()))
         for name, step in profile.steps.items():
             found += [
                 (f"steps.{name}.{field}", _VERTEX_CANNOT) for field in ("timeout", "volume") if getattr(step, field)

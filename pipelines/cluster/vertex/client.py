@@ -1,5 +1,7 @@
 """Talking to the API of Vertex AI: who the user is, time limits, attempts, and errors in one sentence."""
 
+import concurrent.futures
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +17,11 @@ from graft.pipelines.cluster import backend
 from graft.pipelines.cluster.backend import ApiClient, LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
+
+log = logging.getLogger("graft")
+
+# For what Vertex takes on and does later.
+OPERATION_SECONDS = 300.0
 
 
 class _BearerCredentials(google.auth.credentials.Credentials):  # type: ignore[misc]
@@ -58,6 +65,22 @@ class VertexClient(ApiClient):
     def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
         """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help."""
         return method(*arguments, **request, retry=None, timeout=backend.SECONDS)
+
+    def wait(self, what: str, operation: Any) -> None:
+        """Waits for what Vertex has taken on, and says so where it takes its time.
+
+        Raises:
+            GraftError: It isn't done after five minutes; Vertex goes on with it.
+        """
+        if not operation.done():
+            log.info("waiting for Vertex, which is %s", what)
+        try:
+            operation.result(timeout=OPERATION_SECONDS)
+        except concurrent.futures.TimeoutError as error:
+            raise GraftError(
+                f"{what}: Vertex has taken it on, and is not done after {OPERATION_SECONDS:.0f} seconds. It goes on with it: "
+                "run the command again later to see whether it is done."
+            ) from error
 
     def explain(self, what: str, error: BaseException) -> GraftError | None:
         """Returns the sentence for what the client raises, or None for what it doesn't know."""

@@ -1,6 +1,5 @@
 """Vertex AI Pipelines as a backend, by the clients of google-cloud-aiplatform (API v1, REST)."""
 
-import contextlib
 import dataclasses
 import re
 from typing import Any
@@ -11,7 +10,6 @@ from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.pipelines.cluster import backend
 from graft.pipelines.cluster.backend import Backend, ClusterRun, ClusterStep, Package, Schedule, State, all_steps
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
@@ -121,9 +119,11 @@ class VertexPipelines(Backend):
         client = self._client
 
         def delete() -> None:
-            with contextlib.suppress(exceptions.NotFound):
+            try:
                 deleting = client.ask(client.schedules.delete_schedule, name=schedule.identifier)
-                deleting.result(timeout=backend.SECONDS)
+            except exceptions.NotFound:
+                return
+            client.wait(f"deleting the schedule {schedule.name}", deleting)
 
         client.insist(f"schedule {schedule.name}", delete)
 

@@ -219,6 +219,9 @@ def test_without_gpus_no_accelerator_is_named_and_all_images_are_the_cpu_one(tmp
         ("kubeflow", "gpu: {type: NVIDIA_TESLA_T4}", "gpu.type"),
         ("vertex", "gpu: {type: NVIDIA_TESLA_T4, node_selector: {a: b}}", "gpu.node_selector"),
         ("vertex", "gpu: {type: NVIDIA_TESLA_T4, tolerations: [{key: a}]}", "gpu.tolerations"),
+        ("vertex", "gpu: {type: NVIDIA_TESLA_A100, count: 3}", "gpu.count"),
+        ("vertex", "gpu: {type: NVIDIA_TESLA_A100}\nsteps: {train: {cpu: 16}}", "steps.train.cpu"),
+        ("vertex", "gpu: {type: NVIDIA_TESLA_A100}\nsteps: {train: {memory: 80Gi}}", "steps.train.memory"),
         ("vertex", "steps: {train: {timeout: 2h}}", "steps.train.timeout"),
         ("vertex", "secrets: [{name: a, key: b, env: C}]", "secrets"),
         ("vertex", "notification: {secret: {name: a, key: b}}", "notification.secret"),
@@ -323,3 +326,19 @@ assert not {"tensorflow", "keras", "sklearn", "scipy", "pyarrow"} & set(sys.modu
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert (tmp_path / "pipeline.yaml").stat().st_size > 10_000
     assert Path(tmp_path / "pipeline.yaml").read_text().startswith("# PIPELINE DEFINITION")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "cpu", "memory"),
+    [
+        ("{type: NVIDIA_TESLA_T4}", "8", "30G"),
+        ("{type: NVIDIA_L4}", "8", "32G"),
+        ("{type: NVIDIA_TESLA_A100, count: 2}", "24", "170G"),
+        ("{type: NVIDIA_A100_80GB}", "12000m", "158Gi"),
+        ("{type: NVIDIA_B200, count: 8}", "200", "2T"),
+    ],
+)
+def test_vertex_gets_what_a_machine_with_that_gpu_has(tmp_path, gpu, cpu, memory):
+    train = f"gpu: {gpu}\nsteps: {{train: {{cpu: {cpu}, memory: {memory}}}}}\n"
+    _, executors, _ = compiled(tmp_path, "vertex", train)
+    assert executors["train"].resources.accelerator.resource_type in gpu

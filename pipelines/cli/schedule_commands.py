@@ -35,7 +35,10 @@ def create(
     upload: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Creates a schedule, or replaces the one of that name. It starts one run at a time, and none for missed ones.
+    """Creates a schedule, or replaces the one of that name. It starts one run at a time.
+
+    On Kubeflow a schedule that missed its time starts one run for it as soon as it can: when it is resumed, or when a run that took
+    longer than the interval has ended. Nothing new ends that run within seconds of its pods' start. Vertex starts none.
 
     Args:
         schedule: A name for it.
@@ -89,7 +92,10 @@ def pause(schedule: str, /, *, cluster: Cluster) -> None:
 
 @schedules.command
 def resume(schedule: str, /, *, cluster: Cluster) -> None:
-    """Resumes a paused schedule. Runs that were missed meanwhile are not made up for.
+    """Resumes a paused schedule.
+
+    If its time came meanwhile, Kubeflow starts one run at once, however much was missed. Nothing new ends it within seconds of its
+    pods' start. Vertex starts none.
 
     Args:
         schedule: Its name.

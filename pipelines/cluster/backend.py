@@ -173,7 +173,7 @@ class Backend(Protocol):
         """
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
-        """Pauses or resumes a schedule. Runs missed while it was paused are not made up for."""
+        """Pauses or resumes a schedule. Of the runs missed while it was paused Kubeflow starts one at once, Vertex none."""
 
     def delete_schedule(self, schedule: Schedule) -> None:
         """Deletes a schedule; one that is gone already is fine."""

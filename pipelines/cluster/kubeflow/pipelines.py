@@ -108,7 +108,7 @@ class KubeflowPipelines(Backend):
             trigger=when,
             mode=api.RecurringRunMode.ENABLE,
             max_concurrency="1",
-            no_catchup=True,
+            no_catchup=True,  # one run for what was missed, instead of one for each
         )
         with self._client.described(f"schedule {name}"):
             create = self._services.recurring_runs.recurring_run_service_create_recurring_run

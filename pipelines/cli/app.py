@@ -29,6 +29,7 @@ COMMANDS = {
         "compile_command:compile_": "Compiles the pipeline, or one component, for Kubeflow or Vertex.",
         "cluster_commands:submit": "Starts a run on a cluster, and prints its identifier and the address of its page.",
         "cluster_commands:status": "Shows the state of the steps of a run on a cluster; once it is over, ends with its exit code.",
+        "logs_command:logs": "Prints what the steps of a run printed, as far as it is kept; exit code 1 if nothing is.",
         "cluster_commands:cancel": "Cancels a run on a cluster.",
         "schedule_commands:schedules": "Runs the pipeline on a schedule, on a cluster.",
     },

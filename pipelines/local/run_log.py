@@ -3,10 +3,12 @@
 import collections
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
 from graft.components.common import storage
+from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress_lines import Began, Doing, Ended, Told, find
 from graft.pipelines.console.board import Board
@@ -98,3 +100,29 @@ class RunLog(io.TextIOBase):
             self.trouble = f"{error.strerror}: {self.path} isn't complete"
         if self._echo:
             self._echo.write(f"{shown}\n")
+
+
+def read_log(folder: Path, step: str = "") -> Iterator[str]:
+    """Yields the lines of a run's log.txt.
+
+    Args:
+        folder: The run's folder.
+        step: A step, of which alone the lines are; empty for all.
+
+    Raises:
+        GraftError: There is no log.txt, or it can't be read.
+    """
+    begun = ""
+    try:
+        with (folder / FILE).open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                found = _KFP.match(line)
+                begun = (found and found["begins"]) or begun
+                if not step or begun == step:
+                    yield line.rstrip("\n")
+                if found and found["ends"]:
+                    begun = ""
+    except OSError as error:
+        raise GraftError(
+            f"{folder / FILE} can't be read ({error.strerror}): name a run of this machine, or the --target of one on a cluster."
+        ) from error

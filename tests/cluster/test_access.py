@@ -14,6 +14,7 @@ from web import web_server
 
 from graft.components.common.runs.step_record import Run
 from graft.pipelines.cluster.kubeflow import client as kubeflow_client
+from graft.pipelines.cluster.kubeflow import pipelines as kubeflow_pipelines
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,29 @@ def test_in_a_pod_the_pod_s_own_account_is_used(graft, locked, monkeypatch, tmp_
     Path(options[3]).write_text("store: gs://b/store\n")
     ended = graft("submit", *options)
     assert ended.code == 0, ended.said
+
+
+def test_in_a_pod_that_is_given_no_token_nobody_is_asked_for_one(graft, monkeypatch, tmp_path):
+    """As in an installation for one user. The link leads to the UI, or nowhere: the API's own address has no pages."""
+    with FakeKubeflow() as server:
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+        monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "no-token"))
+        for module in (kubeflow_client, kubeflow_pipelines):
+            monkeypatch.setattr(module, "IN_CLUSTER", server.url)
+        for text, link in (
+            ("", ""),
+            ("kubeflow: {ui: https://kubeflow.example/}\n", "https://kubeflow.example/#/runs/details/"),
+        ):
+            profile.write_text(text)
+            ended = graft("submit", "--target", "kubeflow", "--profile", profile, *SOURCE)
+            assert ended.code == 0, ended.said
+            run, *shown = ended.out.split()
+            assert shown == ([f"{link}{run}"] if link else [])
+            assert graft("status", run, "--target", "kubeflow", "--profile", profile).out.splitlines()[-1] == (
+                f"pending: {link}{run}" if link else "pending"
+            )
+        assert not [headers for _, _, headers, _ in server.asked if "Authorization" in headers]
 
 
 def test_without_an_endpoint_it_is_asked_for(graft, locked, monkeypatch):

@@ -14,6 +14,7 @@ from run_records import ENDINGS, leave_records
 
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
 from graft.components.common.runs.step_record import Run
+from graft.components.common.steps import COMPONENTS
 from graft.components.common.storage import retries
 from graft.pipelines.cluster import submitting, watching
 
@@ -313,6 +314,31 @@ def test_a_pipeline_is_uploaded_once_and_again_when_it_changed(graft, cluster):
     assert (len(cluster.server.pipelines), len(cluster.server.versions), len(cluster.server.runs)) == (1, 2, 3)
     (experiment,) = cluster.server.experiments.values()
     assert experiment["display_name"] == "graft"
+
+
+@pytest.mark.parametrize("cluster", ["kubeflow"], indirect=True)
+def test_an_archived_experiment_is_told_of(graft, cluster):
+    assert "archived" not in graft("submit", *cluster.options, *SOURCE).said
+    (experiment,) = cluster.server.experiments.values()
+    experiment["storage_state"] = "ARCHIVED"
+    ended = graft("submit", *cluster.options, *SOURCE)
+    assert (ended.code, "experiment graft is archived: Kubeflow's pages don't list its runs" in ended.said) == (0, True)
+
+
+@pytest.mark.parametrize("cluster", ["kubeflow"], indirect=True)
+def test_the_table_in_a_pipe_has_a_line_a_step(graft, cluster, bucket):
+    ends_as(cluster, "SUCCEEDED", "success", f"{bucket}/store")
+    run = graft(
+        "submit", *cluster.options, *SOURCE, "--store", f"{bucket}/store", "--name", "pets", "--wait"
+    ).out.split()[0]
+    rows = graft("status", run, *cluster.options).out.splitlines()
+    assert [row.split()[0] for row in rows] == [
+        "step",
+        *COMPONENTS,
+        "succeeded:",
+        cluster.server.url + f"/#/runs/details/{run}",
+    ]
+    assert max(map(len, rows)) > 80
 
 
 @pytest.mark.parametrize("cluster", ["kubeflow"], indirect=True)

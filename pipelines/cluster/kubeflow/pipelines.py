@@ -13,6 +13,7 @@ from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedu
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.durations import in_words
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
+from graft.pipelines.cluster.kubeflow.installation import INSTALLED_IN
 from graft.pipelines.cluster.kubeflow.tasks import STATES, moment, steps_of
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
@@ -40,7 +41,7 @@ class KubeflowPipelines(Backend):
         self._services = self._client.services
         namespace = access.namespace or profile.kubeflow.namespace
         self._namespace = {"namespace": namespace} if namespace else {}
-        self._pods_in = namespace or "kubeflow"
+        self._pods_in = namespace or INSTALLED_IN
         self._experiment = access.experiment or profile.kubeflow.experiment
         self._profile = profile
 

@@ -97,10 +97,14 @@ def _pinned(name: str, image: str, allow_tag: bool) -> str:
 def _ask_registry(image: str, refusal: str) -> str:
     """Asks an image's registry for the digest of its tag, by the Docker Engine, which knows how to log in there."""
     import docker
+    from requests import RequestException  # docker's own
 
     try:
         with contextlib.closing(docker.from_env()) as client:
             return str(client.images.get_registry_data(image).id)
-    except docker.errors.DockerException as error:
-        reason = getattr(error, "explanation", None) or str(error)
-        raise GraftError(f"{refusal}. Its digest can't be had: {reason}") from error
+    except docker.errors.APIError as error:
+        raise GraftError(f"{refusal}. Its digest can't be had: {error.explanation or error}") from error
+    except (docker.errors.DockerException, RequestException) as error:
+        raise GraftError(
+            f"{refusal}. Its digest can't be had: no Docker Engine answers here to ask the registry."
+        ) from error

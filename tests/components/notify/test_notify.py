@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from web import web_server
 
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.errors import GraftError
+from graft.components.common.runs.history import read_history
 from graft.components.common.runs.step_record import Run, mark_cancelled
+from graft.components.notify import kubeflow
 from graft.components.notify import notify as notify_module
 from graft.components.notify import webhook as webhook_module
 from graft.components.notify.notify import Webhook, notify
@@ -113,6 +116,60 @@ def test_a_cancelled_run_that_its_backend_calls_failed(run):
     leave_records(run, **ENDINGS["killed"])
     mark_cancelled(run)
     assert notify(run, "FAILED").outcome is Outcome.CANCELLED
+
+
+RUNNING = [{"state": "PENDING"}, {"state": "RUNNING"}]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "outcome", "reason"),
+    [
+        (200, {"state": "CANCELING", "state_history": RUNNING}, Outcome.CANCELLED, "cancelled during train"),
+        (200, {"state": "RUNNING", "state_history": RUNNING}, Outcome.FAILED, "train: left no record"),
+        (
+            200,
+            {"state": "RUNNING", "state_history": [{"state": "CANCELING"}, *RUNNING]},
+            Outcome.FAILED,
+            "train: left no record",
+        ),
+        (403, {"code": 7}, Outcome.FAILED, "train: left no record"),
+        (200, ["no run"], Outcome.FAILED, "train: left no record"),
+    ],
+)
+def test_in_a_pod_kubeflow_is_asked_whether_somebody_cancelled_the_run(
+    run, monkeypatch, status, answer, outcome, reason
+):
+    """Its own page lets people cancel, and the exit task is told no more than that something went wrong."""
+    leave_records(run, **ENDINGS["killed"])
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with web_server(lambda *request: (status, answer)) as web:
+        monkeypatch.setattr(kubeflow, "IN_CLUSTER", web.url)
+        told = notify(run, "RUNNING")
+        assert [path for _, path, _, _ in web.asked] == [f"/apis/v2beta1/runs/{run.run_id}"]
+    assert (told.outcome, told.reason.startswith(reason)) == (outcome, True), told
+    if outcome is Outcome.CANCELLED:
+        assert "memory" not in told.reason
+        assert (read_history(run.store, run.name)[0].outcome, notify(run, "RUNNING").reason) == (outcome, reason)
+
+
+def test_who_succeeded_is_not_asked_after(run, monkeypatch):
+    leave_records(run)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with web_server() as web:
+        monkeypatch.setattr(kubeflow, "IN_CLUSTER", web.url)
+        assert notify(run, "RUNNING").outcome is Outcome.SUCCEEDED
+    assert not web.asked
+
+
+def test_cancelled_then_tried_again_and_failed_by_itself(run):
+    leave_records(run, **ENDINGS["killed"])
+    mark_cancelled(run)
+    note = Path(run.folder) / "cancelled.json"
+    note.write_text(re.sub(r'"cancelled": "\d{4}', '"cancelled": "2001', note.read_text()))
+    assert notify(run, "FAILED").outcome is Outcome.CANCELLED, "nothing says that it was tried again"
+    leave_records(run, **ENDINGS["error"])
+    assert notify(run, "FAILED").reason == "ingest: photos.zip is empty"
+    assert read_history(run.store, run.name)[0].outcome == Outcome.FAILED
 
 
 def test_kubeflow_calls_a_success_complete():

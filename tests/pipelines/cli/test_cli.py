@@ -57,6 +57,7 @@ COMMANDS = [
     "compile",
     "submit",
     "status",
+    "logs",
     "cancel",
 ]
 

@@ -298,6 +298,15 @@ def test_images_go_in_by_digest_or_not_at_all(image, said):
         pinned_images(Profile(images=Images(cpu=image)), None, allow_tag=False)
 
 
+def test_a_tag_without_docker_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    with pytest.raises(
+        GraftError, match=r"or use --allow-tag.*no Docker Engine answers here to ask the registry\.$"
+    ) as refused:
+        pinned_images(Profile(images=Images(cpu="registry.example/graft:cpu")), None, allow_tag=False)
+    assert "Error while fetching" not in str(refused.value)
+
+
 def test_tags_only_where_they_are_allowed():
     profile = Profile(images=Images(cpu="graft:cpu"))
     assert pinned_images(profile, None, allow_tag=True).cpu == "graft:cpu"

@@ -3,6 +3,7 @@
 `recorded/` is a digest of recordings, which GRAFT_TEST_RECORDINGS names where they are at hand.
 """
 
+import dataclasses
 import json
 import os
 from collections import defaultdict
@@ -12,9 +13,14 @@ import pytest
 import requests
 import yaml
 from argo_retries import MENDED, STOCK, play
-from conftest import write_profile
+from conftest import IMAGES, write_profile
 from fake_kubeflow import FakeKubeflow
 from support import skip
+
+from graft.components.common.parameters import Parameters
+from graft.pipelines.cluster.compiling import compile_pipeline
+from graft.pipelines.cluster.profile.fields import Images
+from graft.pipelines.cluster.profile.reading import read_profile
 
 RECORDED = Path(__file__).parent / "recorded"
 ANSWERS = [json.loads(line) for line in (RECORDED / "answers.jsonl").read_text().splitlines()]
@@ -114,35 +120,48 @@ def test_every_recorded_call_is_answered_like_that():
             assert (got.status_code, here) == (call["status"], wanted), call["what"]
 
 
-@pytest.fixture
-def played(graft, tmp_path):
-    """A function that returns a run of the compiled pipeline which ends like a recorded one, as the server here tells of it."""
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The compiled pipeline."""
+    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
+    compile_pipeline(read_profile(None, "kubeflow"), Images(**IMAGES), "kubeflow", path)
+    return path
 
-    def play_it(name):
-        with FakeKubeflow(stock=name not in WITHOUT_DEFAULTS) as server:
-            profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
-            options = ["--target", "kubeflow", "--profile", profile]
-            run = graft("submit", *options, "--source", "gs://pictures/photos.zip").out.split()[0]
-            steps = CANCELLED.get(name) if name in CANCELLED else PLAYED[name]
-            if steps:
-                server.set_state(run, "RUNNING", steps)
-            if name in CANCELLED:
-                graft("cancel", run, *options)
-                if name == "image-cannot-be-pulled":  # nor could that of notify
-                    state, ended = server.scripts[run][-1]
-                    server.scripts[run][-1] = (state, {**ended, "notify": "FAILED"})
-            else:
-                server.set_state(run, RUNS[name]["state"])
-            for _ in range(2):
-                content = requests.get(f"{server.url}/apis/v2beta1/runs/{run}", timeout=10).json()
-            return content
 
-    return play_it
+def played(name, package):
+    """Returns a run of the pipeline that ends like a recorded one, as the server here tells of it."""
+    with FakeKubeflow(stock=name not in WITHOUT_DEFAULTS) as server:
+
+        def call(method, path, **sent):
+            return requests.request(method, f"{server.url}/apis/v2beta1/{path}", timeout=10, **sent).json()
+
+        experiment = call("POST", "experiments", json={"display_name": "graft"})["experiment_id"]
+        pipeline = call("POST", "pipelines", json={"name": "graft"})["pipeline_id"]
+        version = call(
+            "POST",
+            "pipelines/upload_version",
+            params={"name": "v1", "pipelineid": pipeline},
+            files={"uploadfile": package.read_bytes()},
+        )
+        reference = {key: version[key] for key in ("pipeline_id", "pipeline_version_id")}
+        asked = {"display_name": "run", "experiment_id": experiment, "pipeline_version_reference": reference}
+        given = {"parameters": dataclasses.asdict(Parameters("gs://pictures/photos.zip"))}
+        run = call("POST", "runs", json={**asked, "runtime_config": given})["run_id"]
+        if steps := CANCELLED.get(name) or PLAYED.get(name):
+            server.set_state(run, "RUNNING", steps)
+        if name in CANCELLED:
+            call("POST", f"runs/{run}:terminate")
+            if name == "image-cannot-be-pulled":  # nor could that of notify
+                state, ended = server.scripts[run][-1]
+                server.scripts[run][-1] = (state, {**ended, "notify": "FAILED"})
+        else:
+            server.set_state(run, RUNS[name]["state"])
+        return [call("GET", f"runs/{run}") for _ in range(2)][-1]
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_that_ends_like_a_recorded_one_has_its_tasks_and_states(played, name):
-    assert digest(played(name)) == RUNS[name]
+def test_a_run_that_ends_like_a_recorded_one_has_its_tasks_and_states(package, name):
+    assert digest(played(name, package)) == RUNS[name]
 
 
 def test_the_digest_is_what_was_recorded():

@@ -1,8 +1,10 @@
-"""Reading a split's images as a `tf.data.Dataset`."""
+"""Reading a split's images as a `tf.data.Dataset`, and passing them through a network."""
 
 import contextlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
@@ -15,6 +17,9 @@ from graft.components.common.compute.tensorflow import as_it_is, import_tensorfl
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 
+_IN_FLIGHT = 2
+"""Batches that the network works on at once. With one, TensorFlow's threads sleep between any two operations. A virtual machine may then
+wake all of them on one of its processors while another one idles: a pass took 2.0 times as long on two processors."""
 _PIXEL = 20  # bytes that a pixel takes in `decode`, be it transparent: measured were 19
 
 
@@ -155,10 +160,21 @@ def pass_over(
             return compiled(inputs)
         return compiled(tf.concat([inputs, tf.repeat(inputs[:1], missing, axis=0)], axis=0))[:-missing]
 
-    with naming_damage(dataset, split), progress(what, total) as advance:
-        for inputs, labels in batches.prefetch(2):
+    with naming_damage(dataset, split), progress(what, total) as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
+        started = ((pool.submit(outputs_of, inputs), labels.numpy()) for inputs, labels in batches.prefetch(2))
+        for outputs, labels in _ahead(started, _IN_FLIGHT):
             seen += len(labels)
-            yield outputs_of(inputs), labels.numpy()
+            yield outputs.result(), labels
             advance(len(labels))
     if seen != total:
         raise GraftError(f"{dataset.path} holds {seen} {split} images and its record says {total}: ingest it again.")
+
+
+def _ahead(items: Iterator[Any], number: int) -> Iterator[Any]:
+    """Yields items in order, and has taken so many more of them by then."""
+    taken: deque[Any] = deque()
+    for item in items:
+        taken.append(item)
+        if len(taken) > number:
+            yield taken.popleft()
+    yield from taken

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from datetime import UTC, datetime
 
 from faults import RefusalError
 
@@ -28,6 +29,27 @@ CRON_REFUSED = (
     "Failed to create a recurring run due to conversion error: Invalid input error: "
     "Schedule cron is not a supported format(https://godoc.org/github.com/robfig/cron). Error: "
 )
+
+
+def now():
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")  # the server keeps seconds
+
+
+def same(name, other):
+    """Whether the server's database takes two names for one: it doesn't look at case."""
+    return name.casefold() == other.casefold()
+
+
+def exists(what, name, verb):
+    return (
+        f"Already exist error: Failed to create a new {what}. The name {name} already {verb}. Please specify a new name"
+    )
+
+
+def no_namespace(where, *, short=False):
+    experiment = where.get("experiment_id")
+    missing = f"Failed to fetch namespace from experiment {experiment}: ResourceNotFoundError: Experiment {experiment} not found"
+    return missing if short else f"Failed to fetch namespace for experiment {experiment}: {missing}"
 
 
 def error_body(status, message):

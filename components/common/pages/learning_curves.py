@@ -28,7 +28,8 @@ def write_learning_curves(training: Model, path: Path) -> None:
         for axes, name in zip(figure.subplots(1, 2), NAMES, strict=True):
             _plot(axes, training, name)
             axes.set_title(name.capitalize())
-            axes.legend(frameon=True)
+            # Where the curves seldom are. Matplotlib's "best" place takes long to find, and warns of it on a slow machine.
+            axes.legend(frameon=True, loc="lower right" if name == "accuracy" else "upper right")
         figure.savefig(path.with_suffix(".png"), dpi=_DPI)
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 

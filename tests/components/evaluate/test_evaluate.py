@@ -105,10 +105,11 @@ def test_a_champion_that_is_an_export_in_a_bucket(models, dataset, tmp_path, buc
     result = evaluate(
         models / "challenger", dataset, tmp_path / "evaluation", EvaluateConfig(champion=f"{bucket}/cats/")
     )
-    evaluate(models / "challenger", dataset, tmp_path / "local", EvaluateConfig(champion=str(models / "champion")))
-    local = record(tmp_path / "local")["comparisons"]["champion"]
-    champion = result.comparisons.champion
-    assert champion.model_dump(mode="json") == local | {"uri": f"{bucket}/cats/"}
+    champion, rows = result.comparisons.champion, table(tmp_path / "evaluation")
+    was = np.array(rows["champion"]) == np.array(rows["label"])
+    now = np.array(rows["predicted"]) == np.array(rows["label"])
+    assert (champion.uri, champion.model_digest) == (f"{bucket}/cats/", Model.load(models / "champion").model_digest)
+    assert (champion.accuracy, champion.difference) == pytest.approx((was.mean(), now.mean() - was.mean()))
     assert result.summary.endswith(champion.versus("champion"))
 
 

@@ -16,7 +16,7 @@ from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.features import extraction
-from graft.components.train.features.feature_cache import FeatureCache
+from graft.components.train.features.feature_cache import FeatureCache, half
 from graft.components.train.train import train
 
 pytestmark = [pytest.mark.photographs, pytest.mark.slow]
@@ -87,22 +87,31 @@ def test_the_photographs_through_all_formats(finished):
         assert found["parity"]["label_agreement"] >= found["limits"]["label_agreement"] >= 0.98
 
 
-def test_zip_folder_and_tar_give_the_same_digest(finished, photographs, tmp_path):
-    with zipfile.ZipFile(photographs) as archive:
-        archive.extractall(tmp_path / "folder")
+def test_zip_folder_and_tar_give_the_same_digest(photographs, tmp_path):
+    with zipfile.ZipFile(photographs) as whole, zipfile.ZipFile(tmp_path / "photos.zip", "w") as part:
+        for name in [name for name in whole.namelist() if name.endswith(".jpg")][::10]:
+            part.writestr(name, whole.read(name))
+            whole.extract(name, tmp_path / "folder")
     subprocess.run(["tar", "-czf", tmp_path / "photos.tar.gz", "-C", tmp_path / "folder", "."], check=True)
-    for name in ("folder", "photos.tar.gz"):
-        ingest(str(tmp_path / name), tmp_path / f"from {name}")
-        assert Dataset.load(tmp_path / f"from {name}").digest == finished["dataset"]["digest"]
+    made = [tmp_path / f"from {name}" for name in ("photos.zip", "folder", "photos.tar.gz")]
+    for output in made:
+        ingest(str(tmp_path / output.name.removeprefix("from ")), output)
+    datasets = [Dataset.load(output) for output in made]
+    assert len({dataset.digest for dataset in datasets}) == 1
+    assert sum(sum(counts.values()) for counts in datasets[0].counts.values()) == 300
 
 
 def test_features_kept_as_float16_cost_no_accuracy(finished, pretrained, tmp_path, monkeypatch):
-    dataset = Path(finished["steps"]["ingest"]["output"])
+    dataset, store = Path(finished["steps"]["ingest"]["output"]), str(tmp_path / "store")
     config = TrainConfig(image_size=96, cut="mixed2", selection_split="validation")
-    kept = train(dataset, tmp_path / "kept", str(pretrained), config)
-    monkeypatch.setattr(extraction, "half", lambda computed: computed)
-    monkeypatch.setattr(FeatureCache, "find", find_nothing_in_float32)
-    exact = train(dataset, tmp_path / "exact", str(pretrained), config)
+    keep = FeatureCache.keep
+    with monkeypatch.context() as patch:
+        patch.setattr(extraction, "half", lambda computed: computed)
+        patch.setattr(FeatureCache, "find", find_nothing_in_float32)
+        patch.setattr(FeatureCache, "keep", lambda self, sha256s, computed: keep(self, sha256s, half(computed)))
+        exact = train(dataset, tmp_path / "exact", str(pretrained), config, store)
+    kept = train(dataset, tmp_path / "kept", str(pretrained), config, store)
+    assert kept.computed == 0 < exact.computed
     assert kept.selection_accuracy == pytest.approx(exact.selection_accuracy, abs=0.002)
 
 

@@ -15,6 +15,7 @@ JOB_ID = re.compile(r"[a-z][-a-z0-9]{0,127}")
 ACCELERATORS = {
     *("NVIDIA_TESLA_P100", "NVIDIA_TESLA_V100", "NVIDIA_TESLA_P4", "NVIDIA_TESLA_T4", "NVIDIA_TESLA_A100"),
     *("NVIDIA_A100_80GB", "NVIDIA_L4", "NVIDIA_H100_80GB", "NVIDIA_H100_MEGA_80GB", "NVIDIA_H200_141GB"),
+    *("NVIDIA_B200", "NVIDIA_GB200", "NVIDIA_RTX_PRO_6000"),
 }
 LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -129,7 +130,10 @@ class FakeVertex(FaultyServer):
         if extra := set(given) - set(declared):
             refuse(400, f"The pipeline has no parameter {extra.pop()}")
         for name, executor in spec["deploymentSpec"]["executors"].items():
-            accelerator = executor["container"].get("resources", {}).get("accelerator", {})
+            resources = executor["container"].get("resources", {})
+            if float(resources.get("cpuLimit", 0)) > 96 or float(resources.get("memoryLimit", 0)) > 624:
+                refuse(400, f"{name}: at most 96 CPUs and 624 GB are supported")
+            accelerator = resources.get("accelerator", {})
             if accelerator and accelerator.get("resourceType") not in ACCELERATORS:
                 refuse(400, f"{name}: invalid accelerator type {accelerator.get('resourceType')}")
 

@@ -35,8 +35,9 @@ def test_submit_status_cancel(graft, options):
     assert "is already over" in graft("cancel", run, *options).out
 
 
-def test_the_same_pipeline_twice(graft, options):
-    runs = [graft("submit", *options, *SOURCE).out.split()[0] for _ in range(2)]
+def test_the_same_pipeline_twice_also_by_its_experiment_s_name_in_other_case(graft, options):
+    *others, experiment = options
+    runs = [graft("submit", *others, name, *SOURCE).out.split()[0] for name in (experiment, experiment.upper())]
     assert len(set(runs)) == 2
     for run in runs:
         assert graft("cancel", run, *options).code == 0

@@ -27,6 +27,7 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "DeleteGraph": (None, (c_void_p,)),
     "GraphOperationByName": (c_void_p, (c_void_p, c_char_p)),
     "NewSessionOptions": (c_void_p, ()),
+    "SetConfig": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "DeleteSessionOptions": (None, (c_void_p,)),
     "NewBuffer": (c_void_p, ()),
     "DeleteBuffer": (None, (c_void_p,)),

@@ -42,8 +42,12 @@ _IMPORTS_WITH_TENSORFLOW = (
     # What train and evaluate draw and count with, not before Keras: it would import them on its own account.
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "scipy.stats",
     "sklearn.metrics",
+    # What tf.summary and pyarrow.parquet import when they are first called.
+    "tensorboard.summary.v2",
+    "pyarrow.dataset",
 )
 
 

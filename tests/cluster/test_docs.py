@@ -1,7 +1,7 @@
 """The pages that lead to a cluster are run from top to bottom; what README says is parsed by the command line itself.
 
-`graft` is the real one, and talks to the servers here. gcloud, kubectl, pip and the builds of images can't be had: stand-ins
-write down what they are asked.
+`graft` is the real one, and talks to the servers here. Each of its commands is started as a user starts it once; after that it is forked
+from a process that has imported it. gcloud, kubectl, pip and the builds of images can't be had: stand-ins write down what they are asked.
 """
 
 import json
@@ -11,6 +11,7 @@ import shlex
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import fsspec
@@ -18,6 +19,7 @@ import pytest
 from conftest import IMAGES
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
+from graft_forks import write_command
 from run_records import ENDINGS, leave_records
 from support import ROOT
 
@@ -41,15 +43,29 @@ def blocks(page):
     return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
 
 
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory):
+    """Socket at which a `graft` is forked."""
+    path = tmp_path_factory.mktemp("forks") / "asked"
+    command = [sys.executable, Path(__file__).with_name("graft_forks.py"), path]
+    environment = os.environ | {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}  # gcsfs reads it when it is imported
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        while not path.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield path
+        process.stdin.close()
+
+
 @pytest.fixture
-def page(tmp_path, bucket, gcs_address):
+def page(tmp_path, bucket, forks):
     """Runs a page's blocks, one after the other, in one shell that stops at the first failure."""
     stand_ins = tmp_path / ".venv" / "bin"
     stand_ins.mkdir(parents=True)
     for name in ("gcloud", "kubectl", "make", "python"):
         (stand_ins / name).write_text(STAND_IN)
         (stand_ins / name).chmod(stat.S_IRWXU)
-    (stand_ins / "graft").symlink_to(GRAFT)
+    write_command(stand_ins / "graft", forks, GRAFT)
     (tmp_path / "images-made.json").write_text(json.dumps(IMAGES))
     (tmp_path / "webhook.txt").write_text("https://hooks.example/x\n")
     (tmp_path / "photos" / "cats").mkdir(parents=True)

@@ -84,3 +84,16 @@ def test_a_run_on_this_machine(graft, tmp_path):
     assert graft("logs", "1", "gate").out == f"{begin} 'gate'\n    passed\n"
     ended = graft("logs", "2")
     assert (ended.code, "log.txt can't be read" in ended.said, "--target" in ended.said) == (1, True, True)
+
+
+@pytest.mark.parametrize("cluster", ["vertex"], indirect=True)
+def test_on_vertex_the_log_of_its_jobs_is_named(graft, cluster):
+    run = graft("submit", *cluster.options, "--source", "gs://pictures/photos.zip").out.split()[0]
+    job = {"mainJob": "projects/1/locations/l/customJobs/123"}
+    detail = {"taskId": "1", "taskName": "train", "state": "RUNNING", "executorDetail": {"containerDetail": job}}
+    cluster.server.runs[run]["jobDetail"] = {"taskDetails": [detail]}
+    ended = graft("logs", run, *cluster.options)
+    command = (
+        """gcloud logging read --project p --order asc 'resource.type="ml_job" AND resource.labels.job_id=(123)'"""
+    )
+    assert (ended.code, command in ended.said) == (1, True), ended.said

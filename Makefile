@@ -113,7 +113,7 @@ image-gpu: ## Build the GPU image, graft:gpu (several GB)
 	@WEIGHTS="$(WEIGHTS)" images/build.sh gpu graft:gpu
 
 .PHONY: gpu-image-test
-gpu-image-test: $(DEV_READY) image-gpu ## Try graft:gpu with a stand-in for NVIDIA's driver: no GPU is needed
+gpu-image-test: $(DEV_READY) ## Try graft:gpu with a stand-in for NVIDIA's driver: no GPU is needed
 	@GRAFT_TEST_REQUIRE=gpu-image $(BIN)/python -m pytest -m gpu_image tests/docker $(ARGS)
 
 .PHONY: push

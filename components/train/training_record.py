@@ -47,6 +47,7 @@ def training_record(
         keras_file: The saved model, whose digest goes into the record.
         versions: Versions of the libraries, by name.
     """
+    pace = training_set.pace
     return Model(
         config=dataclasses.asdict(config) | {"tensorboard": storage.redact(config.tensorboard)},
         backbone=config.backbone,
@@ -63,6 +64,8 @@ def training_record(
         ),
         training_images=int(training_set.trains.sum()),
         features=FeatureCounts(computed=training_set.computed, cached=training_set.cached),
+        images_per_second=round(pace.images / pace.seconds, 1) if pace.images else None,
+        waiting_share=round(pace.waited / pace.seconds, 3) if pace.images else None,
         dataset_digest=dataset.digest,
         weights_digest=network.weights_digest,
         devices=DeviceSummary(kind=devices.kind, count=devices.count, precision=devices.precision),

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from graft.components.common.artifacts.artifact import Artifact
-from graft.components.common.artifacts.record import Part, Setting
+from graft.components.common.artifacts.record import Part, Setting, Sparse
 
 
 class Stopped(StrEnum):
@@ -101,6 +101,14 @@ class Model(Artifact):
     selection: Selection = Field(description="The images that selected the weights.")
     training_images: int = Field(description="Images that trained the head.")
     features: FeatureCounts = Field(description="Where the images' features came from.")
+    images_per_second: Sparse[float] = Field(
+        None, description="Images that went through the backbone in a second; left out where none did."
+    )
+    waiting_share: Sparse[float] = Field(
+        None,
+        description="Share of that time, 0 to 1, for which the backbone had nothing to do: images were not read, decoded and prepared "
+        "any faster. Left out where none went through it.",
+    )
     dataset_digest: str = Field(description="Content digest of the dataset.")
     weights_digest: str = Field(description="SHA-256 of the backbone's weights.")
     devices: DeviceSummary = Field(description="What it ran on.")

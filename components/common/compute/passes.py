@@ -1,18 +1,21 @@
 """Reading a split's images as a `tf.data.Dataset`, and passing them through a network."""
 
 import contextlib
+import dataclasses
+import math
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.encoded import read_encoded, read_records
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
-from graft.components.common.compute.devices import images_at_once, on_all_devices
 from graft.components.common.compute.machine import cores, decoding_memory
+from graft.components.common.compute.running import images_at_once, on_all_devices, on_gpus, pays_to_compile
 from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
@@ -21,6 +24,21 @@ _IN_FLIGHT = 2
 """Batches that the network works on at once. With one, TensorFlow's threads sleep between any two operations. A virtual machine may then
 wake all of them on one of its processors while another one idles: a pass took 2.0 times as long on two processors."""
 _PIXEL = 20  # bytes that a pixel takes in `decode`, be it transparent: measured were 19
+
+
+@dataclasses.dataclass
+class Pace:
+    """How fast images passed through a network.
+
+    Attributes:
+        images: How many did.
+        seconds: How long it took.
+        waited: Seconds of it for which the network had nothing to do, since no images were read, decoded and prepared.
+    """
+
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
 
 
 def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing: Any = None) -> Any:
@@ -122,6 +140,7 @@ def pass_over(
     look: Callable[[Any, Any], Any] = lambda image, number: image,
     *,
     full: bool = False,
+    pace: Pace | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Runs a network over a split, each image once, prepared one by one since sizes vary.
 
@@ -135,7 +154,8 @@ def pass_over(
         views: How many images the network sees for one of the split, by which batches are smaller.
         look: Makes these from a preprocessed image, float32 [S, S, 3], and its number among the wanted ones.
         full: Fill the last batch up with what is then left out: an image's output must not depend on how many others there
-            are, as its last bit may on a batch's size.
+            are, as its last bit may on a batch's size. On GPUs it always is.
+        pace: What the pass is added to; None for nothing.
 
     Yields:
         The network's output and the int64 labels of a batch, as numpy arrays.
@@ -149,32 +169,51 @@ def pass_over(
     prepared = images.map(
         as_it_is(lambda number, image: (look(image[0], number), image[1])), num_parallel_calls=cores()
     )
-    devices = tf.distribute.get_strategy().num_replicas_in_sync
-    size = max(1, images_at_once() // views // devices) * devices
+    pixels, devices = math.prod(preprocessing.outputs[0].shape[1:3]), tf.distribute.get_strategy().num_replicas_in_sync
+    size = max(1, images_at_once(pixels) // views // devices) * devices
     batches = prepared.batch(size)
-    compiled = on_all_devices(network, batches.element_spec[0])
-
-    def outputs_of(inputs: Any) -> Any:
-        missing = size - len(inputs)
-        if not full or not missing:
-            return compiled(inputs)
-        return compiled(tf.concat([inputs, tf.repeat(inputs[:1], missing, axis=0)], axis=0))[:-missing]
-
+    run = on_all_devices(
+        network,
+        batches.element_spec[0],
+        size=size if full or on_gpus() else 0,
+        compiles=pays_to_compile(total * views * pixels),
+    )
     with naming_damage(dataset, split), progress(what, total) as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
-        started = ((pool.submit(outputs_of, inputs), labels.numpy()) for inputs, labels in batches.prefetch(2))
-        for outputs, labels in _ahead(started, _IN_FLIGHT):
+        for outputs, labels in _keep_busy(pool, run, batches.prefetch(2), pace or Pace()):
             seen += len(labels)
-            yield outputs.result(), labels
+            yield outputs, labels
             advance(len(labels))
     if seen != total:
         raise GraftError(f"{dataset.path} holds {seen} {split} images and its record says {total}: ingest it again.")
 
 
-def _ahead(items: Iterator[Any], number: int) -> Iterator[Any]:
-    """Yields items in order, and has taken so many more of them by then."""
-    taken: deque[Any] = deque()
-    for item in items:
-        taken.append(item)
-        if len(taken) > number:
-            yield taken.popleft()
-    yield from taken
+def _keep_busy(pool: Executor, run: Callable[[Any], Any], batches: Any, pace: Pace) -> Iterator[tuple[Any, Any]]:
+    """Runs a network over batches, and while it runs, has the next ones read.
+
+    Args:
+        pool: As many threads as batches are to run at once.
+        run: As `on_all_devices` makes it.
+        batches: `tf.data.Dataset` of (inputs, labels).
+        pace: What the pass is added to.
+
+    Yields:
+        The network's output and the labels of a batch, as numpy arrays.
+    """
+
+    def timed(inputs: Any) -> tuple[Any, float]:
+        return run(inputs), time.monotonic()
+
+    running: deque[tuple[Future[tuple[Any, float]], Any]] = deque()
+    begun = since = time.monotonic()
+    for inputs, labels in batches:
+        if all(future.done() for future, _ in running):
+            pace.waited += time.monotonic() - max([since, *(future.result()[1] for future, _ in running)])
+        running.append((pool.submit(timed, inputs), labels.numpy()))
+        pace.images += len(labels)
+        if len(running) > _IN_FLIGHT:
+            future, done = running.popleft()
+            yield future.result()[0], done
+        since = time.monotonic()
+    for future, done in running:
+        yield future.result()[0], done
+    pace.seconds += time.monotonic() - begun

@@ -43,7 +43,13 @@ def heat_maps(model: Any, prepared: Array, classes: Sequence[int]) -> Array:
     """
     tf = import_tensorflow()
     network = _Parts(model.get_layer(NETWORK))
-    run = tf.function(lambda images: network.backbone(images, training=False), autograph=False, reduce_retracing=True)
+    run = tf.function(
+        lambda images: network.backbone(images, training=False),
+        input_signature=[
+            tf.TensorSpec(network.backbone.input.shape, tf.float32)
+        ],  # the last batch costs no further trace
+        autograph=False,
+    )
     found = [np.zeros((0, *network.deepest_map), np.float32)]
     for start in range(0, len(prepared), _IMAGES_AT_ONCE):
         batch = slice(start, start + _IMAGES_AT_ONCE)

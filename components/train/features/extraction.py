@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.compute.passes import pass_over
+from graft.components.common.compute.passes import Pace, pass_over
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.feature_cache import FeatureCache, half
@@ -83,6 +83,7 @@ def compute_features(
     config: TrainConfig,
     store: str,
     views: list[str],
+    pace: Pace,
 ) -> Features:
     """Runs a split's images through the extractor, each view once in the life of the store.
 
@@ -97,6 +98,7 @@ def compute_features(
         config: Also says how views are augmented.
         store: Path or URI of the store; empty for none.
         views: Names of the views.
+        pace: What passes through the extractor is added to it.
     """
     tf = import_tensorflow()
     sha256s = [sha256 for sha256, needed in zip(all_sha256s, wanted, strict=True) if needed]
@@ -136,6 +138,7 @@ def compute_features(
             len(chosen),
             look,
             full=True,
+            pace=pace,
         )
         for outputs, _ in passes:
             batch = rows[done : done + len(outputs)]

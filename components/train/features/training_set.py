@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, VALIDATION, Dataset
+from graft.components.common.compute.passes import Pace
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -32,6 +33,7 @@ class TrainingSet:
         cached: How many did not, their features being in the store.
         bytes_read: How many bytes of features were read from the store.
         bytes_written: How many were written there.
+        pace: How fast images went through the backbone.
     """
 
     trains: Array
@@ -45,6 +47,7 @@ class TrainingSet:
     cached: int
     bytes_read: int
     bytes_written: int
+    pace: Pace
 
 
 def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig, store: str) -> TrainingSet:
@@ -84,7 +87,8 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
     needed = np.ones(len(labels), bool)
     if config.augmentation == "live" and config.head == "flatten-dense":
         needed = aside
-    made = compute_features(dataset, TRAIN, sha256s, needed, network, config, store, views_of(config))
+    pace = Pace()
+    made = compute_features(dataset, TRAIN, sha256s, needed, network, config, store, views_of(config), pace)
     chosen = aside[needed]
     passes, wanted = [made], int(needed.sum())
     averaged = prediction_views(config)
@@ -93,7 +97,7 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
     else:
         sha256s, selection_labels = _read_labels(dataset, VALIDATION)
         selects = np.ones(len(sha256s), bool)
-        other = compute_features(dataset, VALIDATION, sha256s, selects, network, config, store, averaged)
+        other = compute_features(dataset, VALIDATION, sha256s, selects, network, config, store, averaged, pace)
         passes, vectors, wanted = [made, other], other.vectors, wanted + len(selects)
     computed = sum(one.computed for one in passes)
     return TrainingSet(
@@ -108,6 +112,7 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
         wanted - computed,
         sum(one.bytes_read for one in passes),
         sum(one.bytes_written for one in passes),
+        pace,
     )
 
 

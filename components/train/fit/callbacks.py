@@ -25,6 +25,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
         config: Gives patience, and the accuracy at which to stop.
         steps: Steps an epoch.
+        steps_a_call: Those that TensorFlow takes in one call.
 
     Attributes:
         done: Steps done.
@@ -35,9 +36,11 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         broken: Where the loss became NaN or infinite; empty if it never did.
     """
 
-    def __init__(self, score: Callable[[], dict[str, float]], config: TrainConfig, steps: int) -> None:
+    def __init__(
+        self, score: Callable[[], dict[str, float]], config: TrainConfig, steps: int, steps_a_call: int
+    ) -> None:
         super().__init__()
-        self._score, self._config, self._steps = score, config, steps
+        self._score, self._config, self._steps, self._steps_a_call = score, config, steps, steps_a_call
         self._loss = math.inf
         self._begun: list[Any] = []  # loss and accuracy so far of an epoch that an earlier attempt began
         self.done = 0
@@ -64,11 +67,12 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
         self._begun = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Stops at the step in which the loss is no finite number any more."""
+        """Stops once the loss is no finite number any more."""
         epoch, step = divmod(self.done, self._steps)
-        self.done += 1
+        self.done += self._steps_a_call
         if not math.isfinite(logs["loss"]):
-            self._break(f"epoch {epoch + 1}, step {step + 1}")
+            steps = f"steps {step + 1} to {step + self._steps_a_call}" if self._steps_a_call > 1 else f"step {step + 1}"
+            self._break(f"epoch {epoch + 1}, {steps}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Scores the epoch."""

@@ -5,6 +5,7 @@ import logging
 from typing import Any
 
 from graft.components.common.artifacts.model import Stopped
+from graft.components.common.compute.running import on_gpus
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
 from graft.components.train.config import Optimizer, TrainConfig
@@ -58,7 +59,11 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
     kind = keras.losses.BinaryCrossentropy if model.outputs[0].shape[1] == 1 else keras.losses.CategoricalCrossentropy
     loss = kind(label_smoothing=config.label_smoothing)
     model.compile(optimizer=_optimizer(config, phase), loss=loss, metrics=["accuracy"])
-    best = BestWeights(phase.score, config, phase.steps)
+    # Not by `compile`, what it is told being a part of the saved model.
+    model.steps_per_execution = phase.steps_a_call
+    if on_gpus():
+        model.jit_compile = phase.compiles
+    best = BestWeights(phase.score, config, phase.steps, phase.steps_a_call)
     if found := checkpoints.load(phase.name, lambda checkpoint: best.fits(model, checkpoint)):
         best.resume(model, found)
         log.info("%s: goes on after step %d of an earlier attempt", phase.name, best.done)
@@ -98,7 +103,9 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
         callbacks = [
             best,
             WriteCheckpoints(phase.name, best, checkpoints),
-            keras.callbacks.LambdaCallback(on_epoch_end=log_epoch, on_train_batch_end=lambda batch, logs: advance(1)),
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=log_epoch, on_train_batch_end=lambda batch, logs: advance(phase.steps_a_call)
+            ),
         ]
         while best.done < total and best.stopped is Stopped.ALL_EPOCHS:
             epoch, begun = divmod(best.done, phase.steps)

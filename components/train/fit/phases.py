@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
-from graft.components.common.compute.devices import images_at_once
+from graft.components.common.compute.running import images_at_once, on_gpus, pays_to_compile
 from graft.components.common.compute.tensorflow import as_it_is, import_tensorflow
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
@@ -19,6 +19,8 @@ from graft.components.train.network.backbone import unfreeze
 
 HEAD, UNFROZEN = "head", "unfrozen layers"
 _VECTORS_AT_ONCE = 4096
+_STEPS_A_CALL = 1000  # of a millisecond each
+_PASSES_A_STEP = 3  # the gradients take two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Phase:
         learning_rate: The learning rate to start with.
         class_weight: Weight of each class in the loss; None for all alike.
         keeps_start: Whether the weights before the first epoch may turn out to be the best.
+        steps_a_call: Steps that TensorFlow takes in one call, a divisor of `steps`: a small model's step takes less time than a call.
+        compiles: Whether XLA compiles the steps on GPUs; it does on CPUs.
         half_precision: Whether gradients pass through layers in float16, in which small ones would vanish unless scaled.
     """
 
@@ -47,6 +51,8 @@ class Phase:
     learning_rate: float
     class_weight: dict[int, float] | None = None
     keeps_start: bool = False
+    steps_a_call: int = 1
+    compiles: bool = False
     half_precision: bool = False
 
 
@@ -75,7 +81,19 @@ def head_phase(dataset: Dataset, network: Network, head: Any, training_set: Trai
         fetch = fetch_vectors(training_set.vectors.reshape(-1, training_set.vectors.shape[-1]))
         targets = np.tile(targets, (len(training_set.vectors), 1))
     stream, steps = stream_of(fetch, targets, config, 0, config.epochs, augment)
-    return Phase(HEAD, model, stream, steps, score, config.epochs, config.learning_rate, weights)
+    is_small = model is head and config.head == "gap"
+    return Phase(
+        HEAD,
+        model,
+        stream,
+        steps,
+        score,
+        config.epochs,
+        config.learning_rate,
+        weights,
+        steps_a_call=max(count for count in range(1, _STEPS_A_CALL + 1) if steps % count == 0) if is_small else 1,
+        compiles=model is not head and _compiles(network, len(targets), config.epochs),
+    )
 
 
 def unfrozen_phase(
@@ -99,7 +117,8 @@ def unfrozen_phase(
     unfreeze(network.backbone, network.unfrozen)
     targets, selection_targets, weights = _targets(dataset, training_set, config)
     fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selects)
-    rows = tf.data.Dataset.range(len(selection_targets)).batch(images_at_once())
+    size = images_at_once(network.backbone.input.shape[1] ** 2)
+    rows = tf.data.Dataset.range(len(selection_targets)).batch(size)
     batches = rows.map(as_it_is(lambda numbers: fetch(numbers)[None])).prefetch(2)
     fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
     augment = live_augmentation(config)
@@ -109,11 +128,19 @@ def unfrozen_phase(
         with_head(network, head),
         stream,
         steps,
-        scorer(with_head(network, head, mirror=config.mirror), batches, selection_targets, config, weights),
+        scorer(
+            with_head(network, head, mirror=config.mirror),
+            batches,
+            selection_targets,
+            config,
+            weights,
+            size if on_gpus() else 0,
+        ),
         config.unfreeze_epochs,
         config.unfreeze_learning_rate,
         weights,
         keeps_start=True,
+        compiles=_compiles(network, len(targets), config.unfreeze_epochs),
         half_precision=network.precision == "mixed_float16",
     )
 
@@ -125,3 +152,8 @@ def _targets(
     classes, labels = len(dataset.classes), training_set.labels[training_set.trains]
     weights = class_weights(labels, classes) if config.class_weights else None
     return targets_of(labels, classes), targets_of(training_set.selection_labels, classes), weights
+
+
+def _compiles(network: Network, images: int, epochs: int) -> bool:
+    """Tells whether a fit by images is long enough for XLA on GPUs."""
+    return pays_to_compile(_PASSES_A_STEP * epochs * images * network.backbone.input.shape[1] ** 2)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.compute.devices import on_all_devices
+from graft.components.common.compute.running import on_all_devices
 from graft.components.train.config import TrainConfig
 
 
@@ -22,7 +22,12 @@ def class_weights(labels: Any, classes: int) -> dict[int, float]:
 
 
 def scorer(
-    model: Any, batches: Any, targets: Any, config: TrainConfig, class_weight: dict[int, float] | None = None
+    model: Any,
+    batches: Any,
+    targets: Any,
+    config: TrainConfig,
+    class_weight: dict[int, float] | None = None,
+    size: int = 0,
 ) -> Callable[[], dict[str, float]]:
     """Returns a function that scores a model, as it then is, on images that it is not trained on.
 
@@ -33,16 +38,17 @@ def scorer(
         targets: Targets as `targets_of` returns them, in the same order.
         config: Gives the label smoothing.
         class_weight: Weight of each class in the loss, as in training; None for all alike.
+        size: Inputs that a smaller batch is filled up to; 0 for none.
     """
     import keras
 
-    compiled, binary = on_all_devices(model), targets.shape[1] == 1
+    run, binary = on_all_devices(model, size=size), targets.shape[1] == 1
     crossentropy = keras.losses.binary_crossentropy if binary else keras.losses.categorical_crossentropy
     expected = targets[:, 0].astype(int) if binary else targets.argmax(axis=1)
     weights = np.array([class_weight[label] for label in expected] if class_weight else 1.0)
 
     def averaged(views: Any) -> Any:
-        return np.mean([compiled(np.asarray(view, np.float32)) for view in views], axis=0)
+        return np.mean([run(np.asarray(view, np.float32)) for view in views], axis=0)
 
     def score() -> dict[str, float]:
         probabilities = np.concatenate([averaged(views) for views in batches])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from graft.components.common.artifacts.model import Stopped
+from graft.components.common.compute.passes import Pace
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
@@ -61,6 +62,7 @@ def fitted_head():
             0,
             0,
             0,
+            Pace(),
         )
         head = build_head(config, vectors[~aside], classes)
         phase = head_phase(SimpleNamespace(classes=list(range(classes))), None, head, training_set, config)
@@ -123,7 +125,7 @@ def test_smoothed_labels_make_for_less_certainty(fitted_head, classes):
 def test_a_loss_that_becomes_nan_late_keeps_the_weights_before(fitted_head, caplog):
     head, fitted, vectors, _ = fitted_head(epochs=9, poison=(4, 3))
     assert fitted.stopped is Stopped.NO_NUMBER
-    assert "the loss became NaN in epoch 4, step 3" in caplog.text
+    assert "the loss became NaN in epoch 4, steps 1 to 16" in caplog.text
     assert len(fitted.history) == 3
     assert fitted.best_epoch == 3
     assert np.isfinite(head.predict(vectors, verbose=0)).all()
@@ -131,5 +133,7 @@ def test_a_loss_that_becomes_nan_late_keeps_the_weights_before(fitted_head, capl
 
 
 def test_a_loss_that_is_nan_from_the_start_is_refused(fitted_head):
-    with pytest.raises(GraftError, match=r"The loss became NaN in epoch 1, step 1: lower the learning rate \(0\.01\)"):
+    with pytest.raises(
+        GraftError, match=r"The loss became NaN in epoch 1, steps 1 to 16: lower the learning rate \(0\.01\)"
+    ):
         fitted_head(poison=(1, 1))

@@ -69,6 +69,10 @@ bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
 
+.PHONY: bench-gpu
+bench-gpu: $(RUN_READY) ## Time train and evaluate against what decoding and the bare backbone allow: SOURCE= WEIGHTS= ARGS=--small
+	@$(BIN)/python tests/bench/gpu.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
+
 .PHONY: bench-answers
 bench-answers: $(RUN_READY) ## Time help, records and predictions against importing TensorFlow: SOURCE= EXPORT=
 	@test -n "$(SOURCE)" -a -n "$(EXPORT)" || { echo "make bench-answers needs SOURCE=, a zip of photographs, and EXPORT=, an export." >&2; exit 1; }

@@ -117,11 +117,12 @@ def unfreeze(backbone: Any, layers: Sequence[Any]) -> None:
         layer.trainable = layer in layers
 
 
-def describe_layers(image_size: int) -> list[tuple[str, tuple[int, ...], int]]:
+def describe_layers(image_size: int, *, every: bool) -> list[tuple[str, tuple[int, ...], int]]:
     """Lists the layers to cut at.
 
     Args:
         image_size: Side of the input in pixels.
+        every: Whether to list all layers rather than the ends of the blocks.
 
     Returns:
         Name, shape of the output map [H, W, C], and the number of parameters up to there, in the network's order.
@@ -133,7 +134,7 @@ def describe_layers(image_size: int) -> list[tuple[str, tuple[int, ...], int]]:
     return [
         (layer.name, tuple(layer.output.shape[1:]), keras.Model(full.input, layer.output).count_params())
         for layer in full.layers
-        if _can_be_cut_at(full, layer)
+        if _can_be_cut_at(full, layer) and (every or layer.name.startswith("mixed"))
     ]
 
 

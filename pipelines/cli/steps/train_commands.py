@@ -48,7 +48,6 @@ def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = Fa
     """
     import_tensorflow()
     table = Table("cut", "output", "parameters", box=None, pad_edge=False)
-    for name, shape, parameters in describe_layers(image_size):
-        if every or name.startswith("mixed"):
-            table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
+    for name, shape, parameters in describe_layers(image_size, every=every):
+        table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
     print_table(table)

@@ -14,7 +14,7 @@ from web import web_server
 
 from graft.components.common.runs.step_record import Run
 from graft.pipelines.cluster.kubeflow import client as kubeflow_client
-from graft.pipelines.cluster.kubeflow import pipelines as kubeflow_pipelines
+from graft.pipelines.cluster.kubeflow import runs as kubeflow_runs
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def test_in_a_pod_that_is_given_no_token_nobody_is_asked_for_one(graft, monkeypa
         profile = write_profile(tmp_path / "profile.yaml", "kubeflow", server.url)
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
         monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "no-token"))
-        for module in (kubeflow_client, kubeflow_pipelines):
+        for module in (kubeflow_client, kubeflow_runs):
             monkeypatch.setattr(module, "IN_CLUSTER", server.url)
         for text, link in (
             ("", ""),

@@ -8,13 +8,12 @@ import kfp_server_api as api
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.components.notify.kubeflow import IN_CLUSTER, is_cancel
-from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule, State
+from graft.pipelines.cluster.backend import Backend, ClusterRun, Package, Schedule
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.durations import in_words
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient, named
 from graft.pipelines.cluster.kubeflow.installation import INSTALLED_IN
-from graft.pipelines.cluster.kubeflow.tasks import STATES, moment, steps_of
+from graft.pipelines.cluster.kubeflow.runs import as_run
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
 from graft.pipelines.training import PIPELINE
@@ -214,34 +213,7 @@ class KubeflowPipelines(Backend):
         return _first(self._client.ask(service, **self._namespace, filter=named(self._experiment)).experiments)
 
     def _as_run(self, run: Any) -> ClusterRun:
-        state, history = STATES.get(run.state or "", State.PENDING), run.state_history or []
-        tasks = (run.run_details.task_details if run.run_details else None) or []
-        going = [moment(entry.update_time) for entry in history if entry.state in ("PENDING", "RUNNING")]
-        if state is State.FAILED and is_cancel([entry.state for entry in history]):
-            state = State.CANCELLED
-        runtime = run.runtime_config
-        given = (runtime.parameters if runtime else None) or {}
-        root = (runtime.pipeline_root if runtime else None) or self._profile.pipeline_root
-        pods = f"--namespace {self._pods_in} --selector pipeline/runid={run.run_id}"
-        return ClusterRun(
-            run=run.run_id,
-            link=self._link(run.run_id),
-            state=state,
-            began=going[-1] if going else moment(run.created_at),
-            steps=steps_of(tasks, self._profile.timeout, over=state.final),
-            store=str(given.get("store", "")),
-            name=str(given.get("name", "model")),
-            root=f"{root.rstrip('/')}/{PIPELINE}/{run.run_id}" if root else "",
-            look=f"kubectl describe pods {pods}",
-            logs=f"kubectl logs --tail=-1 --prefix --container main {pods}",
-            error=str(run.error.message or "") if run.error else "",
-        )
-
-    def _link(self, run: str) -> str:
-        """Returns the address of a run's page, at the UI's or at the API's, which mostly serves both, but not inside the cluster."""
-        endpoint = "" if self._client.endpoint == IN_CLUSTER else self._client.endpoint
-        where = self._profile.kubeflow.model_copy(update={"endpoint": endpoint})
-        return where.link(run)
+        return as_run(run, self._profile, self._client.endpoint, self._pods_in)
 
 
 def _first(found: Any) -> Any:

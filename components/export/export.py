@@ -118,8 +118,7 @@ def _write_formats(
     import numpy as np
 
     from graft.components.export.made_images import make_images, probabilities_of
-    from graft.components.export.model_runner import BATCH
-    from graft.components.export.parity import EvaluatedImages, joined, serving
+    from graft.components.export.parity import EvaluatedImages, serving
     from graft.components.export.saved_model import write_saved_model
     from graft.components.export.validation import ask, tried_server
 
@@ -144,14 +143,10 @@ def _write_formats(
             made = make_images(samples.encoded)
             expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
             all_samples = EvaluatedImages(samples.encoded, expected, made)
-            # The server runs the same graph on all images. Whether Python restores and runs it, a batch shows.
-            some = all_samples.fewer(_spread(len(samples.encoded), BATCH))
-            written = comparing.submit(_checked, compare, some, output, saved_model)
+            written = comparing.submit(_checked, compare, all_samples, output, saved_model)
             tried = asking.submit(ask, server, data.classes, all_samples, saved_model.limits)
             _all_pass(keras, written, tried)
-    served = [tried.result()]
-    both = {"parity": joined(written.result().parity, served[0].parity)}
-    formats = {saved_model.path: written.result().model_copy(update=both), KERAS.path: keras.result()}
+    formats, served = {saved_model.path: written.result(), KERAS.path: keras.result()}, [tried.result()]
     if config.formats:
         from graft.components.export.further import export_further
 

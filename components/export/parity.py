@@ -45,11 +45,6 @@ class EvaluatedImages:
     probabilities: Array
     made: Sequence[bytes] = ()
 
-    def fewer(self, rows: Sequence[int]) -> "EvaluatedImages":
-        """Returns some of the evaluated images, by their numbers, and all that were made."""
-        kept = [*rows, *range(len(self.encoded), len(self.probabilities))]
-        return EvaluatedImages([self.encoded[row] for row in rows], self.probabilities[kept], self.made)
-
 
 def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
     """Tells whether a format comes close enough to the model that was evaluated."""
@@ -150,17 +145,6 @@ def compared(got: Array, expected: Array, seconds: Sequence[float], images: int)
         max_difference=difference if np.isfinite(difference) else None,
         label_agreement=float((got.argmax(axis=1) == expected.argmax(axis=1)).mean()),
         latency_ms=round(1000 * float(np.median(seconds)), 1),
-    )
-
-
-def joined(python: ParityFigures, server: ParityFigures) -> ParityFigures:
-    """Returns the worse figures of a SavedModel that passed in Python on some images, and on a server on all; the latency is Python's."""
-    return python.model_copy(
-        update={
-            "images": server.images,
-            "max_difference": max(figures.max_difference or 0.0 for figures in (python, server)),
-            "label_agreement": min(python.label_agreement, server.label_agreement),
-        }
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.errors import GraftError
 from graft.components.export.formats import FURTHER, KERAS, Format, saved_model_format
-from graft.components.export.parity import EvaluatedImages, check_parity, is_close, joined, serving
+from graft.components.export.parity import EvaluatedImages, check_parity, is_close, serving
 
 pytestmark = pytest.mark.slow
 
@@ -128,19 +128,3 @@ def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):
 def test_limits_by_format(name, difference, agreement, within):
     parity = ParityFigures(images=200, max_difference=difference, label_agreement=agreement, latency_ms=1.0)
     assert is_close(parity, FURTHER[name].limits) is within
-
-
-def test_fewer_images_keep_what_is_expected_of_them():
-    samples = EvaluatedImages([b"a", b"b", b"c"], np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), [b"d", b"e"])
-    some = samples.fewer([0, 2])
-    assert (some.encoded, some.made, some.probabilities[:, 0].tolist()) == ([b"a", b"c"], [b"d", b"e"], [0, 2, 3, 4])
-
-
-@pytest.mark.parametrize(("python", "server"), [((0.1, 1.0), (0.2, 0.9)), ((0.2, 0.9), (0.1, 1.0))])
-def test_the_worse_of_what_python_and_a_server_gave(python, server):
-    figures = [
-        ParityFigures(images=images, max_difference=difference, label_agreement=agreement, latency_ms=latency)
-        for images, latency, (difference, agreement) in ((32, 5.0, python), (200, 7.0, server))
-    ]
-    found = joined(*figures)
-    assert (found.images, found.max_difference, found.label_agreement, found.latency_ms) == (200, 0.2, 0.9, 5.0)

@@ -81,7 +81,9 @@ def head_phase(dataset: Dataset, network: Network, head: Any, training_set: Trai
         fetch = fetch_vectors(training_set.vectors.reshape(-1, training_set.vectors.shape[-1]))
         targets = np.tile(targets, (len(training_set.vectors), 1))
     stream, steps = stream_of(fetch, targets, config, 0, config.epochs, augment)
-    is_small = model is head and config.head == "gap"
+    # Keras fails at several steps a call under a strategy of several devices.
+    is_alone = import_tensorflow().distribute.get_strategy().num_replicas_in_sync == 1
+    is_small = model is head and config.head == "gap" and is_alone
     return Phase(
         HEAD,
         model,

@@ -62,20 +62,10 @@ def weights(model):
     return [weight.numpy() for weight in load_model(model).weights]
 
 
-@pytest.mark.parametrize(
-    ("changes", "kills"),
-    [
-        ({"augmentation": "live", "epochs": 24}, (signal.SIGKILL, signal.SIGTERM)),
-        (
-            {"epochs": 2, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 16, "unfreeze_learning_rate": 1e-5},
-            (signal.SIGKILL,),
-        ),
-    ],
-)
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, changes, kills, caplog):
-    config, store = dataclasses.replace(quick, patience=99, **changes), tmp_path / "store"
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, caplog):
+    config, store = dataclasses.replace(quick, patience=99, augmentation="live", epochs=24), tmp_path / "store"
     before = (0, 0)
-    for how in kills:
+    for how in (signal.SIGKILL, signal.SIGTERM):
         known = {path.name for path in store.rglob("*.npz")}
         process = subprocess.Popen(command(dataset, tmp_path / "killed", store, config))
         kill_once_it_has_come_further(process, store, known, how)
@@ -97,10 +87,19 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_p
     assert not list((store / "checkpoints").rglob("*.npz")), "checkpoints are removed at the end"
 
 
-def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(dataset, tmp_path, quick, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({"augmentation": "live", "epochs": 3}, 9 + 5),
+        ({"epochs": 1, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 3, "unfreeze_learning_rate": 1e-5}, 9 + 5),
+    ],
+)
+def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(
+    dataset, tmp_path, quick, changes, steps, monkeypatch, caplog
+):
     """Kills after a checkpoint that is no epoch's end, with losses that take all steps of the epoch into account."""
-    config = dataclasses.replace(quick, augmentation="live", epochs=3, batch_size=4)
-    store, steps = tmp_path / "store", 9
+    config = dataclasses.replace(quick, batch_size=4, patience=99, **changes)
+    store, phase_killed = tmp_path / "store", "unfrozen layers" if config.unfreeze else "head"
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
 
     class Killed(BaseException):
@@ -108,7 +107,7 @@ def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(dataset, tmp_
 
     def save_and_die(self, phase, step, checkpoint, save=Checkpoints.save):
         save(self, phase, step, checkpoint)
-        if step == steps + 5:
+        if (phase, step) == (phase_killed, steps):
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -116,8 +115,10 @@ def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(dataset, tmp_
         train(dataset, tmp_path / "killed", "random", config, str(store))
     with caplog.at_level(logging.INFO, "graft"):
         train(dataset, tmp_path / "killed", "random", config, str(store))
-    assert f"goes on after step {steps + 5} of an earlier attempt" in caplog.text
+    assert f"goes on after step {steps} of an earlier attempt" in caplog.text
     train(dataset, tmp_path / "unbroken", "random", config)
     records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
     assert records[0]["history"] == records[1]["history"]
-    assert len(records[0]["history"]) == 3
+    pairs = zip(weights(tmp_path / "killed"), weights(tmp_path / "unbroken"), strict=True)
+    assert all((one == other).all() for one, other in pairs)
+    assert len(records[0]["history"]) == config.epochs + (config.unfreeze_epochs if config.unfreeze else 0)

@@ -22,10 +22,10 @@ def preprocessing():
 @pytest.fixture
 def batches(monkeypatch):
     """Small ones; returns what each call of the network got, in the order of the calls."""
-    monkeypatch.setattr(passes, "images_at_once", lambda: BATCH)
+    monkeypatch.setattr(passes, "images_at_once", lambda pixels: BATCH)
 
     def use(call):
-        monkeypatch.setattr(passes, "on_all_devices", lambda network, inputs: call)
+        monkeypatch.setattr(passes, "on_all_devices", lambda network, inputs, **how: call)
 
     return use
 

@@ -30,8 +30,10 @@ def cores(cgroups: str = _CGROUPS, hierarchies: str = _HIERARCHIES) -> int:
     for folder, is_v2 in _groups("cpu", cgroups, hierarchies):
         files = ["cpu.max"] if is_v2 else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         numbers = [number for file in files for number in _numbers(folder / file)]
-        if len(numbers) == 2:  # the time it may take of each period; without a limit the first is no number
-            limits.append(max(1, math.ceil(numbers[0] / numbers[1])))
+        if len(numbers) == 2 and all(
+            numbers
+        ):  # the time it may take of each period; without a limit the first is no number
+            limits.append(math.ceil(numbers[0] / numbers[1]))
     return min(limits)
 
 
@@ -55,9 +57,9 @@ def decoding_memory() -> int:
 
 def _groups(controller: str, cgroups: str, hierarchies: str) -> Iterator[tuple[Path, bool]]:
     """Yields the folders of the control groups that limit this process, and whether each is of version 2."""
-    lines = Path(cgroups).read_text(encoding="utf-8").splitlines() if Path(cgroups).is_file() else []
-    for line in lines:
-        number, controllers, path = line.split(":", 2)
+    for line in _text(Path(cgroups)).splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if number != "0" and controller not in controllers.split(","):
             continue
         root = Path(hierarchies, controller) if controllers else Path(hierarchies)
@@ -69,8 +71,15 @@ def _groups(controller: str, cgroups: str, hierarchies: str) -> Iterator[tuple[P
 
 def _numbers(file: Path) -> list[int]:
     """Returns the numbers in a file of a control group; none if there is no such file."""
-    words = file.read_text(encoding="utf-8").split() if file.is_file() else []
-    return [int(word) for word in words if word.isdecimal()]
+    return [int(word) for word in _text(file).split() if word.isdecimal()]
+
+
+def _text(file: Path) -> str:
+    """Returns what is in a file; nothing if there is none, or it can't be read: its control group may be gone, or be hidden."""
+    try:
+        return file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
 
 
 def look_at_python() -> Finding:

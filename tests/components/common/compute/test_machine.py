@@ -36,6 +36,13 @@ CORES = {
     "more than there are": ("0::/\n", {"cpu.max": "99900000 100000"}, None),
     "no limit of version 1": ("4:cpu:/a\n", {f"cpu/a/{QUOTA}": "-1", f"cpu/a/{PERIOD}": "100000"}, None),
     "no limit": ("0::/a\n", {"a/cpu.max": "max 100000"}, None),
+    "lines of no control group, and a period of nothing": (
+        "\nnonsense\n0:\n0::/\udcff\n",
+        {"cpu.max": "100000 0"},
+        None,
+    ),
+    "a group outside of the container": ("0::/../../a\n", {"cpu.max": "max 100000"}, None),
+    "a folder for a file": ("0::/\n", {"cpu.max/cpu.max": "100000 100000"}, None),
     "no control groups": (None, {}, None),
 }
 
@@ -47,7 +54,7 @@ CORES = {
 )
 def test_the_container_tells_the_limit(tmp_path, limit, groups, files, expected):
     if groups is not None:
-        (tmp_path / "groups").write_text(groups)
+        (tmp_path / "groups").write_text(groups, errors="surrogateescape")
     for path, text in files.items():
         (tmp_path / "all" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "all" / path).write_text(text + "\n")

@@ -106,7 +106,7 @@ def test_a_gpu_that_can_t_be_used_stops_the_step_which_says_why_as_doctor_does(
     doctor, _, end = found.stdout.partition("\n\n")
     assert "exit 1" in end
     assert why in found.stderr
-    assert "There is an NVIDIA GPU, but" in found.stderr
+    assert "There is an NVIDIA driver, but" in found.stderr
     assert why in re.sub(r"\s+", " ", doctor)
 
 

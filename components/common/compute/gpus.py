@@ -12,8 +12,9 @@ from typing import Any
 from graft.components.common.compute.asked_tensorflow import Told, ask_tensorflow
 from graft.components.common.findings import Finding
 
-_DEV, _GPUS = Path("/dev"), ("nvidia[0-9]*", "dxg")
+_DEV, _GPUS = Path("/dev"), "nvidia[0-9]*"
 _DRIVER = "libcuda.so.1"
+_HIDDEN = re.compile(r"\s*(-|NoDevFiles$|$)")  # what schedulers and people hide all GPUs by
 _DRIVERS_OWN = re.compile(r"lib(cuda|nvidia-\w+)\.so")  # and not of the wheels
 
 
@@ -25,8 +26,8 @@ def open_libraries() -> None:
     nvidia = importlib.util.find_spec("nvidia")
     if not nvidia or not nvidia.submodule_search_locations or not is_here():
         return
-    for wheel in (folder for place in nvidia.submodule_search_locations for folder in Path(place).iterdir()):
-        for library in wheel.glob(f"lib/lib{wheel.name}.so.*"):
+    for library in (file for place in nvidia.submodule_search_locations for file in Path(place).glob("*/lib/*.so.*")):
+        if library.name.startswith(f"lib{library.parts[-3]}.so."):
             try:
                 ctypes.CDLL(str(library), os.RTLD_LAZY)
             except OSError:  # TensorFlow can't open it either, and `why_unused` tells
@@ -36,9 +37,9 @@ def open_libraries() -> None:
 def is_here() -> bool:
     """Tells whether a GPU is here for this process: its device, or the driver's library. `CUDA_VISIBLE_DEVICES` may hide it."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if shown is not None and (not shown or shown.startswith("-")):
+    if shown is not None and _HIDDEN.match(shown):
         return False
-    return any(True for name in _GPUS for _ in _DEV.glob(name)) or _driver() is not None
+    return _has_device() or _driver() is not None
 
 
 @functools.cache
@@ -70,13 +71,13 @@ def look_at_gpu(ask: Callable[[], Told]) -> Finding:
 def _why(told: Told) -> tuple[str, str]:
     """Returns why TensorFlow can't use the GPU that is here, and what to do."""
     here, install = (
-        "there is an NVIDIA GPU, but",
+        f"there is an NVIDIA {'GPU' if _has_device() else 'driver'}, but",
         "make run GPU=1 does, or the image graft:gpu, or pip install 'graft[gpu]'.",
     )
     if not told.cuda:
         return f"{here} this TensorFlow is the CPU's", f"Install the GPU's: {install}"
     if versions := _too_old(told.cuda):
-        return f"{here} its driver is too old: {versions}", (
+        return f"{here} the driver is too old: {versions}", (
             "Update the driver (https://docs.nvidia.com/deploy/cuda-compatibility), or hide the GPU: CUDA_VISIBLE_DEVICES=-1."
         )
     missing = f"{here} TensorFlow can't open {', and '.join(told.missing)}"
@@ -87,9 +88,11 @@ def _why(told: Told) -> tuple[str, str]:
         )
     if told.missing:
         return missing, f"Install the CUDA libraries again: {install}"
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    check = "Check it by nvidia-smi" + (f", and CUDA_VISIBLE_DEVICES, which is {shown!r}." if shown else ".")
     if told.error:
-        return f"{here} its driver can't be started: {told.error}", "Check it by nvidia-smi."
-    return f"{here} TensorFlow sees none", "Check the driver by nvidia-smi."
+        return f"{here} the driver can't be started: {told.error}", check
+    return f"{here} TensorFlow sees no GPU", check
 
 
 def _too_old(cuda: str) -> str:
@@ -98,12 +101,16 @@ def _too_old(cuda: str) -> str:
     A driver runs what is built for any minor version of its CUDA
     (https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html).
     """
-    driver, version = _driver(), ctypes.c_int()
-    if not cuda or driver is None or driver.cuDriverGetVersion(ctypes.byref(version)):
+    get_version, version = getattr(_driver(), "cuDriverGetVersion", None), ctypes.c_int()
+    if not cuda or get_version is None or get_version(ctypes.byref(version)):
         return ""
     major, minor = divmod(version.value // 10, 100)
     needed = cuda.partition(".")[0]
     return f"it has CUDA {major}.{minor}, and TensorFlow needs {needed}.0 or later" if major < int(needed) else ""
+
+
+def _has_device() -> bool:
+    return any(_DEV.glob(_GPUS))
 
 
 def _driver() -> ctypes.CDLL | None:

@@ -13,7 +13,7 @@ from graft.components.common.errors import GraftError
 
 NO_CUSOLVER = "libcusolver.so.11: cannot open shared object file: No such file or directory"
 NO_DRIVER = "libcuda.so.1: cannot open shared object file: No such file or directory"
-TOO_OLD = "its driver is too old: it has CUDA 11.4, and TensorFlow needs 12.0 or later"
+TOO_OLD = "the driver is too old: it has CUDA 11.4, and TensorFlow needs 12.0 or later"
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,8 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(gpus, "_DEV", tmp_path)
 
     def make(gpu, cuda=None):
+        (tmp_path / "nvidiactl").touch()  # this one is no GPU, and neither is what Windows gives Linux for any GPU
+        (tmp_path / "dxg").touch()
         if gpu:
             (tmp_path / "nvidia0").touch()
 
@@ -49,8 +51,8 @@ def told(cuda="12.5.1", seen=(), missing=(), error=""):
         (True, None, told(missing=[NO_DRIVER]), False, f"TensorFlow can't open {NO_DRIVER}"),
         (True, 12080, told(missing=[NO_CUSOLVER, NO_DRIVER]), False, f"{NO_CUSOLVER}, and {NO_DRIVER}"),
         (False, 11040, told(seen=["Tesla T4"]), False, TOO_OLD),
-        (True, 13000, told(error="CUDA_ERROR_NO_DEVICE"), False, "its driver can't be started: CUDA_ERROR_NO_DEVICE"),
-        (True, 12000, told(), False, "TensorFlow sees none"),
+        (True, 13000, told(error="CUDA_ERROR_NO_DEVICE"), False, "the driver can't be started: CUDA_ERROR_NO_DEVICE"),
+        (True, 12000, told(), False, "TensorFlow sees no GPU"),
         (True, 12000, told(seen=["NVIDIA H100", "NVIDIA H100"]), True, "NVIDIA H100, NVIDIA H100"),
     ],
 )
@@ -64,6 +66,25 @@ def test_doctor_names_a_gpu_or_says_why_there_is_none(machine, gpu, cuda, answer
 def test_the_remedy_is_of_who_brings_the_library(machine, missing, remedy):
     machine(True)
     assert remedy in gpus.look_at_gpu(lambda: told(missing=[missing])).remedy
+
+
+@pytest.mark.parametrize("shown", ["GPU-8932f937", "MIG-4ca9", "7"])
+def test_a_gpu_that_is_chosen_and_can_t_be_started_is_named_as_it_was_chosen(machine, monkeypatch, shown):
+    machine(True, 12080)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    remedy = gpus.look_at_gpu(lambda: told(error="CUDA_ERROR_NO_DEVICE")).remedy
+    assert remedy == f"Check it by nvidia-smi, and CUDA_VISIBLE_DEVICES, which is '{shown}'."
+
+
+def test_a_driver_without_a_device_is_no_gpu(machine):
+    machine(False, 12080)
+    assert gpus.look_at_gpu(lambda: told(cuda="")).text == "there is an NVIDIA driver, but this TensorFlow is the CPU's"
+
+
+def test_a_library_that_is_no_driver_tells_no_version(machine, monkeypatch):
+    machine(True)
+    monkeypatch.setattr(gpus, "_driver", SimpleNamespace)
+    assert gpus.look_at_gpu(lambda: told(seen=["Tesla T4"])).ok
 
 
 def stand_in(seen=(), cuda="12.5.1"):
@@ -104,7 +125,7 @@ def test_a_driver_that_is_too_old_stops_a_step_although_tensorflow_sees_the_gpu(
         imported(stand_in(seen=["GPU:0"]))
 
 
-@pytest.mark.parametrize("hidden", ["", "-1"])
+@pytest.mark.parametrize("hidden", ["", "-1", "NoDevFiles", " "])
 def test_no_gpu_or_a_hidden_one_stops_no_step(machine, imported, monkeypatch, caplog, hidden):
     imported(stand_in())
     assert not caplog.text
@@ -156,7 +177,11 @@ def test_wheels_libraries_are_opened_where_there_is_a_gpu(machine, tmp_path, mon
         folder = tmp_path / "nvidia" / wheel / "lib"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / library).touch()
-    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "nvidia" / "README").touch()
+    places = [str(tmp_path / "gone"), str(tmp_path / "nvidia" / "README"), str(tmp_path / "nvidia")]
+    monkeypatch.setattr(
+        gpus.importlib.util, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=places)
+    )
     opened = []
 
     def open_library(path, mode):

@@ -3,10 +3,15 @@
 import dataclasses
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from graft.components.common.compute.passes import Pace
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.extraction import kind_of_features
+from graft.components.train.features import extraction
+from graft.components.train.features.extraction import PLAIN, compute_features, kind_of_features
+from graft.components.train.network.assembly import build_network
 
 NETWORK = SimpleNamespace(weights_digest="a", precision="float32")
 
@@ -34,3 +39,21 @@ def test_other_weights_or_another_precision_make_other_features(change):
 def test_what_happens_after_the_features_makes_no_others():
     config = dataclasses.replace(TrainConfig(), epochs=1, learning_rate=0.5, seed=9)
     assert kind_of_features(config, NETWORK, "plain") == kind_of_features(TrainConfig(), NETWORK, "plain")
+
+
+@pytest.mark.slow
+def test_half_precision_takes_half_the_bytes_and_gives_the_same(monkeypatch):
+    config = TrainConfig(cut="mixed0", image_size=75)
+    network = build_network(config, None, "mixed_float16")
+    images = tf.random.stateless_uniform((4, 75, 75, 3), (0, 0), -1, 1)
+    handed = []
+
+    def pass_over(*args, full, pace):
+        *_, extract, _, _, look = args
+        handed.append(tf.stack([look(image, 0) for image in images]))
+        yield np.asarray(extract(handed[0], training=False)), None
+
+    monkeypatch.setattr(extraction, "pass_over", pass_over)
+    made = compute_features(None, "train", list("abcd"), np.ones(4, bool), network, config, "", [PLAIN], Pace())
+    assert handed[0].dtype == tf.float16
+    np.testing.assert_array_equal(made.vectors[0], network.extractor(images, training=False).numpy().astype(np.float16))

@@ -9,6 +9,7 @@ from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import HEAD, NETWORK, PREPROCESSING
 from graft.components.common.compute.passes import pass_over
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 
 # What the head's last layer sees is mapped to so many numbers at random, which keeps distances nearly as they are (Johnson and
@@ -48,9 +49,10 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     outputs, labels = zip(*pass_over(what, dataset, split, preprocessing, network), strict=True)
     found = np.concatenate(outputs)
     probabilities, features = found[:, :columns], found[:, columns:]
-    # Decoded and called as it is, since to compile either for one image would take longer.
-    image = decode(next(read_encoded(dataset, split, [0])))
-    whole = model(image[None], training=False).numpy()[0]
+    # Decoded and called as it is, since to compile either for one image would take longer; a GPU would look for algorithms for it.
+    with import_tensorflow().device("CPU:0"):
+        image = decode(next(read_encoded(dataset, split, [0])))
+        whole = model(image[None], training=False).numpy()[0]
     if np.abs(whole - probabilities[0]).max() > _TOLERANCE:
         raise GraftError(
             "The model's parts disagree with the whole model on the same image: train it again with this Graft."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.compute.keras_models import AVERAGE, BACKBONE, EXTRACTOR, HEAD, NETWORK, POOLING
+from graft.components.common.compute.running import on_gpus
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 Array = np.ndarray[Any, Any]
@@ -50,22 +51,25 @@ def heat_maps(model: Any, prepared: Array, classes: Sequence[int]) -> Array:
         ],  # the last batch costs no further trace
         autograph=False,
     )
+    rows, labels = np.arange(len(prepared)), np.asarray(classes, np.int32)
+    if on_gpus():  # they look for other algorithms for a smaller batch, so the last one is filled up
+        rows = np.resize(rows, len(rows) + -len(rows) % _IMAGES_AT_ONCE)
     found = [np.zeros((0, *network.deepest_map), np.float32)]
-    for start in range(0, len(prepared), _IMAGES_AT_ONCE):
-        batch = slice(start, start + _IMAGES_AT_ONCE)
+    for start in range(0, len(rows), _IMAGES_AT_ONCE):
+        batch = rows[start : start + _IMAGES_AT_ONCE]
         images = tf.convert_to_tensor(prepared[batch])
         views = [images, tf.reverse(images, [2])] if network.mirrors else [images]
         maps = [_as_list(run(view)) for view in views]
         with tf.GradientTape() as tape:
             tape.watch([view[network.deepest] for view in maps])
-            odds = log_odds([network.logits(view) for view in maps], tf.constant(classes[batch], tf.int32))
+            odds = log_odds([network.logits(view) for view in maps], tf.constant(labels[batch]))
         gradients = tape.gradient(odds, [view[network.deepest] for view in maps])
         heats = [
             tf.reduce_sum(gradient * view[network.deepest], axis=-1).numpy()
             for gradient, view in zip(gradients, maps, strict=True)
         ]
         found.append(heats[0] + heats[1][:, :, ::-1] if network.mirrors else heats[0])
-    heat = np.maximum(np.concatenate(found), 0)
+    heat = np.maximum(np.concatenate(found)[: len(prepared)], 0)
     highest = heat.max(axis=(1, 2), keepdims=True, initial=0)
     scaled: Array = np.divide(heat, highest, out=np.zeros_like(heat), where=highest > 0)
     return scaled.astype(np.float32)

@@ -71,6 +71,18 @@ def test_every_kind_of_network(build, classes, changes, shape):
 
 
 @pytest.mark.slow
+def test_on_gpus_the_last_batch_is_filled_up_and_the_rest_left_out(build, monkeypatch):
+    model, labels, seen = build(), [number % 2 for number in range(20)], []
+    plain = heat_maps(model, IMAGES, labels)
+    logits = gradcam._Parts.logits
+    monkeypatch.setattr(gradcam._Parts, "logits", lambda self, maps: seen.append(len(maps[0])) or logits(self, maps))
+    monkeypatch.setattr(gradcam, "on_gpus", lambda: True)
+    assert heat_maps(model, IMAGES, labels) == pytest.approx(plain, abs=1e-3)
+    assert seen == [16, 16]
+    assert heat_maps(model, IMAGES[:0], []).shape == (0, *plain.shape[1:])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [0, 1])
 def test_pooled_features_give_grad_cam_as_published(build, label):
     model = build()

@@ -5,7 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-GPU ?=
+# GPU=0 is none, too.
+override GPU := $(filter-out 0,$(GPU))
 VENV := .venv$(if $(GPU),-gpu)
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.run-ready

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bare import BATCH, pass_over
+
 from graft.components.common.artifacts.dataset import VALIDATION, Dataset
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
 from graft.components.common.compute.passes import read_images
@@ -52,11 +54,11 @@ def bare_pass(model: Any, data: Dataset) -> Any:
     tf = import_tensorflow()
     preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
     images = [image for image, _ in read_images(data, VALIDATION, None, preprocessing)]
-    batches = [tf.stack(images[start : start + 32]) for start in range(0, len(images), 32)]
+    batches = [tf.stack(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     forward = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
     for batch in (batches[0], batches[-1]):
         forward(batch)
-    return lambda: [forward(batch).numpy() for batch in batches]
+    return lambda: pass_over(forward, batches)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bare import BATCH, pass_over
 from pictures import multiply
 
 from graft.components.common.artifacts.dataset import Dataset
@@ -36,13 +37,12 @@ def pass_seconds(dataset: Path, weights: Path) -> tuple[float, int]:
     backbone, _ = build_backbone(config.cut, config.image_size, weights, config.seed)
     preprocessing = build_preprocessing(config.image_size)
     images = [image for split in data.counts for image, _ in read_images(data, split, None, preprocessing)]
-    batches = [tf.stack(images[start : start + 32]) for start in range(0, len(images), 32)]
+    batches = [tf.stack(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     forward = tf.function(lambda batch: backbone(batch, training=False), reduce_retracing=True)
     for batch in (batches[0], batches[-1]):
         forward(batch)
     start = time.monotonic()
-    for batch in batches:
-        forward(batch)
+    pass_over(forward, batches)
     return time.monotonic() - start, len(images)
 
 

@@ -1,37 +1,16 @@
 """A backend, which runs pipelines: what Kubeflow and Vertex have in common, as far as Graft uses them."""
 
-import abc
-import contextlib
 import dataclasses
-import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_exception, wait_exponential_jitter
+from typing import Protocol
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.steps import COMPONENTS
 from graft.pipelines.cluster.triggers import Trigger
-
-log = logging.getLogger("graft")
-
-Result = TypeVar("Result")
-
-SECONDS = 30.0
-"""How long an answer may take."""
-
-CONNECT_SECONDS = 5.0
-"""How long a connection may take."""
-
-RETRY_SECONDS = 60.0
-"""How long a server that is overloaded or out of order is asked again."""
-
-REACH_SECONDS = 10.0
-"""How long a server that does not answer at all is asked again."""
 
 
 class State(StrEnum):
@@ -191,61 +170,3 @@ def all_steps(begun: Mapping[str, ClusterStep], *, over: bool) -> dict[str, Clus
     """
     others = ClusterStep(State.NOT_RUN if over else State.PENDING)
     return {step: begun.get(step, others) for step in COMPONENTS}
-
-
-class ApiClient(abc.ABC):
-    """A client of a backend's API: time limits, attempts, and errors in one sentence."""
-
-    @abc.abstractmethod
-    def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
-        """Makes one request, with a time limit of `SECONDS`."""
-
-    @abc.abstractmethod
-    def explain(self, what: str, error: BaseException) -> GraftError | None:
-        """Returns the sentence for what the client library raises, or None for what it doesn't know.
-
-        It is a LostContactError where the server is only overloaded, and an UnreachableError where it does not answer.
-        """
-
-    def call(self, what: str, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
-        """Makes a request, again while the server is only overloaded or out of reach."""
-        return self.insist(what, lambda: self.ask(method, *arguments, **request))
-
-    def insist(self, what: str, call: Callable[[], Result]) -> Result:
-        """Makes requests, again and again for up to a minute while the server is only overloaded, and for 10 s while it is out of reach.
-
-        Args:
-            what: What they are about, for messages.
-            call: The requests; it must not matter that they are made twice.
-
-        Raises:
-            LostContactError: The server stays out of reach or out of order.
-            GraftError: It refuses.
-        """
-        retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(self.explain(what, error), LostContactError)),
-            stop=lambda attempt: self._is_enough(what, attempt),
-            wait=wait_exponential_jitter(initial=0.5, max=10),
-            before_sleep=before_sleep_log(log, logging.DEBUG),
-            reraise=True,
-        )
-        with self.described(what):
-            return retrying(call)
-
-    def _is_enough(self, what: str, attempt: RetryCallState) -> bool:
-        error = attempt.outcome.exception() if attempt.outcome else None
-        so_far = attempt.seconds_since_start or 0.0
-        if error is not None and isinstance(self.explain(what, error), UnreachableError):
-            return so_far + attempt.upcoming_sleep > min(REACH_SECONDS, RETRY_SECONDS)
-        return so_far >= RETRY_SECONDS
-
-    @contextlib.contextmanager
-    def described(self, what: str) -> Iterator[None]:
-        """Turns what the client library raises into one sentence about what was being done."""
-        try:
-            yield
-        except Exception as error:
-            explained = self.explain(what, error)
-            if explained is None:
-                raise
-            raise explained from error

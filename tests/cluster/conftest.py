@@ -9,7 +9,7 @@ from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 
 from graft.pipelines.cli import app as cli
-from graft.pipelines.cluster import backend, watching
+from graft.pipelines.cluster import api_client, watching
 
 IMAGES = {"cpu": "registry.example/graft@sha256:" + "0" * 64, "gpu": "registry.example/graft@sha256:" + "1" * 64}
 
@@ -32,8 +32,10 @@ def graft(capsys, caplog, monkeypatch, tmp_path):
     """Runs the command line in this process, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))  # whoever tests may have a cluster of their own
+    monkeypatch.setenv(
+    )  # which would ask the registry for each run's images
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(backend, "RETRY_SECONDS", 2.0)
+    monkeypatch.setattr(api_client, "RETRY_SECONDS", 2.0)
     if not os.environ.get("GRAFT_TEST_KFP_ENDPOINT"):  # a real server may want them
         for name in ("KF_PIPELINES_ENDPOINT", "GRAFT_TOKEN", "GRAFT_COOKIE", "GOOGLE_APPLICATION_CREDENTIALS"):
             monkeypatch.delenv(name, raising=False)

@@ -1,35 +1,35 @@
-"""Runs of a real Kubeflow Pipelines in their last state, as its API tells of them, from a digest that keeps what tells of the steps.
+"""Runs of a real Kubeflow Pipelines in their last state, as its API tells of them: a digest that keeps what tells of their steps.
 
-`python tests/cluster/recorded_runs.py FOLDER` makes the digest of a folder of recordings: a line a run, and of its tasks only
-those of steps, their drivers and their attempts.
+`python tests/cluster/recorded_runs.py FOLDER` makes the digest of a folder of recordings, a line a run.
 """
 
 import json
-import re
 import sys
 from pathlib import Path
 
-FILE = Path(__file__).parent / "recorded" / "steps.jsonl"
-NAMES = re.compile(r"((resolve|ingest|train|evaluate|gate|export|notify|exit-handler-1)(-driver)?)|executor\(\d+\)|")
-RUN, TASK, STATE = (
-    ("run_id", "created_at", "finished_at", "state"),
-    ("display_name", "state", "start_time", "end_time"),
-    (
-        "state",
-        "update_time",
-    ),
-)
+FILE = Path(__file__).parent / "recorded" / "runs.jsonl"
+RUN = ("run_id", "created_at", "finished_at", "state")
+TASK = ("display_name", "state", "start_time", "end_time")
+STATE = ("state", "update_time")
 
 
 def digest(path):
     """Returns what is kept of a recording."""
     run = json.loads(path.read_text())
-    tasks = [task for task in run["run_details"]["task_details"] if NAMES.fullmatch(task.get("display_name", ""))]
-    return {"name": path.stem.removeprefix("run-")} | {
-        "run": [run[key] for key in RUN],
-        "history": _states(run),
-        "tasks": [[*(task.get(key, "") for key in TASK), _states(task)] for task in tasks],
-    }
+    tasks = [[*(task.get(key, "") for key in TASK), _states(task)] for task in run["run_details"]["task_details"]]
+    name, kept = path.stem.removeprefix("run-"), [run[key] for key in RUN]
+    return {"name": name, **keys(run), "run": kept, "history": _states(run), "tasks": tasks}
+
+
+def keys(run):
+    """Returns the keys of a run, and those that its tasks have, but for what differs with the installation."""
+    tasks = {" ".join(sorted(set(task) - {"run_id"})) for task in run["run_details"]["task_details"]}
+    return {"keys": sorted(set(run) - {"plugins_output"}), "task_keys": sorted(tasks)}
+
+
+def digests():
+    """Returns what is kept of each run, by its name."""
+    return {run["name"]: run for run in map(json.loads, FILE.read_text().splitlines())}
 
 
 def recorded(name, parameters):
@@ -39,7 +39,7 @@ def recorded(name, parameters):
         name: Which.
         parameters: The pipeline's parameters in it.
     """
-    kept = next(run for run in map(json.loads, FILE.read_text().splitlines()) if run["name"] == name)
+    kept = digests()[name]
     tasks = [
         _without_gaps(TASK, task) | {"task_id": str(number), "state_history": _history(history)}
         for number, (*task, history) in enumerate(kept["tasks"])
@@ -59,8 +59,8 @@ def _history(states):
     return [_without_gaps(STATE, seen) for seen in states]
 
 
-def _without_gaps(keys, values):
-    return {key: value for key, value in zip(keys, values, strict=True) if value}
+def _without_gaps(names, values):
+    return {key: value for key, value in zip(names, values, strict=True) if value}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,7 @@
 """Schedules on both targets: one of each name, whatever a crash left behind, and at most one run for the past."""
 
-import fsspec
 import pytest
-from run_records import ENDINGS, leave_records
 
-from graft.components.common.artifacts.results import UNCHANGED
-from graft.components.common.parameters import Parameters
-from graft.components.common.runs.step_record import Run
-from graft.components.common.steps import STEPS
-from graft.components.resolve.resolve import resolve
 from graft.pipelines.cluster import scheduling
 
 pytestmark = pytest.mark.slow
@@ -206,29 +199,6 @@ def test_many_schedules_come_in_pages(graft, cluster, weekly):
         name = "display_name" if cluster.target == "kubeflow" else "displayName"
         cluster.server.schedules[f"n{number}"] = {**entry, name: f"s{number:03}"}
     assert len(graft("schedules", "list", *cluster.options).out.strip().splitlines()) == 207
-
-
-@pytest.mark.parametrize("cluster", ["kubeflow"], indirect=True)
-def test_a_run_that_makes_up_for_missed_times_finds_nothing_new_and_does_nothing(graft, cluster, bucket):
-    files = fsspec.filesystem("gs")
-    for name in ("cats", "dogs"):
-        files.pipe_file(f"{bucket}/photos/{name}/1.png", name.encode())
-    where = ["--source", f"{bucket}/photos", "--weights", "random", "--store", f"{bucket}/store", "--name", "pets"]
-    assert graft("schedules", "create", "weekly", *cluster.options, *where, *WEEKLY).code == 0
-    (schedule,) = cluster.server.schedules
-
-    def resolved(run):
-        parameters = Parameters(**cluster.parameters(run))
-        return resolve(parameters, Run(parameters.store, parameters.name, run))
-
-    first = cluster.server.fire(schedule)
-    leave_records(Run(f"{bucket}/store", "pets", first), resolved=resolved(first), **ENDINGS["success"])
-    assert graft("schedules", "pause", "weekly", *cluster.options).code == 0
-    cluster.server.fire(schedule)
-    cluster.server.set_state(first, "SUCCEEDED", dict.fromkeys(STEPS, "SUCCEEDED"))
-    assert graft("schedules", "resume", "weekly", *cluster.options).code == 0
-    _, again = cluster.server.runs
-    assert (resolved(again).digest, resolved(again).same_as) == (UNCHANGED, first)
 
 
 @pytest.mark.parametrize("cluster", ["vertex"], indirect=True)

@@ -20,8 +20,9 @@ from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
 from graft.components.notify.kubeflow import IN_CLUSTER
-from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import ApiClient, LostContactError, Result, UnreachableError
+from graft.pipelines.cluster import api_client
+from graft.pipelines.cluster.api_client import ApiClient, Result
+from graft.pipelines.cluster.backend import LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 
 _PASSING = (429, 500, 502, 503, 504)
@@ -82,7 +83,7 @@ class KubeflowClient(ApiClient):
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes one request, with a time limit."""
-        return method(*arguments, **options, _request_timeout=(backend.CONNECT_SECONDS, backend.SECONDS))
+        return method(*arguments, **options, _request_timeout=(api_client.CONNECT_SECONDS, api_client.SECONDS))
 
     def find_or_make(self, what: str, find: Callable[[], Result | None], make: Callable[[], Result]) -> Result:
         """Returns what is found, or else made: by an earlier attempt whose answer was lost, or by somebody else, or now.

@@ -13,8 +13,9 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster import backend
-from graft.pipelines.cluster.backend import ApiClient, LostContactError, UnreachableError
+from graft.pipelines.cluster import api_client
+from graft.pipelines.cluster.api_client import ApiClient
+from graft.pipelines.cluster.backend import LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 
@@ -64,7 +65,7 @@ class VertexClient(ApiClient):
 
     def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:
         """Makes one request, with a time limit. Vertex' own client doesn't repeat it: Graft does, where that may help."""
-        return method(*arguments, **request, retry=None, timeout=backend.SECONDS)
+        return method(*arguments, **request, retry=None, timeout=api_client.SECONDS)
 
     def wait(self, what: str, operation: Any) -> None:
         """Waits for what Vertex has taken on, and says so where it takes its time.

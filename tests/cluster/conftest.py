@@ -33,6 +33,7 @@ def graft(capsys, caplog, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))  # whoever tests may have a cluster of their own
     monkeypatch.setenv(
+        "DOCKER_HOST", f"unix://{tmp_path}/no.sock"
     )  # which would ask the registry for each run's images
     monkeypatch.setattr(watching, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(api_client, "RETRY_SECONDS", 2.0)

@@ -84,6 +84,7 @@ def page(tmp_path, bucket, forks):
                 **environment,
                 "PATH": f"{stand_ins}:{os.environ['PATH']}",
                 "ASKED": str(asked),
+                "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
                 "IMAGES": str(tmp_path / "images-made.json"),
             },
             capture_output=True,

@@ -11,7 +11,7 @@ from graft.pipelines.cluster.profile.fields import Images, Profile
 
 log = logging.getLogger("graft")
 
-_SECONDS = 10
+_SECONDS = 5
 _REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?", re.ASCII)
 
 
@@ -57,13 +57,16 @@ def pinned_images(profile: Profile, path: Path | None, *, allow_tag: bool) -> Im
 
 
 def unknown_images(images: Images) -> list[str]:
-    """Returns the images by digest that their registry says it does not have, as far as this machine's Docker Engine may ask."""
+    """Returns the images by digest that their registry says it does not have, as far as this machine's Docker Engine may ask.
+
+    A registry that does not answer is not asked again.
+    """
     import docker
     from requests import RequestException  # docker's own
 
     unknown = []
     with (
-        contextlib.suppress(docker.errors.DockerException),
+        contextlib.suppress(docker.errors.DockerException, RequestException),
         contextlib.closing(docker.from_env(timeout=_SECONDS)) as client,
     ):
         for image in dict.fromkeys(image for image in (images.cpu, images.gpu) if "@sha256:" in image):
@@ -71,7 +74,7 @@ def unknown_images(images: Images) -> list[str]:
                 client.images.get_registry_data(image)
             except docker.errors.NotFound:
                 unknown.append(image)
-            except (docker.errors.APIError, RequestException) as error:  # may not be asked, or can't be reached
+            except docker.errors.APIError as error:  # may not be asked
                 log.debug("%s can't be looked at: %s", image, error)
     return unknown
 

@@ -1,10 +1,11 @@
 """Images go into a compiled pipeline by digest."""
 
 import pytest
+from web import web_server
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.profile.fields import Images, Profile
-from graft.pipelines.cluster.profile.images import pinned_images
+from graft.pipelines.cluster.profile.images import pinned_images, unknown_images
 from graft.pipelines.cluster.profile.reading import read_profile
 
 PINNED = "registry.example/graft@sha256:" + "0" * 64
@@ -46,3 +47,15 @@ def test_a_gpu_needs_a_gpu_image():
     profile = read_profile(None, "kubeflow").model_copy(update={"images": Images(cpu=PINNED)})
     with pytest.raises(GraftError, match=r"images\.gpu: the profile asks for a GPU"):
         pinned_images(profile, None, allow_tag=False)
+
+
+def test_a_registry_that_does_not_answer_is_asked_once(monkeypatch):
+    def engine(method, path, body):
+        if path.endswith("/version"):
+            return 200, {"ApiVersion": "1.41"}
+        raise ConnectionAbortedError
+
+    with web_server(engine) as web:
+        monkeypatch.setenv("DOCKER_HOST", web.url.replace("http", "tcp"))
+        assert unknown_images(Images(cpu=PINNED, gpu=PINNED.replace("0", "1"))) == []
+    assert len([path for _, path, _, _ in web.asked if not path.endswith("/version")]) == 1

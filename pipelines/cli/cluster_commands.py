@@ -12,7 +12,7 @@ from graft.components.common.runs.step_record import Run, mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table
-from graft.pipelines.cluster.backend import Backend, ClusterRun
+from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.endings import tell
 from graft.pipelines.cluster.looks import warn_of_installation
@@ -90,7 +90,8 @@ def cancel(run: str, /, *, cluster: Cluster) -> None:
     if seen.state.final:
         print(f"{run} is already over: {seen.state}")
         return
-    backend.cancel(run)
+    if seen.state is not State.CANCELLING:
+        backend.cancel(run)
     mark_cancelled(Run(seen.store, seen.name, run))  # of which Kubeflow tells neither notify nor `graft history`
     print(": ".join(filter(None, (f"{run} is being cancelled", seen.link))))
 

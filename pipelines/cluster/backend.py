@@ -54,11 +54,13 @@ class ClusterStep:
     Attributes:
         state: Its state.
         began: When its last attempt began; None if unknown.
+        ended: When it ended; None if unknown.
         reason: Why it failed, as far as the backend tells; else empty.
     """
 
     state: State = State.PENDING
     began: datetime | None = None
+    ended: datetime | None = None
     reason: str = ""
 
 
@@ -133,7 +135,7 @@ class Backend(Protocol):
         """Returns the run with an identifier."""
 
     def cancel(self, run: str) -> None:
-        """Asks for the run with an identifier to be stopped; one that is being stopped already is fine."""
+        """Asks for the run with an identifier to be stopped."""
 
     def schedules(self) -> list[Schedule]:
         """Returns all schedules that Graft made, the newest first."""

@@ -82,7 +82,10 @@ def silent_step(run: ClusterRun, states: Mapping[str, State] | None = None) -> s
     if run.state.final or not (going or waiting):
         return ""
     step = going[-1] if going else waiting[0]
-    since = run.steps[step].began or run.began
+    before = filter(None, [run.began, *(seen.ended for seen in run.steps.values())])
+    since = run.steps[step].began or max(
+        before, default=None
+    )  # a step that has still to begin waits since the one before
     if states[step].final or since is None or datetime.now(UTC) - since < SILENT:
         return ""
     runs = states[step] is State.RUNNING

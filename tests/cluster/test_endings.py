@@ -177,6 +177,31 @@ def test_a_step_that_can_t_start_is_told_of_with_the_command_that_shows_why(stat
     assert "has not reported" not in status("image-cannot-be-pulled", change=waiting(4)).said
 
 
+def between_steps(minutes):
+    """Makes of the run that succeeded one whose train has ended, after hours, and whose evaluate has still to begin."""
+
+    def change(run):
+        now = datetime.now(UTC)
+        began, ended = (
+            (now - timedelta(minutes=past)).strftime("%Y-%m-%dT%H:%M:%SZ") for past in (minutes + 200, minutes)
+        )
+        run |= {"state": "RUNNING", "created_at": began, "finished_at": "1970-01-01T00:00:00Z"}
+        run["state_history"] = [{"state": "RUNNING", "update_time": began}]
+        tasks = run["run_details"]["task_details"]
+        run["run_details"]["task_details"] = [
+            {**task, "start_time": began, "end_time": ended}
+            for task in tasks
+            if task.get("display_name") in ("resolve", "ingest", "train")
+        ]
+
+    return change
+
+
+def test_a_step_that_has_still_to_begin_waits_since_the_one_before_ended(status):
+    assert "has not reported" not in status("succeeded", change=between_steps(1)).said
+    assert "evaluate has not reported since " in status("succeeded", change=between_steps(6)).out
+
+
 def test_a_step_that_works_for_long_is_told_of_otherwise(status):
     ended = status("image-cannot-be-pulled", change=waiting(6, pod="RUNNING"))
     assert ended.states["resolve"] == "running"

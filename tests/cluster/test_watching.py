@@ -97,6 +97,8 @@ def test_cancel_and_status(graft, cluster, bucket):
     assert shown.code == 0
     assert "running" in shown.out and run in shown.out
     assert "is being cancelled" in graft("cancel", run, *cluster.options).out
+    cluster.server.scripts[run].insert(0, ("CANCELLING" if cluster.target == "vertex" else "CANCELING", None))
+    assert "is being cancelled" in graft("cancel", run, *cluster.options).out, "a second time"
     ended = graft("status", run, *cluster.options, "--wait")
     assert (ended.code, "cancelled: cancelled during ingest" in ended.said) == (4, True)
     assert "is already over" in graft("cancel", run, *cluster.options).out

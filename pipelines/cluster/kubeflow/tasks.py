@@ -45,7 +45,7 @@ def steps_of(tasks: Sequence[Any], limit: Callable[[Component], int], *, over: b
     for driver in drivers:  # of a step, or of what it is part of
         stopped = "notify" if driver == f"notify{_DRIVER}" else first
         if over and stopped:
-            begun[stopped] = ClusterStep(State.FAILED, None, f"Kubeflow could not start it: {driver} failed")
+            begun[stopped] = ClusterStep(State.FAILED, reason=f"Kubeflow could not start it: {driver} failed")
     return all_steps(begun, over=over)
 
 
@@ -72,8 +72,9 @@ def _step(task: Any, attempts: Sequence[Any], limit: int) -> ClusterStep:
     began, ended = moment(last.start_time), moment(last.end_time)
     if state is State.RUNNING and last.state == "PENDING":
         state = State.STARTING
-    if state is not State.FAILED or not began or not ended or (ended - began).total_seconds() < limit:
-        return ClusterStep(state, began)
-    ran = any(entry.state == "RUNNING" for entry in last.state_history or [])
-    what = "it was stopped" if ran else "its pod did not start (an image, a secret or a node may be missing)"
-    return ClusterStep(state, began, f"{what} when its time limit of {length(limit)} had passed")
+    reason = ""
+    if state is State.FAILED and began and ended and (ended - began).total_seconds() >= limit:
+        ran = any(entry.state == "RUNNING" for entry in last.state_history or [])
+        what = "it was stopped" if ran else "its pod did not start (an image, a secret or a node may be missing)"
+        reason = f"{what} when its time limit of {length(limit)} had passed"
+    return ClusterStep(state, began, moment(task.end_time), reason)

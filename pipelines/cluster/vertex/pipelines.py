@@ -189,9 +189,9 @@ class VertexPipelines(Backend):
 
 def _step(task: Any) -> ClusterStep:
     state = _state(task.state)
-    return ClusterStep(
-        State.STARTING if state is State.PENDING and task.start_time else state, task.start_time, task.error.message
-    )
+    if state is State.PENDING and task.start_time:
+        state = State.STARTING
+    return ClusterStep(state, task.start_time, task.end_time, task.error.message)
 
 
 def _state(state: Any) -> State:

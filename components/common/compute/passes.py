@@ -23,6 +23,8 @@ from graft.components.common.progress import progress
 _IN_FLIGHT = 2
 """Batches that the network works on at once. With one, TensorFlow's threads sleep between any two operations. A virtual machine may then
 wake all of them on one of its processors while another one idles: a pass took 2.0 times as long on two processors."""
+_AHEAD = 2**26
+"""Bytes of batches that are read ahead: while the network is traced, on one core, the other ones decode."""
 _PIXEL = 20  # bytes that a pixel takes in `decode`, be it transparent: measured were 19
 
 
@@ -172,6 +174,7 @@ def pass_over(
     pixels, devices = math.prod(preprocessing.outputs[0].shape[1:3]), tf.distribute.get_strategy().num_replicas_in_sync
     size = max(1, images_at_once(pixels) // views // devices) * devices
     batches = prepared.batch(size)
+    ahead = max(_IN_FLIGHT, _AHEAD // (size * views * pixels * 12))  # three channels of float32
     run = on_all_devices(
         network,
         batches.element_spec[0],
@@ -179,7 +182,7 @@ def pass_over(
         compiles=pays_to_compile(total * views * pixels),
     )
     with naming_damage(dataset, split), progress(what, total) as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
-        for outputs, labels in _keep_busy(pool, run, batches.prefetch(2), pace or Pace()):
+        for outputs, labels in _keep_busy(pool, run, batches.prefetch(ahead), pace or Pace()):
             seen += len(labels)
             yield outputs, labels
             advance(len(labels))

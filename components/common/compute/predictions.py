@@ -46,22 +46,35 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
     columns = model.output.shape[1]
 
-    outputs, labels = zip(*pass_over(what, dataset, split, preprocessing, network), strict=True)
-    found = np.concatenate(outputs)
-    probabilities, features = found[:, :columns], found[:, columns:]
-    # Decoded and called as it is, since to compile either for one image would take longer; a GPU would look for algorithms for it.
-    with import_tensorflow().device("CPU:0"):
-        image = decode(next(read_encoded(dataset, split, [0])))
-        whole = model(image[None], training=False).numpy()[0]
-    if np.abs(whole - probabilities[0]).max() > _TOLERANCE:
-        raise GraftError(
-            "The model's parts disagree with the whole model on the same image: train it again with this Graft."
-        )
+    outputs: list[Array] = []
+    labels: list[Array] = []
+    for found, truth in pass_over(what, dataset, split, preprocessing, network):
+        if not outputs:  # while the network runs on
+            _compare(model, dataset, split, found[0, :columns])
+        outputs.append(found)
+        labels.append(truth)
+    probabilities, features = np.split(np.concatenate(outputs), [columns], axis=1)
     if (wide := by_class(probabilities)).shape[1] != len(dataset.classes):
         raise GraftError(
             f"The model tells {wide.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
         )
     return wide, np.concatenate(labels), features
+
+
+def _compare(model: Any, dataset: Dataset, split: str, probabilities: Array) -> None:
+    """Compares what a model's parts gave for a split's first image, float32 [classes or 1], with what the whole model gives.
+
+    Raises:
+        GraftError: They disagree.
+    """
+    # Decoded and called as it is, since to compile either for one image would take longer; a GPU would look for algorithms for it.
+    with import_tensorflow().device("CPU:0"):
+        image = decode(next(read_encoded(dataset, split, [0])))
+        whole = model(image[None], training=False).numpy()[0]
+    if np.abs(whole - probabilities).max() > _TOLERANCE:
+        raise GraftError(
+            "The model's parts disagree with the whole model on the same image: train it again with this Graft."
+        )
 
 
 def _with_features(network: Any) -> Any:

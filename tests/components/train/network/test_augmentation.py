@@ -7,7 +7,8 @@ import pytest
 
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.network.augmentation import build_augmentation
+from graft.components.train.network import augmentation
+from graft.components.train.network.augmentation import build_augmentation, live_augmentation
 
 NONE = TrainConfig(flip=False, rotation=0, shift=0, shear=0, zoom=0)
 ALL = TrainConfig(rotation=40, shift=0.2, shear=20, zoom=0.2)
@@ -37,6 +38,29 @@ def test_a_pipeline_and_a_direct_call_give_the_same(images):
     dataset = tf.data.Dataset.from_tensors(images).map(lambda batch: augment(batch, tf.constant([3, 7], tf.int64)))
     (mapped,) = dataset
     assert np.asarray(mapped) == pytest.approx(run(ALL, images, (3, 7)), abs=1e-5)
+
+
+def test_a_gpu_changes_the_images_that_pass_at_every_step_by_what_the_cpu_draws(images, monkeypatch):
+    """Without a GPU TensorFlow has the CPU do what asks for one, and the graph holds what asks."""
+    tf = import_tensorflow()
+    config = dataclasses.replace(ALL, augmentation="live")
+
+    def traced():
+        augment = live_augmentation(config)
+        mapped = tf.data.Dataset.from_tensors(images).map(lambda batch: augment(batch, tf.constant([3, 7], tf.int64)))
+        graph = tf.function(augment).get_concrete_function(images, tf.constant([3, 7], tf.int64)).graph
+        asking = [(operation.type, operation.device) for operation in graph.get_operations()]
+        return np.asarray(next(iter(mapped))), asking
+
+    alone, nobody = traced()
+    assert {device for _, device in nobody} == {""}
+    monkeypatch.setattr(augmentation, "on_gpus", lambda: True)
+    changed, asking = traced()
+    on_gpu = "/device:GPU:0"
+    assert [device for kind, device in asking if kind == "ImageProjectiveTransformV3"] == 4 * [on_gpu]
+    assert [device for kind, device in asking if kind == "ReverseV2"] == [on_gpu]
+    assert {device for kind, device in asking if kind.startswith("StatelessRandom")} == {""}
+    assert (changed == alone).all()
 
 
 def test_without_settings_nothing_changes(images):

@@ -21,9 +21,9 @@ _QUESTION = """
 import json
 from graft.components.common.compute.tensorflow import load_tensorflow
 tensorflow = load_tensorflow()
+print(json.dumps([tensorflow.__version__, tensorflow.sysconfig.get_build_info().get("cuda_version", "")]), flush=True)
 details = map(tensorflow.config.experimental.get_device_details, tensorflow.config.list_physical_devices("GPU"))
-gpus = [gpu.get("device_name", "GPU") for gpu in details]
-print(json.dumps([tensorflow.__version__, tensorflow.sysconfig.get_build_info().get("cuda_version", ""), gpus]))
+print(json.dumps([gpu.get("device_name", "GPU") for gpu in details]))
 """
 # It tells which libraries it can't open in its most detailed log alone.
 _LOG = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "dso_loader=1"}
@@ -58,18 +58,31 @@ def ask_tensorflow() -> Told:
     """
     command, environment = [sys.executable, "-c", _QUESTION], {**os.environ, **_LOG}
     try:
-        asked = subprocess.run(  # noqa: S603 (our own code)
-            command, capture_output=True, text=True, check=True, timeout=TENSORFLOW_SECONDS, env=environment
-        )
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.strip().splitlines()
+        asked = subprocess.run(command, capture_output=True, check=True, timeout=TENSORFLOW_SECONDS, env=environment)  # noqa: S603 (our own code)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        return _unfinished(error)
+    (version, cuda), gpus = map(json.loads, asked.stdout.splitlines())
+    log = asked.stderr.decode(errors="replace")
+    not_started = _NOT_STARTED.search(log)
+    return Told(version, cuda, gpus, _NOT_OPENED.findall(log), not_started[1] if not_started else "")
+
+
+def _unfinished(error: subprocess.CalledProcessError | subprocess.TimeoutExpired) -> Told:
+    """Returns what TensorFlow told before it crashed or hung as it looked for GPUs.
+
+    Raises:
+        GraftError: It did so before, as it was imported.
+    """
+    if isinstance(error, subprocess.TimeoutExpired):
+        why, not_imported = f"no answer within {error.timeout:.0f} s", f"took more than {error.timeout:.0f} s to import"
+    else:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
         why = lines[-1] if lines else f"exit code {error.returncode}"
-        raise GraftError(f"TensorFlow can't be imported ({why}).") from None
-    except subprocess.TimeoutExpired:
-        raise GraftError(f"TensorFlow took more than {TENSORFLOW_SECONDS:.0f} s to import.") from None
-    version, cuda, gpus = json.loads(asked.stdout)
-    not_started = _NOT_STARTED.search(asked.stderr)
-    return Told(version, cuda, gpus, _NOT_OPENED.findall(asked.stderr), not_started[1] if not_started else "")
+        not_imported = f"can't be imported ({why})"
+    if not error.stdout:
+        raise GraftError(f"TensorFlow {not_imported}.")
+    version, cuda = json.loads(error.stdout)
+    return Told(version, cuda, [], [], why)
 
 
 def ask_once() -> Callable[[], Told]:

@@ -158,13 +158,39 @@ def test_tensorflow_is_asked_once_and_tells_what_it_can_t_open(monkeypatch):
     def run(command, *, env, **options):
         asked.append(command)
         assert env["TF_CPP_VMODULE"] == "dso_loader=1"
-        return subprocess.CompletedProcess(command, 0, '["2.21.0", "12.5.1", []]', log)
+        return subprocess.CompletedProcess(command, 0, b'["2.21.0", "12.5.1"]\n[]\n', log.encode())
 
     monkeypatch.setattr(subprocess, "run", run)
     answer = asked_tensorflow.ask_once()
     assert asked_tensorflow.look_at_tensorflow(answer).text == "2.21.0"
     assert answer() == told(missing=[NO_CUSOLVER], error="CUDA_ERROR_NO_DEVICE: no device")
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("after", "error"), [("os.abort()", "exit code -6"), ("raise SystemExit('odd')", "odd")])
+def test_a_driver_that_crashes_is_told_apart_from_tensorflow(monkeypatch, after, error):
+    told_first = """print('["2.21.0", "12.5.1"]', flush=True)"""
+    monkeypatch.setattr(asked_tensorflow, "_QUESTION", f"import os; {told_first}; {after}")
+    assert asked_tensorflow.ask_tensorflow() == told(error=error)
+    monkeypatch.setattr(asked_tensorflow, "_QUESTION", f"import os; {after}")
+    with pytest.raises(GraftError, match=rf"TensorFlow can't be imported \({error}\)"):
+        asked_tensorflow.ask_tensorflow()
+
+
+def test_a_driver_that_hangs_is_told_apart_from_tensorflow(machine, monkeypatch):
+    answer = b'["2.21.0", "12.5.1"]\n'
+
+    def hang(command, *, timeout, **options):
+        raise subprocess.TimeoutExpired(command, timeout, answer)
+
+    machine(True)
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert (
+        "the driver can't be started: no answer within 60 s" in gpus.look_at_gpu(asked_tensorflow.ask_tensorflow).text
+    )
+    answer = None
+    with pytest.raises(GraftError, match="TensorFlow took more than 60 s to import"):
+        asked_tensorflow.ask_tensorflow()
 
 
 @pytest.mark.parametrize("gpu", [True, False])

@@ -14,9 +14,9 @@ from graft.pipelines.local.predicting import predict_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.photographs]
 
-# More images of the same kind come in run 2, too: `make simulate` plays both.
-LEFT_OUT = 4
-GOOD = [1, 2, 6, 7, 8, 9, 10]
+# In these only more images of the same kind come, as they do in others where something happens besides: `make simulate` plays them, too.
+LEFT_OUT = [2, 4, 10]
+GOOD = [1, 6, 7, 8, 9]
 # Of run 7, which was killed after ingest and started again, the second start finds its images checked.
 NEW = {1: season.FIRST, 6: season.MORE - season.CORRUPT, 7: 0}
 TOLD = 4_500  # bytes; a photograph has 26,000
@@ -32,7 +32,7 @@ def played(photographs, pretrained, tmp_path_factory):
         fsspec.filesystem("gs").clear_instance_cache()
         fsspec.filesystem("gs").mkdir("season")
         found = {}
-        for number, result in season.play(photographs, pretrained, "gs://season", proxy, folder, [LEFT_OUT]):
+        for number, result in season.play(photographs, pretrained, "gs://season", proxy, folder, LEFT_OUT):
             print(*season.row(number, result), sep=" | ")
             if result.latest not in [earlier.latest for earlier in found.values()]:
                 serves(result.latest)
@@ -58,7 +58,7 @@ def test_every_run_ends_as_it_should(played):
 
 
 def test_after_every_run_the_registry_is_clean_and_its_latest_serves(played):
-    assert [result.problems for result in played.values()] == [[]] * 9
+    assert [result.problems for result in played.values()] == [[]] * 7
     assert all(result.latest for result in played.values())
 
 
@@ -95,7 +95,7 @@ def test_cost_follows_the_new_images(played):
 def test_a_run_that_finds_nothing_new_moves_next_to_nothing(played):
     read, written = played[3].moved
     assert sum(read.values()) < 3_000_000 and sum(written.values()) < 100_000
-    assert played[3].past.seconds < played[2].past.seconds / 4
+    assert played[3].passes == 0 and played[3].past.computed is None
 
 
 def test_corrupt_files_are_left_out_and_gone_when_they_are_removed(played):
@@ -114,10 +114,10 @@ def test_an_outage_is_ridden_out(played):
 
 def test_another_distribution_is_flagged_and_the_usual_one_is_not(played):
     assert "brightness" in played[9].past.drift
-    for number in (2, 6, 7, 8):
+    for number in (6, 7, 8):
         assert played[number].past.drift == ()
 
 
 def test_evaluate_runs_each_model_once(played):
     assert played[1].passes == 1
-    assert all(played[number].passes in (2, 3) for number in (2, 5, 6, 7, 8, 9, 10))
+    assert all(played[number].passes in (2, 3) for number in (5, 6, 7, 8, 9))

@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from support import ROOT
 
+from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, Export, write_sums
-from graft.components.common.registry.registry import NotPromotedError, Registry
+from graft.components.common.artifacts.export import Export
+from graft.components.common.errors import NotPromotedError
+from graft.components.common.registry.registry import Registry
 
 # gcsfs reads it when it is imported, which the processes do before they know of a server.
 os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")

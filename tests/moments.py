@@ -15,9 +15,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS
 from graft.components.common.artifacts.model import Model
 from graft.pipelines.cli.app import main
 from graft.pipelines.local.sample import draw_sample

@@ -61,3 +61,7 @@ class GateFailedError(GraftError):
     def __init__(self, message: str, outcome: Any) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+
+class NotPromotedError(GraftError):
+    """A version was published, but is not the latest; the message says why."""

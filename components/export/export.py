@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
+from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, Export, ExportedFormat, ParityFigures, Served, write_sums
+from graft.components.common.artifacts.export import Export, ExportedFormat, ParityFigures, Served
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.export import SUMS, fetch_checked, read_sums
+from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.run_record import outcome_of

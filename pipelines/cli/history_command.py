@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
-from graft.components.common.registry.names import models_in
+from graft.components.common.registry.versions import models_in
 from graft.components.common.runs.history import read_history
 from graft.components.common.runs.past_run import PastRun
 from graft.pipelines.cli.output import print_table

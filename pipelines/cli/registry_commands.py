@@ -14,9 +14,8 @@ from graft.components.common.artifacts.latest import Latest
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress
-from graft.components.common.registry.names import models_in
 from graft.components.common.registry.registry import Registry
-from graft.components.common.registry.versions import Versions
+from graft.components.common.registry.versions import Versions, models_in
 from graft.pipelines.cli.exits import EXIT_ERROR
 from graft.pipelines.cli.output import print_table
 

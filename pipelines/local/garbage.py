@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from graft.components.common import storage
+from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
-from graft.components.common.artifacts.export import SUMS, Export, fetch_checked, read_sums
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.shards.in_use import (
     ANNOUNCEMENT,
     CONDEMNED,

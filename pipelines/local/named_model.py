@@ -3,8 +3,8 @@
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
-from graft.components.common.registry.names import models_in
 from graft.components.common.registry.registry import Registry
+from graft.components.common.registry.versions import models_in
 from graft.components.common.runs.step_record import is_safe_name
 
 

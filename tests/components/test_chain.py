@@ -17,9 +17,9 @@ import tensorflow as tf
 from exports import make_export
 from support import QUICK
 
+from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import SUMS, write_sums
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.decoding import decode

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX
-from graft.components.common.artifacts.export import (
+from graft.components.common.artifacts.checksums import (
     SUMS,
-    Export,
     check_model_digest,
     fetch_checked,
     read_sums,
     version_named,
 )
+from graft.components.common.artifacts.dataset import INDEX
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from graft.components.common import storage
-from graft.components.common.artifacts.export import SUMS, Export, digest_of, fetch_checked, read_sums, version_named
+from graft.components.common.artifacts.checksums import SUMS, digest_of, fetch_checked, read_sums, version_named
+from graft.components.common.artifacts.export import Export
 from graft.components.common.errors import GraftError
 
 _DEFAULT_NAME = "model"

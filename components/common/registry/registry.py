@@ -5,22 +5,17 @@ import time
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.export import SUMS
+from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.latest import About, Latest, Note
 from graft.components.common.artifacts.record import utc_now
-from graft.components.common.errors import GraftError
+from graft.components.common.errors import GraftError, NotPromotedError
 from graft.components.common.progress import progress
 from graft.components.common.registry.latest_file import LatestFile
-from graft.components.common.registry.names import models_in
 from graft.components.common.registry.removals import Removals, abandoned, refuse_removed
-from graft.components.common.registry.versions import Versions, read_export
+from graft.components.common.registry.versions import Versions, models_in, read_export
 from graft.components.common.runs.step_record import check_name
 
 _A_DAY = 24 * 60 * 60
-
-
-class NotPromotedError(GraftError):
-    """A version was published, but is not the latest; the message says why."""
 
 
 class Registry:

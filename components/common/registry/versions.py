@@ -5,21 +5,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.export import (
+from graft.components.common.artifacts.checksums import (
     SUMS,
     VERSION_NAME,
     VERSIONS,
-    Export,
     check_model_digest,
     digest_of,
     fetch_checked,
     is_leftover,
     read_sums,
 )
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import About
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
+from graft.components.common.runs.step_record import is_safe_name
 
 _EVALUATION = f"{Export.LINEAGE}/{Evaluation.FILE}"
 
@@ -178,3 +179,17 @@ def _about(version: str, sums: Mapping[str, str], evaluation: Path, where: str) 
         ) from error
     check_model_digest(found.model_digest, sums, f"{where}/{_EVALUATION}")
     return About(version=version, model_digest=found.model_digest, accuracy=found.metrics.accuracy)
+
+
+def models_in(store: str) -> str:
+    """Returns a sentence with the names of the models in a store, for a message that says of one that nothing is there.
+
+    Args:
+        store: Path or URI of the store.
+
+    Raises:
+        GraftError: The store can't be read.
+    """
+    names = {file.path.partition("/")[0] for file in storage.list(f"{store.rstrip('/')}/models") if "/" in file.path}
+    held = ", ".join(sorted(filter(is_safe_name, names))) or "none"
+    return f"Models in {storage.redact(store)}: {held}."

@@ -7,68 +7,34 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import dataclasses
 import functools
 import json
-import math
-import struct
 from importlib.metadata import version
-from typing import Annotated
 
-import numpy as np
 from aiohttp import web
-from pydantic import Field
 
 from graft.components.common.serving.batching import Arrays
-from graft.components.common.serving.json_body import JsonPart, parse_json
+from graft.components.common.serving.json_body import parse_json
+from graft.components.common.serving.open_inference_messages import (
+    InferRequest,
+    Output,
+    binary_tensor,
+    bytes_of,
+    listed,
+)
 from graft.components.common.serving.refusals import Refusal
 from graft.components.common.serving.served_model import ServedModel
 from graft.components.common.serving.signatures import (
     DEFAULT_SIGNATURE,
-    DTYPES,
     INFERENCE_NAMES,
     STRING,
     Signature,
     TensorSpec,
 )
-from graft.components.common.serving.values import Array, check_inputs, check_shape, decode_base64, typed
+from graft.components.common.serving.values import check_inputs, check_shape
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The length of the JSON that binary tensors follow."""
-_LENGTH = struct.Struct("<I")  # before each string of a binary tensor
 
 Json = dict[str, object]
-_Size = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class _InputParameters(JsonPart):
-    binary_data_size: _Size | None = None
-    content_type: str | None = None
-
-
-class _Input(JsonPart):
-    name: str
-    shape: tuple[_Size, ...]
-    datatype: str
-    data: list[object] | None = None
-    parameters: _InputParameters = _InputParameters()
-
-
-class _OutputParameters(JsonPart):
-    binary_data: bool | None = None
-
-
-class _Output(JsonPart):
-    name: str
-    parameters: _OutputParameters = _OutputParameters()
-
-
-class _RequestParameters(JsonPart):
-    binary_data_output: bool = False
-
-
-class _InferRequest(JsonPart):
-    inputs: tuple[_Input, ...]
-    outputs: tuple[_Output, ...] = ()
-    id: str | None = None
-    parameters: _RequestParameters = _RequestParameters()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +89,7 @@ def routes(model: ServedModel) -> list[web.RouteDef]:
 
 def _parse(body: bytes, length: str | None, signatures: dict[str, Signature]) -> _Asked:
     header, binary = _parts(body, length)
-    asked = parse_json(header, _InferRequest)
+    asked = parse_json(header, InferRequest)
     name, signature = _signature_of([given.name for given in asked.inputs], signatures)
     inputs = {}
     for given in asked.inputs:
@@ -135,14 +101,14 @@ def _parse(body: bytes, length: str | None, signatures: dict[str, Signature]) ->
         if (size is None) == (given.data is None):
             raise Refusal(f"{where} must have 'data' or 'binary_data_size', and not both.")
         if size is None:
-            inputs[given.name] = _listed(given, spec, where)
+            inputs[given.name] = listed(given, spec, where)
         else:
-            inputs[given.name] = _binary(binary[:size], size, given.shape, spec, where)
+            inputs[given.name] = binary_tensor(binary[:size], size, given.shape, spec, where)
             binary = binary[size:]
     if len(binary):
         raise Refusal(f"{len(binary)} bytes follow the last binary tensor.")
     check_inputs(inputs, signature)
-    wanted = asked.outputs or [_Output(name=output) for output in signature.outputs]
+    wanted = asked.outputs or [Output(name=output) for output in signature.outputs]
     outputs = {}
     for output in wanted:
         if output.name not in signature.outputs:
@@ -172,47 +138,6 @@ def _signature_of(names: list[str], signatures: dict[str, Signature]) -> tuple[s
     raise Refusal(f"The inputs must be {' or '.join(known)}, and not {', '.join(names) or 'none'}.")
 
 
-def _listed(given: _Input, spec: TensorSpec, where: str) -> Array:
-    """Returns a tensor that JSON holds, as a flat list or a nested one."""
-    values = np.array(given.data, object)
-    if values.shape != given.shape and values.shape != (math.prod(given.shape),):
-        raise Refusal(
-            f"{where} must have the {math.prod(given.shape)} values of its shape, in a list or nested as it is."
-        )
-    is_base64 = given.parameters.content_type == "base64"
-    return typed(values, spec, where, decode_base64 if is_base64 else _text).reshape(given.shape)
-
-
-def _text(value: object, where: str) -> bytes:
-    if not isinstance(value, str):
-        raise Refusal(f"{where} must hold texts.")
-    return value.encode()
-
-
-def _binary(content: memoryview, size: int, shape: tuple[int, ...], spec: TensorSpec, where: str) -> Array:
-    """Returns a tensor that lies behind the JSON: little-endian numbers, or strings, each after its length."""
-    count = math.prod(shape)
-    if len(content) != size:
-        raise Refusal(f"{where} has {len(content)} bytes, and not the {size} of 'binary_data_size'.")
-    if spec.dtype != STRING:
-        dtype = DTYPES[spec.dtype].newbyteorder("<")
-        if size != count * dtype.itemsize:
-            raise Refusal(f"{where} must have {count * dtype.itemsize} bytes by its shape, and not {size}.")
-        return np.frombuffer(content, dtype).reshape(shape)
-    strings: list[bytes] = []
-    while len(content) and len(strings) < count:
-        (length,) = _LENGTH.unpack(content[: _LENGTH.size]) if len(content) >= _LENGTH.size else (len(content),)
-        string, content = content[_LENGTH.size :][:length], content[_LENGTH.size + length :]
-        if len(string) != length:
-            raise Refusal(f"{where} ends within a string.")
-        strings.append(bytes(string))
-    if len(content) or len(strings) != count:
-        raise Refusal(f"{where} must have the {count} strings of its shape, each after its length in 4 bytes.")
-    array = np.empty(count, object)
-    array[:] = strings
-    return array.reshape(shape)
-
-
 def _answer(model: ServedModel, asked: _Asked, outputs: Arrays) -> web.Response:
     told, binary = [], []
     for name, is_binary in asked.outputs.items():
@@ -220,7 +145,7 @@ def _answer(model: ServedModel, asked: _Asked, outputs: Arrays) -> web.Response:
         dtype = model.session.signatures[asked.signature].outputs[name].dtype
         tensor: Json = {"name": name, "shape": list(array.shape), "datatype": INFERENCE_NAMES[dtype]}
         if is_binary:
-            content = _bytes_of(array, dtype)
+            content = bytes_of(array, dtype)
             binary.append(content)
             tensor["parameters"] = {"binary_data_size": len(content)}
         else:
@@ -238,12 +163,6 @@ def _answer(model: ServedModel, asked: _Asked, outputs: Arrays) -> web.Response:
         content_type="application/octet-stream",
         headers={HEADER_LENGTH: str(len(header))},
     )
-
-
-def _bytes_of(array: Array, dtype: int) -> bytes:
-    if dtype == STRING:
-        return b"".join(_LENGTH.pack(len(value)) + value for value in array.ravel().tolist())
-    return array.astype(DTYPES[dtype].newbyteorder("<")).tobytes()
 
 
 def _metadata(model: ServedModel) -> Json:

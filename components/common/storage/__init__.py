@@ -9,10 +9,10 @@ from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.local import flush_folder, make_folder, scratch_folder, sha256_file, walk
 from graft.components.common.storage.places import local_path
-from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.swap import Seen, look, swap
 from graft.components.common.storage.uri_files import SUFFIX, uri_in
 from graft.components.common.storage.uris import (
+    Reach,
     absolute,
     brief,
     check_text,

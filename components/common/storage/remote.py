@@ -12,9 +12,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.ranges import read_range
-from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import request
-from graft.components.common.storage.uris import is_web, redact
+from graft.components.common.storage.uris import Reach, is_web, redact
 
 _PIECE = 256 * 2**10
 # Small enough that a slow line brings one within the seconds that a request may take.

@@ -1,6 +1,7 @@
-"""Paths and URIs: shown without the secrets that they hold, made absolute, and joined."""
+"""Paths and URIs: shown without the secrets that they hold, made absolute, and joined, and how far one may lead."""
 
 import re
+from enum import Enum
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
@@ -12,6 +13,17 @@ _QUERY = re.compile(r"\?\S*")
 _URI_IN_TEXT = re.compile(r"[A-Za-z][\w+.-]+:/[^\s'\"<>\\]*")
 # Clients name a URL also by its path and query alone.
 _QUERY_IN_TEXT = re.compile(r"\?[\w.~%+-]+=[^\s'\"<>)]*")
+
+
+class Reach(Enum):
+    """Which addresses may be asked for a file on a web server. Buckets, local files and proxies are the operator's own choice."""
+
+    NAMED = "named"
+    """The one that the operator named, whatever it is; redirects from it lead to public addresses, or stay on the same server."""
+    PUBLIC = "public"
+    """Public ones alone: what names the file came from elsewhere."""
+    ANY = "any"
+    """All."""
 
 
 def redact(uri: str) -> str:

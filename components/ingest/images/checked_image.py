@@ -10,14 +10,13 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from graft.components.common.compute.miniatures import SIDE
-from graft.components.ingest.images.conversion import as_png, convert
+from graft.components.ingest.images.conversion import StoredImage, as_png, convert
 from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.heic import enable_heic, is_heic
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans
 from graft.components.ingest.images.png import plain_png, without_metadata
-from graft.components.ingest.images.stored_image import StoredImage
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")

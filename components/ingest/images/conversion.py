@@ -1,6 +1,7 @@
 """Any image that Pillow reads, as upright 8-bit RGB or greyscale."""
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
@@ -18,6 +19,20 @@ _DETAIL = 1.5  # levels of 255 by which the pixels of an image deviate in which 
 _OFTEN_EMPTY_ALPHA = ("BMP", "TIFF")  # Many programs leave the fourth byte of a pixel at 0, and no viewer minds it.
 # Offset of the bit depth in a PNG's header (https://www.w3.org/TR/png/#11IHDR); Pillow reads any depth as 8-bit without a word.
 _PNG_BIT_DEPTH = 24
+
+
+class StoredImage(NamedTuple):
+    """An image that TensorFlow decodes to the pixels that were judged.
+
+    Attributes:
+        encoded: JPEG or PNG bytes, 8-bit RGB or greyscale; a JPEG may have to be turned upright by its EXIF data.
+        pixels: What it decodes to, upright; L, RGB or RGBX, which is RGB with a byte more.
+        conversions: What was done to it, as `CheckedImage` has it.
+    """
+
+    encoded: bytes
+    pixels: Image.Image
+    conversions: tuple[str, ...]
 
 
 def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:

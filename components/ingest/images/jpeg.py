@@ -8,9 +8,9 @@ import simplejpeg
 from PIL import Image
 
 from graft.components.common.compute.orientation import EXIF, UPRIGHT, orientation, turn
+from graft.components.ingest.images.conversion import StoredImage
 from graft.components.ingest.images.decoding_room import JPEG_PIXEL, DecodedImage
 from graft.components.ingest.images.limits import check_scans
-from graft.components.ingest.images.stored_image import StoredImage
 
 _START = b"\xff\xd8"
 _PREFIX, _SCAN, _END, _APP1 = 0xFF, 0xDA, 0xD9, 0xE1

@@ -15,8 +15,8 @@ sys.path.append(str(Path(__file__).parents[2] / "components" / "ingest"))
 from pictures import encoded, image_files, noise, record, write_folder
 
 from graft.components.common import storage
+from graft.components.common.artifacts.checksums import write_sums
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.export import write_sums
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry

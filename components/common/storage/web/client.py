@@ -13,9 +13,8 @@ import requests
 from urllib3.exceptions import DecodeError
 
 from graft.components.common.storage.access import FileError, too_large
-from graft.components.common.storage.reach import Reach
 from graft.components.common.storage.retries import CONTENT_SECONDS
-from graft.components.common.storage.uris import redact
+from graft.components.common.storage.uris import Reach, redact
 from graft.components.common.storage.web.addresses import LookingAdapter
 from graft.components.common.storage.web.deadlines import connections, hung_up_after
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import requests
 
 from graft.components.common.findings import Finding
-from graft.components.common.storage.reach import Reach
+from graft.components.common.storage.uris import Reach
 from graft.components.common.storage.web.client import ask
 
 # Clouds refuse requests and tokens that are some minutes off; a header tells whole seconds, and its answer may take some.

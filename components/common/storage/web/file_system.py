@@ -7,7 +7,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.reach import Reach
+from graft.components.common.storage.uris import Reach
 from graft.components.common.storage.web import client
 
 MOST = 2**30

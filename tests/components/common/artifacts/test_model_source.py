@@ -12,7 +12,7 @@ from hostile_web import hostile_server, whole
 from support import ROOT
 
 from graft.components.common import storage
-from graft.components.common.artifacts.export import SUMS, write_sums
+from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.model_source import open_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry

@@ -11,9 +11,9 @@ import fsspec
 import pytest
 from exports import FILES, make_export, model_digest, publish_and_challenge
 
-from graft.components.common.artifacts.export import SUMS, fetch_checked, parse_sums, read_sums, write_sums
-from graft.components.common.errors import GraftError
-from graft.components.common.registry.registry import NotPromotedError, Registry
+from graft.components.common.artifacts.checksums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
+from graft.components.common.errors import GraftError, NotPromotedError
+from graft.components.common.registry.registry import Registry
 
 KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
 

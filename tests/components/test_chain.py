@@ -333,7 +333,7 @@ def test_what_can_t_be_trained_is_refused_in_one_sentence(dataset, tmp_path):
     for changes, said in (
         ({"head": "flatten-dense", "cut": "mixed10"}, "At 75 px the cut 'mixed10' leaves a map of 1×1"),
         ({"batch_size": 64}, "batch_size 64 is more than the 36 images to train on"),
-        ({"learning_rate": 1e38}, "The loss became NaN in epoch 1, step "),
+        ({"learning_rate": 1e38}, "The loss became NaN in epoch 1, steps 1 to 3: "),
     ):
         with pytest.raises(GraftError, match=said):
             train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, **changes))

@@ -109,7 +109,13 @@ def test_a_step_ends_whatever_keeps_python_from_it(tmp_path, work):
 
 def test_a_step_ends_when_nobody_is_left_to_read_what_it_says(tmp_path):
     """Whatever killed KFP's launcher, or `graft run`: the shell between them passes nothing on."""
-    wrapped = ["sh", "-c", '"$0" -c "$1"; true', sys.executable, COMPONENT.replace("{work}", "time.sleep(60)")]
+    wrapped = [
+        "sh",
+        "-c",
+        '"$0" -c "$1"; true',
+        sys.executable,
+        COMPONENT.replace("{work}", "[time.sleep(0.05) for _ in range(1200)]"),
+    ]
     process = started(wrapped, tmp_path, stdout=subprocess.PIPE)
     wait_for((tmp_path / "ready").exists)
     process.stdout.close()

@@ -17,6 +17,11 @@ pytestmark = pytest.mark.slow
 # What stands for kfp's executor. Its last argument is Python.
 MODULE = """
 import os, random, signal, sys, time
+
+def sleep():  # A signal that comes just before Python sleeps is seen after it.
+    for _ in range(1200):
+        time.sleep(0.05)
+
 exec(sys.argv[-1])
 """
 # What stands for `graft run`: a run of one step, which says when it has begun.
@@ -131,7 +136,7 @@ def test_steps_run_side_by_side_and_know_nothing_of_one_another(host, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_step(host, number):
-    code = f"signal.signal({number}, lambda *_: sys.exit(9)); print('begun', flush=True); time.sleep(60)"
+    code = f"signal.signal({number}, lambda *_: sys.exit(9)); print('begun', flush=True); sleep()"
     process = start(host, code)
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
@@ -163,7 +168,7 @@ def test_tensorflow_is_imported_and_has_not_begun_to_compute(host):
 @pytest.fixture
 def started(tmp_path):
     """A run that is a process group of its own, in the middle of its step, whose shell gives no signal on."""
-    code = 'exec(\'try: open("begun", "w"); time.sleep(60)\\nfinally: open("ended", "w")\')'
+    code = 'exec(\'try: open("begun", "w"); sleep()\\nfinally: open("ended", "w")\')'
     handler = "signal.signal(signal.SIGTERM, signal.default_int_handler);"
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp" / ("long" * 20 + "\n ü'")), "PYTHONIOENCODING": "ascii"}
     Path(environment["TMPDIR"]).mkdir(parents=True)
@@ -193,7 +198,7 @@ def test_a_step_has_the_time_to_tidy_up_where_all_processes_of_a_run_are_told_to
     # As a closed terminal, `timeout` and systemd do.
     handle = "[signal.signal(n, {}) for n in (signal.SIGTERM, signal.SIGHUP)]"
     tidy = f"({handle.format('signal.SIG_IGN')}, time.sleep(1), open('ended', 'w'), os._exit(0))"
-    code = f"{handle.format(f'lambda *_: {tidy}')}; open('begun', 'w'); time.sleep(60)"
+    code = f"{handle.format(f'lambda *_: {tidy}')}; open('begun', 'w'); sleep()"
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp")}
     Path(environment["TMPDIR"]).mkdir()
     run = subprocess.Popen([sys.executable, "-c", RUN, code], cwd=tmp_path, env=environment, start_new_session=True)

@@ -72,3 +72,9 @@ def imports(nodes):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module
+
+
+def test_no_two_test_modules_have_one_name():
+    """`make test` collects all of them in one process, which takes two of one name for the same module."""
+    modules = [path.name for path in ROOT.glob("tests/**/test_*.py")]
+    assert sorted(set(modules)) == sorted(modules)

@@ -18,7 +18,7 @@ INSTALLED_IN = "kubeflow"
 
 _SECONDS = 5.0
 _CONFIG_MAP = "workflow-controller-configmap"
-_PATCH = "COMPILED_PIPELINE_SPEC_PATCH"
+_API_SERVER, _PATCH = "ml-pipeline", "COMPILED_PIPELINE_SPEC_PATCH"
 
 
 class Kubernetes:
@@ -54,11 +54,8 @@ class Kubernetes:
         return found.get("data") or {}
 
     def spec_patch(self) -> str:
-        """Returns what the API server lays over every pipeline; empty where it may not be read."""
-        try:
-            found = self._read(self._apps.read_namespaced_deployment, "ml-pipeline", INSTALLED_IN) or {}
-        except GraftError:
-            return ""
+        """Returns what the API server lays over every pipeline; empty if nothing."""
+        found = self._read(self._apps.read_namespaced_deployment, _API_SERVER, INSTALLED_IN) or {}
         containers = _at(found, "spec", "template", "spec").get("containers", [])
         variables = [variable for container in containers for variable in container.get("env", [])]
         return next((entry.get("value", "") for entry in variables if entry["name"] == _PATCH), "")
@@ -91,8 +88,13 @@ def look_at_retries() -> Finding:
         GraftError: The installation can't be looked at.
     """
     kubernetes = Kubernetes()
-    problem = retry_problem(kubernetes.config_map(), kubernetes.spec_patch())
-    text = problem or "failing and lost steps are tried again"
+    settings, unknown = kubernetes.config_map(), ""
+    try:
+        patch = kubernetes.spec_patch()
+    except GraftError:
+        patch, unknown = "", f", unless {_PATCH} of {_API_SERVER} says otherwise, which may not be read"
+    problem = retry_problem(settings, patch)
+    text = f"{problem or 'failing and lost steps are tried again'}{unknown}"
     remedy = f"Change {_CONFIG_MAP} in {INSTALLED_IN} as docs/gke.md says under Retries." if problem else ""
     return Finding("Retries", not problem, f"{text} ({kubernetes.host})", remedy, needed=False)
 

@@ -67,6 +67,7 @@ def test_the_retries_of_an_installation_are_looked_at(tmp_path, monkeypatch, ser
     with kubernetes(tmp_path, monkeypatch, answers) as web:
         found = look_at_retries()
     assert (found.ok, found.needed, "docs/gke.md" in found.remedy, web.url in found.text) == (ok, False, not ok, True)
+    assert ("which may not be read" in found.text) == (server == 403)
     assert {headers["Authorization"] for _, _, headers, _ in web.asked} == {"Bearer T"}
 
 

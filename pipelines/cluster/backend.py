@@ -7,7 +7,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.steps import COMPONENTS
 from graft.pipelines.cluster.triggers import Trigger
@@ -29,14 +28,6 @@ class State(StrEnum):
     def final(self) -> bool:
         """Whether it can't change any more."""
         return self not in (State.PENDING, State.STARTING, State.RUNNING, State.CANCELLING)
-
-
-class LostContactError(GraftError):
-    """The backend is out of order, which says nothing about the runs there."""
-
-
-class UnreachableError(LostContactError):
-    """The backend does not answer at all."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from graft.components.common.findings import Finding, Look, look_at_all
-from graft.pipelines.cluster.backend import LostContactError
+from graft.components.common.services.api_client import LostContactError
 from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.profile.images import pinned_images, unknown_images

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.pipelines.cluster.backend import Backend, LostContactError, Package, Schedule
+from graft.components.common.services.api_client import LostContactError
+from graft.pipelines.cluster.backend import Backend, Package, Schedule
 from graft.pipelines.cluster.triggers import Trigger
 
 log = logging.getLogger("graft")

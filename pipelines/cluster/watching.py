@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.services.api_client import LostContactError
 from graft.components.common.steps import STEPS
-from graft.pipelines.cluster.backend import Backend, ClusterRun, LostContactError, State
+from graft.pipelines.cluster.backend import Backend, ClusterRun, State
 from graft.pipelines.cluster.endings import silent_step
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.board import State as Shown

@@ -8,8 +8,9 @@ import pytest
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 
+from graft.components.common.services import api_client
 from graft.pipelines.cli import app as cli
-from graft.pipelines.cluster import api_client, watching
+from graft.pipelines.cluster import watching
 
 IMAGES = {"cpu": "registry.example/graft@sha256:" + "0" * 64, "gpu": "registry.example/graft@sha256:" + "1" * 64}
 

@@ -52,7 +52,7 @@ def test_secrets_given_anywhere_turn_up_nowhere(graft, tmp_path, target, monkeyp
         ]
         assert [ended.code for ended in said] == [0, 0, 1, 1, 1, 0, 0, 0], [ended.said for ended in said]
         server.fail(".", status=500, times=1000)
-        monkeypatch.setattr("graft.pipelines.cluster.api_client.RETRY_SECONDS", 0.1)
+        monkeypatch.setattr("graft.components.common.services.api_client.RETRY_SECONDS", 0.1)
         said.append(graft("status", "run", *options, *access, "--debug"))
     assert not [ended.said for ended in said if SECRET in ended.said]
     sent = [(path, body) for _, path, _, body in server.asked]

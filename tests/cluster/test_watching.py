@@ -75,13 +75,13 @@ def test_a_store_that_can_t_be_read_is_said(graft, cluster, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["drop", "500", "429", "slow"])
 def test_a_lost_connection_while_waiting_is_never_the_run_s_failure(graft, cluster, bucket, fault, monkeypatch):
-    monkeypatch.setattr("graft.pipelines.cluster.api_client.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("graft.components.common.services.api_client.RETRY_SECONDS", 0.2)
     ends_as(cluster, "SUCCEEDED", "success", f"{bucket}/store")
     looks = "GET .*(runs|pipelineJobs)/"
     if fault == "drop":
         cluster.server.drop(looks, times=6)
     elif fault == "slow":
-        monkeypatch.setattr("graft.pipelines.cluster.api_client.SECONDS", 2)
+        monkeypatch.setattr("graft.components.common.services.api_client.SECONDS", 2)
         cluster.server.slow(looks, seconds=4, times=2)
     else:
         cluster.server.fail(looks, status=int(fault), times=6)

@@ -59,6 +59,8 @@ class Export(Artifact):
     """Folder in the Export that holds the base path of servers and, beside it, what they and their clients are told."""
     REQUEST: ClassVar[str] = "serving/request.json"
     """An example of a request to TensorFlow Serving."""
+    RESPONSE: ClassVar[str] = "serving/response.json"
+    """The answer to it, as a server gave it when the model was exported."""
     BATCHING: ClassVar[str] = "serving/batching.conf"
     """Parameters of TensorFlow Serving's batching."""
     REMEDY: ClassVar[str] = "export the model again"

@@ -189,6 +189,20 @@ class ExportResult(Result):
         return f"{made}, published, {latest}"
 
 
+class DeployResult(Result):
+    """What deploy brought into traffic."""
+
+    where: str = Field(description="The place that serves the model.")
+    version: str = Field(description="The version.")
+    percent: int = Field(description="Its share of the traffic there.")
+    changed: bool = Field(description="Whether that is new.")
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{self.where} {'now' if self.changed else 'already'} gives {self.percent}% of its traffic to version {self.version[:12]}"
+
+
 class NotifyResult(Result):
     """What notify says."""
 

@@ -19,10 +19,9 @@ from kfp.client import (
 from kfp.client.token_credentials_base import TokenCredentialsBase
 
 from graft.components.common.errors import GraftError
+from graft.components.common.services import api_client
+from graft.components.common.services.api_client import ApiClient, LostContactError, Result, UnreachableError
 from graft.components.notify.kubeflow import IN_CLUSTER
-from graft.pipelines.cluster import api_client
-from graft.pipelines.cluster.api_client import ApiClient, Result
-from graft.pipelines.cluster.backend import LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 
 _PASSING = (429, 500, 502, 503, 504)

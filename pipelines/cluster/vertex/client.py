@@ -13,9 +13,8 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster import api_client
-from graft.pipelines.cluster.api_client import ApiClient
-from graft.pipelines.cluster.backend import LostContactError, UnreachableError
+from graft.components.common.services import api_client
+from graft.components.common.services.api_client import ApiClient, LostContactError, UnreachableError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Vertex
 

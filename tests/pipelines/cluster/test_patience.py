@@ -6,8 +6,7 @@ import pytest
 from urllib3.exceptions import HTTPError
 from web import web_server
 
-from graft.pipelines.cluster.api_client import CONNECT_SECONDS
-from graft.pipelines.cluster.backend import LostContactError
+from graft.components.common.services.api_client import CONNECT_SECONDS, LostContactError
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient
 from graft.pipelines.cluster.profile.fields import Vertex

@@ -1,4 +1,4 @@
-"""A client of a backend's API: time limits, attempts, and errors in one sentence."""
+"""A client of a service's API: time limits, attempts, and errors in one sentence."""
 
 import abc
 import contextlib
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from tenacity import RetryCallState, Retrying, before_sleep_log, retry_if_exception, wait_exponential_jitter
 
 from graft.components.common.errors import GraftError
-from graft.pipelines.cluster.backend import LostContactError, UnreachableError
 
 log = logging.getLogger("graft")
 
@@ -28,8 +27,16 @@ REACH_SECONDS = 10.0
 """How long a server that does not answer at all is asked again."""
 
 
+class LostContactError(GraftError):
+    """The service is out of order, which says nothing about what is there."""
+
+
+class UnreachableError(LostContactError):
+    """The service does not answer at all."""
+
+
 class ApiClient(abc.ABC):
-    """A client of a backend's API: time limits, attempts, and errors in one sentence."""
+    """A client of a service's API: time limits, attempts, and errors in one sentence."""
 
     @abc.abstractmethod
     def ask(self, method: Callable[..., Any], *arguments: Any, **request: Any) -> Any:

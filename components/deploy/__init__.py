@@ -1,0 +1,1 @@
+"""The deploy step: brings a model's latest version into traffic."""

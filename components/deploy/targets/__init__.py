@@ -1,0 +1,1 @@
+"""Where models are served: a folder of numbered versions, KServe, a Vertex endpoint."""

@@ -1,0 +1,1 @@
+"""The mirror step: tells another registry what is in Graft's."""

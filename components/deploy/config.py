@@ -1,9 +1,13 @@
 """Where and how a model is brought into traffic."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
+
+from graft.components.common.errors import GraftError, raise_all
 
 TargetKind = Literal["folder", "kserve", "vertex"]
 
@@ -25,3 +29,32 @@ class DeployConfig:
     timeout: Annotated[int, Field(ge=1)] = 900
     to: str = ""
     keep: Annotated[int, Field(ge=0)] = 1
+
+    def __post_init__(self) -> None:
+        """Checks that it is about one target.
+
+        Raises:
+            GraftError: A field is of another target, or one that the target needs is missing.
+        """
+        needed, _ = _FIELDS[self.target]
+        problems = [
+            f"deploy: {name} is missing, which the target {self.target} needs."
+            for name in needed
+            if not getattr(self, name)
+        ]
+        own = {name for names in _FIELDS[self.target] for name in names}
+        for field in dataclasses.fields(self):
+            targets = [target for target, names in _FIELDS.items() if field.name in (*names[0], *names[1])]
+            if targets and field.name not in own and getattr(self, field.name) != field.default:
+                problems.append(
+                    f"deploy: {field.name} is for the target {' or '.join(targets)}, and the target is {self.target}: leave it out."
+                )
+        raise_all(map(GraftError, problems))
+
+
+# The fields that are for some targets alone: those that a target needs, and those that it takes.
+_FIELDS: Mapping[TargetKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "folder": (("to",), ("keep",)),
+    "kserve": ((), ()),
+    "vertex": ((), ()),
+}

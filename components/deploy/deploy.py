@@ -8,9 +8,12 @@ from graft.components.common.artifacts.results import DeployResult
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.candidate import check_answer, read_candidate
-from graft.components.deploy.targets.target import Placed, Target
+from graft.components.deploy.targets.target import OvertakenError, Placed, Target
 
 log = logging.getLogger("graft")
+
+# Each further one is for a change that somebody else made meanwhile.
+_ATTEMPTS = 10
 
 
 def deploy(registry: Registry, target: Target, canary: int = 100) -> DeployResult:
@@ -28,40 +31,21 @@ def deploy(registry: Registry, target: Target, canary: int = 100) -> DeployResul
     Raises:
         GraftError: There is no latest version, it is damaged, doesn't come up or answers otherwise, or the target refuses.
     """
-    if canary < 100 and not target.splits:
-        raise GraftError(f"{target.where} can't split traffic: leave canary out.")
-    changed = False
-    while True:
-        latest = registry.latest()
-        version = _to_serve(registry, latest)
-        percent = _share(target.look(), latest, version, canary)
-        if percent is not None:
-            candidate = read_candidate(registry, version)
-            target.stage(candidate)
-            check_answer(candidate, target.ask(candidate), target.where)
-            if registry.latest().version != version:
-                continue
-            target.move(candidate, percent)
-            changed = True
-        if registry.latest().version == version:
-            target.clean([version])
-            return _result(target, version, changed=changed)
-        log.info("%s has a new latest version meanwhile: once more", registry.name)
+    return _settle(registry, target, canary)
 
 
 def promote(registry: Registry, target: Target) -> DeployResult:
-    """Gives a canary all traffic, if it still is the latest version.
+    """Gives a canary all traffic, if it still is the latest version. A later one gets none by this.
 
     Raises:
-        GraftError: The latest version is no canary, or the target refuses.
+        GraftError: The latest version is no canary, another version is the latest by now, or the target refuses.
     """
     version = _to_serve(registry, registry.latest())
-    shares = {placed.version: placed.percent for placed in target.look()}
-    if not shares.get(version):
+    if not any(placed.percent for placed in target.look() if placed.version == version):
         raise GraftError(
             f"The latest version of {registry.name}, {version[:12]}, gets no traffic at {target.where}: bring it there with graft deploy."
         )
-    return deploy(registry, target)
+    return _settle(registry, target, 100, only=version)
 
 
 def roll_back(registry: Registry, target: Target) -> DeployResult:
@@ -70,39 +54,122 @@ def roll_back(registry: Registry, target: Target) -> DeployResult:
     Raises:
         GraftError: There is no canary, the other version was withdrawn, or the target refuses.
     """
-    latest = registry.latest()
-    shares = sorted((placed for placed in target.look() if placed.percent), key=lambda placed: placed.percent)
-    stable = next((placed for placed in reversed(shares) if placed.version != latest.version), None)
-    if len(shares) < 2 or stable is None:
+    served = [placed for placed in target.look() if placed.percent]
+    if len(served) < 2:
         raise GraftError(
             f"{target.where} has no canary: to go back to an earlier version, use graft registry rollback {registry.name} --deploy."
         )
-    if not _may_serve(latest, stable.version):
-        raise GraftError(
-            f"{stable.where or target.where} serves {stable.version[:12] or 'a model'}, which was withdrawn."
-        )
-    target.move(read_candidate(registry, stable.version), 100)
-    target.clean([stable.version])
-    return _result(target, stable.version, changed=True)
+    stable = max(served[:-1], key=lambda placed: placed.percent).version
+    if not stable:
+        raise GraftError(f"At {target.where} Graft did not deploy what has the rest of the traffic: give it all there.")
+    candidate = read_candidate(registry, stable)
+    _check_promoted(registry, stable)
+    target.move(candidate, 100)
+    latest = registry.latest()
+    if not _may_serve(latest, stable):  # since a moment ago
+        return _settle(registry, target, 100)
+    target.clean(_promoted(latest))
+    return _result(target, stable, changed=True)
+
+
+def would_deploy(registry: Registry, target: Target, canary: int = 100) -> str:
+    """Returns what `deploy` would do, for people, and does nothing.
+
+    Raises:
+        GraftError: There is no latest version, it is damaged, or the target can't be reached.
+    """
+    _check_canary(target, canary)
+    latest = registry.latest()
+    version = _to_serve(registry, latest)
+    percent = _share(target.look(), latest, version, canary)
+    if percent is None:
+        return _result(target, version, changed=False).summary
+    return target.plan(read_candidate(registry, version), percent)
+
+
+def _settle(registry: Registry, target: Target, canary: int, only: str = "") -> DeployResult:
+    """Moves traffic until what `latest` says and what is served agree.
+
+    Args:
+        registry: The model's registry.
+        target: Where it is served.
+        canary: Percent of the traffic that a new version gets.
+        only: The version that is to get it; empty for whatever is the latest. What is withdrawn meanwhile loses its traffic all the same.
+    """
+    _check_canary(target, canary)
+    changed = False
+    for _ in range(_ATTEMPTS):
+        latest = registry.latest()
+        version = _to_serve(registry, latest)
+        if only and version != only and _may_serve(latest, only):
+            raise GraftError(
+                f"{registry.name} has a new latest version, {version[:12]}: bring it to {target.where} with graft deploy."
+            )
+        try:
+            percent = _share(target.look(), latest, version, canary)
+            if percent is None:
+                target.clean(_promoted(latest))
+                return _result(target, version, changed=changed)
+            _bring(registry, target, version, percent)
+            changed = True
+        except OvertakenError as error:
+            log.info("%s Looking again.", error)
+        except GraftError:
+            if registry.latest().version == version:
+                raise
+            log.info("%s has a new latest version meanwhile: once more", registry.name)
+    raise GraftError(
+        f"{target.where} did not come to rest in {_ATTEMPTS} attempts: somebody else changes it, or the latest version, all the time; "
+        "see graft deploy status."
+    )
+
+
+def _bring(registry: Registry, target: Target, version: str, percent: int) -> None:
+    candidate = read_candidate(registry, version)
+    target.stage(candidate)
+    check_answer(candidate, target.ask(candidate), target.where)
+    if registry.latest().version != version:
+        raise OvertakenError(f"{version[:12]} is not the latest version of {registry.name} any more.")
+    target.move(candidate, percent)
+
+
+def _check_canary(target: Target, canary: int) -> None:
+    if canary < 100 and not target.splits:
+        raise GraftError(f"{target.where} can't split traffic: leave canary out.")
+
+
+def _check_promoted(registry: Registry, version: str) -> None:
+    if not _may_serve(registry.latest(), version):
+        raise GraftError(f"{version[:12]} was withdrawn or never promoted: bring the latest version with graft deploy.")
 
 
 def _to_serve(registry: Registry, latest: Latest) -> str:
     if latest.version is None:
         raise GraftError(f"{registry.name} has no latest version in {registry.folder}: promote one first.")
+    if not _may_serve(latest, latest.version):
+        raise GraftError(
+            f"The latest version of {registry.name}, {latest.version[:12]}, is withdrawn or being removed: promote another one."
+        )
     return latest.version
 
 
+def _promoted(latest: Latest) -> list[str]:
+    """Returns the versions that were promoted and not withdrawn, the latest first."""
+    return [about.version for about in latest.candidates]
+
+
 def _may_serve(latest: Latest, version: str) -> bool:
-    """Tells whether a version was promoted, and not withdrawn."""
-    return version in {about.version for about in latest.candidates}
+    return version in _promoted(latest)
 
 
 def _share(placed: Sequence[Placed], latest: Latest, version: str, canary: int) -> int | None:
     """Returns the share of the traffic that the latest version is to get; None if it has it."""
-    shares = {one.version: one.percent for one in placed if one.percent}
-    others = [other for other in shares if other != version]
-    percent = canary if others and all(_may_serve(latest, other) for other in others) else 100
-    return None if shares.get(version, 0) >= percent else percent
+    served = {one.version: one.percent for one in placed if one.percent}
+    others = [other for other in served if other != version]
+    # It is no canary beside one that came after it and isn't the latest any more, nor beside one that was withdrawn.
+    is_new = version not in served or version == [*served][-1]
+    wanted = canary if is_new and others and all(not one or _may_serve(latest, one) for one in others) else 100
+    return None if served.get(version, 0) >= wanted else wanted
 
 
 def _result(target: Target, version: str, *, changed: bool) -> DeployResult:

@@ -4,7 +4,12 @@ import abc
 import dataclasses
 from collections.abc import Sequence
 
+from graft.components.common.errors import GraftError
 from graft.components.deploy.candidate import Candidate
+
+
+class OvertakenError(GraftError):
+    """Somebody else changed what is served meanwhile, so that nothing was done: look again, and decide anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +18,8 @@ class Placed:
 
     Attributes:
         version: The version's name in the registry; empty for what Graft didn't put there.
-        percent: The share of the traffic that it gets, from 0 to 100.
+        percent: The share of the traffic that it gets, from 0 to 100; 0 as well as long as that is not certain, as while another
+            deployment is about to change it.
         where: What the target calls it, for people: a number, a revision, a deployed model.
     """
 
@@ -38,7 +44,11 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def look(self) -> list[Placed]:
-        """Returns the versions that are there, each once, also those that get no traffic."""
+        """Returns the versions that are there, each once, also those that get no traffic: the one that came last is the last."""
+
+    @abc.abstractmethod
+    def plan(self, candidate: Candidate, percent: int) -> str:
+        """Returns what would be done to give a version its share of the traffic, and does nothing: sentences, or a manifest."""
 
     @abc.abstractmethod
     def stage(self, candidate: Candidate) -> None:
@@ -55,9 +65,16 @@ class Target(abc.ABC):
     def move(self, candidate: Candidate, percent: int) -> None:
         """Gives a version that is up its share of the traffic, and the version that had most until now the rest.
 
-        With 100 all others get none from then on. It returns once the place says that it is so.
+        With 100 all others get none from then on. It returns once the place says that it is so. Nobody asks afterwards whether it did
+        what was meant: who finds that somebody else has changed the traffic since `look` raises an OvertakenError.
         """
 
     @abc.abstractmethod
-    def clean(self, keep: Sequence[str]) -> None:
-        """Removes versions that get no traffic, but for those to keep and for as many older ones as the settings say."""
+    def clean(self, promoted: Sequence[str]) -> None:
+        """Removes versions that get no traffic: withdrawn ones at once, and others but for as many as the settings say.
+
+        What Graft didn't put there stays.
+
+        Args:
+            promoted: The versions that were promoted and not withdrawn, the latest first: all others are to go.
+        """

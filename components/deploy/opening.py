@@ -1,0 +1,18 @@
+"""Which target a configuration means."""
+
+from graft.components.common.errors import GraftError
+from graft.components.deploy.config import DeployConfig
+from graft.components.deploy.targets.target import Target
+
+
+def open_target(config: DeployConfig, name: str) -> Target:
+    """Returns the place that serves a model, which is not asked anything yet. What a target needs is imported for it alone.
+
+    Args:
+        config: Says where.
+        name: The model's name.
+
+    Raises:
+        GraftError: What the target needs is not installed, or a setting can't be.
+    """
+    raise GraftError(f"{name} can't be deployed: the target {config.target} is not built yet.")

@@ -203,12 +203,13 @@ def test_many_schedules_come_in_pages(graft, cluster, weekly):
 
 @pytest.mark.parametrize("cluster", ["vertex"], indirect=True)
 def test_what_vertex_takes_on_is_waited_for_and_explained(graft, cluster, weekly, monkeypatch):
+    monkeypatch.setattr("graft.components.common.services.vertex.POLL_SECONDS", 0.05)
     cluster.server.operation_polls = 2
     ended = graft("schedules", "delete", "weekly", *cluster.options)
     assert (ended.code, cluster.server.schedules) == (0, {})
     assert "waiting for Vertex, which is deleting the schedule weekly" in ended.said
     assert graft("schedules", "create", "weekly", *cluster.options, *SOURCE, *WEEKLY).code == 0
-    monkeypatch.setattr("graft.pipelines.cluster.vertex.client.OPERATION_SECONDS", 0.2)
+    monkeypatch.setattr("graft.pipelines.cluster.vertex.pipelines.DELETING_SECONDS", 0.2)
     cluster.server.operation_polls = 1000
     ended = graft("schedules", "delete", "weekly", *cluster.options)
     assert (ended.code, "Vertex has taken it on, and is not done after" in ended.said) == (1, True), ended.said

@@ -10,11 +10,14 @@ from google.cloud import aiplatform_v1 as api
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
+from graft.components.common.services.vertex import VertexClient
 from graft.pipelines.cluster.backend import Backend, ClusterRun, ClusterStep, Package, Schedule, State, all_steps
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
-from graft.pipelines.cluster.vertex.client import VertexClient
+
+DELETING_SECONDS = 300.0
+"""How long Vertex may take to delete a schedule."""
 
 _LABEL = "graft-schedule"
 _STATES = {
@@ -51,15 +54,16 @@ class VertexPipelines(Backend):
                     f"vertex.{field} is missing in the profile: it says where the pipeline runs; see docs/vertex.md."
                 )
         self._profile = profile
-        self._parent = f"projects/{where.project}/locations/{where.location}"
-        self._client = VertexClient(where, access)
+        self._client = VertexClient(where.project, where.location, where.endpoint, access.token_source())
+        self._jobs = self._client.service(api.PipelineServiceClient)
+        self._schedules = self._client.service(api.ScheduleServiceClient)
 
     def check_access(self) -> str:
         """Asks for one schedule."""
         with self._client.described("schedules"):
-            request = api.ListSchedulesRequest(parent=self._parent, page_size=1)
-            self._client.ask(self._client.schedules.list_schedules, request=request)
-        return self._parent
+            request = api.ListSchedulesRequest(parent=self._client.location, page_size=1)
+            self._client.ask(self._schedules.list_schedules, request=request)
+        return self._client.location
 
     def submit(self, package: Package, parameters: Parameters, title: str) -> ClusterRun:
         """Starts a run, as `Backend.submit` says."""
@@ -67,18 +71,18 @@ class VertexPipelines(Backend):
 
     def run(self, run: str) -> ClusterRun:
         """Returns a run."""
-        job = self._client.call(f"run {run}", self._client.jobs.get_pipeline_job, name=self._name(run))
+        job = self._client.call(f"run {run}", self._jobs.get_pipeline_job, name=self._name(run))
         return self._as_run(job)
 
     def cancel(self, run: str) -> None:
         """Asks for a run to be stopped."""
-        self._client.call(f"run {run}", self._client.jobs.cancel_pipeline_job, name=self._name(run))
+        self._client.call(f"run {run}", self._jobs.cancel_pipeline_job, name=self._name(run))
 
     def schedules(self) -> list[Schedule]:
         """Returns all schedules that Graft made, the newest first."""
         client = self._client
         found = client.insist(
-            "schedules", lambda: list(client.ask(client.schedules.list_schedules, parent=self._parent))
+            "schedules", lambda: list(client.ask(self._schedules.list_schedules, parent=self._client.location))
         )
         ours = [entry for entry in found if _LABEL in entry.create_pipeline_job_request.pipeline_job.labels]
         return sorted(map(_as_schedule, ours), key=lambda entry: entry.created, reverse=True)
@@ -96,18 +100,18 @@ class VertexPipelines(Backend):
             max_concurrent_run_count=1,
             max_concurrent_active_run_count=1,
             allow_queueing=False,
-            create_pipeline_job_request=api.CreatePipelineJobRequest(parent=self._parent, pipeline_job=job),
+            create_pipeline_job_request=api.CreatePipelineJobRequest(parent=self._client.location, pipeline_job=job),
         )
         # Made once only: where the answer is lost, the next command finds what was made by its name.
         with self._client.described(f"schedule {name}"):
-            create = self._client.schedules.create_schedule
-            return _as_schedule(self._client.ask(create, parent=self._parent, schedule=schedule))
+            create = self._schedules.create_schedule
+            return _as_schedule(self._client.ask(create, parent=self._client.location, schedule=schedule))
 
     def set_active(self, schedule: Schedule, active: bool) -> None:
         """Pauses or resumes a schedule."""
         if schedule.active == active:  # which Vertex would refuse
             return
-        what, service = f"schedule {schedule.name}", self._client.schedules
+        what, service = f"schedule {schedule.name}", self._schedules
         if active:
             request = api.ResumeScheduleRequest(name=schedule.identifier, catch_up=False)
             self._client.call(what, service.resume_schedule, request=request)
@@ -117,19 +121,14 @@ class VertexPipelines(Backend):
     def delete_schedule(self, schedule: Schedule) -> None:
         """Deletes a schedule."""
         client = self._client
-
-        def delete() -> None:
-            try:
-                deleting = client.ask(client.schedules.delete_schedule, name=schedule.identifier)
-            except exceptions.NotFound:
-                return
-            client.wait(f"deleting the schedule {schedule.name}", deleting)
-
-        client.insist(f"schedule {schedule.name}", delete)
+        deleting = client.find(f"schedule {schedule.name}", self._schedules.delete_schedule, name=schedule.identifier)
+        if deleting:
+            what = f"deleting the schedule {schedule.name}"
+            client.finish(what, self._schedules, deleting.operation.name, DELETING_SECONDS)
 
     def run_now(self, schedule: Schedule, title: str) -> ClusterRun:
         """Starts a run as the schedule would."""
-        service = self._client.schedules.get_schedule
+        service = self._schedules.get_schedule
         found = self._client.call(f"schedule {schedule.name}", service, name=schedule.identifier)
         return self._start(found.create_pipeline_job_request.pipeline_job, title)
 
@@ -150,12 +149,12 @@ class VertexPipelines(Backend):
         job.display_name = title[-128:]  # the most that Vertex takes
         identifier = "graft-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[-100:].lstrip("-")
 
-        client, jobs = self._client, self._client.jobs
+        client, jobs = self._client, self._jobs
 
         def start() -> Any:
             try:
                 return client.ask(
-                    jobs.create_pipeline_job, parent=self._parent, pipeline_job=job, pipeline_job_id=identifier
+                    jobs.create_pipeline_job, parent=self._client.location, pipeline_job=job, pipeline_job_id=identifier
                 )
             except exceptions.Conflict:  # an earlier attempt arrived, and its answer was lost
                 return client.ask(jobs.get_pipeline_job, name=self._name(identifier))
@@ -163,7 +162,7 @@ class VertexPipelines(Backend):
         return self._as_run(client.insist("the run", start))
 
     def _name(self, run: str) -> str:
-        return f"{self._parent}/pipelineJobs/{run}"
+        return f"{self._client.location}/pipelineJobs/{run}"
 
     def _as_run(self, job: Any) -> ClusterRun:
         run, state, tasks = job.name.rpartition("/")[2], _state(job.state), job.job_detail.task_details

@@ -3,14 +3,14 @@
 import time
 
 import pytest
+from google.cloud import aiplatform_v1
 from urllib3.exceptions import HTTPError
 from web import web_server
 
 from graft.components.common.services.api_client import CONNECT_SECONDS, LostContactError
+from graft.components.common.services.vertex import VertexClient
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.kubeflow.client import KubeflowClient
-from graft.pipelines.cluster.profile.fields import Vertex
-from graft.pipelines.cluster.vertex.client import VertexClient
 
 
 @pytest.fixture
@@ -27,8 +27,9 @@ def ask(target, url):
         client = KubeflowClient(url, Access())
         client.call("run 1", client.services.runs.run_service_get_run, "1")
     else:
-        client = VertexClient(Vertex(project="p", location="l", endpoint=url), Access(token="t"))
-        client.call("run 1", client.jobs.get_pipeline_job, name="projects/p/locations/l/pipelineJobs/1")
+        client = VertexClient("p", "l", url, lambda: "t")
+        jobs = client.service(aiplatform_v1.PipelineServiceClient)
+        client.call("run 1", jobs.get_pipeline_job, name="projects/p/locations/l/pipelineJobs/1")
 
 
 @pytest.mark.parametrize("target", ["kubeflow", "vertex"])

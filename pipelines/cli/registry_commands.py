@@ -55,20 +55,12 @@ def list_(name: str = "model", /, *, store: str) -> None:
 
 def _became(versions: Versions, version: str, latest: Latest) -> tuple[str, str]:
     """Returns a version's accuracy and state; where its records are damaged, the accuracy alone is unknown."""
-    accuracy, withdrawn = "unknown", version in latest.withdrawn
+    about = None
     try:
         about = versions.about(version)
-        accuracy, withdrawn = f"{about.accuracy:.2%}", latest.withdraws(about)
     except GraftError as error:  # the others are to be seen all the same
         log.warning("%s", error)
-    if version in latest.removing:
-        return accuracy, "being removed"
-    if version == latest.version:
-        return accuracy, "latest"
-    if withdrawn:
-        return accuracy, "withdrawn"
-    promoted = any(entry.about.version == version for entry in latest.history)
-    return accuracy, "promoted earlier" if promoted else "not promoted"
+    return f"{about.accuracy:.2%}" if about else "unknown", latest.state(version, about)
 
 
 @registry.command

@@ -1,6 +1,7 @@
 """`latest.json`: which version of a model counts, and all else about its versions that ever changes."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -8,6 +9,16 @@ from pydantic import AwareDatetime, Field, model_validator
 from graft.components.common.artifacts.record import Part, Record, utc_now
 
 _LEFT_OUT_IF_EMPTY = Field(exclude_if=lambda value: not value)
+
+
+class State(StrEnum):
+    """What became of a version."""
+
+    LATEST = "latest"
+    PROMOTED_EARLIER = "promoted earlier"
+    WITHDRAWN = "withdrawn"
+    NOT_PROMOTED = "not promoted"
+    BEING_REMOVED = "being removed"
 
 
 class About(Part):
@@ -81,6 +92,22 @@ class Latest(Record):
         """Tells whether a version's content was withdrawn: itself, or another one with the same model."""
         digests = {note.model_digest for note in self.withdrawn.values()}
         return about.version in self.withdrawn or about.model_digest in digests
+
+    def state(self, version: str, about: About | None) -> State:
+        """Returns what became of a version.
+
+        Args:
+            version: Its name.
+            about: What its records say; None where they are damaged.
+        """
+        if version in self.removing:
+            return State.BEING_REMOVED
+        if version == self.version:
+            return State.LATEST
+        if version in self.withdrawn or (about and self.withdraws(about)):
+            return State.WITHDRAWN
+        promoted = any(entry.about.version == version for entry in self.history)
+        return State.PROMOTED_EARLIER if promoted else State.NOT_PROMOTED
 
     def promoting(self, about: About, by: Literal["pipeline", "person", "rollback"]) -> Self:
         """Returns what this file says once a version has been made the latest."""

@@ -39,6 +39,7 @@ class Candidate:
         base_path: The folder in the version that servers are given: `serving/<name>`, whose subfolder `1` is the SavedModel.
         request: The body of a request to TensorFlow Serving's REST interface.
         answer: The body of its answer, when the version was exported.
+        counter: The counter of the `latest.json` by which it gets traffic. A target keeps it, and tells it as `Placed.counter`.
     """
 
     name: str
@@ -48,10 +49,16 @@ class Candidate:
     base_path: str
     request: bytes = dataclasses.field(repr=False)
     answer: bytes = dataclasses.field(repr=False)
+    counter: int = 0
 
 
-def read_candidate(registry: Registry, version: str) -> Candidate:
+def read_candidate(registry: Registry, version: str, counter: int = 0) -> Candidate:
     """Reads what a version's servers are given, and what it has to answer.
+
+    Args:
+        registry: The model's registry.
+        version: The version's name.
+        counter: The counter of the `latest.json` by which it gets traffic.
 
     Raises:
         GraftError: The version is damaged, or was exported before there was that.
@@ -70,7 +77,7 @@ def read_candidate(registry: Registry, version: str) -> Candidate:
             fetch_checked(uri, path, sums, scratch).read_bytes() for path in (Export.REQUEST, Export.RESPONSE)
         )
     files = {path: digest for path, digest in sums.items() if PurePosixPath(path).is_relative_to(record.base_path)}
-    return Candidate(registry.name, version, uri, files, record.base_path, request, answer)
+    return Candidate(registry.name, version, uri, files, record.base_path, request, answer, counter)
 
 
 def check_answer(candidate: Candidate, answer: bytes, where: str) -> None:

@@ -54,7 +54,10 @@ def roll_back(registry: Registry, target: Target) -> DeployResult:
     Raises:
         GraftError: There is no canary, the other version was withdrawn, or the target refuses.
     """
-    served = [placed for placed in target.look() if placed.percent]
+    there = target.look()
+    latest = registry.latest()
+    _check_counter(registry, target, there, latest)
+    served = [placed for placed in there if placed.percent]
     if len(served) < 2:
         raise GraftError(
             f"{target.where} has no canary: to go back to an earlier version, use graft registry rollback {registry.name} --deploy."
@@ -62,7 +65,7 @@ def roll_back(registry: Registry, target: Target) -> DeployResult:
     stable = max(served[:-1], key=lambda placed: placed.percent).version
     if not stable:
         raise GraftError(f"At {target.where} Graft did not deploy what has the rest of the traffic: give it all there.")
-    candidate = read_candidate(registry, stable)
+    candidate = read_candidate(registry, stable, latest.counter)
     _check_promoted(registry, stable)
     target.move(candidate, 100)
     latest = registry.latest()
@@ -106,11 +109,13 @@ def _settle(registry: Registry, target: Target, canary: int, only: str = "") -> 
                 f"{registry.name} has a new latest version, {version[:12]}: bring it to {target.where} with graft deploy."
             )
         try:
-            percent = _share(target.look(), latest, version, canary)
+            placed = target.look()
+            _check_counter(registry, target, placed, latest)
+            percent = _share(placed, latest, version, canary)
             if percent is None:
                 target.clean(_promoted(latest))
                 return _result(target, version, changed=changed)
-            _bring(registry, target, version, percent)
+            _bring(registry, target, latest, percent)
             changed = True
         except OvertakenError as error:
             log.info("%s Looking again.", error)
@@ -124,18 +129,33 @@ def _settle(registry: Registry, target: Target, canary: int, only: str = "") -> 
     )
 
 
-def _bring(registry: Registry, target: Target, version: str, percent: int) -> None:
-    candidate = read_candidate(registry, version)
+def _bring(registry: Registry, target: Target, latest: Latest, percent: int) -> None:
+    candidate = read_candidate(registry, _to_serve(registry, latest), latest.counter)
     target.stage(candidate)
     check_answer(candidate, target.ask(candidate), target.where)
-    if registry.latest().version != version:
-        raise OvertakenError(f"{version[:12]} is not the latest version of {registry.name} any more.")
+    if registry.latest().version != candidate.version:
+        raise OvertakenError(f"{candidate.version[:12]} is not the latest version of {registry.name} any more.")
     target.move(candidate, percent)
 
 
 def _check_canary(target: Target, canary: int) -> None:
     if canary < 100 and not target.splits:
         raise GraftError(f"{target.where} can't split traffic: leave canary out.")
+
+
+def _check_counter(registry: Registry, target: Target, placed: Sequence[Placed], latest: Latest) -> None:
+    """Refuses a `latest.json` that is older than the one by which the target got what it has: somebody put it back."""
+    seen = max((one.counter for one in placed), default=0)
+    if latest.counter >= seen:
+        return
+    now = registry.latest().counter
+    if now >= seen:
+        raise OvertakenError(f"{target.where} was changed by a newer latest.json meanwhile.")
+    raise GraftError(
+        f"The latest.json of {registry.name} in {registry.folder} is older (counter {now}) than the one by which {target.where} got "
+        f"its version (counter {seen}): restore its newest generation, or, if it is right, run "
+        + registry.command("sign", "--above", str(seen))
+    )
 
 
 def _check_promoted(registry: Registry, version: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from graft.components.common.artifacts.record import Part, Record, utc_now
+from graft.components.common.artifacts.record import Part, Record, Sparse, utc_now
 
 _LEFT_OUT_IF_EMPTY = Field(exclude_if=lambda value: not value)
 
@@ -52,6 +52,13 @@ class Removal(Part):
     time: AwareDatetime = Field(description="Since when, ISO 8601 in UTC.")
 
 
+class Signature(Part):
+    """A signature of all else in the file that it stands in, and of the model's name."""
+
+    key: str = Field(description="Which key made it: the beginning of the SHA-256 of the public key.")
+    value: str = Field(description="The Ed25519 signature, in base64.")
+
+
 class Latest(Record):
     """Which version of a model is the latest."""
 
@@ -68,6 +75,10 @@ class Latest(Record):
     removed: Annotated[int, _LEFT_OUT_IF_EMPTY] = Field(
         0, description="How many removals ended so far: by it no two states of this file are alike."
     )
+    counter: Annotated[int, _LEFT_OUT_IF_EMPTY] = Field(
+        0, ge=0, description="How many signed changes there were so far; 0 if it never was signed."
+    )
+    signature: Sparse[Signature] = Field(None, description="The signature; None if it is not signed.")
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

@@ -21,11 +21,13 @@ class Placed:
         percent: The share of the traffic that it gets, from 0 to 100; 0 as well as long as that is not certain, as while another
             deployment is about to change it.
         where: What the target calls it, for people: a number, a revision, a deployed model.
+        counter: That of its candidate: how new the `latest.json` was by which it was brought there; 0 if that is not known.
     """
 
     version: str
     percent: int
     where: str = ""
+    counter: int = 0
 
 
 class Target(abc.ABC):

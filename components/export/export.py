@@ -121,7 +121,7 @@ def _write_formats(
     from graft.components.export.made_images import make_images, probabilities_of
     from graft.components.export.parity import EvaluatedImages, serving
     from graft.components.export.saved_model import write_saved_model
-    from graft.components.export.validation import ask, tried_server
+    from graft.components.export.validation import ask, ask_example, tried_server
 
     saved_model = saved_model_format(run.name)
     base = (output / saved_model.path).parent
@@ -147,6 +147,8 @@ def _write_formats(
             written = comparing.submit(_checked, compare, all_samples, output, saved_model)
             tried = asking.submit(ask, server, data.classes, all_samples, saved_model.limits)
             _all_pass(keras, written, tried)
+            answer = ask_example(server, (output / Export.REQUEST).read_bytes(), len(data.classes))
+            (output / Export.RESPONSE).write_bytes(answer)
     formats, served = {saved_model.path: written.result(), KERAS.path: keras.result()}, [tried.result()]
     if config.formats:
         from graft.components.export.further import export_further

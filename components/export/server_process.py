@@ -120,7 +120,15 @@ class Server:
             ServerError: There is no answer in time.
         """
         instances = [{INPUT: {"b64": base64.b64encode(content).decode()}} for content in encoded]
-        return self._ask("POST", f"/v1/models/{self._name}:predict", {"instances": instances})
+        return self.post(json.dumps({"instances": instances}).encode())
+
+    def post(self, body: bytes) -> Answer:
+        """Sends a request for predictions as it is.
+
+        Raises:
+            ServerError: There is no answer in time.
+        """
+        return self._ask("POST", f"/v1/models/{self._name}:predict", body)
 
     def version(self) -> str:
         """Returns the server's name and version as it says them by the Open Inference Protocol; its program if it doesn't speak that.
@@ -135,7 +143,7 @@ class Server:
         except (ValueError, KeyError, TypeError):
             return self._program
 
-    def _ask(self, method: str, path: str, body: object = None) -> Answer:
+    def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         try:
             return self._request(method, path, body)
         except requests.RequestException as error:
@@ -150,9 +158,16 @@ class Server:
         except requests.RequestException:  # it doesn't listen yet, or answers something else than HTTP
             return False
 
-    def _request(self, method: str, path: str, body: object = None) -> Answer:
+    def _request(self, method: str, path: str, body: bytes = b"") -> Answer:
+        headers = {"Content-Type": "application/json"} if body else {}
         with self._session.request(
-            method, f"{self._address}{path}", json=body, timeout=_ANSWERING, stream=True, allow_redirects=False
+            method,
+            f"{self._address}{path}",
+            data=body,
+            headers=headers,
+            timeout=_ANSWERING,
+            stream=True,
+            allow_redirects=False,
         ) as answer:
             content = bytearray()
             for piece in answer.iter_content(_PIECE):

@@ -18,7 +18,7 @@ from graft.components.common.artifacts.export import ParityLimits, Served
 from graft.components.common.errors import GraftError
 from graft.components.export.made_images import unreadable_images
 from graft.components.export.parity import EvaluatedImages, compared, is_close
-from graft.components.export.server_process import Server, ServerError, running_server
+from graft.components.export.server_process import Answer, Server, ServerError, running_server
 
 log = logging.getLogger("graft")
 
@@ -99,7 +99,7 @@ def ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits
     for start in range(0, len(encoded), _BATCH):
         batch = encoded[start : start + _BATCH]
         began = time.monotonic()
-        predictions += _predictions(server, batch, len(classes))
+        predictions += _predictions(server.predict(batch), len(batch), len(classes))
         seconds.append((time.monotonic() - began) / len(batch))
     got = np.array([prediction.probabilities for prediction in predictions], np.float32)
     parity = compared(got, samples.probabilities, seconds, len(samples.encoded))
@@ -117,25 +117,40 @@ def ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits
     for what, content in refused.items():
         if server.predict([content]).ok:
             raise ServerError(f"it gave a prediction for {what}")
-        (again,) = _predictions(server, encoded[:1], len(classes))
+        (again,) = _predictions(server.predict(encoded[:1]), 1, len(classes))
         if not np.allclose(again.probabilities, got[0], rtol=0, atol=1e-3):
             raise ServerError(f"after {what} it gives another answer for the same image")
     return Served(by=server.version(), parity=parity, refused=tuple(refused))
 
 
-def _predictions(server: Server, encoded: Sequence[bytes], classes: int) -> list[_Prediction]:
-    """Asks for predictions of images that can be decoded.
+def ask_example(server: Server, request: bytes, classes: int) -> bytes:
+    """Returns the body that a server answers to the request that an Export has as an example, which is about one image.
+
+    Args:
+        server: The server, which is ready.
+        request: The request's body.
+        classes: How many classes the model has.
+
+    Raises:
+        ServerError: It answers with an error, or with something else.
+    """
+    answer = server.post(request)
+    _predictions(answer, 1, classes)
+    return answer.content
+
+
+def _predictions(answer: Answer, images: int, classes: int) -> list[_Prediction]:
+    """Returns what a server predicts for images that can be decoded.
 
     Raises:
         ServerError: The answer is an error, or not one of as many images and classes.
     """
-    answer = server.predict(encoded)
     if not answer.ok:
         raise ServerError(str(answer))
     try:
         found = _Answer.model_validate_json(answer.content).predictions
     except ValidationError as error:
         raise ServerError(f"its answer is not TensorFlow Serving's, {answer}") from error
-    if [len(one.probabilities) for one in found] != [classes] * len(encoded):
-        raise ServerError(f"it gave {len(found)} predictions for {len(encoded)} images, or not of {classes} classes")
+    if [len(one.probabilities) for one in found] != [classes] * images:
+        raise ServerError(f"it gave {len(found)} predictions for {images} images, or not of {classes} classes")
     return found

@@ -60,7 +60,7 @@ class Export(Artifact):
     REQUEST: ClassVar[str] = "serving/request.json"
     """An example of a request to TensorFlow Serving."""
     RESPONSE: ClassVar[str] = "serving/response.json"
-    """The answer to it, as a server gave it when the model was exported."""
+    """The answer to it, as Graft's own server gave it when the model was exported."""
     BATCHING: ClassVar[str] = "serving/batching.conf"
     """Parameters of TensorFlow Serving's batching."""
     REMEDY: ClassVar[str] = "export the model again"
@@ -96,10 +96,10 @@ def saved_model_path(name: str) -> str:
         GraftError: The name can't be that of a folder there.
     """
     path = f"{Export.SERVING}/{name}/1"
-    beside = [PurePosixPath(file).name for file in (Export.REQUEST, Export.BATCHING)]
+    beside = [PurePosixPath(file).name for file in (Export.REQUEST, Export.RESPONSE, Export.BATCHING)]
     if not _is_saved_model(path) or name.lower() in beside:
         raise GraftError(
-            f"{name!r} can't be a model's name: that becomes a folder beside {' and '.join(beside)}. Use another one."
+            f"{name!r} can't be a model's name: that becomes a folder beside {', '.join(beside)}. Use another one."
         )
     return path
 

@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import json
 from collections.abc import Callable
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from graft.components.common.serving.batching import Arrays
 from graft.components.common.serving.json_body import JsonPart, parse_json
 from graft.components.common.serving.refusals import Refusal
 from graft.components.common.serving.served_model import ServedModel
+from graft.components.common.serving.session import SavedModelSession
 from graft.components.common.serving.signatures import (
     DEFAULT_SIGNATURE,
     TENSORFLOW_NAMES,
@@ -65,6 +67,17 @@ def routes(model: ServedModel) -> list[web.RouteDef]:
             web.get(f"{place}/metadata", metadata),
         )
     ] + [web.route("*", "/v1/{rest:.*}", malformed)]
+
+
+def answer_to(body: bytes, session: SavedModelSession) -> bytes:
+    """Returns the body of the answer to a request for predictions, of which no other is under way.
+
+    Raises:
+        Refusal: The request can't be understood, or the model doesn't take it.
+        TensorFlowError: TensorFlow can't do it.
+    """
+    signature, inputs, answer = _parse(body, session.signatures)
+    return json.dumps(answer(session.run(signature, inputs))).encode()
 
 
 def _parse(body: bytes, signatures: dict[str, Signature]) -> tuple[str, Arrays, Callable[[Arrays], Json]]:

@@ -7,7 +7,14 @@ from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
-from graft.components.common.storage.local import flush_folder, make_folder, scratch_folder, sha256_file, walk
+from graft.components.common.storage.local import (
+    flush_folder,
+    make_folder,
+    rename_folder,
+    scratch_folder,
+    sha256_file,
+    walk,
+)
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
 from graft.components.common.storage.uri_files import SUFFIX, uri_in
@@ -67,6 +74,7 @@ __all__ = [
     "put",
     "read",
     "redact",
+    "rename_folder",
     "scratch_folder",
     "sha256_file",
     "stat",

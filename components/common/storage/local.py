@@ -90,6 +90,32 @@ def flush_folder(folder: Path) -> None:
         _flush_names(folder.parent)
 
 
+def rename_folder(folder: Path, place: Path) -> bool:
+    """Renames a folder, all of which is on the disk, so that it is there also after a crash of the machine.
+
+    Args:
+        folder: The folder.
+        place: Its new path, on the same disk.
+
+    Returns:
+        Whether it was renamed; if not, a folder that isn't empty, or a file, is there already.
+
+    Raises:
+        MissingError: The folder isn't there.
+        FileError: It can't be renamed.
+    """
+    with access(str(folder), "write"):
+        try:
+            folder.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            return False
+        for parent in {folder.parent, place.parent}:
+            _flush_names(parent)
+    return True
+
+
 def remove_folder(folder: Path) -> None:
     """Removes a folder, if there is one, and all that is below it, so that it is gone also after a crash of the machine.
 

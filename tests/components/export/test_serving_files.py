@@ -8,6 +8,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.export import Export, saved_model_path
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run
@@ -51,6 +52,18 @@ def test_the_example_of_a_request_has_the_image_of_the_warm_up(chain, warm_up):
 
 
 @pytest.mark.slow
+def test_the_example_of_an_answer_is_what_the_model_answers_to_the_request(chain, warm_up):
+    folder = chain / "export"
+    (said,) = json.loads((folder / Export.RESPONSE).read_bytes())["predictions"]
+    image = tf.make_ndarray(warm_up[0].predict_log.request.inputs["image_bytes"])
+    with SavedModelSession(folder / "serving/model/1") as session:
+        answer = session.run("serving_default", {"image_bytes": image})
+    assert said["label"] == answer["label"][0].decode()
+    assert said["probabilities"] == pytest.approx(answer["probabilities"][0].tolist(), abs=1e-6)
+    assert f"  {Export.RESPONSE}\n" in (folder / SUMS).read_text()
+
+
+@pytest.mark.slow
 def test_the_parameters_of_batching_are_a_message_of_theirs(chain):
     fields = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
     file = descriptor_pb2.FileDescriptorProto(name="batching.proto", dependency=["google/protobuf/wrappers.proto"])
@@ -67,7 +80,7 @@ def test_the_parameters_of_batching_are_a_message_of_theirs(chain):
 
 
 @pytest.mark.parametrize(
-    "name", ["..", "../../x", "a/b", "a\\b", "", ".hidden", "pets\n", "request.json", "Batching.conf"]
+    "name", ["..", "../../x", "a/b", "a\\b", "", ".hidden", "pets\n", "request.json", "Response.json", "Batching.conf"]
 )
 def test_a_name_that_can_t_be_a_folder_there_is_refused_before_anything_is_written(tmp_path, name):
     with pytest.raises(GraftError, match="can't be a name|can't be a model's name"):

@@ -21,7 +21,15 @@ class DeployConfig:
         canary: Percent of the traffic that a new version gets at first; a person gives it the rest with `graft deploy promote`.
         timeout: Seconds that the target may take to bring a version up.
         to: folder: path or URI of the folder, in which the model gets a folder of its name.
-        keep: folder: how many older versions stay.
+        keep: folder, vertex: how many older versions stay, at Vertex deployed without traffic, each with its machine.
+        project: vertex: the project's ID.
+        location: vertex: the region, such as `europe-west4`.
+        image: vertex: image of a prebuilt TensorFlow 2 container, which serves the versions uploaded from now on.
+        endpoint: vertex: ID of the endpoint, which Graft makes; if not given, `graft-` and the model's name.
+        machine_type: vertex: the machine that a version is served by.
+        replicas: vertex: how many such machines a version has at least.
+        max_replicas: vertex: how many it has at most, as traffic asks for them.
+        service_account: vertex: the account that the containers run under; if not given, Google's own without rights.
     """
 
     target: TargetKind = "folder"
@@ -29,6 +37,15 @@ class DeployConfig:
     timeout: Annotated[int, Field(ge=1)] = 900
     to: str = ""
     keep: Annotated[int, Field(ge=0)] = 1
+    project: str = ""
+    location: Annotated[str, Field(pattern=r"^([a-z]+-[a-z]+[0-9]+)?$")] = ""
+    image: str = ""
+    # Six characters less than an ID may have: "-check" is the second endpoint's.
+    endpoint: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,55}[a-z0-9])?$")] = ""
+    machine_type: str = "n1-standard-4"
+    replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] = 1
+    service_account: str = ""
 
     def __post_init__(self) -> None:
         """Checks that it is about one target.
@@ -56,5 +73,8 @@ class DeployConfig:
 _FIELDS: Mapping[TargetKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "folder": (("to",), ("keep",)),
     "kserve": ((), ()),
-    "vertex": ((), ()),
+    "vertex": (
+        ("project", "location", "image"),
+        ("keep", "endpoint", "machine_type", "replicas", "max_replicas", "service_account"),
+    ),
 }

@@ -1,6 +1,7 @@
 """Which target a configuration means."""
 
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 from graft.components.deploy.config import DeployConfig
 from graft.components.deploy.targets.target import Target
 
@@ -15,4 +16,10 @@ def open_target(config: DeployConfig, name: str) -> Target:
     Raises:
         GraftError: What the target needs is not installed, or a setting can't be.
     """
+    if config.target == "vertex":
+        try:
+            from graft.components.deploy.targets.vertex import open_vertex
+        except ImportError as error:
+            raise GraftError(f"Vertex needs its client: {how_to_install('google.cloud.aiplatform')}.") from error
+        return open_vertex(config, name)
     raise GraftError(f"{name} can't be deployed: the target {config.target} is not built yet.")

@@ -60,8 +60,11 @@ class Target(abc.ABC):
         """
 
     @abc.abstractmethod
-    def ask(self, candidate: Candidate) -> bytes:
-        """Returns the body that the staged version answers to the candidate's request, by TensorFlow Serving's REST interface."""
+    def ask(self, candidate: Candidate) -> bytes | None:
+        """Returns the body that the staged version answers to the candidate's request, by TensorFlow Serving's REST interface.
+
+        None where it was asked before it got traffic for the first time, and can't be asked again without.
+        """
 
     @abc.abstractmethod
     def move(self, candidate: Candidate, percent: int) -> None:

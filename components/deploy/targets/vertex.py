@@ -1,0 +1,197 @@
+"""An endpoint of Vertex AI: versions come up beside what is served, are asked at a second endpoint, and then get traffic."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from google.cloud import aiplatform_v1 as api
+
+from graft.components.common.errors import GraftError
+from graft.components.common.services import vertex as polling
+from graft.components.common.services.vertex import VertexClient
+from graft.components.common.services.vertex_models import VertexModels, vertex_id
+from graft.components.deploy.candidate import Candidate
+from graft.components.deploy.config import DeployConfig
+from graft.components.deploy.targets.target import OvertakenError, Placed, Target
+from graft.components.deploy.targets.vertex_endpoint import VertexEndpoint, deployed_id, version_of
+
+# How long an endpoint may take to send requests by its new shares.
+_TURN_SECONDS = 120.0
+
+
+def open_vertex(config: DeployConfig, name: str) -> Target:
+    """Returns the endpoint of Vertex AI that serves a model, by Google's default credentials.
+
+    Args:
+        config: Says where.
+        name: The model's name.
+
+    Raises:
+        GraftError: There are no credentials.
+    """
+    return VertexTarget(VertexClient(config.project, config.location), config, name)
+
+
+class VertexTarget(Target):
+    """An endpoint of Vertex AI, which Graft makes.
+
+    Vertex has no way to ask a deployed model that gets no traffic. So a version is deployed twice: to the endpoint, without traffic,
+    and to a second one of Graft's, where it is asked, and from where it goes again. What got traffic after that is labelled so, and
+    isn't asked a second time when it gets more, or gets it back.
+
+    Args:
+        client: Asks Vertex.
+        config: Which endpoint, and on what machines.
+        name: The model's name.
+
+    Raises:
+        GraftError: There are no credentials.
+    """
+
+    splits = True
+
+    def __init__(self, client: VertexClient, config: DeployConfig, name: str) -> None:
+        identifier = config.endpoint or vertex_id(name)
+        self.where = f"the Vertex endpoint {identifier} in {config.location}"
+        self._client, self._config = client, config
+        self._models = VertexModels(client, name, config.image)
+        self._served = VertexEndpoint(client, identifier, vertex_id(name))
+        self._trial = VertexEndpoint(client, f"{identifier}-check", vertex_id(name))
+        self._predictions = client.service(api.PredictionServiceClient)
+        self._seen: dict[str, int] = {}
+
+    def look(self) -> list[Placed]:
+        """Returns what is deployed to the endpoint."""
+        endpoint = self._served.find()
+        self._seen = _shares(endpoint) if endpoint else {}
+        deployed = sorted(endpoint.deployed_models, key=lambda one: one.create_time) if endpoint else []
+        return [Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}") for one in deployed]
+
+    def plan(self, candidate: Candidate, percent: int) -> str:
+        """Returns what `stage` and `move` would do."""
+        machines = f"{self._config.replicas} to {self._config.max_replicas} machines {self._config.machine_type}"
+        return (
+            f"The version {candidate.version[:12]} would be uploaded as {self._models.resource}@graft-{candidate.version} from "
+            f"{_folder(candidate)}, deployed to {self._served.name} on {machines}, asked at {self._trial.name}, "
+            f"and get {percent}% of the traffic."
+        )
+
+    def stage(self, candidate: Candidate) -> None:
+        """Uploads a version and deploys it, to both endpoints at the same time."""
+        seconds, version = self._config.timeout, candidate.version
+        number = self._models.upload(version, _folder(candidate), seconds)
+        places = [self._served] if self._is_answered(version) else [self._trial, self._served]
+        for place in places:
+            place.make(seconds)
+            place.settle(seconds)
+        until = time.monotonic() + seconds
+        started = [(place, place.deploy(version, self._deployed(number, place))) for place in places]
+        for place, operation in started:
+            place.finish(version, operation, until - time.monotonic())
+        for place in places:
+            if not any(version_of(one) == version for one in place.find().deployed_models):
+                raise OvertakenError(f"Somebody else changes {place.name}.")
+
+    def ask(self, candidate: Candidate) -> bytes | None:
+        """Asks a version at the second endpoint, or nothing if it got traffic before."""
+        if self._is_answered(candidate.version):
+            return None
+        identifier = deployed_id(candidate.version)
+        self._trial.change({identifier: 100}, {}, _shares(self._trial.find()))
+        instances = json.loads(candidate.request)["instances"]
+        request = api.PredictRequest.from_json(json.dumps({"endpoint": self._trial.name, "instances": instances}))
+        until = time.monotonic() + _TURN_SECONDS
+        while True:
+            said = self._client.call("the request", self._predictions.predict, request=request)
+            if said.deployed_model_id == identifier:
+                return json.dumps(
+                    {"predictions": json.loads(api.PredictResponse.to_json(said))["predictions"]}
+                ).encode()
+            if time.monotonic() > until:
+                raise GraftError(f"{self._trial.name} still sends requests to {said.deployed_model_id}: try again.")
+            time.sleep(polling.POLL_SECONDS)
+
+    def move(self, candidate: Candidate, percent: int) -> None:
+        """Changes the endpoint's shares, and labels the version as one that has answered."""
+        identifier = deployed_id(candidate.version)
+        others = {other: share for other, share in self._seen.items() if other != identifier}
+        split = {identifier: 100}
+        if percent < 100 and others:
+            split = {identifier: percent, max(others, key=lambda other: others[other]): 100 - percent}
+        endpoint = self._served.find()
+        there = {one.id: one for one in endpoint.deployed_models} if endpoint else {}
+        if identifier not in there:
+            raise OvertakenError(f"Somebody else has removed {identifier} from {self._served.name}.")
+        counters = {one.id: _counter(endpoint, one) for one in there.values()} | {identifier: candidate.counter}
+        labels = [_answered(there[one], counter) for one, counter in counters.items() if counter is not None]
+        self._served.change(split, dict(labels), self._seen)
+        self._seen = split
+
+    def clean(self, promoted: Sequence[str]) -> None:
+        """Empties the second endpoint, and removes from the first what gets no traffic and isn't kept."""
+        if trial := self._trial.find():
+            self._remove(self._trial, [one.id for one in trial.deployed_models if version_of(one)])
+        endpoint = self._served.find()
+        if endpoint is None:
+            return
+        shares = _shares(endpoint)
+        idle = {version_of(one): one for one in endpoint.deployed_models if version_of(one) and one.id not in shares}
+        kept = [version for version in promoted if version in idle and _counter(endpoint, idle[version]) is not None]
+        self._remove(
+            self._served, [one.id for version, one in idle.items() if version not in kept[: self._config.keep]]
+        )
+
+    def _remove(self, place: VertexEndpoint, identifiers: list[str]) -> None:
+        if identifiers:
+            place.settle(self._config.timeout)
+            place.undeploy(identifiers, self._config.timeout)
+
+    def _is_answered(self, version: str) -> bool:
+        endpoint = self._served.find()
+        there = endpoint.deployed_models if endpoint else []
+        return any(version_of(one) == version and _counter(endpoint, one) is not None for one in there)
+
+    def _deployed(self, number: str, place: VertexEndpoint) -> Any:
+        config, once = self._config, place is self._trial
+        return api.DeployedModel(
+            model=f"{self._models.resource}@{number}",
+            service_account=config.service_account,
+            dedicated_resources=api.DedicatedResources(
+                machine_spec=api.MachineSpec(machine_type=config.machine_type),
+                min_replica_count=1 if once else config.replicas,
+                max_replica_count=1 if once else max(config.replicas, config.max_replicas),
+            ),
+        )
+
+
+def _shares(endpoint: Any) -> dict[str, int]:
+    return {identifier: share for identifier, share in endpoint.traffic_split.items() if share}
+
+
+def _answered(deployed: Any, counter: int) -> tuple[str, str]:
+    """Returns the endpoint's label which says that a deployed model has answered: that very one, and not another of the same ID.
+
+    It also tells the counter of the `latest.json` by which it got traffic.
+    """
+    return f"graft-answered-{deployed.id}", f"{deployed.create_time.timestamp():.0f}-{counter}"
+
+
+def _counter(endpoint: Any, deployed: Any) -> int | None:
+    """Returns the counter of the `latest.json` by which a deployed model got traffic; None if it has not answered yet."""
+    label, value = _answered(deployed, 0)
+    since, _, counter = endpoint.labels.get(label, "").rpartition("-")
+    return int(counter) if since == value.partition("-")[0] and counter.isdecimal() else None
+
+
+def _folder(candidate: Candidate) -> str:
+    """Returns the folder that holds a version's `saved_model.pb`, as Vertex takes it.
+
+    Raises:
+        GraftError: It is not on Cloud Storage.
+    """
+    if not candidate.uri.startswith("gs://"):
+        raise GraftError(
+            f"Vertex takes models from gs:// alone, and the version is {candidate.uri}: use a store there."
+        )
+    return f"{candidate.uri}/{candidate.base_path}/1"

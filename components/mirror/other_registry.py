@@ -2,10 +2,12 @@
 
 import abc
 import dataclasses
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
 from graft.components.common.artifacts.latest import State
+from graft.components.common.services.api_client import LostContactError
 
 VERSION_TAG, STATE_TAG = "graft_version", "graft_state"
 """Tags of a copy: the version that it is of, and what became of that."""
@@ -54,16 +56,36 @@ class Copy:
 class OtherRegistry(abc.ABC):
     """A model in another registry, of the same name as in Graft's. Whatever it does can be done again.
 
-    All methods raise a LostContactError where it can't be reached or is overloaded, which another attempt may mend, and another
+    All methods raise a LostContactError where it can't be reached, is overloaded or too slow, which another attempt may mend, and another
     GraftError where it refuses; the sentence names the place and the remedy.
 
-    Attributes:
+    Args:
         where: The place, for people, such as `https://mlflow.example.com`.
+        seconds: How long it may take in all; None for `SECONDS`.
+
+    Attributes:
         SECONDS: How long it may take in all in a run, which has something better to do than to wait.
     """
 
     SECONDS: ClassVar[float] = 10.0
-    where: str
+
+    def __init__(self, where: str, seconds: float | None = None) -> None:
+        self.where, self._seconds = where, self.SECONDS if seconds is None else seconds
+        self._until = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Returns how many seconds are left, for the time limit of a request.
+
+        Raises:
+            LostContactError: None are.
+        """
+        if (left := self._until - time.monotonic()) <= 0:
+            raise self.too_slow()
+        return left
+
+    def too_slow(self) -> LostContactError:
+        """Returns the error that says that it took too long."""
+        return LostContactError(f"{self.where} was not up to date within {self._seconds:.0f} s.")
 
     @abc.abstractmethod
     def look(self) -> list[Copy]:

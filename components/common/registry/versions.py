@@ -93,10 +93,18 @@ class Versions:
         Raises:
             GraftError: There is no such version, or it was changed.
         """
+        return about(version, self.evaluation(version))
+
+    def evaluation(self, version: str) -> Evaluation:
+        """Returns the record of a version's evaluation.
+
+        Raises:
+            GraftError: There is no such version, or it was changed.
+        """
         with storage.scratch_folder("version") as scratch:
             uri = self.uri(version)
             sums = read_sums(uri)
-            return _about(version, sums, fetch_checked(uri, _EVALUATION, sums, scratch), uri)
+            return _evaluation(sums, fetch_checked(uri, _EVALUATION, sums, scratch), uri)
 
     def remove(self, version: str) -> None:
         """Removes a version: its checksums first, so that what is half removed counts as unfinished."""
@@ -165,20 +173,25 @@ def read_export(export: Path) -> tuple[str, dict[str, str]]:
     for path, digest in sums.items():
         if not (export / path).is_file() or storage.sha256_file(export / path) != digest:
             raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
-    _about(version, sums, export / _EVALUATION, str(export))
+    _evaluation(sums, export / _EVALUATION, str(export))
     return version, sums
 
 
-def _about(version: str, sums: Mapping[str, str], evaluation: Path, where: str) -> About:
-    """Reads what a version's evaluation says of it."""
+def about(version: str, evaluation: Evaluation) -> About:
+    """Returns what a version's evaluation says of it."""
+    return About(version=version, model_digest=evaluation.model_digest, accuracy=evaluation.metrics.accuracy)
+
+
+def _evaluation(sums: Mapping[str, str], file: Path, where: str) -> Evaluation:
+    """Reads the record of the evaluation of the model that lies with it."""
     try:
-        found = Evaluation.parse(evaluation.read_bytes(), f"{where}/{_EVALUATION}")
+        found = Evaluation.parse(file.read_bytes(), f"{where}/{_EVALUATION}")
     except (DamagedRecordError, OSError) as error:
         raise GraftError(
             f"{where} has no {_EVALUATION} that this Graft reads: name a version or an Export that it made."
         ) from error
     check_model_digest(found.model_digest, sums, f"{where}/{_EVALUATION}")
-    return About(version=version, model_digest=found.model_digest, accuracy=found.metrics.accuracy)
+    return found
 
 
 def models_in(store: str) -> str:

@@ -153,8 +153,8 @@ def read_from_bucket(monkeypatch, store):
     """Has targets hear that the versions, which lie in a folder, are in a bucket: only the target's server would read them there."""
     real = steps.read_candidate
 
-    def read(registry, version):
-        candidate = real(registry, version)
+    def read(registry, version, counter=0):
+        candidate = real(registry, version, counter)
         return dataclasses.replace(candidate, uri=f"{BUCKET}/models/{NAME}/versions/{version}")
 
     monkeypatch.setattr(steps, "read_candidate", read)

@@ -26,6 +26,7 @@ from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.last_steps import Deploy, Mirror
 from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import Target
 
@@ -42,7 +43,7 @@ def generated_files() -> dict[Path, str]:
     files[_ROOT / "docs" / "training.md"] = _recipe_table()
     files[_ROOT / "docs" / "evaluation.md"] = _rules_table()
     texts = {path: _with_table(path, table) for path, table in files.items()}
-    texts[_ROOT / "docs" / "profile.schema.json"] = _schema(Profile)
+    texts[_ROOT / "docs" / "profile.schema.json"] = json.dumps(_profile_schema(), indent=2) + "\n"
     schemas: dict[str, type[BaseModel]] = {record.FILE.removesuffix(".json"): record for record in _RECORDS}
     schemas |= {f"run-{step}": record for step, record in STEP_RECORDS.items()} | {
         "run-cancelled": Cancelled,
@@ -109,8 +110,18 @@ def _rules_table() -> str:
     return _table("| rule | default | |", rows)
 
 
-def _profile_table() -> str:
+def _profile_schema() -> dict[str, Any]:
+    """Returns the profile's schema; what the fields of a step's configuration are stands in the docstring of its class."""
     schema = Profile.model_json_schema()
+    for config in (Deploy, Mirror):
+        described = _descriptions(config.__base__)
+        for name, field in schema["$defs"][config.__name__]["properties"].items():
+            field["description"] = described[name]
+    return schema
+
+
+def _profile_table() -> str:
+    schema = _profile_schema()
     fields = _fields(schema, schema["$defs"], "")
     rows = (f"| `{name}` | {default} | {description} |" for name, default, description in fields)
     return _table("| field | default | what it is |", rows)

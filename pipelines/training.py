@@ -1,4 +1,4 @@
-"""The training pipeline: resolve, then ingest → train → evaluate → gate → export, and always notify."""
+"""The training pipeline: resolve, then ingest → train → evaluate → gate → export, perhaps deploy and mirror, and always notify."""
 
 import dataclasses
 import inspect
@@ -10,11 +10,13 @@ from kfp import dsl
 from graft.components.common.artifacts.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.verdict import QUIET_RUNS
-from graft.components.common.steps import Component
+from graft.components.common.steps import LAST_STEPS_VARIABLE, Component
+from graft.components.deploy.component import deploy
 from graft.components.evaluate.component import evaluate
 from graft.components.export.component import export
 from graft.components.gate.component import gate
 from graft.components.ingest.component import ingest
+from graft.components.mirror.component import mirror
 from graft.components.notify.component import notify
 from graft.components.resolve.component import resolve
 from graft.components.train.component import train
@@ -43,6 +45,8 @@ class Deployment:
         webhook_format: What the webhook gets: `json` or `text`.
         webhook_quiet: Notify on every Nth unchanged run in a row; this is N.
         validate_with: The server that export tries the model with besides Graft's own; empty for none.
+        deploy: JSON of the settings of the step that brings the model into traffic; empty for a pipeline without it.
+        mirror: JSON of the settings of the step that copies the registry to another; empty for a pipeline without it.
     """
 
     run_id: str = dsl.PIPELINE_JOB_ID_PLACEHOLDER
@@ -53,13 +57,16 @@ class Deployment:
     webhook_format: str = "json"
     webhook_quiet: int = QUIET_RUNS
     validate_with: str = ""
+    deploy: str = ""
+    mirror: str = ""
 
 
 def build_pipeline(place: Place = on_image(IMAGE), deployment: Deployment = Deployment()) -> Any:  # noqa: B008 (frozen)
     """Builds the pipeline. Its parameters are the fields of `Parameters`, and a step gets those that it names.
 
     Export takes the gate's decision as an input, so that a model that did not pass can't be exported. No step may be served
-    from a step cache: every run has other inputs, and a driver that asks for the cache fails where it can't.
+    from a step cache: every run has other inputs, and a driver that asks for the cache fails where it can't. The last steps, which not
+    every pipeline has, are told to resolve: its record is how readers know that a run is not over without theirs.
 
     Args:
         place: Sets a task up, given its step's name: image, and on a cluster CPU, memory, GPU and so on.
@@ -74,18 +81,25 @@ def build_pipeline(place: Place = on_image(IMAGE), deployment: Deployment = Depl
 
         def task(step: Any, **inputs: Any) -> Any:
             named = {name: known[name] for name in step.component_spec.inputs if name in known}
-            made = step(**named, **inputs)
+            made = step(**named | inputs)  # a last step's config is its own
             place(made, step.name)
             return made.set_caching_options(False)
 
+        last_steps = {
+            step: config for step, config in ((deploy, deployment.deploy), (mirror, deployment.mirror)) if config
+        }
         with dsl.ExitHandler(task(notify)):
             resolved = task(resolve)
+            if last_steps:
+                resolved.set_env_variable(LAST_STEPS_VARIABLE, ",".join(step.name for step in last_steps))
             with dsl.If(resolved.output != UNCHANGED, name="changed"):
                 dataset = task(ingest, digest=resolved.output).outputs["dataset"]
                 model = task(train, dataset=dataset).outputs["model"]
                 evaluation = task(evaluate, model=model, dataset=dataset).outputs["evaluation"]
                 decision = task(gate, evaluation=evaluation).outputs["decision"]
-                task(export, model=model, dataset=dataset, evaluation=evaluation, decision=decision)
+                done = task(export, model=model, dataset=dataset, evaluation=evaluation, decision=decision)
+                for step, config in last_steps.items():
+                    done = task(step, config=config).after(done)
 
     training_pipeline.__signature__ = _signature(deployment.store)  # type: ignore[attr-defined]  # kfp reads it
     return dsl.pipeline(

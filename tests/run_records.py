@@ -34,13 +34,14 @@ ENDINGS = {
 }
 
 
-def leave_records(run, *, until="export", error=None, digest="0123", resolved=None):
+def leave_records(run, *, until="export", error=None, digest="0123", resolved=None, last_steps=()):
     """Leaves the records of a run that got so far."""
-    for step in STEPS[: STEPS.index(until) + 1]:
+    steps = (*STEPS, *last_steps)
+    for step in steps[: steps.index(until) + 1]:
         try:
             with recorded(step, run) as kept:
                 if step == "resolve":
-                    kept.outcome = resolved or ResolveResult(digest=digest, source="photos.zip")
+                    kept.outcome = resolved or ResolveResult(digest=digest, source="photos.zip", last_steps=last_steps)
                 elif step == "evaluate":
                     kept.outcome = EVALUATED
                 if step == until and error:

@@ -1,15 +1,24 @@
 """The steps of the pipeline, in their order."""
 
+import os
 from typing import Literal, get_args
 
-Step = Literal["resolve", "ingest", "train", "evaluate", "gate", "export"]
+LastStep = Literal["deploy", "mirror"]
+"""A step that a run has after all others, if its profile has a section of that name."""
+
+Step = Literal["resolve", "ingest", "train", "evaluate", "gate", "export", LastStep]
 """A step that does a part of the work. Its record tells how the run ended."""
 
 Component = Literal[Step, "notify"]
 """A step, or the exit handler that tells people how the run ended."""
 
-STEPS: tuple[Step, ...] = get_args(Step)
-"""All steps, in the order of the pipeline."""
+LAST_STEPS: tuple[LastStep, ...] = get_args(LastStep)
+
+ALL_STEPS: tuple[Step, ...] = get_args(Step)
+"""All steps, in the order of the pipeline, also those that not every run has."""
+
+STEPS = ALL_STEPS[: -len(LAST_STEPS)]
+"""The steps that every run has."""
 
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 
@@ -18,3 +27,12 @@ SECTIONS = STEPS[1:]
 
 `resolve` has none: it reads what the others are given.
 """
+
+LAST_STEPS_VARIABLE = "GRAFT_LAST_STEPS"
+"""The environment variable that tells `resolve` which last steps its pipeline has."""
+
+
+def last_steps_of_this_run() -> tuple[LastStep, ...]:
+    """Returns the last steps of the pipeline that this process is a step of, as it was compiled."""
+    told = os.environ.get(LAST_STEPS_VARIABLE, "").split(",")
+    return tuple(step for step in LAST_STEPS if step in told)

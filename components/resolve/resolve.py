@@ -20,6 +20,7 @@ from graft.components.common.progress import doing
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
 from graft.components.common.runs.step_record import Run
+from graft.components.common.steps import last_steps_of_this_run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig
 from graft.components.export.formats import check_machine
@@ -56,6 +57,7 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
         source=printable(storage.redact(storage.uri_in(parameters.source))),
         found=digest,
         same_as=same_as,
+        last_steps=last_steps_of_this_run(),
     )
 
 

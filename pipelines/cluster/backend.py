@@ -1,14 +1,14 @@
 """A backend, which runs pipelines: what Kubeflow and Vertex have in common, as far as Graft uses them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from graft.components.common.parameters import Parameters
-from graft.components.common.steps import COMPONENTS
+from graft.components.common.steps import COMPONENTS, LAST_STEPS, LastStep
 from graft.pipelines.cluster.triggers import Trigger
 
 
@@ -64,7 +64,7 @@ class ClusterRun:
         link: Address of its page; empty if unknown.
         state: Its state.
         began: When it was started, or last tried again; None if unknown.
-        steps: Each step and the exit task.
+        steps: Each step and the exit task; of the last steps, those that have begun.
         store: Path or URI of the store that it was started with.
         name: The model's name that it was started with.
         root: Path or URI of the folder of its artifacts; empty if unknown.
@@ -154,12 +154,16 @@ class Backend(Protocol):
         """Starts a run as the schedule would; the title is as in `submit`."""
 
 
-def all_steps(begun: Mapping[str, ClusterStep], *, over: bool) -> dict[str, ClusterStep]:
+def all_steps(
+    begun: Mapping[str, ClusterStep], last_steps: Collection[LastStep] = (), *, over: bool
+) -> dict[str, ClusterStep]:
     """Returns every step and the exit task: those that the backend has not begun are pending, or, once the run is over, not run.
 
     Args:
         begun: The tasks that the backend has begun, those that are no step among them.
+        last_steps: The last steps that the run is known to have, besides those that have begun.
         over: Whether the run is over.
     """
     others = ClusterStep(State.NOT_RUN if over else State.PENDING)
-    return {step: begun.get(step, others) for step in COMPONENTS}
+    there = [step for step in COMPONENTS if step in begun or step in last_steps or step not in LAST_STEPS]
+    return {step: begun.get(step, others) for step in there}

@@ -13,6 +13,7 @@ from graft.components.common import storage
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.profile.fields import Images, Profile
+from graft.pipelines.cluster.profile.last_steps import as_json
 from graft.pipelines.cluster.profile.placement import Placement
 from graft.pipelines.cluster.target import Target
 from graft.pipelines.training import Deployment, build_pipeline
@@ -44,6 +45,8 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         webhook_format=told.format if told else "json",
         webhook_quiet=told.quiet if told else QUIET_RUNS,
         validate_with=profile.validate_with,
+        deploy=as_json(profile.deploy),
+        mirror=as_json(profile.mirror),
     )
     _write(build_pipeline(place, deployment), output)
 

@@ -12,8 +12,8 @@ from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.step_record import Run, read_run, was_cancelled
 from graft.components.common.runs.verdict import Known, Verdict, judge, why
-from graft.components.common.steps import COMPONENTS, STEPS
-from graft.pipelines.cluster.backend import ClusterRun, State
+from graft.components.common.steps import ALL_STEPS
+from graft.pipelines.cluster.backend import ClusterRun, State, all_steps
 
 log = logging.getLogger("graft")
 
@@ -28,7 +28,7 @@ class Told:
     """What is told of a run.
 
     Attributes:
-        states: State of each step and of the exit task.
+        states: State of each step and of the exit task, in their order.
         summaries: What came out of the steps that left a record, or why they failed.
         verdict: How the run ended; None while it is under way.
         silent: Which step has not reported for long, and where to look; empty if none.
@@ -42,8 +42,8 @@ class Told:
     def table(self) -> Table:
         """Returns a table of the steps, their states, and what came out of them."""
         table = Table("step", "state", "result", box=None, pad_edge=False)
-        for step in COMPONENTS:
-            table.add_row(step, self.states[step], self.summaries.get(step, ""))
+        for step, state in self.states.items():
+            table.add_row(step, state, self.summaries.get(step, ""))
         return table
 
 
@@ -51,6 +51,7 @@ def tell(run: ClusterRun) -> Told:
     """Tells how far a run is, or how it ended."""
     records, noted = _records(run)
     kept = records.by_step()
+    run = dataclasses.replace(run, steps=all_steps(run.steps, records.last_steps, over=run.state.final))
     states = {step: seen.state for step, seen in run.steps.items()} | {
         step: _STATES[record.status] for step, record in kept.items()
     }
@@ -77,8 +78,8 @@ def silent_step(run: ClusterRun, states: Mapping[str, State] | None = None) -> s
         states: State of each step; if not given, as the backend sees them.
     """
     states = states or {step: seen.state for step, seen in run.steps.items()}
-    going = [step for step in COMPONENTS if states[step] in (State.STARTING, State.RUNNING)]
-    waiting = [step for step in STEPS if states[step] is not State.SUCCEEDED]
+    going = [step for step, state in states.items() if state in (State.STARTING, State.RUNNING)]
+    waiting = [step for step in ALL_STEPS if step in states and states[step] is not State.SUCCEEDED]
     if run.state.final or not (going or waiting):
         return ""
     step = going[-1] if going else waiting[0]
@@ -110,7 +111,8 @@ def _without_records(run: ClusterRun, known: Known) -> Verdict:
     """Tells by the backend's word alone how a run ended."""
     if run.state is State.SUCCEEDED:
         return Verdict(Outcome.SUCCEEDED, "the backend says so; there is no run record")
-    step = next((step for step in STEPS if run.steps[step].state is not State.SUCCEEDED), None)
+    there = (step for step in ALL_STEPS if step in run.steps)
+    step = next((step for step in there if run.steps[step].state is not State.SUCCEEDED), None)
     if known.cancelled:
         return Verdict(*why(step, None, known)) if step else Verdict(Outcome.CANCELLED, "cancelled")
     reason = (step and known.reasons[step]) or run.error or f"the backend says {run.state}"

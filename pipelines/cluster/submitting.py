@@ -17,6 +17,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
 from graft.components.common.progress import progress
 from graft.components.common.runs.step_record import Run
+from graft.components.common.steps import LAST_STEPS, LastStep
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.resolve import check_settings
 from graft.pipelines.cluster.backend import Package
@@ -79,6 +80,7 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
         lambda: Run(store, given.name, "run"),
         *(partial(_check_seen, option, uri) for option, uri in named),
         lambda: _check_store(store, needed=bool(local) and upload),
+        *(partial(_check_last_step, step, store) for step in LAST_STEPS if getattr(profile, step)),
         *(partial(_check_local, option, path, upload) for option, path in local.items()),
     ]
     check_all(checks)
@@ -106,6 +108,13 @@ def _check_store(store: str, *, needed: bool) -> None:
     if store and _is_local(store):
         raise GraftError(
             f"--store {store} is on this machine: name a bucket that the cluster reaches, such as gs://my-bucket/store."
+        )
+
+
+def _check_last_step(step: LastStep, store: str) -> None:
+    if not store:
+        raise GraftError(
+            f"{step} in the profile is about the versions in a store: name a bucket with --store, or in the profile."
         )
 
 

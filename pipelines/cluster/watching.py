@@ -7,8 +7,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.runs.step_record import Run, read_run
 from graft.components.common.services.api_client import LostContactError
-from graft.components.common.steps import STEPS
-from graft.pipelines.cluster.backend import Backend, ClusterRun, State
+from graft.components.common.steps import ALL_STEPS, LastStep
+from graft.pipelines.cluster.backend import Backend, ClusterRun, State, all_steps
 from graft.pipelines.cluster.endings import silent_step
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.board import State as Shown
@@ -39,15 +39,19 @@ def watch(backend: Backend, run: str) -> ClusterRun:
         GraftError: The backend refuses to tell.
     """
     board, readable, told = Board(), True, ""
+    last_steps: tuple[LastStep, ...] = ()
     with shown(board) as view:
         for seen in _observe(backend, run, view.say):
-            states = {step: seen.steps[step].state for step in STEPS}
+            steps = all_steps(seen.steps, last_steps, over=seen.state.final)
+            states = {step: steps[step].state for step in ALL_STEPS if step in steps}
+            board.add(states)
             ended = [step for step, state in states.items() if state.final and not board.rows()[step].state.final]
             summaries: dict[str, str] = {}
             if readable and ended and seen.store:
                 try:
                     records = read_run(Run(seen.store, seen.name, seen.run), ended)
                     summaries = {step: record.summary for step, record in records.by_step().items()}
+                    last_steps = last_steps or records.last_steps
                 except GraftError:  # which `tell` says, at the end
                     readable = False
             for step, state in states.items():

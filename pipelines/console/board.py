@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from graft.components.common import storage
@@ -72,10 +72,16 @@ class Board:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._lock = clock, threading.RLock()
-        self._rows = {step: Row() for step in STEPS}
+        self._rows: dict[Step, Row] = {step: Row() for step in STEPS}
         self._began: dict[str, float] = {}
         self._samples: collections.deque[tuple[float, int]] = collections.deque(maxlen=100)
         self._started = clock()
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """Adds rows for steps that this run has, and has not got one yet."""
+        with self._lock:
+            for step in steps:
+                self._rows.setdefault(step, Row())
 
     def start(self, step: str) -> None:
         """Notes that a step is being started, of which nothing is heard yet."""

@@ -123,13 +123,13 @@ class PlainView:
 
     def __init__(self, board: Board, output: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._board, self._output, self._clock = board, output, clock
-        self._states: dict[Step, State] = dict.fromkeys(board.rows(), State.WAITING)
+        self._states: dict[Step, State] = {}
         self._said = clock()
 
     def look(self) -> None:
         """Prints what there is to say."""
         for step, row in self._board.rows().items():
-            before, self._states[step] = self._states[step], row.state
+            before, self._states[step] = self._states.get(step, State.WAITING), row.state
             if row.state in (State.WAITING, State.SKIPPED):
                 continue
             if before is State.WAITING:

@@ -6,7 +6,7 @@ several attempts. What a test doesn't give follows: the groups around the steps,
 
 import uuid
 
-INNER = ("ingest", "train", "evaluate", "gate", "export")
+INNER = ("ingest", "train", "evaluate", "gate", "export", "deploy", "mirror")
 OVER = ("SUCCEEDED", "SKIPPED", "FAILED", "ERROR", "OMITTED")
 EPOCH = "1970-01-01T00:00:00Z"
 

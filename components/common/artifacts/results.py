@@ -11,6 +11,7 @@ from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.evaluation import Comparisons, Metrics
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.artifacts.record import Part
+from graft.components.common.steps import LastStep
 
 UNCHANGED = "unchanged"
 """What resolve returns in place of a digest where there is nothing new to train on."""
@@ -63,6 +64,9 @@ class ResolveResult(Result):
     source: str = Field(description="The source, without secrets.")
     found: str = Field("", description="The digest, also if it is unchanged; empty if an older Graft did not note it.")
     same_as: str = Field("", description="The last decided run, if it was about the same.")
+    last_steps: tuple[LastStep, ...] = Field(
+        (), exclude_if=lambda steps: not steps, description="The steps that this run has after export."
+    )
 
     @property
     def summary(self) -> str:

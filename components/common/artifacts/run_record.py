@@ -9,16 +9,18 @@ from pydantic import Field
 from graft.components.common.artifacts.record import Part, Record, utc_now
 from graft.components.common.artifacts.results import (
     UNCHANGED,
+    DeployResult,
     EvaluateResult,
     ExportResult,
     GateResult,
     IngestResult,
+    MirrorResult,
     NotifyResult,
     ResolveResult,
     Result,
     TrainResult,
 )
-from graft.components.common.steps import Component
+from graft.components.common.steps import Component, LastStep
 
 StepStatus = Literal["succeeded", "failed", "cancelled"]
 """How a step ended."""
@@ -58,6 +60,8 @@ STEP_RECORDS: Mapping[Component, type[StepRecord[Result]]] = MappingProxyType(
         "evaluate": StepRecord[EvaluateResult],
         "gate": StepRecord[GateResult],
         "export": StepRecord[ExportResult],
+        "deploy": StepRecord[DeployResult],
+        "mirror": StepRecord[MirrorResult],
         "notify": StepRecord[NotifyResult],
     }
 )
@@ -73,10 +77,18 @@ class RunRecords(Part):
     evaluate: StepRecord[EvaluateResult] | None = None
     gate: StepRecord[GateResult] | None = None
     export: StepRecord[ExportResult] | None = None
+    deploy: StepRecord[DeployResult] | None = None
+    mirror: StepRecord[MirrorResult] | None = None
 
     def by_step(self) -> dict[str, StepRecord[Result]]:
         """Returns the records of the steps that have ended, in the order of the pipeline."""
         return {step: record for step, record in self if record is not None}
+
+    @property
+    def last_steps(self) -> tuple[LastStep, ...]:
+        """The steps that the run has after export, as resolve noted."""
+        resolved = outcome_of(self.resolve)
+        return resolved.last_steps if resolved else ()
 
     @property
     def unchanged(self) -> bool:

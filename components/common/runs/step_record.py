@@ -165,13 +165,20 @@ def _write(run: Run, name: str, text: str, *, must_succeed: bool) -> None:
         log.error("the run record can't be written: %s", error)
 
 
-def read_run(run: Run, steps: Iterable[Step] = STEPS) -> RunRecords:
+def read_run(run: Run, steps: Iterable[Step] | None = None) -> RunRecords:
     """Reads the records of a run's steps; of those that have not ended there is none.
+
+    Args:
+        run: The run.
+        steps: The steps; all that the run has, if not given.
 
     Raises:
         DamagedRecordError: A record is there, and can't be read, is damaged or of an unknown schema version.
         GraftError: The store can't be read.
     """
+    if steps is None:
+        records = read_run(run, STEPS)
+        return records.model_copy(update={step: _read(run, step) for step in records.last_steps})
     return RunRecords.model_validate({step: _read(run, step) for step in steps})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from graft.components.common.artifacts.results import Outcome, Result
 from graft.components.common.artifacts.run_record import RunRecords, StepRecord, outcome_of
 from graft.components.common.errors import GateFailedError
-from graft.components.common.steps import STEPS, Step
+from graft.components.common.steps import LAST_STEPS, STEPS, Step
 
 QUIET_RUNS = 4
 """Every Nth unchanged run in a row is told of; this is the N unless a profile says otherwise."""
@@ -49,16 +49,28 @@ class Known:
 
 def judge(records: RunRecords, known: Known = Known()) -> Verdict:
     """Tells how a run that is over ended."""
-    evaluated, ended, reason = outcome_of(records.evaluate), records.by_step(), ""
+    evaluated, ended = outcome_of(records.evaluate), records.by_step()
     accuracy, drift = (evaluated.metrics.accuracy, evaluated.drift) if evaluated else (None, ())
-    for step in STEPS:
+    told: list[str] = []
+    for step in (*STEPS, *records.last_steps):
         record = ended.get(step)
         if record is None or record.status != "succeeded":
-            return Verdict(*why(step, record, known), accuracy, drift)
-        reason = f"{step}: {record.summary}"
+            outcome, reason = why(step, record, known)
+            return Verdict(outcome, _with_what_stays(step, reason, records), accuracy, drift)
+        said = f"{step}: {record.summary}"
         if step == "resolve" and records.unchanged:
-            return Verdict(Outcome.UNCHANGED, reason)
-    return Verdict(Outcome.SUCCEEDED, reason, accuracy, drift)
+            return Verdict(Outcome.UNCHANGED, said)
+        if step == "export" or step in LAST_STEPS:
+            told.append(said)
+    return Verdict(Outcome.SUCCEEDED, "; ".join(told), accuracy, drift)
+
+
+def _with_what_stays(step: Step, reason: str, records: RunRecords) -> str:
+    """Adds to the reason why a last step did not succeed that the version was promoted all the same."""
+    exported = outcome_of(records.export)
+    if step not in LAST_STEPS or not exported or not exported.published.promoted:
+        return reason
+    return f"{reason.rstrip('.')}. Version {exported.version[:12]} was promoted all the same."
 
 
 def why(step: Step, record: StepRecord[Result] | None, known: Known) -> tuple[Outcome, str]:

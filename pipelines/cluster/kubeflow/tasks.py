@@ -43,7 +43,8 @@ def steps_of(tasks: Sequence[Any], limit: Callable[[Component], int], *, over: b
     drivers = [name for name, task in named.items() if name.endswith(_DRIVER) and task.state == "FAILED"]
     first = next((step for step in STEPS if step not in begun), None)
     for driver in drivers:  # of a step, or of what it is part of
-        stopped = "notify" if driver == f"notify{_DRIVER}" else first
+        name = driver.removesuffix(_DRIVER)
+        stopped = name if name in COMPONENTS else first
         if over and stopped:
             begun[stopped] = ClusterStep(State.FAILED, reason=f"Kubeflow could not start it: {driver} failed")
     return all_steps(begun, over=over)

@@ -1,6 +1,6 @@
 """The fields of a profile, which says where the pipeline's steps run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -8,12 +8,13 @@ from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.components.export.config import check_server
 from graft.pipelines.cluster.durations import DAY, MINUTE, parse_duration
+from graft.pipelines.cluster.profile.last_steps import DeploySection, MirrorSection
 from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
 from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
 
 IMAGES_FILE = "images.json"
 
-_QUICK: tuple[Component, ...] = ("resolve", "gate", "notify")
+_QUICK: tuple[Component, ...] = ("resolve", "gate", "mirror", "notify")
 _QUICK_SECONDS = 15 * MINUTE
 
 
@@ -61,7 +62,7 @@ class StepSettings(Section):
     memory: Memory = ""
     """Memory, such as `8Gi`."""
     timeout: Duration = ""
-    """Time limit of each attempt from its pod's start on a node, such as `2h`; `15m` for resolve, gate and notify, and `1d` for the
+    """Time limit of each attempt from its pod's start on a node, such as `2h`; `15m` for resolve, gate, mirror and notify, and `1d` for the
     others, if not given. Kubeflow only."""
     retries: Annotated[int, Field(ge=0, le=10)] | None = None
     """Further attempts, instead of `retry.count`. Not for the gate: it would decide the same."""
@@ -174,10 +175,28 @@ class Profile(Section):
     validate_with: Annotated[str, AfterValidator(check_server)] = ""
     """The server that `export` tries the model with besides Graft's own: `kserve:ENVIRONMENT`, a virtual environment in the image, or a
     command with {folder}, {name} and {port}."""
+    deploy: DeploySection | None = None
+    """Where and how the model is brought into traffic after export; without it, it isn't."""
+    mirror: MirrorSection | None = None
+    """The other registry that what Graft's says is copied to after export; without it, to none."""
     kubeflow: Kubeflow = Kubeflow()
     """The Kubeflow Pipelines installation."""
     vertex: Vertex = Vertex()
     """The Vertex AI project and region."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_vertex_in_the_same_project(cls, content: Any) -> Any:
+        """Fills in the project and location of a last step that is about Vertex, where its section has none."""
+        if not isinstance(content, dict) or not isinstance(vertex := content.get("vertex"), dict):
+            return content
+        where = {field: vertex[field] for field in ("project", "location") if field in vertex}
+        on_vertex = {
+            name: where | section
+            for name, kind in (("deploy", "target"), ("mirror", "to"))
+            if isinstance(section := content.get(name), dict) and section.get(kind) == "vertex"
+        }
+        return content | on_vertex
 
     @model_validator(mode="after")
     def _never_retry_the_gate(self) -> "Profile":

@@ -101,6 +101,13 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
         found += [(f"pods.{field}", _VERTEX_CANNOT) for field, value in profile.pods if value]
         if profile.secrets:
             found.append(("secrets", "Vertex has no Kubernetes secrets: give the service account the rights instead"))
+        if profile.deploy and profile.deploy.target == "kserve":
+            found.append(
+                (
+                    "deploy.target",
+                    "a step on Vertex has no right on a cluster's KServe: deploy to vertex or to a folder",
+                )
+            )
         if told and told.secret:
             found.append(("notification.secret", "Vertex has no Kubernetes secrets: use secret_manager"))
     else:
@@ -109,6 +116,8 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
         if not profile.pipeline_root:
             without = "name a pipeline_root as well: by its scheme Kubeflow chooses the folder of artifacts"
             found += [(f"steps.{name}.volume", without) for name, step in profile.steps.items() if step.volume]
+    if profile.deploy and profile.deploy.to and "://" not in profile.deploy.to:
+        found.append(("deploy.to", f"{profile.deploy.to} is on the disk of the step's pod: name a folder in a bucket"))
     if profile.pipeline_root and not re.match(rf"({'|'.join(_ROOTS[target])})://[^/]", profile.pipeline_root):
         schemes = " or ".join(f"{scheme}://" for scheme in _ROOTS[target])
         found.append(("pipeline_root", f"{target} takes a folder in a bucket, {schemes}, not {profile.pipeline_root}"))

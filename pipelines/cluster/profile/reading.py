@@ -12,6 +12,7 @@ from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.target import Target
 
 DEFAULTS = Path(__file__).parent
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")  # of a section, and of a step's configuration
 _GONE = {
     "retry.max_backoff": "delete this line: Kubeflow took it for the time after which nothing is tried again, which is now worked out "
     "from steps.STEP.timeout, retry.count and the pauses"
@@ -42,11 +43,11 @@ def read_profile(path: Path | None, target: Target) -> Profile:
         return Profile.model_validate(content)
     except ValidationError as error:
         # A misspelt field explains a missing one; and images, a union, reports each of its branches: the deepest was meant.
-        first = max(error.errors(), key=lambda entry: (entry["type"] == "extra_forbidden", len(entry["loc"])))
+        first = max(error.errors(), key=lambda entry: (entry["type"] in _UNKNOWN, len(entry["loc"])))
         keys = [key for key in first["loc"] if key not in ("Images", "str", "[key]")]
         name = ".".join(map(str, keys))
         reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
+        if first["type"] in _UNKNOWN:
             reason = _GONE.get(name, "there is no such field")
         raise GraftError(
             f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."

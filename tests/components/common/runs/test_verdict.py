@@ -1,10 +1,11 @@
 """How a run ended is told from its records alone."""
 
+import pytest
 from run_records import EVALUATED
 
-from graft.components.common.artifacts.results import UNCHANGED, Outcome, ResolveResult
+from graft.components.common.artifacts.results import UNCHANGED, ExportResult, Outcome, Published, ResolveResult
 from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
-from graft.components.common.runs.verdict import judge
+from graft.components.common.runs.verdict import Known, judge
 from graft.components.common.steps import STEPS
 
 
@@ -58,3 +59,44 @@ def test_a_step_that_was_told_to_end_is_no_failure():
 def test_nothing_new_is_a_success():
     verdict = judge(until("resolve", "nothing new", outcome=ResolveResult(digest=UNCHANGED, source="")))
     assert (verdict.outcome, verdict.outcome.good, verdict.reason) == (Outcome.UNCHANGED, True, "resolve: nothing new")
+
+
+VERSION = "0123456789abcdef" * 4
+
+
+def with_last_steps(*records, promoted=True):
+    """The records of a run that was to deploy and mirror, with the records of the last steps that ended."""
+    resolved = ResolveResult(digest="0123", source="", last_steps=("deploy", "mirror"))
+    published = Published(uri="gs://b/models/pets/versions/0", promoted=promoted, reason="" if promoted else "held")
+    exported = ExportResult(path="", version=VERSION, formats=(), max_difference=0.0, published=published)
+    known = {"resolve": record("resolve", outcome=resolved), "export": record("export", "made", outcome=exported)}
+    return ENDED.model_copy(update=known | {one.step: one for one in records})
+
+
+def test_a_run_with_last_steps_tells_what_came_of_each():
+    verdict = judge(with_last_steps(record("deploy", "moved"), record("mirror", "copied")))
+    assert (verdict.outcome, verdict.reason) == (Outcome.SUCCEEDED, "export: made; deploy: moved; mirror: copied")
+
+
+def test_a_deployment_that_failed_fails_the_run_and_the_version_stays_promoted():
+    failed = record("deploy", "it doesn't come up: see its log.", "failed", "GraftError")
+    verdict = judge(with_last_steps(failed))
+    assert (verdict.outcome, verdict.accuracy) == (Outcome.FAILED, 0.87)
+    promoted = "Version 0123456789ab was promoted all the same."
+    assert verdict.reason == f"deploy: it doesn't come up: see its log. {promoted}"
+    assert "promoted" not in judge(with_last_steps(failed, promoted=False)).reason
+
+
+@pytest.mark.parametrize("killed", ["deploy", "mirror"])
+def test_a_last_step_that_was_killed_is_not_taken_for_one_that_the_run_does_not_have(killed):
+    others = [record(step) for step in ("deploy", "mirror") if step != killed]
+    verdict = judge(with_last_steps(*others))
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.reason.startswith(f"{killed}: left no record; it was killed")
+    assert verdict.reason.endswith("see its log. Version 0123456789ab was promoted all the same.")
+
+
+def test_a_run_that_was_cancelled_while_it_deployed():
+    verdict = judge(with_last_steps(), Known(cancelled=True))
+    assert verdict.outcome is Outcome.CANCELLED
+    assert verdict.reason == "cancelled during deploy. Version 0123456789ab was promoted all the same."

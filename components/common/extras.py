@@ -7,8 +7,9 @@ from graft.components.common.errors import GraftError
 
 EXTRAS = {
     "cpu": ("tensorflow", "keras", "tensorboard"),
-    "pipelines": ("kfp", "kfp_server_api", "kubernetes", "cronsim", "docker", "tzdata"),
+    "pipelines": ("kfp", "kfp_server_api", "cronsim", "docker", "tzdata"),
     "vertex": ("google.cloud.aiplatform", "google.cloud.aiplatform_v1"),
+    "kserve": ("kubernetes",),
     "s3": ("s3fs",),
     "heic": ("pi_heif",),
     "formats": ("ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"),

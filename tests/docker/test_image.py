@@ -70,9 +70,19 @@ def test_kfp_s_executor_runs_in_it_without_kfp_s_dependencies(image):
 import os
 os.environ["_KFP_RUNTIME"] = "true"
 import importlib.util, kfp.dsl.executor_main
-print(importlib.util.find_spec("kubernetes"), importlib.util.find_spec("kfp_server_api"))
+print(importlib.util.find_spec("kfp_server_api"))
 """
-    assert inside(image, "python3", "-c", code).strip() == "None None"
+    assert inside(image, "python3", "-c", code).strip() == "None"
+
+
+def test_the_clients_of_kserve_and_vertex_are_in_it(image):
+    code = """
+from google.cloud import aiplatform_v1
+from kubernetes import client
+from graft.components.deploy.targets import kserve, vertex
+print(client.CustomObjectsApi.__name__, aiplatform_v1.EndpointServiceClient.__name__)
+"""
+    assert inside(image, "python3", "-c", code).split() == ["CustomObjectsApi", "EndpointServiceClient"]
 
 
 def test_it_has_one_tensorflow(image):

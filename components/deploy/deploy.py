@@ -132,8 +132,14 @@ def _settle(registry: Registry, target: Target, canary: int, only: str = "") -> 
 def _bring(registry: Registry, target: Target, latest: Latest, percent: int) -> None:
     candidate = read_candidate(registry, _to_serve(registry, latest), latest.counter)
     target.stage(candidate)
-    if (answer := target.ask(candidate)) is not None:
-        check_answer(candidate, answer, target.where)
+    try:
+        if (answer := target.ask(candidate)) is not None:
+            check_answer(candidate, answer, target.where)
+    except OvertakenError:
+        raise
+    except GraftError:
+        target.drop(candidate)
+        raise
     if registry.latest().version != candidate.version:
         raise OvertakenError(f"{candidate.version[:12]} is not the latest version of {registry.name} any more.")
     target.move(candidate, percent)

@@ -16,6 +16,10 @@ def open_target(config: DeployConfig, name: str) -> Target:
     Raises:
         GraftError: What the target needs is not installed, or a setting can't be.
     """
+    if config.target == "folder":
+        from graft.components.deploy.targets.folder import Folder
+
+        return Folder(config, name)
     if config.target == "vertex":
         try:
             from graft.components.deploy.targets.vertex import open_vertex

@@ -6,12 +6,15 @@ from pydantic import Field, model_validator
 
 from graft.components.common.artifacts.record import Part, Record
 
+HIGHEST = 2**63 - 1
+"""The highest number that servers take."""
+
 
 class Numbered(Part):
     """A number that was given to a version."""
 
-    number: int = Field(ge=1, description="The number.")
-    version: str = Field(description="The version: the digest of its SHA256SUMS.")
+    number: int = Field(ge=1, le=HIGHEST, description="The number.")
+    version: str = Field(pattern=r"^[0-9a-f]{64}$", description="The version: the digest of its SHA256SUMS.")
     token: str = Field(description="Who gave it, told apart from all others.")
     time: str = Field(description="When, ISO 8601 in UTC.")
     counter: Annotated[int, Field(exclude_if=lambda value: not value)] = Field(

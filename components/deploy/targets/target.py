@@ -66,6 +66,9 @@ class Target(abc.ABC):
         None where it was asked before it got traffic for the first time, and can't be asked again without.
         """
 
+    def drop(self, candidate: Candidate) -> None:  # noqa: B027 (most places have nothing to do)
+        """Takes back what `stage` brought, of a version that doesn't answer as it should: where that would stay and cost something."""
+
     @abc.abstractmethod
     def move(self, candidate: Candidate, percent: int) -> None:
         """Gives a version that is up its share of the traffic, and the version that had most until now the rest.

@@ -13,6 +13,7 @@ RUN_READY := $(VENV)/.run-ready
 RUN_LOCK := requirements/run$(if $(GPU),-gpu).txt
 DEV_READY := $(VENV)/.dev-ready
 SERVERS := build/servers
+MIRRORS := build/mirrors
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation
 
 SOURCE ?=
@@ -36,6 +37,10 @@ test: $(DEV_READY) ## Run all tests that this machine can, and say what was skip
 .PHONY: servers
 servers: $(DEV_READY) $(SERVERS)/.ready ## Try an export in KServe's server and in TensorFlow 2.12's C library, installed beside (2 GB)
 	@GRAFT_TEST_REQUIRE="kserve tensorflow-2.12" $(BIN)/python -m pytest tests/servers $(ARGS)
+
+.PHONY: mirrors
+mirrors: $(DEV_READY) $(MIRRORS)/.ready ## Try the mirror of the registry with a real MLflow server, installed beside (600 MB)
+	@GRAFT_TEST_REQUIRE=mlflow $(BIN)/python -m pytest tests/components/mirror $(ARGS)
 
 .PHONY: unit
 unit: $(DEV_READY) ## Run the fast tests only
@@ -173,4 +178,11 @@ $(SERVERS)/.ready: requirements/kserve.txt requirements/tensorflow-2.12.txt
 	@$(SERVERS)/kserve/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/kserve.txt
 	@$(SERVERS)/kserve/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes --no-deps \
 		--python-version 3.11 --target $(SERVERS)/tensorflow-2.12 -r requirements/tensorflow-2.12.txt
+	@touch $@
+
+$(MIRRORS)/.ready: requirements/mlflow.txt
+	@echo "Setting up $(MIRRORS) (once, a minute or two) …"
+	@rm -rf $(MIRRORS)
+	@$(PYTHON) -m venv $(MIRRORS)/mlflow
+	@$(MIRRORS)/mlflow/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/mlflow.txt
 	@touch $@

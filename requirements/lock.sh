@@ -24,3 +24,5 @@ lock dev-no-deps.txt --no-deps -c requirements/dev.txt requirements/dev-no-deps.
 # Servers that an export is tried in, each in a place of its own.
 lock kserve.txt requirements/kserve.in
 lock tensorflow-2.12.txt --no-deps requirements/tensorflow-2.12.in
+# A registry that mirrors Graft's.
+lock mlflow.txt requirements/mlflow.in

@@ -20,7 +20,7 @@ class MirrorConfig:
         location: vertex: the region.
     """
 
-    to: str
+    to: str = ""
     project: str = ""
     location: str = ""
 

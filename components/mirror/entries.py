@@ -24,9 +24,9 @@ def read_entries(registry: Registry, latest: Latest, whole: Mapping[str, float])
         whole: When each finished version was published.
 
     Returns:
-        The latest version first, as it counts where the time doesn't suffice for all, then the newest.
+        The oldest first, so that numbers count up.
     """
-    order = sorted(whole, key=lambda version: (version == latest.version, whole[version]), reverse=True)
+    order = sorted(whole, key=lambda version: whole[version])
     with ThreadPoolExecutor(_READERS) as readers:
         return list(filter(None, readers.map(lambda version: _entry(registry, version, latest), order)))
 

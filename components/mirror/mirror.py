@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ log = logging.getLogger("graft")
 REMOVED = "removed"
 """The state of a copy whose version is gone from the registry."""
 
-_ATTEMPTS = 3
+_ATTEMPTS, _PAUSE_SECONDS = 3, 0.5
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def catch_up(registry: Registry, config: MirrorConfig, seconds: float | None = N
     """
     other = open_other(config, registry.name, seconds)
     # No time limit of a request holds while a name is looked up, or where a server sends a byte now and then.
-    return _within(other, lambda: _insist(lambda: _mirror(registry, other)))
+    return _within(other, lambda: _mirror(registry, other))
 
 
 def open_other(config: MirrorConfig, name: str, seconds: float | None = None) -> OtherRegistry:
@@ -99,36 +99,39 @@ def _within(other: OtherRegistry, work: Callable[[], T]) -> T:
         raise other.too_slow() from None
 
 
-def _insist(work: Callable[[], T]) -> T:
-    """Tries again while the other registry is overloaded or out of reach. It begins with a look: what an answer was lost of is found."""
+def _mirror(registry: Registry, other: OtherRegistry) -> MirrorResult:
+    """Brings the other registry up to date, again while `latest.json` changes meanwhile: else what was read earlier might be told last."""
     attempts = Retrying(
         retry=retry_if_exception_type(LostContactError),
         stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=2),
+        wait=wait_exponential_jitter(initial=_PAUSE_SECONDS, jitter=_PAUSE_SECONDS),
         reraise=True,
     )
-    return attempts(work)
-
-
-def _mirror(registry: Registry, other: OtherRegistry) -> MirrorResult:
-    """Brings the other registry up to date, again while `latest.json` changes meanwhile: else what was read earlier might be told last."""
     changed = 0
     while True:
         latest, whole = registry.latest(), registry.versions.finished()
         if not whole:
             raise GraftError(f"{registry.folder} has no versions to mirror: check the name and the store.")
-        entries = read_entries(registry, latest, whole)
-        copies, added = _with_all(registry, other, entries)
-        champion = _crown(other, copies, latest)
-        tags = {version: {STATE_TAG: REMOVED} for version in copies if version not in whole}
-        tags |= {entry.version: dict(other.tags(entry)) for entry in entries}
-        changed += added + _tag(other, copies, tags)
-        for _, *twins in copies.values():
-            for twin in twins:
-                other.remove(twin.number)
+        result = attempts(_bring, registry, other, latest, whole, read_entries(registry, latest, whole))
+        changed += result.changed
         if registry.latest() == latest:
-            held = len(copies.keys() & whole.keys())
-            return MirrorResult(where=other.where, champion=champion, versions=held, changed=changed)
+            return result.model_copy(update={"changed": changed})
+
+
+def _bring(
+    registry: Registry, other: OtherRegistry, latest: Latest, whole: Container[str], entries: Sequence[Entry]
+) -> MirrorResult:
+    """Brings the other registry up to date. It begins with a look: what an earlier attempt did whose answer was lost is found."""
+    copies, added = _with_all(registry, other, entries)
+    champion = _crown(other, copies, latest)
+    tags = {version: {STATE_TAG: REMOVED} for version in copies if version not in whole}
+    tags |= {entry.version: dict(other.tags(entry)) for entry in entries}
+    tagged = _tag(other, copies, tags)
+    for _, *twins in copies.values():
+        for twin in twins:
+            other.remove(twin.number)
+    held = sum(version in whole for version in copies)
+    return MirrorResult(where=other.where, champion=champion, versions=held, changed=added + tagged)
 
 
 def _with_all(registry: Registry, other: OtherRegistry, entries: Sequence[Entry]) -> tuple[_Copies, int]:

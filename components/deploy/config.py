@@ -27,9 +27,13 @@ class DeployConfig:
         image: vertex: image of a prebuilt TensorFlow 2 container, which serves the versions uploaded from now on.
         endpoint: vertex: ID of the endpoint, which Graft makes; if not given, `graft-` and the model's name.
         machine_type: vertex: the machine that a version is served by.
-        replicas: vertex: how many such machines a version has at least.
+        replicas: kserve, vertex: how many pods or machines a version has at least.
         max_replicas: vertex: how many it has at most, as traffic asks for them.
-        service_account: vertex: the account that the containers run under; if not given, Google's own without rights.
+        service_account: kserve, vertex: the account that the containers run under; if not given, the namespace's default, or Google's own
+            without rights.
+        namespace: kserve: the namespace of the InferenceService, which has the model's name.
+        runtime_version: kserve: the tag of TensorFlow Serving's image, 2.12 or later.
+        ingress: kserve: address of the cluster's ingress, for machines that don't know the services by name; if not given, they do.
     """
 
     target: TargetKind = "folder"
@@ -46,6 +50,9 @@ class DeployConfig:
     replicas: Annotated[int, Field(ge=1)] = 1
     max_replicas: Annotated[int, Field(ge=1)] = 1
     service_account: str = ""
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "default"
+    runtime_version: Annotated[str, Field(pattern=r"^[\w][\w.-]{0,127}$")] = "2.19.1"
+    ingress: Annotated[str, Field(pattern=r"^(https?://[^/\s]+/?)?$")] = ""
 
     def __post_init__(self) -> None:
         """Checks that it is about one target.
@@ -72,7 +79,7 @@ class DeployConfig:
 # The fields that are for some targets alone: those that a target needs, and those that it takes.
 _FIELDS: Mapping[TargetKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "folder": (("to",), ("keep",)),
-    "kserve": ((), ()),
+    "kserve": ((), ("replicas", "service_account", "namespace", "runtime_version", "ingress")),
     "vertex": (
         ("project", "location", "image"),
         ("keep", "endpoint", "machine_type", "replicas", "max_replicas", "service_account"),

@@ -70,6 +70,7 @@ class FaultyServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # headers and body are sent apart: each answer would wait 40 ms
 
             def do(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -38,11 +38,14 @@ class Target(abc.ABC):
 
     Attributes:
         where: The place, for people, such as `InferenceService serving/cats`.
-        splits: Whether traffic can be split between two versions.
     """
 
     where: str
-    splits: bool
+
+    @property
+    @abc.abstractmethod
+    def splits(self) -> bool:
+        """Whether traffic can be split between two versions."""
 
     @abc.abstractmethod
     def look(self) -> list[Placed]:

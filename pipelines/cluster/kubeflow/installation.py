@@ -1,16 +1,16 @@
 """What can be seen of a Kubeflow installation: whether it tries failed steps again, and whether it has the profile's secrets."""
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import urllib3
 import yaml
-from kubernetes import client, config
+from kubernetes import client
 
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
+from graft.components.common.services.kubernetes import connect
 from graft.pipelines.cluster.profile.fields import Profile
 
 INSTALLED_IN = "kubeflow"
@@ -29,19 +29,8 @@ class Kubernetes:
     """
 
     def __init__(self) -> None:
-        settings = client.Configuration()
-        settings.retries = False
-        try:
-            if "KUBERNETES_SERVICE_HOST" in os.environ:  # which every pod of a cluster has
-                config.load_incluster_config(client_configuration=settings)
-            else:
-                config.load_kube_config(
-                    os.environ.get("KUBECONFIG"), client_configuration=settings, persist_config=False
-                )
-        except (config.ConfigException, OSError, yaml.YAMLError, TypeError) as error:  # TypeError: a list, say
-            raise GraftError(f"kubectl has no cluster here ({' '.join(str(error).split())}).") from error
-        api = client.ApiClient(settings)
-        self.host = settings.host
+        api = connect()
+        self.host = api.configuration.host
         self._core, self._apps = client.CoreV1Api(api), client.AppsV1Api(api)
 
     def config_map(self) -> dict[str, Any]:

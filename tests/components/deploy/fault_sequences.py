@@ -76,7 +76,10 @@ class Scene(abc.ABC):
     Attributes:
         faults: What its server asks at each request.
         wrong: The versions that answer otherwise than when they were exported, once they are up.
+        splits: Whether it can split traffic.
     """
+
+    splits = True
 
     def __init__(self):
         self.faults, self.wrong = Faults(), set()
@@ -214,7 +217,7 @@ class Sequence:
     def deploy(self):
         canary = self.chance.choice((10, 60, 100))
         self.disturbed(
-            f"deploy --canary {canary}", lambda target: steps.deploy(self.registry, target, self.share(target, canary))
+            f"deploy --canary {canary}", lambda target: steps.deploy(self.registry, target, self.share(canary))
         )
         if self.chance.random() < 0.5:
             self.scene.settle() if self.chance.random() < 0.5 else None
@@ -250,7 +253,7 @@ class Sequence:
         before, latest = self.scene.traffic(), self.registry.latest()
         target = self.scene.open()
         try:
-            result = steps.deploy(self.registry, target, self.share(target, canary))
+            result = steps.deploy(self.registry, target, self.share(canary))
         except GraftError as error:
             self.log.append(f"deploy --canary {canary}: {error}")
             assert latest.version in self.scene.wrong, "\n".join(self.log)
@@ -264,9 +267,8 @@ class Sequence:
         assert not set(after) & set(latest.withdrawn) and sum(after.values()) == 100, f"{shown(after)}\n{told}"
         assert latest.version not in self.scene.wrong and not set(after) & self.scene.wrong, told
 
-    @staticmethod
-    def share(target, canary):
-        return canary if target.splits else 100
+    def share(self, canary):
+        return canary if self.scene.splits else 100
 
     def limits(self, *, patient, quick):
         self.monkeypatch.setattr(api_client, "RETRY_SECONDS", 60.0 if patient else 0.0)

@@ -113,6 +113,40 @@ def post(url: str, content: Mapping[str, object], seconds: float) -> int:
         return int(response.status_code)
 
 
+def post_for_answer(url: str, body: bytes, headers: Mapping[str, str], seconds: float, most: int) -> tuple[int, bytes]:
+    """Posts bytes to an address that the operator named, and returns the HTTP status and the answer's body. No redirect is followed.
+
+    Args:
+        url: The address.
+        body: What is posted.
+        headers: What to post it with.
+        seconds: How long the answer may take.
+        most: How many bytes of it are read.
+
+    Raises:
+        TimeoutError: It took too long.
+        requests.RequestException: There is no answer.
+    """
+    session = _session(Reach.ANY)
+    verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    with session.post(
+        url,
+        data=body,
+        headers={**_AS_STORED, **headers},
+        stream=True,
+        timeout=(_CONNECT_SECONDS, seconds),
+        verify=verify,
+        allow_redirects=False,
+    ) as response:
+        content = bytearray()
+        with hung_up_after(seconds, connections.get(response.raw), "the answer"):
+            for piece in pieces(response):
+                content += piece
+                if len(content) >= most:
+                    break
+        return int(response.status_code), bytes(content[:most])
+
+
 def told(response: requests.Response) -> Told:
     """Returns what an answer tells of the file."""
     ranges = response.status_code == HTTPStatus.PARTIAL_CONTENT

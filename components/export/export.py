@@ -17,6 +17,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
+from graft.components.common.artifacts.signing import check_signer
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
@@ -69,12 +70,14 @@ def export(
         validate_with: The server to try the model with besides Graft's own, as `command_of` takes it; empty for none.
 
     Raises:
-        GraftError: The name can't be a model's, `validate_with` names no server, the inputs don't belong together, the gate didn't pass,
-            a format differs from the evaluated model, or the model can't be served: then nothing is left in `output`. Or the Export can't
-            be published.
+        GraftError: The name can't be a model's, `validate_with` names no server, versions have to be signed and there is no key for that,
+            the inputs don't belong together, the gate didn't pass, a format differs from the evaluated model, or the model can't be
+            served: then nothing is left in `output`. Or the Export can't be published.
     """
     saved_model = saved_model_format(run.name)
     check_machine(config.formats)
+    if run.store:
+        check_signer()
     command_of(validate_with, (output / saved_model.path).parent, port=0)
     trained, data = Model.load(model), Dataset.load(dataset)
     evaluated, decided = Evaluation.load(evaluation), Decision.load(decision)

@@ -10,6 +10,7 @@ from graft.components.common.artifacts.checksums import SUMS, fetch_checked, rea
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.artifacts.signed_sums import sign_sums
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.step_record import Run, read_run
 
@@ -45,5 +46,7 @@ def exported_before(run: Run, model_digest: str, formats: Collection[str], outpu
         for path in sums:
             (output / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(fetch_checked(uri, path, sums, scratch, keep=False), output / path)
-        shutil.copyfile(storage.fetch(f"{uri}/{SUMS}", scratch, earlier.version), output / SUMS)
+        sums_file = storage.fetch(f"{uri}/{SUMS}", scratch, earlier.version)
+        sign_sums(str(output), sums_file.read_bytes())
+        shutil.copyfile(sums_file, output / SUMS)
     return earlier.model_copy(update={"path": str(output)})

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import pickle
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import numpy as np
 
 from graft.components.common import storage
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
+from graft.components.common.artifacts.signing import without_signing_key
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.ending import undone
@@ -95,7 +95,7 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImage
         results = [model.with_name(f"{model.name}.npz") for model in models]
         told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
         command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
-        environment = {**os.environ, **_ENVIRONMENT}
+        environment = without_signing_key() | _ENVIRONMENT
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment) as server:  # noqa: S603
             given, answers = cast(IO[bytes], server.stdin), cast(IO[bytes], server.stdout)

@@ -22,6 +22,7 @@ from typing import IO
 import requests
 
 from graft.components.common import storage
+from graft.components.common.artifacts.signing import without_signing_key
 from graft.components.common.compute.machine import memory_limit
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
@@ -195,7 +196,7 @@ def running_server(validate_with: str, base: Path, log: IO[bytes]) -> Iterator[S
     command = command_of(validate_with, base, port)
     try:
         process = subprocess.Popen(  # noqa: S603 (this machine's operator names it)
-            command, stdout=log, stderr=log, env={**os.environ, **_ENVIRONMENT}, start_new_session=True
+            command, stdout=log, stderr=log, env=without_signing_key() | _ENVIRONMENT, start_new_session=True
         )
     except OSError as error:
         raise ServerError(f"validate_with: {command[0]} can't be started ({storage.brief(error)})") from error

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from graft.components.common.artifacts.signing import verifying
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.pipelines.cli.exits import EXIT_ERROR
@@ -23,6 +24,7 @@ def predict(
     /,
     *images: str,
     store: str = "",
+    verify_key: str = "",
     form: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
 ) -> None:
     """Predicts the classes of images; exit code 1 if one of them can't be used.
@@ -31,12 +33,14 @@ def predict(
         model: Path or URI of a Model or an Export; with a store a name in its registry, as pets (the latest version) or pets@3f9a.
         images: Paths or URIs of images, or of folders of them.
         store: Path or URI of the store whose registry has the model.
+        verify_key: File of the public keys, one of which must have signed the version; if not given: what GRAFT_VERIFY_KEY names.
         form: How to print the result.
     """
     files, found = find_images(images)
     if not files and not found:
         raise GraftError("There is no image to predict: name files, or folders with files in them.")
-    found += predict_images(find_model(model, store), files)
+    with verifying(verify_key):
+        found += predict_images(find_model(model, store), files)
     write = {"table": _table, "json": _json, "csv": _csv}[form]
     write(found)
     if unusable := sum(bool(prediction.error) for prediction in found):

@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 from rich.table import Table
 
 from graft.components.common.artifacts.latest import Latest
+from graft.components.common.artifacts.signing import verify_keys, verifying
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress
@@ -177,19 +178,44 @@ def prune(
 
 
 @registry.command
-def verify(name: str = "model", /, *, store: str) -> None:
-    """Checks every file of every version against its checksums; exit code 1 if one is wrong.
+def sign(
+    name: str, version: str = "", /, *, store: str, above: Annotated[int, Parameter(validator=Number(gte=0))] = 0
+) -> None:
+    """Signs what was published without a signature, or by an earlier key, because you know that it is right.
+
+    Args:
+        name: The model's name.
+        version: The version to sign, or how its name begins; if not given, latest.json and all versions that were promoted and not
+            withdrawn.
+        store: Path or URI of the store.
+        above: A counter of latest.json that was seen somewhere. What is there is taken for right all the same, and gets a higher one.
+    """
+    opened = Registry(store, name)
+    signed = opened.sign(version, above)
+    for one in signed:
+        print(opened.versions.uri(one))
+    print(f"{len(signed):,} versions signed.")
+    _say(opened, opened.latest())
+
+
+@registry.command
+def verify(name: str = "model", /, *, store: str, verify_key: str = "") -> None:
+    """Checks every file of every version against its checksums, and these against their signatures; exit code 1 if one is wrong.
 
     Args:
         name: The model's name.
         store: Path or URI of the store.
+        verify_key: File of the public keys, one of which must have signed each version and latest.json; if not given: what
+            GRAFT_VERIFY_KEY names. Without either no signature is checked.
     """
     opened = Registry(store, name)
-    problems = opened.verify()
+    with verifying(verify_key):
+        problems = opened.verify()
+        signed = ", and signed" if verify_keys() else ""
     for problem in problems:
         print(problem)
     if problems:
         sys.exit(EXIT_ERROR)
     if not (whole := opened.versions.finished()):
         raise GraftError(f"{opened.folder} has no versions: check the name and the store. {models_in(store)}")
-    print(f"{len(whole):,} versions of {name}: every file is as published.")
+    print(f"{len(whole):,} versions of {name}: every file is as published{signed}.")

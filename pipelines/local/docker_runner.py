@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY, is_pem
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
@@ -18,8 +19,9 @@ _PASSED = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
     *("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", SWITCH),
 )
+_KEYS = (SIGNING_KEY, VERIFY_KEY)
 # Files that variables name are mounted, read-only, under the same path.
-_PASSED_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GOOGLE_APPLICATION_CREDENTIALS")
+_PASSED_FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "GOOGLE_APPLICATION_CREDENTIALS", *_KEYS)
 _LABEL = "graft.run"
 _SECONDS = 5
 
@@ -121,11 +123,13 @@ def look_at_docker(image: str) -> Finding:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in (*_PASSED, *_certificates()) if name in os.environ}
+    keys = [name for name in _KEYS if is_pem(os.environ.get(name, ""))]
+    return {name: os.environ[name] for name in (*_PASSED, *_certificates(), *keys) if name in os.environ}
 
 
 def _certificates() -> list[str]:
-    return [name for name in _PASSED_FILES if Path(os.environ.get(name) or "/nonexistent").is_file()]
+    named = {name: os.environ.get(name) or "/nonexistent" for name in _PASSED_FILES}
+    return [name for name, value in named.items() if not is_pem(value) and Path(value).is_file()]
 
 
 def _mounts(inputs: list[str], store: str) -> list[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.signed_sums import check_signed, is_signature, sign_sums
 from graft.components.common.errors import GraftError
 
 SUMS = "SHA256SUMS"
@@ -19,13 +20,15 @@ VERSION_NAME = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 def write_sums(folder: Path) -> str:
     """Writes the checksums of all files of a folder, in the format of sha256sum, and so marks it as complete.
 
-    They are written once all else is on the disk: no crash leaves them and not the files.
+    They are signed, if a private key is configured. They are written once all else is on the disk: no crash leaves them and not the files.
 
     Returns:
         The digest of the checksums, which names the version.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".unfinished"))
+    files = sorted(path for path in found if not is_signature(path.relative_to(folder).as_posix()))
     text = "".join(f"{storage.sha256_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
+    sign_sums(str(folder), text.encode())
     storage.flush_folder(folder)
     storage.write(str(folder / SUMS), text.encode())
     return digest_of(text.encode())
@@ -82,17 +85,31 @@ def version_named(uri: str) -> str:
     return ""
 
 
-def read_sums(uri: str) -> dict[str, str]:
-    """Reads the checksums of an Export: only what they list is part of it. Those of a registry's version must be the ones that name it.
+def read_sums_file(uri: str) -> bytes:
+    """Returns the bytes of an Export's checksums. Those of a registry's version must be the ones that name it.
 
     Raises:
-        GraftError: They can't be read or are damaged, or a folder that a runtime is given whole has files that they don't list.
+        GraftError: They can't be read, or were changed.
     """
     content = storage.read(f"{uri.rstrip('/')}/{SUMS}")
     if version_named(uri) not in ("", digest_of(content)):
         raise GraftError(
             f"The {SUMS} of {storage.redact(uri)} is not the one that names this version, it was changed: publish that version again."
         )
+    return content
+
+
+def read_sums(uri: str) -> dict[str, str]:
+    """Reads the checksums of an Export: only what they list is part of it. Those of a registry's version must be the ones that name it.
+
+    Where a key to verify by is configured, it must have signed them: whoever loads an Export comes by here.
+
+    Raises:
+        GraftError: They can't be read, are damaged or not signed, or a folder that a runtime is given whole has files that they don't
+            list.
+    """
+    content = read_sums_file(uri)
+    check_signed(uri, content)
     sums = parse_sums(content, uri)
     if storage.is_web(uri):  # where nothing can be listed, and Graft itself asks for listed files alone
         return sums

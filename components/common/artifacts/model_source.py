@@ -16,6 +16,7 @@ from graft.components.common.artifacts.checksums import (
 from graft.components.common.artifacts.dataset import INDEX
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.signing import check_unsigned_allowed
 from graft.components.common.errors import GraftError
 
 _EXPORTED_RECORD, _EXPORTED_INDEX = f"{Export.LINEAGE}/{Model.FILE}", f"{Export.LINEAGE}/{INDEX}"
@@ -70,7 +71,8 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
         with_index: Whether the index of its dataset is wanted as well.
 
     Raises:
-        GraftError: It is neither, is unfinished or damaged, or can't be read.
+        GraftError: It is neither, is unfinished or damaged, or can't be read. Or a key to verify by is configured, and it is not signed
+            by that: a Model never is.
     """
     name = storage.redact(uri)
     with storage.scratch_folder("model") as scratch:
@@ -78,6 +80,8 @@ def open_model(uri: str, *, with_index: bool = False) -> Iterator[SavedModel]:
         folder.mkdir()
         downloads.mkdir()
         record = find_record(uri)
+        if record == Model.FILE:
+            check_unsigned_allowed(name)
         sums = None if record == Model.FILE else read_sums(uri)
 
         def get(path: str, digest: str = "") -> Path:

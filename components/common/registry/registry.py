@@ -38,7 +38,7 @@ class Registry:
         self.name, self._store = name, storage.absolute(store)
         self.folder = f"{self._store}/models/{name}"
         self.versions = Versions(self.folder)
-        self._file = LatestFile(self.folder)
+        self._file = LatestFile(self.folder, lambda counter: self.command("sign", "--above", str(counter)))
         self._removals = Removals(self._file)
 
     def command(self, verb: str, *words: str) -> str:
@@ -183,6 +183,28 @@ class Registry:
     def release(self) -> Latest:
         """Ends a hold."""
         return self._file.change(lambda latest: latest.model_copy(update={"hold": None}))
+
+    def sign(self, version: str = "", above: int = 0) -> list[str]:
+        """Signs, by the private key that is configured, `latest.json` and the versions that it names, because a person says they are right.
+
+        Args:
+            version: The version to sign alone, or how its name begins; empty for all that were promoted and not withdrawn.
+            above: A counter of `latest.json` that was seen somewhere: what is there gets a higher one. 0 for none.
+
+        Returns:
+            The versions that were not signed by this key before.
+
+        Raises:
+            GraftError: There is no key or no such version, or `latest.json` is signed by an unknown key, forged, or older than what was
+                seen here.
+        """
+        if version:
+            chosen = [self.versions.find(version)]
+        else:
+            there = self.versions.finished()
+            latest = self._file.sign(above)
+            chosen = [about.version for about in latest.candidates if about.version in there]
+        return [one for one in chosen if self.versions.sign(one)]
 
     def best(self) -> About | None:
         """Returns the version of the highest accuracy of those that were promoted and not withdrawn, if it still is there."""

@@ -14,10 +14,12 @@ from graft.components.common.artifacts.checksums import (
     fetch_checked,
     is_leftover,
     read_sums,
+    read_sums_file,
 )
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import About
+from graft.components.common.artifacts.signed_sums import is_signature, sign_sums, signatures_in
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
 from graft.components.common.runs.step_record import is_safe_name
@@ -106,6 +108,18 @@ class Versions:
             sums = read_sums(uri)
             return _evaluation(sums, fetch_checked(uri, _EVALUATION, sums, scratch), uri)
 
+    def sign(self, version: str) -> bool:
+        """Signs a version by the private key that is configured; what has that signature stays as it is.
+
+        Returns:
+            Whether there is a new signature.
+
+        Raises:
+            GraftError: There is no such version, or it was changed.
+        """
+        uri = self.uri(version)
+        return sign_sums(uri, read_sums_file(uri))
+
     def remove(self, version: str) -> None:
         """Removes a version: its checksums first, so that what is half removed counts as unfinished."""
         storage.delete(f"{self.uri(version)}/{SUMS}")
@@ -133,7 +147,7 @@ class Versions:
             return [str(error)]
         with storage.scratch_folder("verify") as scratch:
             found = [self._problem(version, path, digest, scratch) for path, digest in sums.items()]
-        strange = sorted(path for path in {*files} - {*sums, SUMS} if not is_leftover(path))
+        strange = sorted(path for path in {*files} - {*sums, SUMS} if not (is_leftover(path) or is_signature(path)))
         return [*filter(None, found), *(f"{self.uri(version)}/{path} is not in {SUMS}." for path in strange)]
 
     def _problem(self, version: str, path: str, digest: str, scratch: Path) -> str:
@@ -159,22 +173,24 @@ class Versions:
 
 
 def read_export(export: Path) -> tuple[str, dict[str, str]]:
-    """Checks that a local Export can be published.
+    """Checks that a local Export can be published, and signs it if a private key is configured.
 
     Returns:
-        The name of the version that it is, and the SHA-256 of its files by path.
+        The name of the version that it is, and the SHA-256 of its files by path, also of its signatures.
 
     Raises:
         GraftError: It is unfinished or was changed.
     """
     if not (export / SUMS).is_file():
         raise GraftError(f"{export} has no {SUMS}: it is not an Export, or not a finished one.")
-    version, sums = digest_of((export / SUMS).read_bytes()), read_sums(str(export))
+    content = (export / SUMS).read_bytes()
+    sign_sums(str(export), content)
+    version, sums = digest_of(content), read_sums(str(export))
     for path, digest in sums.items():
         if not (export / path).is_file() or storage.sha256_file(export / path) != digest:
             raise GraftError(f"{export / path} doesn't match {SUMS}: export the model again.")
     _evaluation(sums, export / _EVALUATION, str(export))
-    return version, sums
+    return version, sums | signatures_in(export)
 
 
 def about(version: str, evaluation: Evaluation) -> About:

@@ -1,0 +1,240 @@
+"""Signatures: which keys sign and verify, as the environment names them, and what a signature is made of.
+
+Plain Ed25519 over DSSE's pre-authentication encoding, which says how long the content is and what it is: no signature of one thing is
+one of another. https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md
+"""
+
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from graft.components.common.errors import GraftError
+
+if TYPE_CHECKING:  # imported where a key is configured
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SIGNING_KEY = "GRAFT_SIGNING_KEY"
+"""The environment variable that names the private key: a PEM file's path, or its text."""
+VERIFY_KEY = "GRAFT_VERIFY_KEY"
+"""The environment variable that names the public keys: a PEM file's path, or its text."""
+KEY_DIGITS = 16
+
+Kind = Literal["version", "latest"]
+
+_PEM = "-----BEGIN "
+_PUBLIC = re.compile(r"-----BEGIN PUBLIC KEY-----[\sA-Za-z0-9+/=]+-----END PUBLIC KEY-----")
+_HOW = "openssl genpkey -algorithm ed25519 -out signing.pem && openssl pkey -in signing.pem -pubout -out verify.pem"
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyKeys:
+    """The public keys that are trusted.
+
+    Attributes:
+        named: What named them, for messages.
+        keys: The keys by their identifiers.
+    """
+
+    named: str
+    keys: Mapping[str, "Ed25519PublicKey"]
+
+    def verify(self, kind: Kind, content: bytes, key: str, signature: bytes) -> bool:
+        """Tells whether one of the keys, and that one, signed this content of this kind."""
+        from cryptography.exceptions import InvalidSignature
+
+        if key not in self.keys:
+            return False
+        try:
+            self.keys[key].verify(signature, _encoded(kind, content))
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """Who signs.
+
+    Attributes:
+        key: The key's identifier.
+    """
+
+    key: str
+    _private: "Ed25519PrivateKey" = dataclasses.field(repr=False)
+
+    def sign(self, kind: Kind, content: bytes) -> bytes:
+        """Returns the signature of a content. The same content has the same one each time."""
+        return self._private.sign(_encoded(kind, content))
+
+
+def _encoded(kind: Kind, content: bytes) -> bytes:
+    what = f"application/vnd.graft.{kind}"
+    return f"DSSEv1 {len(what)} {what} {len(content)} ".encode() + content
+
+
+def signer() -> Signer | None:
+    """Returns who signs; None where no private key is configured.
+
+    Raises:
+        GraftError: The key can't be read or is no Ed25519 key, or its public key is not among those that are trusted.
+    """
+    found = _configured_signer()
+    if found is not None and (trusted := _configured_keys()) is not None and found.key not in trusted.keys:
+        raise GraftError(
+            f"The public key of {SIGNING_KEY} ({found.key}) is not among those of {VERIFY_KEY}, which would refuse what it signs: add it "
+            "there, or use the other private key."
+        )
+    return found
+
+
+def verify_keys() -> VerifyKeys | None:
+    """Returns the keys that are trusted; None where no key is configured, and nothing is verified.
+
+    Who signs verifies as well, or a signature would be put on what somebody forged: by default, by the public key of its own key.
+
+    Raises:
+        GraftError: The keys can't be read, or are no Ed25519 keys.
+    """
+    if (keys := _configured_keys()) is not None:
+        return keys
+    if (found := _configured_signer()) is None:
+        return None
+    return VerifyKeys(SIGNING_KEY, {found.key: found._private.public_key()})
+
+
+def is_pem(value: str) -> bool:
+    """Whether a variable's value is a key itself, not the path of one."""
+    return value.lstrip().startswith(_PEM)
+
+
+def check_signer() -> None:
+    """Checks, before any work is done, that a version can be signed where versions have to be.
+
+    Raises:
+        GraftError: A key to verify by is configured, and none to sign by, or a key can't be used.
+    """
+    if verify_keys() is not None and signer() is None:
+        raise GraftError(
+            f"{VERIFY_KEY} asks for signed versions, and nothing can be signed here: name the private key in {SIGNING_KEY}."
+        )
+
+
+def check_unsigned_allowed(where: str) -> None:
+    """Refuses a model that can't be signed, if a key to verify by is configured.
+
+    Args:
+        where: Its path or URI without secrets.
+
+    Raises:
+        GraftError: It is.
+    """
+    if (trusted := verify_keys()) is not None:
+        raise GraftError(
+            f"{where} is a Model, which nobody signs, and {trusted.named} asks for a signature: name an Export or a version, or leave the "
+            "key out."
+        )
+
+
+def without_signing_key() -> dict[str, str]:
+    """Returns this process's environment for a program that is not Graft's, which has nothing to sign."""
+    return {name: value for name, value in os.environ.items() if name != SIGNING_KEY}
+
+
+@contextmanager
+def verifying(file: str) -> Iterator[None]:
+    """Has this process verify by the public keys in a file, in place of those that its environment names.
+
+    Args:
+        file: The file's path; empty for what the environment says.
+
+    Raises:
+        GraftError: The keys can't be read, or are no Ed25519 keys.
+    """
+    before = os.environ.get(VERIFY_KEY)
+    if file:
+        os.environ[VERIFY_KEY] = str(Path(file).absolute())
+    try:
+        verify_keys()
+        yield
+    finally:
+        if before is not None:
+            os.environ[VERIFY_KEY] = before
+        elif file:
+            del os.environ[VERIFY_KEY]
+
+
+def check_public_keys(text: str, named: str) -> VerifyKeys:
+    """Returns the public keys in PEM text, one after the other.
+
+    Args:
+        text: The text.
+        named: What named them, for messages.
+
+    Raises:
+        GraftError: It has none, or something else.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    if "PRIVATE KEY" in text:
+        raise GraftError(f"{named} holds a private key, which belongs to {SIGNING_KEY} alone: name public keys.")
+    blocks = _PUBLIC.findall(text)
+    if not blocks or len(blocks) != text.count(_PEM):
+        raise GraftError(f"{named} holds no public keys, or a damaged one: make a pair by {_HOW}")
+    keys: dict[str, Ed25519PublicKey] = {}
+    for block in blocks:
+        try:
+            key = load_pem_public_key(block.encode())
+        except (ValueError, UnsupportedAlgorithm) as error:
+            raise GraftError(f"{named} holds a damaged public key: make a pair by {_HOW}") from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise GraftError(f"{named} holds a key that is not an Ed25519 key: make a pair by {_HOW}")
+        keys[_identifier(key)] = key
+    return VerifyKeys(named, keys)
+
+
+def _configured_keys() -> VerifyKeys | None:
+    text = _pem(VERIFY_KEY)
+    return None if text is None else check_public_keys(text, VERIFY_KEY)
+
+
+def _configured_signer() -> Signer | None:
+    if (text := _pem(SIGNING_KEY)) is None:
+        return None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(text.encode(), None)
+    except TypeError as error:
+        raise GraftError(f"{SIGNING_KEY} has a password, which nobody could type: name one without.") from error
+    except (ValueError, UnsupportedAlgorithm):
+        # The cause is left out: no message may hold a part of the key.
+        raise GraftError(f"{SIGNING_KEY} holds no private key, or a damaged one: make a pair by {_HOW}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise GraftError(f"{SIGNING_KEY} is not an Ed25519 key: make a pair by {_HOW}")
+    return Signer(_identifier(key.public_key()), key)
+
+
+def _pem(variable: str) -> str | None:
+    """Returns the text of a PEM file that a variable names or holds; None if it isn't set."""
+    value = os.environ.get(variable)
+    if value is None or is_pem(value):
+        return value
+    try:
+        if value.strip():
+            return Path(value).read_text("ascii")
+    except (OSError, ValueError):
+        pass  # the value may be a damaged key: it is not shown
+    raise GraftError(f"{variable} is set, and names no PEM file that can be read: name one, or unset it.")
+
+
+def _identifier(key: "Ed25519PublicKey") -> str:
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:KEY_DIGITS]

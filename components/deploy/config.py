@@ -42,7 +42,7 @@ class DeployConfig:
     to: str = ""
     keep: Annotated[int, Field(ge=0)] = 1
     project: str = ""
-    location: Annotated[str, Field(pattern=r"^([a-z]+-[a-z]+[0-9]+)?$")] = ""
+    location: str = ""
     image: str = ""
     # Six characters less than an ID may have: "-check" is the second endpoint's.
     endpoint: Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,55}[a-z0-9])?$")] = ""

@@ -18,11 +18,13 @@ class MirrorConfig:
         to: Address of an MLflow tracking server, or `vertex` for Vertex's Model Registry.
         project: vertex: the Google Cloud project.
         location: vertex: the region.
+        image: vertex: image of a prebuilt TensorFlow 2 container, which is to serve the versions.
     """
 
     to: str = ""
     project: str = ""
     location: str = ""
+    image: str = ""
 
     def __post_init__(self) -> None:
         """Refuses an address that is none, or holds what may be secret, and settings of the other kind.
@@ -31,8 +33,8 @@ class MirrorConfig:
             GraftError: It does.
         """
         if self.to == VERTEX:
-            if not self.project or not self.location:
-                raise GraftError("mirror: Vertex's Model Registry needs project and location.")
+            if not self.project or not self.location or not self.image:
+                raise GraftError("mirror: Vertex's Model Registry needs project, location and image.")
             return
         shown = storage.redact(self.to)
         if not self.to.startswith(("https://", "http://")) or not urlsplit(shown).hostname:
@@ -45,5 +47,5 @@ class MirrorConfig:
                 f"mirror: to holds a user name, password or query string beside {shown}, which others could read: leave it out, and "
                 "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment."
             )
-        if self.project or self.location:
-            raise GraftError("mirror: project and location are for vertex alone: leave them out.")
+        if self.project or self.location or self.image:
+            raise GraftError("mirror: project, location and image are for vertex alone: leave them out.")

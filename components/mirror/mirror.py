@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.results import MirrorResult
 from graft.components.common.errors import GraftError
+from graft.components.common.extras import how_to_install
 from graft.components.common.registry.registry import Registry
 from graft.components.common.services.api_client import LostContactError
 from graft.components.mirror.config import VERTEX, MirrorConfig
@@ -74,7 +75,11 @@ def open_other(config: MirrorConfig, name: str, seconds: float | None = None) ->
         GraftError: What it needs is not installed.
     """
     if config.to == VERTEX:
-        raise GraftError("Vertex's Model Registry can't be mirrored to yet.")
+        try:
+            from graft.components.mirror.vertex import open_vertex
+        except ImportError as error:
+            raise GraftError(f"Vertex needs its client: {how_to_install('google.cloud.aiplatform')}.") from error
+        return open_vertex(config, name, seconds)
     from graft.components.mirror.mlflow import MlflowRegistry
 
     return MlflowRegistry(config, name, seconds)

@@ -1,5 +1,6 @@
 """A stateful HTTP server for tests that speaks a backend's JSON, and fails when it is told to."""
 
+import contextlib
 import json
 import re
 import socket
@@ -92,7 +93,8 @@ class FaultyServer:
                 self.send_header("Content-Type", "text/plain" if plain else "application/json")
                 self.send_header("Content-Length", str(len(sent)))
                 self.end_headers()
-                self.wfile.write(sent)
+                with contextlib.suppress(ConnectionError):  # whoever waited has given up
+                    self.wfile.write(sent)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do  # noqa: N815
 

@@ -21,6 +21,9 @@ POLL_SECONDS = 2.0
 """How often Vertex is asked whether it has done what it took on."""
 
 
+_LIKE = {"project": "my-project", "region": "europe-west4"}
+
+
 class _BearerCredentials(google.auth.credentials.Credentials):  # type: ignore[misc]
     """A bearer token, asked for anew when the one before is refused."""
 
@@ -43,9 +46,15 @@ class VertexClient(ApiClient):
 
     Attributes:
         location: Resource name of the location, in which all others lie.
+
+    Raises:
+        GraftError: The project or the region can't be one: credentials would go to another address.
     """
 
     def __init__(self, project: str, location: str, address: str = "", token: Callable[[], str] | None = None) -> None:
+        for what, value in (("project", project), ("region", location)):
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", value):
+                raise GraftError(f"{value!r} can't be a {what} of Google Cloud: write it like {_LIKE[what]}.")
         self._project = project
         self.location = f"projects/{project}/locations/{location}"
         self._options: dict[str, Any] = {
@@ -77,6 +86,36 @@ class VertexClient(ApiClient):
                 return None
 
         return self.insist(what, find)
+
+    def start(self, what: str, method: Callable[..., Any], request: Any, under_way: Callable[[], list[str]]) -> str:
+        """Has Vertex take something on, once: before it is told so again, as an answer got lost, it is asked what it is doing.
+
+        Args:
+            what: What it is about, for messages.
+            method: The method that starts the operation.
+            request: Its request.
+            under_way: Returns the operations that are not done on what the request is about.
+
+        Returns:
+            The operation's name; empty where it is done already.
+        """
+        attempt = 0
+
+        def start() -> str:
+            nonlocal attempt
+            attempt += 1
+            if attempt > 1 and (operations := under_way()):
+                return operations[0]
+            try:
+                return str(self.ask(method, request=request).operation.name)
+            except exceptions.Conflict:  # it is there, or somebody else makes it at this moment
+                return next(iter(under_way()), "")
+            except exceptions.NotFound:
+                if attempt == 1:
+                    raise
+                return ""  # it went by the attempt before
+
+        return self.insist(what, start)
 
     def wait(self, what: str, service: Any, operation: str, seconds: float) -> Any:
         """Waits for what Vertex has taken on, and says so where it takes its time.

@@ -12,7 +12,10 @@ from graft.components.common.artifacts.checksums import VERSION_NAME
 from graft.components.common.errors import GraftError
 from graft.components.common.services.vertex import VertexClient
 
-LABEL = "graft-version"
+CHAMPION = "champion"
+"""The alias of the latest version."""
+
+LABEL = "graft_version"
 """The label of what Graft uploaded. Its value is the version's beginning: a label's value has room for 63 characters."""
 
 _SHOWN = 40
@@ -65,8 +68,18 @@ class VertexModels:
             return found
         for operation in self._under_way():
             self._client.wait(what, self._service, operation, seconds)
-        operation = self._client.insist(what, lambda: self._start(version, artifact_uri))
-        if operation:
+        if found := self._find(version, artifact_uri):
+            return found
+        model = api.Model(
+            display_name=self._name[:128],
+            labels={LABEL: version[:_SHOWN]},
+            version_aliases=[f"{_ALIAS}{version}"],
+            artifact_uri=artifact_uri,
+            container_spec=api.ModelContainerSpec(image_uri=self._image),
+        )
+        into = {"parent_model": self.resource} if self._exists() else {"model_id": self._id}
+        request = api.UploadModelRequest(parent=self._client.location, model=model, **into)
+        if operation := self._client.start(what, self._service.upload_model, request, self._under_way):
             self._client.finish(what, self._service, operation, seconds)
         if found := self._find(version, artifact_uri):
             return found
@@ -89,26 +102,41 @@ class VertexModels:
                     found[version] = model
         return found
 
-    def describe(self, number: str, labels: Mapping[str, str], description: str) -> None:
+    def describe(self, number: str, labels: Mapping[str, str], description: str | None) -> None:
         """Says of a version what Graft knows of it.
 
         Args:
             number: Its number at Vertex.
-            labels: Its labels, besides `LABEL`.
-            description: Text for people.
+            labels: Labels; others stay.
+            description: Text for people; None leaves it.
         """
         name = f"{self.resource}@{number}"
         model = self._client.call("the version", self._service.get_model, name=name)
-        wanted = {**model.labels, **labels}
-        if (dict(model.labels), model.version_description) != (wanted, description):
-            changed = api.Model(name=name, labels=wanted, version_description=description)
-            mask = {"paths": ["labels", "version_description"]}
-            self._client.call("the version", self._service.update_model, model=changed, update_mask=mask)
+        paths = ["labels"] if description is None else ["labels", "version_description"]
+        changed = api.Model(name=name, labels={**model.labels, **labels}, version_description=description or "")
+        self._client.call("the version", self._service.update_model, model=changed, update_mask={"paths": paths})
 
-    def move_aliases(self, number: str, aliases: Sequence[str]) -> None:
-        """Gives a version aliases, which Vertex takes away from the version that had them."""
-        name = f"{self.resource}@{number}"
-        self._client.call("the aliases", self._service.merge_version_aliases, name=name, version_aliases=aliases)
+    def crown(self, number: str | None) -> None:
+        """Moves the aliases `champion` and `default` to a version; with None no version is champion."""
+        aliases, at = [CHAMPION, "default"], number
+        if number is None:
+            model = self._client.find("the champion", self._service.get_model, name=f"{self.resource}@{CHAMPION}")
+            if model is None:
+                return
+            aliases, at = [f"-{CHAMPION}"], model.version_id
+        merge, name = self._service.merge_version_aliases, f"{self.resource}@{at}"
+        self._client.call("the aliases", merge, name=name, version_aliases=aliases)
+
+    def delete(self, number: str, seconds: float) -> None:
+        """Deletes a version, unless it is gone.
+
+        Args:
+            number: Its number at Vertex.
+            seconds: How long Vertex may take.
+        """
+        what, delete = f"deleting the version {number}", self._service.delete_model_version
+        if deleting := self._client.find(what, delete, name=f"{self.resource}@{number}"):
+            self._client.finish(what, self._service, deleting.operation.name, seconds)
 
     def _find(self, version: str, artifact_uri: str) -> str:
         name = f"{self.resource}@{_ALIAS}{version}"
@@ -132,23 +160,3 @@ class VertexModels:
 
     def _under_way(self) -> list[str]:
         return self._client.under_way("the model", self._service, self.resource)
-
-    def _start(self, version: str, artifact_uri: str) -> str:
-        """Starts an upload, unless an attempt before has, and returns the operation."""
-        if self._find(version, artifact_uri):
-            return ""
-        if under_way := self._under_way():
-            return under_way[0]
-        model = api.Model(
-            display_name=self._name[:128],
-            labels={LABEL: version[:_SHOWN]},
-            version_aliases=[f"{_ALIAS}{version}"],
-            artifact_uri=artifact_uri,
-            container_spec=api.ModelContainerSpec(image_uri=self._image),
-        )
-        into = {"parent_model": self.resource} if self._exists() else {"model_id": self._id}
-        request = api.UploadModelRequest(parent=self._client.location, model=model, **into)
-        try:
-            return str(self._client.ask(self._service.upload_model, request=request).operation.name)
-        except exceptions.Conflict:  # somebody else makes the model at this moment
-            return next(iter(self._under_way()), "")

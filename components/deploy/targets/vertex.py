@@ -14,7 +14,7 @@ from graft.components.common.services.vertex_models import VertexModels, vertex_
 from graft.components.deploy.candidate import Candidate
 from graft.components.deploy.config import DeployConfig
 from graft.components.deploy.targets.target import OvertakenError, Placed, Target
-from graft.components.deploy.targets.vertex_endpoint import VertexEndpoint, deployed_id, version_of
+from graft.components.deploy.targets.vertex_endpoint import VertexEndpoint, deployed_id, shares_of, version_of
 
 # How long an endpoint may take to send requests by its new shares.
 _TURN_SECONDS = 120.0
@@ -60,11 +60,12 @@ class VertexTarget(Target):
         self._trial = VertexEndpoint(client, f"{identifier}-check", vertex_id(name))
         self._predictions = client.service(api.PredictionServiceClient)
         self._seen: dict[str, int] = {}
+        self._proven = ""
 
     def look(self) -> list[Placed]:
         """Returns what is deployed to the endpoint."""
         endpoint = self._served.find()
-        self._seen = _shares(endpoint) if endpoint else {}
+        self._seen = shares_of(endpoint) if endpoint else {}
         deployed = sorted(endpoint.deployed_models, key=lambda one: one.create_time) if endpoint else []
         return [Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}") for one in deployed]
 
@@ -81,24 +82,25 @@ class VertexTarget(Target):
         """Uploads a version and deploys it, to both endpoints at the same time."""
         seconds, version = self._config.timeout, candidate.version
         number = self._models.upload(version, _folder(candidate), seconds)
-        places = [self._served] if self._is_answered(version) else [self._trial, self._served]
-        for place in places:
-            place.make(seconds)
-            place.settle(seconds)
+        endpoint = self._served.find()
+        there = [one for one in endpoint.deployed_models if version_of(one) == version] if endpoint else []
+        if there and _counter(endpoint, there[0]) is not None:
+            self._proven = version
+            return
         until = time.monotonic() + seconds
-        started = [(place, place.deploy(version, self._deployed(number, place))) for place in places]
-        for place, operation in started:
-            place.finish(version, operation, until - time.monotonic())
-        for place in places:
-            if not any(version_of(one) == version for one in place.find().deployed_models):
-                raise OvertakenError(f"Somebody else changes {place.name}.")
+        doing = [
+            (place, place.deploy(version, self._deployed(number, place), seconds))
+            for place in (self._trial, self._served)
+        ]
+        for place, what in doing:
+            place.finish(what, until - time.monotonic())
 
     def ask(self, candidate: Candidate) -> bytes | None:
         """Asks a version at the second endpoint, or nothing if it got traffic before."""
-        if self._is_answered(candidate.version):
+        if candidate.version == self._proven:
             return None
         identifier = deployed_id(candidate.version)
-        self._trial.change({identifier: 100}, {}, _shares(self._trial.find()))
+        self._trial.share(shares_of(self._trial.make(self._config.timeout)), lambda endpoint: ({identifier: 100}, {}))
         instances = json.loads(candidate.request)["instances"]
         request = api.PredictRequest.from_json(json.dumps({"endpoint": self._trial.name, "instances": instances}))
         until = time.monotonic() + _TURN_SECONDS
@@ -119,38 +121,34 @@ class VertexTarget(Target):
         split = {identifier: 100}
         if percent < 100 and others:
             split = {identifier: percent, max(others, key=lambda other: others[other]): 100 - percent}
-        endpoint = self._served.find()
-        there = {one.id: one for one in endpoint.deployed_models} if endpoint else {}
-        if identifier not in there:
-            raise OvertakenError(f"Somebody else has removed {identifier} from {self._served.name}.")
-        counters = {one.id: _counter(endpoint, one) for one in there.values()} | {identifier: candidate.counter}
-        labels = [_answered(there[one], counter) for one, counter in counters.items() if counter is not None]
-        self._served.change(split, dict(labels), self._seen)
+
+        def decide(endpoint: Any) -> tuple[dict[str, int], dict[str, str]]:
+            there = {one.id: one for one in endpoint.deployed_models}
+            if identifier not in there:
+                raise OvertakenError(f"Somebody else has removed {identifier} from {self._served.name}.")
+            counters = {one.id: _counter(endpoint, one) for one in there.values()} | {identifier: candidate.counter}
+            labels = [_answered(there[one], counter) for one, counter in counters.items() if counter is not None]
+            return split, dict(labels)
+
+        self._served.share(self._seen, decide)
         self._seen = split
 
     def clean(self, promoted: Sequence[str]) -> None:
         """Empties the second endpoint, and removes from the first what gets no traffic and isn't kept."""
-        if trial := self._trial.find():
-            self._remove(self._trial, [one.id for one in trial.deployed_models if version_of(one)])
-        endpoint = self._served.find()
-        if endpoint is None:
-            return
-        shares = _shares(endpoint)
-        idle = {version_of(one): one for one in endpoint.deployed_models if version_of(one) and one.id not in shares}
-        kept = [version for version in promoted if version in idle and _counter(endpoint, idle[version]) is not None]
-        self._remove(
-            self._served, [one.id for version, one in idle.items() if version not in kept[: self._config.keep]]
-        )
-
-    def _remove(self, place: VertexEndpoint, identifiers: list[str]) -> None:
-        if identifiers:
-            place.settle(self._config.timeout)
-            place.undeploy(identifiers, self._config.timeout)
-
-    def _is_answered(self, version: str) -> bool:
-        endpoint = self._served.find()
-        there = endpoint.deployed_models if endpoint else []
-        return any(version_of(one) == version and _counter(endpoint, one) is not None for one in there)
+        seconds = self._config.timeout
+        if (trial := self._trial.find()) and trial.deployed_models:
+            self._trial.share(shares_of(trial), lambda endpoint: ({}, {}))
+            self._trial.undeploy([one.id for one in trial.deployed_models if version_of(one)], seconds)
+        if endpoint := self._served.find():
+            shares = shares_of(endpoint)
+            idle = {
+                version_of(one): one for one in endpoint.deployed_models if version_of(one) and one.id not in shares
+            }
+            kept = [
+                version for version in promoted if version in idle and _counter(endpoint, idle[version]) is not None
+            ]
+            gone = [one.id for version, one in idle.items() if version not in kept[: self._config.keep]]
+            self._served.undeploy(gone, seconds)
 
     def _deployed(self, number: str, place: VertexEndpoint) -> Any:
         config, once = self._config, place is self._trial
@@ -163,10 +161,6 @@ class VertexTarget(Target):
                 max_replica_count=1 if once else max(config.replicas, config.max_replicas),
             ),
         )
-
-
-def _shares(endpoint: Any) -> dict[str, int]:
-    return {identifier: share for identifier, share in endpoint.traffic_split.items() if share}
 
 
 def _answered(deployed: Any, counter: int) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """An endpoint of Vertex that Graft made: what is deployed there, and what share of its traffic that gets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.api_core import exceptions
@@ -23,6 +23,11 @@ def version_of(deployed: Any) -> str:
     """Returns which version a deployed model is; empty for what Graft didn't deploy."""
     version = str(deployed.display_name)
     return version if VERSION_NAME.fullmatch(version) and deployed.id == deployed_id(version) else ""
+
+
+def shares_of(endpoint: Any) -> dict[str, int]:
+    """Returns which deployed models of an endpoint get what share of its traffic; those that get none left out."""
+    return {identifier: share for identifier, share in endpoint.traffic_split.items() if share}
 
 
 class VertexEndpoint:
@@ -53,101 +58,76 @@ class VertexEndpoint:
             )
         return found
 
-    def make(self, seconds: float) -> None:
-        """Makes the endpoint, unless it is there."""
-        if self.find() is not None:
-            return
-        what = f"making the endpoint {self._id}"
+    def make(self, seconds: float) -> Any:
+        """Returns the endpoint, which is made if it is not there."""
+        if (found := self.find()) is not None:
+            return found
+        endpoint = api.Endpoint(display_name=self._id, labels={_MODEL: self._model})
+        request = api.CreateEndpointRequest(parent=self._client.location, endpoint=endpoint, endpoint_id=self._id)
+        self._finish(*self._start(f"making the endpoint {self._id}", self._service.create_endpoint, request), seconds)
+        if (found := self.find()) is None:
+            raise GraftError(f"{self.name} is not there, though Vertex was told to make it: try again.")
+        return found
 
-        def start() -> str:
-            if under_way := self._under_way():
-                return under_way[0]
-            endpoint = api.Endpoint(display_name=self._id, labels={_MODEL: self._model})
-            request = api.CreateEndpointRequest(parent=self._client.location, endpoint=endpoint, endpoint_id=self._id)
-            try:
-                return str(self._client.ask(self._service.create_endpoint, request=request).operation.name)
-            except exceptions.Conflict:  # an earlier attempt, or somebody else, was faster
-                return ""
-
-        self._finish(what, self._client.insist(what, start), seconds)
-        if self.find() is None:
-            raise GraftError(f"{what}: Vertex has not made it: try again.")
-
-    def settle(self, seconds: float) -> None:
-        """Waits for what others, or a Graft that was killed, started here, however it ends."""
-        for operation in self._under_way():
-            self._client.wait(f"changing the endpoint {self._id}", self._service, operation, seconds)
-
-    def deploy(self, version: str, deployed: Any) -> str:
-        """Starts to deploy a version without traffic, unless it is there.
+    def deploy(self, version: str, deployed: Any, seconds: float) -> tuple[str, str]:
+        """Starts to deploy a version without traffic, unless it is there. What others do here, or a Graft did that was killed, ends first.
 
         Args:
             version: The version's name.
             deployed: Which model of Vertex, and on what machines.
+            seconds: How long each of what it waits for may take.
 
         Returns:
-            The operation; empty if it is there.
+            What is being done, for `finish`.
         """
+        endpoint = self.make(seconds)
+        if self._settle(seconds):
+            endpoint = self.find()
+        what = f"deploying the version {version[:12]} to {self._id}"
         deployed = api.DeployedModel(deployed, id=deployed_id(version), display_name=version)
+        if any(one.id == deployed.id for one in endpoint.deployed_models):
+            return what, ""
         request = api.DeployModelRequest(endpoint=self.name, deployed_model=deployed)
+        return self._start(what, self._service.deploy_model, request)
 
-        def start() -> str:
-            if any(one.id == deployed.id for one in self.find().deployed_models):
-                return ""
-            if under_way := self._under_way():
-                return under_way[0]
-            return str(self._client.ask(self._service.deploy_model, request=request).operation.name)
+    def finish(self, doing: tuple[str, str], seconds: float) -> None:
+        """Waits until what `deploy` started is done."""
+        self._finish(*doing, seconds)
 
-        return str(self._client.insist(f"deploying the version {version[:12]}", start))
-
-    def finish(self, version: str, operation: str, seconds: float) -> None:
-        """Waits until a version is deployed.
-
-        Args:
-            version: The version's name.
-            operation: What `deploy` returned.
-            seconds: How long it may take.
-        """
-        self._finish(f"deploying the version {version[:12]} to {self._id}", operation, seconds)
-
-    def undeploy(self, identifiers: list[str], seconds: float) -> None:
-        """Removes deployed models that get no traffic."""
+    def undeploy(self, identifiers: Sequence[str], seconds: float) -> None:
+        """Removes deployed models, which get no traffic."""
+        if identifiers:
+            self._settle(seconds)
         for identifier in identifiers:
-            what = f"removing {identifier} from the endpoint {self._id}"
             request = api.UndeployModelRequest(endpoint=self.name, deployed_model_id=identifier)
+            what = f"removing {identifier} from the endpoint {self._id}"
+            self._finish(*self._start(what, self._service.undeploy_model, request), seconds)
 
-            def start(identifier: str = identifier, request: Any = request) -> str:
-                if all(one.id != identifier for one in self.find().deployed_models):
-                    return ""
-                if under_way := self._under_way():
-                    return under_way[0]
-                return str(self._client.ask(self._service.undeploy_model, request=request).operation.name)
-
-            self._finish(what, self._client.insist(what, start), seconds)
-
-    def change(self, split: Mapping[str, int], labels: Mapping[str, str], seen: Mapping[str, int]) -> None:
+    def share(
+        self, seen: Mapping[str, int], decide: Callable[[Any], tuple[Mapping[str, int], Mapping[str, str]]]
+    ) -> None:
         """Changes which deployed models get what share of the traffic, and the endpoint's labels, both at once.
 
         Args:
-            split: The shares, which sum up to 100.
-            labels: All labels, besides the endpoint's own.
-            seen: The shares on which that was decided.
+            seen: The shares when that was decided.
+            decide: Returns of the endpoint as it is the shares that it is to have, which sum up to 100 or
+                are none at all, and the labels besides its own.
 
         Raises:
             OvertakenError: Somebody else changed the shares since.
         """
-        wanted = {**labels, _MODEL: self._model}
 
         def change() -> None:
             now = self.find()
             if now is None:
                 raise GraftError(f"{self.name} is gone.")
-            shares = {identifier: share for identifier, share in now.traffic_split.items() if share}
-            if (shares, dict(now.labels)) == (split, wanted):
+            (split, labels), shares = decide(now), shares_of(now)
+            labels = {**labels, _MODEL: self._model}
+            if (shares, dict(now.labels)) == (split, labels):  # by an attempt whose answer was lost
                 return
-            if shares not in (seen, split):
+            if shares != seen:
                 raise OvertakenError(f"Somebody else has moved the traffic of {self._id}.")
-            endpoint = api.Endpoint(name=self.name, traffic_split=split, labels=wanted, etag=now.etag)
+            endpoint = api.Endpoint(name=self.name, traffic_split=split, labels=labels, etag=now.etag)
             mask = {"paths": ["traffic_split", "labels"]}
             try:
                 self._client.ask(self._service.update_endpoint, endpoint=endpoint, update_mask=mask)
@@ -155,6 +135,21 @@ class VertexEndpoint:
                 raise OvertakenError(f"Somebody else has changed {self._id}.") from error
 
         self._client.insist(f"the traffic of {self._id}", change)
+
+    def _start(self, what: str, method: Callable[..., Any], request: Any) -> tuple[str, str]:
+        """Has Vertex take something on, once, though the answer to that may get lost.
+
+        Returns:
+            What is being done, and the operation; no operation where it was done before.
+        """
+        return what, self._client.start(what, method, request, self._under_way)
+
+    def _settle(self, seconds: float) -> bool:
+        """Waits for what is under way here, however it ends, and tells whether anything was."""
+        under_way = self._under_way()
+        for operation in under_way:
+            self._client.wait(f"changing the endpoint {self._id}", self._service, operation, seconds)
+        return bool(under_way)
 
     def _finish(self, what: str, operation: str, seconds: float) -> None:
         if operation:

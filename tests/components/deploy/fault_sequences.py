@@ -74,12 +74,14 @@ class Scene(abc.ABC):
     """A target's API.
 
     Attributes:
+        REACH: How many requests a deployment makes at most, any of which may go wrong.
         faults: What its server asks at each request.
         wrong: The versions that answer otherwise than when they were exported, once they are up.
         splits: Whether it can split traffic.
     """
 
     splits = True
+    REACH = 15
 
     def __init__(self):
         self.faults, self.wrong = Faults(), set()
@@ -235,7 +237,7 @@ class Sequence:
         # A client that is patient asks again; the other one gives up at the fault.
         patient = kind.startswith("killed") or self.chance.random() < 0.5
         self.limits(patient=patient, quick=kind == "time-out")
-        faults.arm(kind, self.chance.randrange(1, 16))
+        faults.arm(kind, self.chance.randint(1, self.scene.REACH))
         try:
             result = call(self.scene.open())
             ended = f"{result.version[:6]} {result.percent}%"

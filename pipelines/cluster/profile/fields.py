@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from graft.components.common.artifacts.signing import check_public_keys
+from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
 from graft.components.export.config import check_server
@@ -16,6 +18,15 @@ IMAGES_FILE = "images.json"
 
 _QUICK: tuple[Component, ...] = ("resolve", "gate", "mirror", "notify")
 _QUICK_SECONDS = 15 * MINUTE
+
+
+def _public_keys(text: str) -> str:
+    try:
+        if text:
+            check_public_keys(text, "it")
+    except GraftError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 class Images(Section):
@@ -172,6 +183,9 @@ class Profile(Section):
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None
     """The webhook that is called when a run ends."""
+    verify_key: Annotated[str, AfterValidator(_public_keys)] = ""
+    """The public keys in PEM, by one of which versions and `latest.json` must be signed. `export` signs them by the private key that
+    `secrets` gives it as `GRAFT_SIGNING_KEY`. Kubeflow only."""
     validate_with: Annotated[str, AfterValidator(check_server)] = ""
     """The server that `export` tries the model with besides Graft's own: `kserve:ENVIRONMENT`, a virtual environment in the image, or a
     command with {folder}, {name} and {port}."""

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration
@@ -40,6 +41,8 @@ class Placement:
         gpu = self._gpu(step)
         if gpu:
             task.set_accelerator_type(gpu.type).set_accelerator_limit(gpu.count)
+        if self._profile.verify_key:
+            task.set_env_variable(VERIFY_KEY, self._profile.verify_key)
         if attempts := self._retries(step):
             retry = self._profile.retry
             task.set_retry(
@@ -99,6 +102,10 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
                 (f"steps.{name}.{field}", _VERTEX_CANNOT) for field in ("timeout", "volume") if getattr(step, field)
             ]
         found += [(f"pods.{field}", _VERTEX_CANNOT) for field, value in profile.pods if value]
+        if profile.verify_key:
+            found.append(
+                ("verify_key", "Vertex has no Kubernetes secrets, and so no private key to sign by: leave it out")
+            )
         if profile.secrets:
             found.append(("secrets", "Vertex has no Kubernetes secrets: give the service account the rights instead"))
         if profile.deploy and profile.deploy.target == "kserve":
@@ -113,6 +120,13 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
     else:
         if gpu and "/" not in gpu.type:
             found.append(("gpu.type", f"{gpu.type} is no Kubernetes resource: write it like nvidia.com/gpu"))
+        signing = [secret for secret in profile.secrets if secret.env == SIGNING_KEY]
+        if any(secret.steps != ["export"] for secret in signing):
+            found.append(("secrets", f"{SIGNING_KEY} is for export alone: write steps: [export]"))
+        if profile.verify_key and not signing:
+            found.append(
+                ("verify_key", f"export has no key to sign by: name its secret under secrets, with env: {SIGNING_KEY}")
+            )
         if not profile.pipeline_root:
             without = "name a pipeline_root as well: by its scheme Kubeflow chooses the folder of artifacts"
             found += [(f"steps.{name}.volume", without) for name, step in profile.steps.items() if step.volume]

@@ -37,6 +37,11 @@ WRONG = [
     ("store: gs://user:SECRET@bucket/x", 1, "store: it holds a user name, password or query string"),
     ("notification:\n  format: xml\n  secret: {name: a, key: b}", 2, "notification.format: "),
     ("notification:\n  format: json", 1, "notification: name one place of the webhook's URL"),
+    (
+        "retry: {}\nverify_key: keys/public.pem",
+        2,
+        "verify_key: it holds no public keys, or a damaged one: make a pair by openssl",
+    ),
     ("store: gs://a\nretry: {}\nstore: gs://b", 3, "store: given twice"),
     ("- a\n- b", 1, "Input should be a valid dictionary"),
     ("a: b: c", 1, "this is not valid YAML: mapping values are not allowed here"),

@@ -27,8 +27,8 @@ REFUSED = {
     "password or query string beside https://mlflow.example.com/x": {
         "to": f"https://mlflow.example.com/x?token={SECRET}"
     },
-    "project and location are for vertex alone": {"to": "https://mlflow.example.com", "project": "p"},
-    "needs project and location": {"to": "vertex", "project": "p"},
+    "project, location and image are for vertex alone": {"to": "https://mlflow.example.com", "project": "p"},
+    "needs project, location and image": {"to": "vertex", "project": "p"},
     "mirror has no setting 'token'": {"to": "https://mlflow.example.com", "token": SECRET},
 }
 

@@ -86,7 +86,7 @@ class FakeKServe(FaultyServer):
         kind = self.plan.kind_of_next()
         self._here.is_late = kind == "time-out"
         fault = {"error": "fail", "refused": "drop before", "lost": "drop after"}.get(kind)
-        return Fault("", fault, 503, 1) if fault else None
+        return Fault("", fault, 503, 1) if fault else super()._fault(asked)
 
     def _answer(self, method, target, headers, body):
         with self.lock:
@@ -204,14 +204,15 @@ class FakeKServe(FaultyServer):
                     step(service, self.runs[name])
 
     def settle(self):
+        """Lets them do all that is to be done: pods come up in four steps at most."""
         with self.lock:
-            for _ in range(30):
+            for _ in range(8):
                 self.work(always=True)
 
     def _reconcile(self, service, run):
         """KServe makes the Knative service or the Deployment what the InferenceService says (ksvc_reconciler.go)."""
         metadata, predictor = service["metadata"], service["spec"]["predictor"]
-        run.is_standard = metadata.get("annotations", {}).get("serving.kserve.io/deploymentMode") == "Standard"
+        run.is_standard = self.mode == "Standard"
         if not predictor["model"]["storageUri"].startswith(_FETCHED):
             run.refused = "StorageURI not supported: storageUri, must be one of: [gs://, s3://, ...]"
             return

@@ -2,6 +2,7 @@
 
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
+from graft.components.common.findings import Finding
 from graft.components.deploy.config import DeployConfig
 from graft.components.deploy.targets.target import Target
 
@@ -33,3 +34,14 @@ def open_target(config: DeployConfig, name: str) -> Target:
             raise GraftError(f"KServe needs the client of Kubernetes: {how_to_install('kubernetes')}.") from error
         return KServeTarget(name, config)
     raise GraftError(f"{name} can't be deployed: the target {config.target} is not built yet.")
+
+
+def look_at_target(config: DeployConfig) -> Finding:
+    """Tells whether a target answers whoever asks. The account of the steps may have other rights.
+
+    Args:
+        config: Says where.
+    """
+    target = open_target(config, "model")
+    target.look()
+    return Finding("Deploy", ok=True, text=f"{target.where} can be looked at", needed=False)

@@ -5,6 +5,7 @@ from functools import partial
 
 from graft.components.common.findings import Finding, Look, look_at_all
 from graft.components.common.services.api_client import LostContactError
+from graft.components.deploy.opening import look_at_target
 from graft.pipelines.cluster.connecting import Cluster, connect
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.profile.images import pinned_images, unknown_images
@@ -22,11 +23,14 @@ def cluster_looks(cluster: Cluster, profile: Profile) -> list[Look]:
         cluster: The cluster, and who the user is there.
         profile: The cluster's profile.
     """
-    return [
+    looks = [
         Look("Images", partial(_look_at_images, cluster, profile), "Check that the registry can be reached."),
         *_looks_at_installation(cluster, profile),
         Look("Access", partial(_look_at_access, cluster, profile), _WAY),
     ]
+    if profile.deploy:
+        looks.append(Look("Deploy", partial(look_at_target, profile.deploy), _WAY, needed=False))
+    return looks
 
 
 def warn_of_installation(cluster: Cluster, profile: Profile) -> None:

@@ -80,6 +80,20 @@ def test_a_cluster_that_answers_refuses_or_is_out_of_order(locked):
     assert lost["Images"].ok
 
 
+def test_where_a_profile_deploys_to_is_looked_at(tmp_path):
+    def look(to):
+        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", "http://127.0.0.1:9", f"deploy: {{to: '{to}'}}\n")
+        where = read_profile(profile, "kubeflow")
+        (found,) = look_at_all(cluster_looks(Cluster(target="kubeflow", profile=profile), where)[-1:])
+        return found
+
+    served = look(tmp_path / "served")
+    assert (served.ok, served.text) == (True, f"folder {tmp_path}/served/model can be looked at")
+    (tmp_path / "file").write_text("no folder")
+    lost = look(tmp_path / "file")
+    assert (lost.ok, lost.needed, str(tmp_path / "file") in lost.text) == (False, False, True)
+
+
 def test_a_profile_that_is_wrong_is_a_line_and_one_without_a_target_is_refused(graft, tmp_path, monkeypatch):
     monkeypatch.setattr(local_looks, "look_at_tensorflow", lambda ask: Finding("TensorFlow", True, "as it is"))
     (tmp_path / "profile.yaml").write_text("imges: x\n")

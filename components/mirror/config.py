@@ -1,13 +1,15 @@
 """Which other registry mirrors a model's versions."""
 
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 
 VERTEX = "vertex"
 """What names Vertex's Model Registry."""
+
+_ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class MirrorConfig:
                 raise GraftError("mirror: Vertex's Model Registry needs project, location and image.")
             return
         shown = storage.redact(self.to)
-        if not self.to.startswith(("https://", "http://")) or not urlsplit(shown).hostname:
+        if not _ADDRESS.fullmatch(shown):
             raise GraftError(
                 f"mirror: to can't be {shown!r}: name the address of an MLflow tracking server, such as https://mlflow.example.com, "
                 "or vertex."

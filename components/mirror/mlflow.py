@@ -194,7 +194,7 @@ class MlflowRegistry(OtherRegistry):
                 stream=True,
             ) as response:
                 body = self._body(response)
-        except OSError as error:  # requests' are
+        except (OSError, ValueError) as error:  # those of requests, and what it lets through of urllib3's
             raise UnreachableError(f"MLflow at {self.where} can't be reached ({type(error).__name__}).") from error
         if response.status_code != HTTPStatus.OK:
             raise self._refusal(path, response.status_code, body)

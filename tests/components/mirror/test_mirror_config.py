@@ -21,6 +21,8 @@ REFUSED = {
     "to can't be 'mlflow.example.com': name the address": {"to": "mlflow.example.com"},
     "to can't be 'databricks://prod': name the address": {"to": "databricks://prod"},
     "to can't be 'https://': name the address": {"to": "https://"},
+    "to can't be 'https:///mlflow': name the address": {"to": "https:///mlflow"},
+    "to can't be 'https://mlflow.example.com\\n': name the address": {"to": "https://mlflow.example.com\n"},
     "holds a user name, password or query string beside https://mlflow.example.com": {
         "to": f"https://a:{SECRET}@mlflow.example.com"
     },

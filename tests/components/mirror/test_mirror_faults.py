@@ -208,6 +208,12 @@ def test_whatever_a_server_answers_is_told_in_a_sentence(faked, told):
     assert MirrorResult.model_validate_json(result.model_dump_json()) == result
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:99999", "http://" + "a" * 80 + ".invalid"])
+def test_an_address_that_is_none_is_told_in_a_sentence(faked, address):
+    faked.publish(1)
+    assert f"MLflow at {address} can't be reached" in mirror(faked.registry, MirrorConfig(address)).problem
+
+
 def test_a_registry_without_versions_is_told_in_a_sentence(faked):
     assert "has no versions to mirror: check the name and the store" in mirror(faked.registry, faked.config).problem
     assert faked.versions == []

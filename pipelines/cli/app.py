@@ -37,6 +37,7 @@ COMMANDS = {
         "predict_command:predict": "Predicts the classes of images; exit code 1 if one of them can't be used.",
         "serve_command:serve": "Serves a model over HTTP to this machine, with a page to drop photographs on, until Ctrl-C.",
         "registry_commands:registry": "Lists, publishes, promotes and withdraws the versions of a model.",
+        "deploy_commands:deploy": "Brings what the registry calls the latest version of a model into traffic.",
         "gc_command:gc": "Deletes from a store what no model version, no dataset in use and no recent run needs.",
     },
     "Troubleshooting": {

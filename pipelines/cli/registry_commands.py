@@ -19,8 +19,10 @@ from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import Versions, models_in
+from graft.components.deploy.deploy import deploy as deploy_step
 from graft.components.mirror.config import MirrorConfig
 from graft.components.mirror.mirror import catch_up
+from graft.pipelines.cli.deploy_commands import NO_PLACE, Place
 from graft.pipelines.cli.exits import EXIT_ERROR
 from graft.pipelines.cli.options import given, options_over
 from graft.pipelines.cli.output import print_table
@@ -118,17 +120,31 @@ def promote(name: str, version: str, /, *, store: str, withdrawn: bool = False) 
 
 
 @registry.command
-def rollback(name: str, version: str = "", /, *, store: str, reason: str) -> None:
+def rollback(
+    name: str,
+    version: str = "",
+    /,
+    *,
+    reason: str,
+    deploy: Annotated[bool, Parameter(negative="")] = False,
+    place: Place = NO_PLACE,
+) -> None:
     """Withdraws the latest version, so that no pipeline promotes it again, and goes back to an earlier one.
 
     Args:
         name: The model's name.
         version: The version to go back to, or how its name begins; the one before if not given.
-        store: Path or URI of the store.
         reason: The reason, kept with the version.
+        deploy: Bring the earlier version into traffic as well, in place of the one that is withdrawn.
+        place: Where the model is served, if it is to be deployed.
     """
-    opened = Registry(store, name)
+    if place.is_told and not deploy:
+        raise GraftError("Settings of graft deploy are given: add --deploy, or leave them out.")
+    opened = place.registry(name)
+    target = place.target(name) if deploy else None
     _say(opened, opened.rollback(reason, version))
+    if target:
+        print(deploy_step(opened, target).summary)
 
 
 @registry.command

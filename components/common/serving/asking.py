@@ -11,9 +11,6 @@ import sys
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
-from graft.components.common.serving.refusals import Refusal
-from graft.components.common.serving.session import SavedModelSession
-from graft.components.common.serving.tensorflow_serving_protocol import answer_to
 
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -52,6 +49,11 @@ def ask_saved_model(folder: Path, request: bytes, seconds: float) -> bytes:
 
 def main() -> None:
     """Answers the request at the standard input."""
+    # What takes a second to import, and whoever asks can do without.
+    from graft.components.common.serving.refusals import Refusal
+    from graft.components.common.serving.session import SavedModelSession
+    from graft.components.common.serving.tensorflow_serving_protocol import answer_to
+
     try:
         with SavedModelSession(Path(sys.argv[1])) as session:
             answer = answer_to(sys.stdin.buffer.read(), session)

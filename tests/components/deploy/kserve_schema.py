@@ -29,10 +29,8 @@ def schema(folder):
     """Returns the types of fields by model and name in JSON."""
     found = {}
     for module in _MODELS:
-        path = folder / f"{module}.py"
-        if not path.exists():
-            continue
-        model = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+        code = (folder / f"{module}.py").read_text()
+        model = next(node for node in ast.parse(code).body if isinstance(node, ast.ClassDef))
         tables = {
             node.targets[0].id: ast.literal_eval(node.value)
             for node in model.body

@@ -169,10 +169,10 @@ class FakeVertexModels(FaultyServer):
     def update_model(self, match, query, body):
         changed = parsed(api.Model, body)
         mask = self.mask(query, {"labels", "version_description"})
-        if self._named(changed.name) != self._named(match[1]):
+        if changed.name and self._named(changed.name) != self._named(match[1]):
             refuse(400, "The model's name is another one.")
         name, version = self.find_version(self._named(match[1]))
-        if "@" not in match[1]:
+        if "@" not in self._named(match[1]):
             refuse(400, "version_description is a field of a version, and the name is a model's.")
         if "labels" in mask:
             check_labels(changed.labels)

@@ -67,7 +67,10 @@ class VertexTarget(Target):
         endpoint = self._served.find()
         self._seen = shares_of(endpoint) if endpoint else {}
         deployed = sorted(endpoint.deployed_models, key=lambda one: one.create_time) if endpoint else []
-        return [Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}") for one in deployed]
+        return [
+            Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}", _counter(endpoint, one) or 0)
+            for one in deployed
+        ]
 
     def plan(self, candidate: Candidate, percent: int) -> str:
         """Returns what `stage` and `move` would do."""

@@ -90,7 +90,9 @@ def test_only_the_steps_that_a_pipeline_has_are_told_to_resolve(tmp_path):
 
 
 def test_what_is_on_vertex_is_in_the_profile_s_project(tmp_path):
-    text = "vertex: {project: pets, location: europe-west4}\nmirror: {to: vertex, location: us-central1, image: r/tf:1}\n"
+    text = (
+        "vertex: {project: pets, location: europe-west4}\nmirror: {to: vertex, location: us-central1, image: r/tf:1}\n"
+    )
     (spec,) = compiled(tmp_path, "vertex", text)
     given = json.loads(constants(steps_of(spec)["mirror"])["config"])
     assert given == {"to": "vertex", "project": "pets", "location": "us-central1", "image": "r/tf:1"}

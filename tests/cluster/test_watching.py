@@ -10,7 +10,7 @@ import pytest
 from run_records import ENDINGS, leave_records
 
 from graft.components.common.runs.step_record import Run
-from graft.components.common.steps import COMPONENTS
+from graft.components.common.steps import STEPS
 from graft.components.common.storage import retries
 from graft.pipelines.cluster import watching
 from graft.pipelines.cluster.connecting import Cluster, connect
@@ -165,7 +165,8 @@ def test_the_table_in_a_pipe_has_a_line_a_step(graft, cluster, bucket):
     rows = graft("status", run, *cluster.options).out.splitlines()
     assert [row.split()[0] for row in rows] == [
         "step",
-        *COMPONENTS,
+        *STEPS,
+        "notify",
         "succeeded:",
         cluster.server.url + f"/#/runs/details/{run}",
     ]

@@ -124,14 +124,19 @@ class Service(_Part):
         return self.status.components.get("predictor", _Component())
 
     @property
+    def mode(self) -> str:
+        """How it runs, as KServe found, or as its webhook wrote when it was made; empty for KServe's first mode, Knative."""
+        return self.status.deployment_mode or self.metadata.annotations.get("serving.kserve.io/deploymentMode", "")
+
+    @property
     def is_standard(self) -> bool:
         """Whether it runs without Knative, as a Deployment."""
-        return self.status.deployment_mode in _STANDARD
+        return self.mode in _STANDARD
 
     @property
     def is_known(self) -> bool:
         """Whether Graft knows how traffic moves in its mode."""
-        return self.status.deployment_mode in (*_STANDARD, *_KNATIVE)
+        return self.mode in (*_STANDARD, *_KNATIVE)
 
     def is_ours(self, *, check: bool) -> bool:
         """Whether Graft made it: to serve, or to check a version."""

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import yaml
@@ -14,21 +13,9 @@ from graft.components.common.errors import GraftError
 from graft.components.common.services.kubernetes import Cluster, ConflictError
 from graft.components.deploy.candidate import Candidate
 from graft.components.deploy.config import DeployConfig
-from graft.components.deploy.targets.inference_service import (
-    DEPLOYMENTS,
-    REVISIONS,
-    SERVICES,
-    Condition,
-    Deployment,
-    Mark,
-    Revision,
-    Service,
-    manifest_of,
-    mark_of,
-    parse,
-    predictor_of,
-)
+from graft.components.deploy.targets.inference_service import SERVICES, Service, manifest_of, predictor_of
 from graft.components.deploy.targets.kserve_request import predict
+from graft.components.deploy.targets.kserve_view import View
 from graft.components.deploy.targets.target import OvertakenError, Placed, Target
 
 log = logging.getLogger("graft")
@@ -67,7 +54,7 @@ class KServeTarget(Target):
         self._checking = f"{name}-{_CHECK}"
         self._cluster = Cluster(config.namespace, "grant the account the Role of docs/deploy.md")
         self._seen: dict[str, int] = {}
-        self._marks: dict[str, Mark] = {}
+        self._view = View(self._cluster)
         self.where = f"InferenceService {config.namespace}/{name}"
 
     @property
@@ -80,12 +67,7 @@ class KServeTarget(Target):
         """Returns the versions that have a share of the traffic, and the one that the service is to serve."""
         service = self._read(self._name)
         self._seen = {self._name: service.metadata.generation if service else 0}
-        if service is None:
-            return []
-        if service.is_standard:
-            percent = 100 if service.mark.version in self._running(service) else 0
-            return [Placed(service.mark.version, percent, f"Deployment {self._name}-predictor", service.mark.counter)]
-        return self._shares(service)
+        return self._view.shares(service) if service else []
 
     def plan(self, candidate: Candidate, percent: int) -> str:
         """Returns the manifest, as it will be once the version has its share."""
@@ -97,20 +79,20 @@ class KServeTarget(Target):
         service = self._read(self._name)
         if service is None or not service.is_standard:
             self._bring_up(self._name, candidate, canary=0 if service else None)
-        elif not self._serves(service, candidate.version):
+        elif candidate.version not in self._view.running(service):
             self._bring_up(self._checking, candidate)
 
     def ask(self, candidate: Candidate) -> bytes:
         """Asks the version at the address of its tag, or of the service beside."""
         name = self._name
         service = self._read(name)
-        if service and service.is_standard and not self._serves(service, candidate.version):
+        if service and service.is_standard and candidate.version not in self._view.running(service):
             name = self._checking
             service = self._read(name)
-        urls = self._urls(service, candidate.version) if service else []
-        if not urls:
+        url = self._view.url(service, candidate.version) if service else ""
+        if not url:
             raise OvertakenError(f"{self.where} does not run {candidate.version[:12]} any more.")
-        return predict(f"{urls[0]}/v1/models/{name}:predict", candidate.request, self._config.ingress)
+        return predict(f"{url}/v1/models/{name}:predict", candidate.request, self._config.ingress)
 
     def move(self, candidate: Candidate, percent: int) -> None:
         """Gives a version its share, and waits until KServe says that it has it."""
@@ -122,20 +104,20 @@ class KServeTarget(Target):
             return
 
         def share(service: Service | None) -> Mapping[str, object] | None:
-            if service is None or candidate.version not in self._running(service):
+            if service is None or candidate.version not in self._view.running(service):
                 raise OvertakenError(f"{self.where} does not run {candidate.version[:12]} any more.")
             wanted = percent if service.mark.version == candidate.version else 100 - percent
             return None if service.canary == wanted else {"spec": {"predictor": {"canaryTrafficPercent": wanted}}}
 
         generation = self._change(self._name, share)
         self._wait(
-            self._name, generation, lambda service: self._has(service, candidate.version, percent), "move traffic"
+            self._name, generation, lambda service: self._view.has(service, candidate.version, percent), "move traffic"
         )
 
     def clean(self, promoted: Sequence[str]) -> None:
         """Removes the service that checked a version. Knative itself removes revisions without traffic."""
         service = self._read(self._name)
-        if service and service.is_standard and self._read(self._checking):
+        if service and service.is_standard and self._view.is_check(self._checking):
             self._cluster.delete(SERVICES, self._checking)
 
     def _predictor(self, candidate: Candidate, attempt: int, canary: int | None) -> dict[str, object]:
@@ -152,10 +134,10 @@ class KServeTarget(Target):
         def version(service: Service | None) -> Mapping[str, object] | None:
             if service is None:
                 return self._predictor(candidate, 1, None)
-            if candidate.version in self._running(service):
+            if candidate.version in self._view.running(service):
                 return None
             is_same = service.mark.version == candidate.version
-            if is_same and not self._failure(service):
+            if is_same and not self._view.failure(service):
                 return None
             # KServe does not try again what has failed; another attempt makes a new revision, or new pods.
             attempt = service.mark.attempt + 1 if is_same else 1
@@ -165,9 +147,9 @@ class KServeTarget(Target):
         log.info("%s: waiting for %s to come up, up to %d s", self.where, candidate.version[:12], self._config.timeout)
 
         def is_up(service: Service) -> bool:
-            if candidate.version in self._running(service):
+            if candidate.version in self._view.running(service):
                 return True
-            if failure := self._failure(service):
+            if failure := self._view.failure(service):
                 raise GraftError(f"{self.where} can't bring {candidate.version[:12]} up: {failure}.")
             return False
 
@@ -222,92 +204,10 @@ class KServeTarget(Target):
 
     def _read(self, name: str) -> Service | None:
         """Returns a service; None if there is none. One that is being deleted is waited for."""
-        where = f"The InferenceService {self._config.namespace}/{name}"
         for _ in self._polls():
-            content = self._cluster.get(SERVICES, name)
-            if content is None:
-                return None
-            service = parse(Service, content, where)
-            if not service.is_ours(check=name == self._checking):
-                raise GraftError(
-                    f"{where} was not made by Graft, which leaves it as it is: delete it, use another namespace, or give the model "
-                    "another name."
-                )
-            if not service.is_known:
-                raise GraftError(
-                    f"{where} runs in the mode {service.status.deployment_mode}: Graft knows Knative and Standard."
-                )
-            if not service.metadata.deletion_timestamp:
+            service = self._view.find(name, check=name == self._checking)
+            if service is None or not service.metadata.deletion_timestamp:
                 return service
-        raise GraftError(f"{where} is being deleted: try again once it is gone.")
-
-    def _shares(self, service: Service) -> list[Placed]:
-        """Returns the versions of a service on Knative: each with what it gets now, or soon if that is less."""
-        predictor, coming = service.predictor, service.mark
-        marks = {one.revision_name: self._mark(one.revision_name) for one in predictor.traffic}
-        now, soon = Counter[str](), Counter[str]()
-        for one in predictor.traffic:
-            now[marks[one.revision_name].version] += one.percent
-        rolled_out = predictor.latest_rolledout_revision
-        soon[coming.version] = service.canary if rolled_out else 100
-        if rolled_out:
-            soon[self._mark(rolled_out).version] += 100 - service.canary
-        names = {mark.version: (name, mark) for name, mark in sorted(marks.items())}
-        names.setdefault(coming.version, ("", coming))
-        order = sorted(names, key=lambda version: version == coming.version)
-        return [
-            Placed(version, min(now[version], soon[version]), names[version][0], names[version][1].counter)
-            for version in order
-        ]
-
-    def _has(self, service: Service, version: str, percent: int) -> bool:
-        """Tells whether a version on Knative has its share, and the way there is open."""
-        route = service.condition("PredictorRouteReady")
-        shares = Counter[str]()
-        for one in service.predictor.traffic:
-            shares[self._mark(one.revision_name).version] += one.percent
-        return route is not None and route.status == "True" and shares[version] == percent and shares.total() == 100
-
-    def _serves(self, service: Service, version: str) -> bool:
-        """Tells whether a service's Deployment runs a version, and nothing else."""
-        deployment = self._deployment(service)
-        return deployment is not None and deployment.is_complete and deployment.mark.version == version
-
-    def _running(self, service: Service) -> set[str]:
-        """Returns the versions of a service that can answer."""
-        if not service.is_standard:
-            return {self._mark(one.revision_name).version for one in service.predictor.traffic}
-        deployment = self._deployment(service)
-        done = deployment is not None and deployment.is_complete and deployment.mark == service.mark
-        return {service.mark.version} if done else set()
-
-    def _failure(self, service: Service) -> Condition | None:
-        """Returns why the newest version of a service does not come up, once KServe has given it up."""
-        if service.is_standard:
-            deployment = self._deployment(service)
-            return deployment.failure if deployment and deployment.mark == service.mark else None
-        configuration = service.condition("PredictorConfigurationReady")
-        if configuration is None or configuration.status != "False":
-            return None
-        return configuration if self._mark(service.predictor.latest_created_revision) == service.mark else None
-
-    def _urls(self, service: Service, version: str) -> list[str]:
-        if service.is_standard:
-            return [service.status.url] if service.status.url and version in self._running(service) else []
-        traffic = service.predictor.traffic
-        return [one.url for one in traffic if one.url and self._mark(one.revision_name).version == version]
-
-    def _mark(self, revision: str) -> Mark:
-        """Returns what Graft wrote beside a revision, which doesn't change."""
-        if revision and revision not in self._marks:
-            content = self._cluster.get(REVISIONS, revision)
-            if content is None:
-                return Mark.model_validate({})
-            annotations = parse(Revision, content, f"The revision {revision}").metadata.annotations
-            self._marks[revision] = mark_of(annotations)
-        return self._marks.get(revision, Mark.model_validate({}))
-
-    def _deployment(self, service: Service) -> Deployment | None:
-        name = f"{service.metadata.name}-predictor"
-        content = self._cluster.get(DEPLOYMENTS, name)
-        return parse(Deployment, content, f"The Deployment {name}") if content else None
+        raise GraftError(
+            f"The InferenceService {self._config.namespace}/{name} is being deleted: try again once it is gone."
+        )

@@ -6,6 +6,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
+
 
 def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
     """Writes a key pair, and returns the files of the private and the public key."""
@@ -13,6 +15,15 @@ def make_pair(folder: Path, name: str) -> tuple[Path, Path]:
     private, public = folder / f"{name}.private.pem", folder / f"{name}.public.pem"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+def turn_on(folder: Path, monkeypatch) -> tuple[Path, Path]:
+    """Has this process and those that it starts sign and verify, on a machine that has seen nothing; returns both files."""
+    private, public = make_pair(folder, "first")
+    monkeypatch.setenv(SIGNING_KEY, str(private))
+    monkeypatch.setenv(VERIFY_KEY, str(public))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
     return private, public
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from graft.components.common import storage
+from graft.components.common.artifacts.signing import look_at_keys
 from graft.components.common.compute.asked_tensorflow import TENSORFLOW_SECONDS, ask_once, look_at_tensorflow
 from graft.components.common.compute.gpus import look_at_gpu
 from graft.components.common.compute.machine import look_at_memory, look_at_package, look_at_python
@@ -40,6 +41,7 @@ def machine_looks(weights: str, store: str, server: str) -> list[Look]:
         Look("Pipelines", partial(look_at_package, "Pipelines", "kfp", _PIPELINES)),
         Look("Export", look_at_formats),
         Look("Docker", partial(look_at_docker, DockerOptions().image), _PIPELINES, needed=False),
+        Look("Signatures", look_at_keys),
         Look("Weights", partial(look_at_weights, weights), "Name a copy by --weights.", needed=bool(weights)),
     ]
     return [*looks, Look("Store", partial(look_at_store, store), _STORE)] if store else looks

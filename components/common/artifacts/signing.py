@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from graft.components.common.errors import GraftError
+from graft.components.common.findings import Finding
 
 if TYPE_CHECKING:  # imported where a key is configured
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -138,6 +139,15 @@ def check_unsigned_allowed(where: str) -> None:
             f"{where} is a Model, which nobody signs, and {trusted.named} asks for a signature: name an Export or a version, or leave the "
             "key out."
         )
+
+
+def look_at_keys() -> Finding:
+    """Tells by which keys this process signs and verifies."""
+    by, trusted = signer(), verify_keys()
+    if trusted is None:
+        return Finding("Signatures", ok=True, text="no key: nothing is signed or verified", needed=False)
+    signs = f"signs by the key {by.key}" if by else "signs nothing"
+    return Finding("Signatures", ok=True, text=f"{signs}, verifies by {', '.join(trusted.keys)}", needed=False)
 
 
 def without_signing_key() -> dict[str, str]:

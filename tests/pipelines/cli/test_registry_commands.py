@@ -4,6 +4,7 @@ import re
 
 import pytest
 from exports import make_export
+from signing_keys import make_pair, turn_on
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cli.app import app
@@ -114,3 +115,38 @@ def test_verify_ends_with_an_error_if_a_file_was_changed(registry, published, tm
 def test_a_version_that_is_none_is_refused(registry, published, beginning):
     with pytest.raises(GraftError, match="name begins with"):
         registry("promote", beginning)
+
+
+def test_signing_what_was_published_before(registry, published, tmp_path, monkeypatch):
+    private, public = turn_on(tmp_path, monkeypatch)
+    with pytest.raises(GraftError, match="latest.json is not signed, .* sign it with graft registry sign pets"):
+        registry("list")
+    told = registry("sign").splitlines()
+    assert {line.rpartition("/")[2] for line in told[:2]} == {*published[:2]}
+    assert told[2:] == ["2 versions signed.", f"pets: the latest version is {published[1]}"]
+    with pytest.raises(SystemExit):
+        registry("verify")
+    assert "3 versions signed" not in registry("sign", published[2][:8])
+    monkeypatch.delenv("GRAFT_SIGNING_KEY")
+    monkeypatch.delenv("GRAFT_VERIFY_KEY")
+    assert registry("verify") == "3 versions of pets: every file is as published.\n"
+    assert registry("verify", "--verify-key", public) == "3 versions of pets: every file is as published, and signed.\n"
+    with pytest.raises(GraftError, match="holds a private key, which belongs to GRAFT_SIGNING_KEY alone"):
+        registry("verify", "--verify-key", private)
+    with pytest.raises(GraftError, match="names no PEM file that can be read"):
+        registry("verify", "--verify-key", tmp_path / "none")
+    with pytest.raises(GraftError, match="name the private key in GRAFT_SIGNING_KEY to change it"):
+        registry("hold", "--reason", "audit")
+
+
+@pytest.mark.slow  # predict imports TensorFlow
+@pytest.mark.parametrize("command", [["serve"], ["predict", "picture.jpg"]])
+def test_only_what_the_key_signed_is_loaded(published, tmp_path, command, monkeypatch):
+    (tmp_path / "picture.jpg").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    _, public = make_pair(tmp_path, "stranger")
+    words = [command[0], str(tmp_path / "export-1"), *command[1:], "--verify-key", str(public)]
+    (tmp_path / "export-1/lineage/training.json").write_text("{}")
+    with pytest.raises(GraftError, match="export-1 is not signed by a key of GRAFT_VERIFY_KEY"):
+        app(words, result_action="return_value")

@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from exports import FILES, make_export, model_digest, publish_and_challenge
+from signing_keys import turn_on
 
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, parse_sums, read_sums, write_sums
 from graft.components.common.errors import GraftError, NotPromotedError
@@ -277,9 +278,11 @@ def test_checksums_that_lead_out_of_the_version_are_refused(path):
         parse_sums(f"{'0' * 64}  {path}\n".encode(), "x")
 
 
-@pytest.fixture(params=["local", "gs"])
-def store(request, tmp_path):
+@pytest.fixture(params=["local", "gs", "local, signed"])
+def store(request, tmp_path, monkeypatch):
     """A store's path or URI."""
+    if request.param == "local, signed":
+        turn_on(tmp_path, monkeypatch)
     return request.getfixturevalue("bucket") if request.param == "gs" else str(tmp_path / "store")
 
 
@@ -349,7 +352,8 @@ def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, publis
 
 
 @pytest.mark.slow
-def test_versions_in_buckets(any_bucket, tmp_path):
+def test_versions_in_buckets(any_bucket, tmp_path, monkeypatch):
+    turn_on(tmp_path, monkeypatch)
     registry = Registry(any_bucket, "pets")
     for seed in (1, 2):
         make_export(tmp_path / str(seed), seed)

@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import shutil
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from functools import partial
 
 import pytest
 from exports import make_export
+from signing_keys import turn_on
 
 from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.latest import Latest, Removal
@@ -17,12 +19,21 @@ from graft.components.common.errors import GraftError
 from graft.components.common.registry import removals
 from graft.components.common.registry.registry import Registry
 
-TRIALS, LATEST_START = 150, 0.004
+TRIALS, SIGNED_TRIALS, LATEST_START = 150, 30, 0.004
+also_signed = pytest.mark.parametrize("trials", [TRIALS, SIGNED_TRIALS], ids=["unsigned", "signed"], indirect=True)
 
 
 @pytest.fixture
 def registry(tmp_path):
     return Registry(str(tmp_path / "store"), "pets")
+
+
+@pytest.fixture
+def trials(request, tmp_path, monkeypatch):
+    """How many trials there are; fewer where what happens is signed."""
+    if request.param == SIGNED_TRIALS:
+        turn_on(tmp_path, monkeypatch)
+    return request.param
 
 
 @pytest.fixture
@@ -71,13 +82,15 @@ def mark(registry, version, age):
     registry._file.change(lambda latest: latest.model_copy(update={"removing": {version: removal}}))
 
 
-def test_prune_against_promote(registry, publish, tmp_path):
+@also_signed
+def test_prune_against_promote(registry, publish, tmp_path, trials):
     chance, versions, promotions = random.Random(0), [publish(seed) for seed in (1, 2, 3)], 0
     for trial in itertools.count():
-        if trial >= TRIALS and 0 < promotions < trial:  # both came first now and then
+        if trial >= trials and 0 < promotions < trial:  # both came first now and then
             break
         assert trial < 20 * TRIALS, "one of both always came first"
         (tmp_path / "store/models/pets/latest.json").unlink(missing_ok=True)
+        shutil.rmtree(tmp_path / "cache", ignore_errors=True)  # or it would be noticed
         for version in versions[1:]:
             registry.promote(version)
         promoted, gone = at_once(chance, lambda: registry.promote(versions[0]), lambda: another(registry).prune(1))
@@ -95,12 +108,13 @@ def test_prune_against_promote(registry, publish, tmp_path):
     assert registry.verify() == []
 
 
-def test_publish_against_prune(registry, publish, tmp_path):
+@also_signed
+def test_publish_against_prune(registry, publish, tmp_path, trials):
     chance, versions = random.Random(0), [publish(seed) for seed in (1, 2, 3)]
     for version in versions[1:]:
         registry.promote(version)
     kept = 0
-    for trial in range(TRIALS // 3):
+    for trial in range(trials // 3):
         publish(1)
         if trial % 2:  # then it is mended meanwhile
             (tmp_path / "store/models/pets/versions" / versions[0] / "model.keras").write_bytes(b"damaged")
@@ -113,13 +127,14 @@ def test_publish_against_prune(registry, publish, tmp_path):
     assert kept > 0, "what was published after it was removed is there"
 
 
-def test_publish_against_publish(registry, tmp_path):
+@also_signed
+def test_publish_against_publish(registry, tmp_path, trials):
     chance, expected = random.Random(0), set()
 
     def publish_and_challenge(by, seed, met):
         return by.challenge(by.publish(tmp_path / f"export-{seed}"), met)
 
-    for trial in range(TRIALS):
+    for trial in range(trials):
         seeds = (2 * trial, 2 * trial + trial % 2)  # the same Export twice, and two
         expected |= {make_export(tmp_path / f"export-{seed}", seed) for seed in {*seeds}}
         met = registry.latest().model_digest

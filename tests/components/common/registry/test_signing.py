@@ -1,5 +1,6 @@
 """Who can write a store but has no key can put no model and no `latest.json` into it that a loader with a key takes."""
 
+import itertools
 import json
 import os
 import random
@@ -9,8 +10,8 @@ import threading
 
 import pytest
 from exports import make_export, model_digest
-from signing_keys import make_pair, rewrite
-from support import skip
+from signing_keys import make_pair, rewrite, turn_on
+from support import ROOT, skip
 
 from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, read_sums, write_sums
@@ -35,10 +36,7 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def keys(tmp_path, monkeypatch):
     """Turns signing on, as where versions are exported; returns the file of the public key."""
-    private, public = make_pair(tmp_path, "first")
-    monkeypatch.setenv(SIGNING_KEY, str(private))
-    monkeypatch.setenv(VERIFY_KEY, str(public))
-    return public
+    return turn_on(tmp_path, monkeypatch)[1]
 
 
 @pytest.fixture
@@ -350,6 +348,24 @@ def test_the_wrong_key_is_refused(store, tmp_path, three, monkeypatch):
     assert os.environ[VERIFY_KEY].endswith("first.public.pem") and opened(store).verify() == []
 
 
+def test_evaluate_takes_no_forged_baseline(store, three, monkeypatch):
+    from graft.components.common.runs.step_record import Run
+    from graft.components.evaluate.baselines import open_baselines
+    from graft.components.evaluate.config import EvaluateConfig
+
+    def load(config=EvaluateConfig()):  # noqa: B008 (frozen)
+        with open_baselines(config, Run(str(store), "pets", "run"), ("cats", "dogs")):
+            pass
+
+    forged = folder_of(store, forge_version(store, three[0], monkeypatch))
+    assert "forged or damaged" in refused(lambda: load(EvaluateConfig(champion=str(forged), anchor="none")))
+    for signature in folder_of(store, three[2]).glob("*.sig"):
+        signature.unlink()
+    assert f"{three[2]} {NOT_SIGNED}" in refused(load)
+    rewrite(latest_of(store), version=three[0])
+    assert "latest.json is damaged" in refused(load)
+
+
 def test_a_model_is_never_signed(tmp_path, keys):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/training.json").write_text("{}")
@@ -385,14 +401,14 @@ def test_promotions_at_once_are_counted_one_by_one(store, tmp_path, three):
     assert latest.counter - before.counter == len(latest.history) - len(before.history) > 0
 
 
-def test_anybody_can_verify_by_openssl(store, three, keys, tmp_path):
-    if not (openssl := shutil.which("openssl")):
+def test_anybody_can_verify_by_openssl(store, three, keys):
+    if not shutil.which("openssl"):
         skip("openssl", "there is no openssl")
     folder = folder_of(store, three[0])
-    sums, what = (folder / SUMS).read_bytes(), "application/vnd.graft.version"
-    message = tmp_path / "message"
-    message.write_bytes(f"DSSEv1 {len(what)} {what} {len(sums)} ".encode() + sums)
-    signature = folder / signature_name(signer().key)
-    command = [openssl, "pkeyutl", "-verify", "-pubin", "-inkey", keys, "-rawin", "-in", message, "-sigfile", signature]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "Signature Verified Successfully" in done.stdout, done.stderr
+    shutil.copyfile(keys, folder / "verify.pem")
+    chapter = (ROOT / "docs/security.md").read_text().partition("Anybody can verify without Graft:\n\n")[2]
+    commands = "\n".join(itertools.takewhile(str.strip, chapter.splitlines()))
+    done = subprocess.run(["bash", "-ec", commands], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Signature Verified Successfully" in done.stdout, done.stderr
+    (folder / SUMS).write_bytes((folder / SUMS).read_bytes() + b"\n")
+    assert subprocess.run(["bash", "-ec", commands], cwd=folder, capture_output=True, check=False).returncode != 0

@@ -2,12 +2,14 @@
 
 import dataclasses
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.table import Table
 
+from graft.components.common.artifacts.signing import verifying
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
@@ -37,11 +39,14 @@ class Place:
     Attributes:
         store: Path or URI of the store; if not given, that of the profile.
         profile: YAML file of a profile, whose section `deploy` has the settings. Options win over it.
+        verify_key: File of the public keys, one of which must have signed the version and latest.json; if not given, those of the
+            profile, or what GRAFT_VERIFY_KEY names.
         settings: Settings that win over the profile's.
     """
 
     store: str = ""
     profile: Path | None = None
+    verify_key: str = ""
     settings: DeployOptions = DeployOptions()  # type: ignore[valid-type]  # noqa: RUF009 (frozen)
 
     @property
@@ -58,6 +63,14 @@ class Place:
         if not (store := self.store or self._read().store):
             raise GraftError("Which store has the registry? Name it by --store, or in the profile.")
         return Registry(store, name)
+
+    def verifying(self) -> AbstractContextManager[None]:
+        """Has this process verify by the public keys that are named here, if any are.
+
+        Raises:
+            GraftError: The keys can't be read, or are no Ed25519 keys.
+        """
+        return verifying(self.verify_key or self._read().verify_key)
 
     def config(self) -> DeployConfig:
         """Returns the settings.
@@ -93,10 +106,11 @@ def deploy_(name: str, /, *, place: Place = NO_PLACE, dry_run: Annotated[bool, P
         dry_run: Only print what would be done; for KServe, the manifest.
     """
     registry, target, canary = place.registry(name), place.target(name), place.config().canary
-    if dry_run:
-        print(would_deploy(registry, target, canary))
-    else:
-        print(deploy_step(registry, target, canary).summary)
+    with place.verifying():
+        if dry_run:
+            print(would_deploy(registry, target, canary))
+        else:
+            print(deploy_step(registry, target, canary).summary)
 
 
 @deploy.command
@@ -107,7 +121,8 @@ def status(name: str, /, *, place: Place = NO_PLACE) -> None:
         name: The model's name.
         place: Where it is served.
     """
-    seen = deploy_status(place.registry(name), place.target(name))
+    with place.verifying():
+        seen = deploy_status(place.registry(name), place.target(name))
     table = Table("place", "version", "traffic", "state", box=None)
     for row in seen.rows:
         table.add_row(*row)
@@ -126,7 +141,8 @@ def promote(name: str, /, *, place: Place = NO_PLACE) -> None:
         name: The model's name.
         place: Where it is served.
     """
-    print(promote_canary(place.registry(name), place.target(name)).summary)
+    with place.verifying():
+        print(promote_canary(place.registry(name), place.target(name)).summary)
 
 
 @deploy.command
@@ -138,7 +154,8 @@ def rollback(name: str, /, *, place: Place = NO_PLACE) -> None:
         place: Where it is served.
     """
     registry = place.registry(name)
-    print(roll_back(registry, place.target(name)).summary)
+    with place.verifying():
+        print(roll_back(registry, place.target(name)).summary)
     print(
         f"The registry still calls the canary the latest version, and graft deploy would bring it again. To withdraw it: "
         f"{registry.command('rollback', '--reason', 'WHY')}"

@@ -142,9 +142,10 @@ def rollback(
         raise GraftError("Settings of graft deploy are given: add --deploy, or leave them out.")
     opened = place.registry(name)
     target = place.target(name) if deploy else None
-    _say(opened, opened.rollback(reason, version))
-    if target:
-        print(deploy_step(opened, target).summary)
+    with place.verifying():
+        _say(opened, opened.rollback(reason, version))
+        if target:
+            print(deploy_step(opened, target).summary)
 
 
 @registry.command
@@ -249,7 +250,8 @@ def mirror(
         raise GraftError("Which store has the registry? Name it by --store, or in the profile.")
     section = dataclasses.asdict(read.mirror) if read.mirror else {}
     config = configure("mirror", MirrorConfig, section, given(settings))
-    print(catch_up(Registry(store, name), config, _MIRROR_SECONDS).summary)
+    with verifying(read.verify_key):
+        print(catch_up(Registry(store, name), config, _MIRROR_SECONDS).summary)
 
 
 @registry.command

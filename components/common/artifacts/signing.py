@@ -156,25 +156,25 @@ def without_signing_key() -> dict[str, str]:
 
 
 @contextmanager
-def verifying(file: str) -> Iterator[None]:
-    """Has this process verify by the public keys in a file, in place of those that its environment names.
+def verifying(keys: str) -> Iterator[None]:
+    """Has this process verify by public keys, in place of those that its environment names.
 
     Args:
-        file: The file's path; empty for what the environment says.
+        keys: A PEM file's path, or its text; empty for what the environment says.
 
     Raises:
         GraftError: The keys can't be read, or are no Ed25519 keys.
     """
     before = os.environ.get(VERIFY_KEY)
-    if file:
-        os.environ[VERIFY_KEY] = str(Path(file).absolute())
+    if keys:
+        os.environ[VERIFY_KEY] = keys if is_pem(keys) else str(Path(keys).absolute())
     try:
         verify_keys()
         yield
     finally:
         if before is not None:
             os.environ[VERIFY_KEY] = before
-        elif file:
+        elif keys:
             del os.environ[VERIFY_KEY]
 
 

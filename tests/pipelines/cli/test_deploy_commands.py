@@ -1,6 +1,8 @@
 """`graft deploy` into a folder, and out of it again: what a person sees and does."""
 
 import pytest
+import yaml
+from signing_keys import make_pair
 from tiny_exports import NAME, Published, make_tiny_export, write_models
 
 from graft.components.common.errors import GraftError
@@ -104,3 +106,22 @@ def test_what_is_refused(published, graft, words, said):
 def test_no_store_is_named(tmp_path):
     with pytest.raises(GraftError, match="Name it by --store, or in the profile"):
         app(["deploy", NAME, "--to", str(tmp_path)], result_action="return_value")
+
+
+def test_only_what_the_key_signed_gets_into_traffic(published, graft, tmp_path):
+    published.promote(0)
+    _, public = make_pair(tmp_path, "stranger")
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(yaml.safe_dump({"deploy": {"to": str(tmp_path / "served")}, "verify_key": public.read_text()}))
+    for keys in (("--verify-key", public, "--to", tmp_path / "served"), ("--profile", profile)):
+        for command in (
+            ["deploy", NAME],
+            ["deploy", "status", NAME],
+            ["deploy", "promote", NAME],
+            ["deploy", "rollback", NAME],
+        ):
+            with pytest.raises(GraftError, match=r"latest\.json is not signed, and GRAFT_VERIFY_KEY asks"):
+                graft(*command, *keys)
+        with pytest.raises(GraftError, match=r"latest\.json is not signed"):
+            graft("registry", "rollback", NAME, "--reason", "bad", "--deploy", *keys)
+    assert not (tmp_path / "served").exists()

@@ -82,7 +82,9 @@ def test_a_cluster_that_answers_refuses_or_is_out_of_order(locked):
 
 def test_where_a_profile_deploys_to_is_looked_at(tmp_path):
     def look(to):
-        profile = write_profile(tmp_path / "profile.yaml", "kubeflow", "http://127.0.0.1:9", f"deploy: {{to: '{to}'}}\n")
+        profile = write_profile(
+            tmp_path / "profile.yaml", "kubeflow", "http://127.0.0.1:9", f"deploy: {{to: '{to}'}}\n"
+        )
         where = read_profile(profile, "kubeflow")
         (found,) = look_at_all(cluster_looks(Cluster(target="kubeflow", profile=profile), where)[-1:])
         return found

@@ -19,6 +19,7 @@ from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.numbers import Numbers
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled
 from graft.components.common.artifacts.run_summary import RunSummary
 from graft.components.common.steps import COMPONENTS
@@ -31,7 +32,7 @@ from graft.pipelines.cluster.profile.reading import read_profile
 from graft.pipelines.cluster.target import Target
 
 _ROOT = Path(__file__).resolve().parents[1]
-_RECORDS = (Dataset, Model, Evaluation, Decision, Export, Latest)
+_RECORDS = (Dataset, Model, Evaluation, Decision, Export, Latest, Numbers)
 _BEGIN, _END = "<!-- table: made by `make format` -->", "<!-- end of table -->"
 _LOCAL_IMAGES = Images(cpu="graft:cpu", gpu="graft:gpu")
 

@@ -19,6 +19,7 @@ FILES = {
     "decision.json",
     "export.json",
     "latest.json",
+    "graft-numbers.json",
     "run.json",
     "index.parquet",
     "predictions.parquet",

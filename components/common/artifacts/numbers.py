@@ -25,7 +25,7 @@ class Numbered(Part):
 class Numbers(Record):
     """Which version of a model each number is that was ever given. Whether a number is there, the folder tells."""
 
-    FILE: ClassVar[str] = "graft.json"
+    FILE: ClassVar[str] = "graft-numbers.json"
     REMEDY: ClassVar[str] = "delete it; what is there then stays, beside higher numbers, until a person removes it"
 
     numbers: tuple[Numbered, ...] = Field((), description="All of them, the newest last: numbers only grow.")

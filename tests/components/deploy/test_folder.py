@@ -118,7 +118,7 @@ def test_a_damaged_record_is_told(published, base):
     deploy(published.registry, target(base))
     record = json.loads((base / Numbers.FILE).read_text())
     (base / Numbers.FILE).write_text(json.dumps(record | {"numbers": record["numbers"] * 2}))
-    with pytest.raises(GraftError, match="graft.json is damaged .the numbers don't grow.: delete it"):
+    with pytest.raises(GraftError, match="graft-numbers.json is damaged .the numbers don't grow.: delete it"):
         deploy(published.registry, target(base))
     (base / Numbers.FILE).unlink()
     deploy(published.registry, target(base))

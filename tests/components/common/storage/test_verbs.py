@@ -276,3 +276,19 @@ def test_walk_refuses_a_folder_that_it_can_not_list(tmp_path):
 def test_a_scheme_that_nobody_knows():
     with pytest.raises(GraftError, match=r"^gs2://bucket/photos can't be opened \(.*gs2.*\): use a path, gs://"):
         storage.read("gs2://bucket/photos?key=secret")
+
+
+def test_a_folder_is_renamed_unless_something_is_in_the_way(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    (tmp_path / "file").write_text("a file")
+    assert storage.rename_folder(tmp_path / "one", tmp_path / "three")
+    assert (tmp_path / "three/file").read_text() == "one" and not (tmp_path / "one").exists()
+    for taken in ("three", "file"):
+        assert not storage.rename_folder(tmp_path / "two", tmp_path / taken)
+    assert (tmp_path / "two/file").read_text() == "two"
+    with pytest.raises(storage.MissingError):
+        storage.rename_folder(tmp_path / "one", tmp_path / "four")
+    with pytest.raises(storage.MissingError):
+        storage.rename_folder(tmp_path / "two", tmp_path / "nowhere/two")

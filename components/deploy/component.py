@@ -15,6 +15,7 @@ def deploy(config: str, store: str, name: str, run_id: str) -> None:
     """
     import json
 
+    from graft.components.common.artifacts.results import DeployResult
     from graft.components.common.config import configure
     from graft.components.common.registry.registry import Registry
     from graft.components.common.runs.step_record import component_step
@@ -24,4 +25,8 @@ def deploy(config: str, store: str, name: str, run_id: str) -> None:
 
     with component_step("deploy", store, name, run_id) as record:
         settings = configure("deploy", DeployConfig, json.loads(config))
-        record.outcome = run_step(Registry(store, name), open_target(settings, name), settings.canary)
+        registry, target = Registry(store, name), open_target(settings, name)
+        if registry.latest().version:
+            record.outcome = run_step(registry, target, settings.canary)
+        else:  # the run did what it was asked to, and a person has still to promote
+            record.outcome = DeployResult(where=target.where, version="", percent=0, changed=False)

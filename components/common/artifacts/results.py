@@ -197,13 +197,15 @@ class DeployResult(Result):
     """What deploy brought into traffic."""
 
     where: str = Field(description="The place that serves the model.")
-    version: str = Field(description="The version.")
+    version: str = Field(description="The version; empty where none was promoted yet.")
     percent: int = Field(description="Its share of the traffic there.")
     changed: bool = Field(description="Whether that is new.")
 
     @property
     def summary(self) -> str:
         """One line for people."""
+        if not self.version:
+            return f"no version was promoted yet, so {self.where} stays as it is"
         return f"{self.where} {'now' if self.changed else 'already'} gives {self.percent}% of its traffic to version {self.version[:12]}"
 
 

@@ -38,6 +38,10 @@ test: $(DEV_READY) ## Run all tests that this machine can, and say what was skip
 servers: $(DEV_READY) $(SERVERS)/.ready ## Try an export in KServe's server and in TensorFlow 2.12's C library, installed beside (2 GB)
 	@GRAFT_TEST_REQUIRE="kserve tensorflow-2.12" $(BIN)/python -m pytest tests/servers $(ARGS)
 
+.PHONY: deploy-faults
+deploy-faults: $(DEV_READY) ## Play 200 random sequences of deployments to Vertex while any request may go wrong (2 minutes)
+	@GRAFT_TEST_SEQUENCES=200 $(BIN)/python -m pytest tests/components/deploy/test_vertex_faults.py
+
 .PHONY: mirrors
 mirrors: $(DEV_READY) $(MIRRORS)/.ready ## Try the mirror of the registry with a real MLflow server, installed beside (600 MB)
 	@GRAFT_TEST_REQUIRE=mlflow $(BIN)/python -m pytest tests/components/mirror $(ARGS)

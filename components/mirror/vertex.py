@@ -76,6 +76,6 @@ class VertexRegistry(OtherRegistry):
 
 
 def _copy(version: str, model: Any) -> Copy:
-    uri, _, _ = str(model.artifact_uri).partition(f"/{Export.SERVING}/")
+    folder, _, _ = str(model.artifact_uri).partition(f"/{version}/")
     tags = {**model.labels, _DESCRIPTION: str(model.version_description)}
-    return Copy(int(model.version_id), version, uri, tags, CHAMPION in model.version_aliases)
+    return Copy(int(model.version_id), version, f"{folder}/{version}", tags, CHAMPION in model.version_aliases)

@@ -96,7 +96,9 @@ class VertexModels:
                 return []
 
         found = {}
-        for model in self._client.insist("the model's versions", pages):
+        for model in filter(
+            lambda model: model.version_id.isdecimal(), self._client.insist("the model's versions", pages)
+        ):
             for alias in model.version_aliases:
                 if alias.startswith(_ALIAS) and VERSION_NAME.fullmatch(version := alias.removeprefix(_ALIAS)):
                     found[version] = model

@@ -118,6 +118,16 @@ def test_a_version_that_answers_otherwise_gets_no_traffic(scene):
     assert (deploy(scene, 2).percent, there(scene), there(scene, CHECK)) == (100, [0, 2], [])
 
 
+def test_what_a_killed_deployment_left_at_the_second_endpoint_is_removed(scene, store):
+    deploy(scene, 0)
+    target, candidate = scene.open(), steps.read_candidate(store.registry, store.versions[1])
+    target.stage(candidate)
+    target.ask(candidate)
+    assert (there(scene), there(scene, CHECK), shares(scene)) == ([0, 1], [1], {0: 100})
+    deploy(scene, 2)
+    assert (there(scene), there(scene, CHECK), shares(scene)) == ([0, 2], [], {2: 100})
+
+
 def test_a_container_that_does_not_start_is_told_in_vertex_s_words(scene):
     deploy(scene, 0)
     scene.dead = {scene.store.versions[1]}

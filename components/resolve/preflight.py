@@ -19,6 +19,11 @@ def check_store(store: str) -> None:
         storage.write(uri, content)
         found = storage.read(uri)
         storage.delete(uri)
+    except storage.MissingError as error:
+        raise GraftError(
+            f"{storage.redact(store)} can't be made: the folder or bucket that it is to be in doesn't exist. Make that, or name another "
+            "place."
+        ) from error
     except GraftError as error:  # it speaks of the probe
         raise GraftError(str(error).replace(storage.redact(uri), storage.redact(store))) from error
     if found != content:

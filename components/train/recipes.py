@@ -129,16 +129,34 @@ def train_config(
         overrides: Single fields; None leaves a field as it is.
 
     Raises:
-        GraftError: The recipe or a field is unknown, or a value is not allowed.
+        GraftError: The recipe or fields are unknown, or values not allowed; the message names all of them.
+    """
+    chosen, problems = TrainConfig(), list[GraftError]()
+    settings: Mapping[str, Any] = {}
+    try:
+        settings = _settings_of(recipe or DEFAULT)
+    except GraftError as error:
+        problems.append(error)
+    given = {field: value for field, value in overrides.items() if value is not None}
+    try:
+        chosen = configure("train", TrainConfig, settings, section(config, "train"), given)
+    except GraftError as error:
+        problems.append(error)
+    raise_all(problems)
+    return chosen
+
+
+def _settings_of(recipe: str) -> Mapping[str, Any]:
+    """Returns the fields that a recipe sets.
+
+    Raises:
+        GraftError: It is unknown, or no JSON.
     """
     if recipe.startswith("{"):
         try:
-            settings: Mapping[str, Any] = json.loads(recipe)
+            return dict(json.loads(recipe))
         except ValueError as error:
             raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
-    elif (recipe or DEFAULT) in RECIPES:
-        settings = RECIPES[recipe or DEFAULT].settings
-    else:
+    if recipe not in RECIPES:
         raise GraftError(f"There is no recipe {recipe!r}: there are {', '.join(RECIPES)}, or a .yaml file of your own.")
-    given = {field: value for field, value in overrides.items() if value is not None}
-    return configure("train", TrainConfig, settings, section(config, "train"), given)
+    return RECIPES[recipe].settings

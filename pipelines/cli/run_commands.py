@@ -67,7 +67,8 @@ def print_summary(folder: Path, summary: RunSummary) -> None:
     """Prints a table of the steps, and the paths of the records and the export."""
     table = Table("step", "seconds", "result", box=None, pad_edge=False)
     for name, step in summary.steps.items():
-        table.add_row(name, f"{step.seconds:.1f}", step.summary)
+        # Why it failed stands above among its last lines, and below.
+        table.add_row(name, f"{step.seconds:.1f}", "failed" if step.status == "failed" else step.summary)
     table.add_row("total", f"{summary.total_seconds:.1f}", "failed" if summary.failure else summary.outcome)
     print_table(table)
     evaluated = summary.steps.get("evaluate")

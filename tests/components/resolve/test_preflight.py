@@ -22,6 +22,11 @@ def test_a_store_that_works_keeps_nothing_of_the_probe(tmp_path):
     assert fsspec.filesystem("memory").find("/preflight") == []
 
 
+def test_a_store_that_can_t_be_made_says_so():
+    with pytest.raises(GraftError, match=r"^/proc/nowhere/store can't be made: .* Make that, or name another place\.$"):
+        check_store("/proc/nowhere/store")
+
+
 def test_a_store_on_gcs_works(bucket):
     check_store(f"{bucket}/store")
     fs = fsspec.filesystem("gs")

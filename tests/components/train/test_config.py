@@ -60,6 +60,15 @@ def test_empty_config_has_no_overrides():
     assert section(" ", "train") == {}
 
 
+def test_an_unknown_recipe_hides_no_other_error():
+    with pytest.raises(GraftError) as refused:
+        train_config("slow", '{"train": {"epochs": 0}}', {"learning_rate": -1.0})
+    told = refused.value.problems
+    assert len(told) == 3
+    for words in ("no recipe 'slow'", "epochs can't be 0", "learning_rate can't be -1.0"):
+        assert any(words in line for line in told), (words, told)
+
+
 def test_a_recipe_of_one_s_own_stands_where_a_name_does(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("cut: mixed5\nepochs: 3  # few\n")

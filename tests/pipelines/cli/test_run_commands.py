@@ -18,6 +18,15 @@ def test_names_are_no_markup(tmp_path, capsys):
     assert f"records: {folder}/run.json" in shown
 
 
+def test_the_table_leaves_it_to_the_last_line_why_a_step_failed(tmp_path, capsys):
+    said = {"status": "failed", "error": "GraftError", "summary": "no images", "started": "", "seconds": 1.0}
+    records = RunRecords(ingest=STEP_RECORDS["ingest"](step="ingest", outcome=None, **said))
+    print_summary(tmp_path, RunSummary.of(records, Outcome.FAILED, "ingest: no images", 1.0))
+    shown = capsys.readouterr().out
+    assert "failed" in shown
+    assert "no images" not in shown
+
+
 def test_run_json_says_succeeded_or_failed_and_more_finely_how():
     for outcome, status in (
         (Outcome.SUCCEEDED, "succeeded"),

@@ -10,6 +10,7 @@ from PIL import Image
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.passes import read_images
+from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.pages.learning_curves import learning_charts, write_learning_curves
 from graft.components.common.pages.rendering import render_page
 from graft.components.train.config import TrainConfig
@@ -52,12 +53,15 @@ def draw_samples(dataset: Dataset, network: Network, config: TrainConfig, augmen
         config: Gives seed and scaling.
         augment: Augments float32 [N, H, W, 3], as the backbone sees images, by a seed of two numbers.
     """
+    tf = import_tensorflow()
+    change = tf.function(augment, autograph=False)  # twenty calls by its own operations take seconds
     rows = []
     step = max(1, dataset.count(TRAIN) // _SHEET_IMAGES)  # the classes follow each other in the shards
     wanted = np.zeros(dataset.count(TRAIN), bool)
     wanted[::step][:_SHEET_IMAGES] = True
     for number, (image, _) in enumerate(read_images(dataset, TRAIN, wanted, network.preprocessing)):
         plain = image[None]
-        augmented = [augment(plain, [config.seed, number * _SHEET_VIEWS + view]) for view in range(1, _SHEET_VIEWS)]
+        seeds = [tf.constant([config.seed, number * _SHEET_VIEWS + view], tf.int64) for view in range(1, _SHEET_VIEWS)]
+        augmented = [change(plain, seed) for seed in seeds]
         rows.append(np.hstack([pixels(np.asarray(view)[0], config.scaling) for view in (plain, *augmented)]))
     return Image.fromarray(np.vstack(rows))

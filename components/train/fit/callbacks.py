@@ -116,8 +116,7 @@ class BestWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
     @staticmethod
     def fits(model: Any, checkpoint: Checkpoint) -> bool:
-        """Tells whether a checkpoint has a compiled model's variables."""
-        model.optimizer.build(model.trainable_variables)
+        """Tells whether a checkpoint has a model's variables, its optimizer's included."""
         found = [array.shape for array in checkpoint.arrays]
         state, best = ([variable.shape for variable in kept] for kept in (_state(model), model.trainable_variables))
         return found[: len(state)] == state and found[len(state) + checkpoint.progress["begun"] :] in ([], best)

@@ -4,6 +4,8 @@ import dataclasses
 import logging
 from typing import Any
 
+import numpy as np
+
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.compute.running import on_gpus
 from graft.components.common.errors import GraftError
@@ -63,6 +65,7 @@ def fit_phase(phase: Phase, config: TrainConfig, checkpoints: Checkpoints, event
     model.steps_per_execution = phase.steps_a_call
     if on_gpus():
         model.jit_compile = phase.compiles
+    _make_variables(model)
     best = BestWeights(phase.score, config, phase.steps, phase.steps_a_call)
     if found := checkpoints.load(phase.name, lambda checkpoint: best.fits(model, checkpoint)):
         best.resume(model, found)
@@ -90,10 +93,6 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
     import keras
 
     total = phase.epochs * phase.steps
-    if best.in_an_epoch:
-        # Keras makes the variables of loss and accuracy when it first needs them, and these go on from where they were.
-        inputs, targets = next(iter(phase.stream(best.done)))
-        phase.model.test_on_batch(inputs[:1], targets[:1])
 
     def log_epoch(epoch: int, logs: Any = None) -> None:
         if not best.broken:
@@ -119,6 +118,17 @@ def _run(phase: Phase, best: BestWeights, checkpoints: Checkpoints, events: Even
                 verbose=0,
                 callbacks=callbacks,
             )
+
+
+def _make_variables(model: Any) -> None:
+    """Makes the variables of optimizer and accuracy, which Keras makes when it first needs them: it would trace the first step twice.
+
+    Where a fit goes on in the middle of an epoch, they take what they had.
+    """
+    model.optimizer.build(model.trainable_variables)
+    none = np.zeros((1, model.outputs[0].shape[1]), np.float32)
+    model.compute_metrics(None, none, none)
+    model.reset_metrics()
 
 
 def _optimizer(config: TrainConfig, phase: Phase) -> Any:

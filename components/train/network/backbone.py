@@ -143,14 +143,15 @@ def _can_be_cut_at(full: Any, layer: Any) -> bool:
 
 
 def _find_layer(full: Any, cut: str) -> Any:
-    names = [layer.name for layer in full.layers if _can_be_cut_at(full, layer)]
-    if cut not in names:
+    layer = next((layer for layer in full.layers if layer.name == cut), None)
+    if layer is None or not _can_be_cut_at(full, layer):
+        names = [layer.name for layer in full.layers if _can_be_cut_at(full, layer)]
         blocks = [name for name in names if name.startswith("mixed")]
         raise GraftError(
             f"InceptionV3 has no layer {cut!r} to cut at: the blocks are {', '.join(blocks)}, and any other of its layers "
             f"will do, {names[0]} to {names[-1]}.{_hint(cut, names)}"
         )
-    return full.get_layer(cut)
+    return layer
 
 
 def _hint(name: str, names: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Trainings that are killed, at moments drawn by chance, and go on."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -11,6 +12,7 @@ import sys
 import time
 
 import pytest
+from support import QUICK
 
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.ending import INTERRUPTED
@@ -62,8 +64,33 @@ def weights(model):
     return [weight.numpy() for weight in load_model(model).weights]
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, quick, caplog):
-    config, store = dataclasses.replace(quick, patience=99, augmentation="live", epochs=24), tmp_path / "store"
+LIVE = dataclasses.replace(QUICK, batch_size=4, patience=99, augmentation="live", epochs=16)
+UNFROZEN = {"unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 3, "unfreeze_learning_rate": 1e-5}
+THAWED = dataclasses.replace(QUICK, batch_size=4, patience=99, epochs=1, **UNFROZEN)
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset, tmp_path_factory):
+    """Trains without being killed, once by each config, and returns the Model's folder."""
+
+    @functools.cache
+    def run(config):
+        folder = tmp_path_factory.mktemp("unbroken") / "model"
+        train(dataset, folder, "random", config)
+        return folder
+
+    return run
+
+
+def assert_the_same(killed, unbroken):
+    records = [json.loads((folder / "training.json").read_text()) for folder in (killed, unbroken)]
+    assert records[0]["history"] == records[1]["history"]
+    pairs = zip(weights(killed), weights(unbroken), strict=True)
+    assert all((one == other).all() for one, other in pairs)
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, unbroken, caplog):
+    config, store = LIVE, tmp_path / "store"
     before = (0, 0)
     for how in (signal.SIGKILL, signal.SIGTERM):
         known = {path.name for path in store.rglob("*.npz")}
@@ -79,26 +106,15 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_p
         train(dataset, tmp_path / "killed", "random", config, str(store))
     assert before > (0, 0)
     assert f"goes on after step {before[1]} of an earlier attempt" in caplog.text
-    train(dataset, tmp_path / "unbroken", "random", config)
-    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
-    assert records[0]["history"] == records[1]["history"]
-    pairs = zip(weights(tmp_path / "killed"), weights(tmp_path / "unbroken"), strict=True)
-    assert all((one == other).all() for one, other in pairs)
+    assert_the_same(tmp_path / "killed", unbroken(config))
     assert not list((store / "checkpoints").rglob("*.npz")), "checkpoints are removed at the end"
 
 
-@pytest.mark.parametrize(
-    ("changes", "steps"),
-    [
-        ({"augmentation": "live", "epochs": 3}, 9 + 5),
-        ({"epochs": 1, "unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 3, "unfreeze_learning_rate": 1e-5}, 9 + 5),
-    ],
-)
+@pytest.mark.parametrize(("config", "steps"), [(LIVE, 9 + 5), (THAWED, 9 + 5)])
 def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(
-    dataset, tmp_path, quick, changes, steps, monkeypatch, caplog
+    dataset, tmp_path, unbroken, config, steps, monkeypatch, caplog
 ):
     """Kills after a checkpoint that is no epoch's end, with losses that take all steps of the epoch into account."""
-    config = dataclasses.replace(quick, batch_size=4, patience=99, **changes)
     store, phase_killed = tmp_path / "store", "unfrozen layers" if config.unfreeze else "head"
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
 
@@ -116,9 +132,6 @@ def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(
     with caplog.at_level(logging.INFO, "graft"):
         train(dataset, tmp_path / "killed", "random", config, str(store))
     assert f"goes on after step {steps} of an earlier attempt" in caplog.text
-    train(dataset, tmp_path / "unbroken", "random", config)
-    records = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("killed", "unbroken")]
-    assert records[0]["history"] == records[1]["history"]
-    pairs = zip(weights(tmp_path / "killed"), weights(tmp_path / "unbroken"), strict=True)
-    assert all((one == other).all() for one, other in pairs)
-    assert len(records[0]["history"]) == config.epochs + (config.unfreeze_epochs if config.unfreeze else 0)
+    assert_the_same(tmp_path / "killed", unbroken(config))
+    history = json.loads((tmp_path / "killed" / "training.json").read_text())["history"]
+    assert len(history) == config.epochs + (config.unfreeze_epochs if config.unfreeze else 0)

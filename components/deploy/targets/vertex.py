@@ -127,7 +127,7 @@ class VertexTarget(Target):
 
         def decide(endpoint: Any) -> tuple[dict[str, int], dict[str, str]]:
             there = {one.id: one for one in endpoint.deployed_models}
-            if identifier not in there:
+            if not any(version_of(one) == candidate.version for one in there.values()):
                 raise OvertakenError(f"Somebody else has removed {identifier} from {self._served.name}.")
             counters = {one.id: _counter(endpoint, one) for one in there.values()} | {identifier: candidate.counter}
             labels = [_answered(there[one], counter) for one, counter in counters.items() if counter is not None]

@@ -84,9 +84,9 @@ class VertexEndpoint:
         if self._settle(seconds):
             endpoint = self.find()
         what = f"deploying the version {version[:12]} to {self._id}"
-        deployed = api.DeployedModel(deployed, id=deployed_id(version), display_name=version)
-        if any(one.id == deployed.id for one in endpoint.deployed_models):
+        if any(version_of(one) == version for one in endpoint.deployed_models):
             return what, ""
+        deployed = api.DeployedModel(deployed, id=deployed_id(version), display_name=version)
         request = api.DeployModelRequest(endpoint=self.name, deployed_model=deployed)
         return self._start(what, self._service.deploy_model, request)
 

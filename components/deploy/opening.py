@@ -27,13 +27,11 @@ def open_target(config: DeployConfig, name: str) -> Target:
         except ImportError as error:
             raise GraftError(f"Vertex needs its client: {how_to_install('google.cloud.aiplatform')}.") from error
         return open_vertex(config, name)
-    if config.target == "kserve":
-        try:
-            from graft.components.deploy.targets.kserve import KServeTarget
-        except ImportError as error:
-            raise GraftError(f"KServe needs the client of Kubernetes: {how_to_install('kubernetes')}.") from error
-        return KServeTarget(name, config)
-    raise GraftError(f"{name} can't be deployed: the target {config.target} is not built yet.")
+    try:
+        from graft.components.deploy.targets.kserve import KServeTarget
+    except ImportError as error:
+        raise GraftError(f"KServe needs the client of Kubernetes: {how_to_install('kubernetes')}.") from error
+    return KServeTarget(name, config)
 
 
 def look_at_target(config: DeployConfig) -> Finding:

@@ -6,6 +6,7 @@ Which names are numbers: tensorflow_serving/sources/storage_path/file_system_sto
 
 import abc
 import re
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
@@ -199,7 +200,7 @@ class InBucket(NumberedVersions):
         """Does nothing: nothing is hidden."""
 
 
-def _numbers_in(names: "list[str] | set[str]") -> list[int]:
+def _numbers_in(names: Iterable[str]) -> list[int]:
     found = (int(name) for name in names if _NUMBER.fullmatch(name))
     return sorted(number for number in found if abs(number) <= HIGHEST)
 

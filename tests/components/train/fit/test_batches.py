@@ -70,11 +70,12 @@ def test_augmentation_follows_from_seed_phase_and_step():
     import_tensorflow()
     rows = np.zeros((100, 1), np.float32)
 
-    def seeds(phase, done=0):
-        stream, _ = stream_of(fetch_vectors(rows), rows, CONFIG, phase, 2, lambda images, seed: seed)
+    def seeds(phase, done=0, config=CONFIG):
+        stream, _ = stream_of(fetch_vectors(rows), rows, config, phase, 2, lambda images, seed: seed)
         return [tuple(np.asarray(seed)) for seed, _ in stream(done)]
 
-    assert len({*seeds(0), *seeds(1)}) == 2 * len(seeds(0)) == 20
+    other = seeds(0, config=dataclasses.replace(CONFIG, seed=1))
+    assert len({*seeds(0), *seeds(1), *other}) == 3 * len(seeds(0)) == 30
     assert seeds(1, 7) == seeds(1)[7:]
 
 
@@ -85,6 +86,7 @@ def images(dataset):
     return data, "train", preprocessing, wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixel", [20, 2**50])
 def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatch, pixel):
     monkeypatch.setattr(passes, "_PIXEL", pixel)  # so many bytes of memory, by which they are decoded one by one
@@ -99,6 +101,7 @@ def test_images_are_the_same_held_in_memory_or_read_each_time(images, monkeypatc
     assert (held[0] != held[2]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1000, 2**30])
 @pytest.mark.parametrize("harm", ["flipped byte", "cut short", "missing"])
 def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch, limit, harm):
@@ -116,6 +119,7 @@ def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch,
         fetch_images(data, *images[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1000, 2**30])
 def test_an_image_that_cant_be_decoded_is_named_and_leaving_it_out_helps(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(batches, "_BYTES", limit)

@@ -113,7 +113,7 @@ def test_class_weights_are_in_the_selection_s_loss_too(fitted_head, classes):
 @pytest.mark.parametrize("classes", [2, 3])
 def test_smoothed_labels_make_for_less_certainty(fitted_head, classes):
     def certainty(**changes):
-        head, _, vectors, _ = fitted_head(classes, (200, 200, 200), epochs=60, learning_rate=0.1, **changes)
+        head, _, vectors, _ = fitted_head(classes, (200, 200, 200), epochs=20, learning_rate=0.1, **changes)
         probabilities = head.predict(vectors, verbose=0)
         return float(
             np.maximum(probabilities, 1 - probabilities).mean() if classes == 2 else probabilities.max(axis=1).mean()

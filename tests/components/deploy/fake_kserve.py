@@ -48,12 +48,13 @@ class FakeKServe(FaultyServer):
     Attributes:
         wrong: Versions that answer otherwise than they should.
         broken: Versions whose pods don't come up.
+        served: Versions that had traffic.
     """
 
     def __init__(self, faults=None, store=None, seed=0, mode="Knative"):
         super().__init__(TOKEN)
         self.plan, self.store, self.mode = faults or Faults(), store, mode
-        self.chance, self.wrong, self.broken = random.Random(seed), set(), set()
+        self.chance, self.wrong, self.broken, self.served = random.Random(seed), set(), set(), set()
         self.objects, self.runs, self._version, self._uid = {}, {}, 100, 0
         self._here = threading.local()
         self.routes = [
@@ -202,6 +203,7 @@ class FakeKServe(FaultyServer):
             for step in (self._reconcile, self._progress, self._route, self._tell):
                 if always or self.chance.random() < 0.6:
                     step(service, self.runs[name])
+        self.served |= set(self.traffic())
 
     def settle(self):
         """Lets them do all that is to be done: pods come up in four steps at most."""

@@ -94,6 +94,10 @@ class Scene(abc.ABC):
     def traffic(self) -> dict[str, int]:
         """Returns what share of the traffic each version really gets now, which `look` may not know yet; those that get none left out."""
 
+    def served(self) -> set[str]:
+        """Returns the versions that had traffic since this was asked last, however shortly, where the place knows."""
+        return set(self.traffic())
+
     @abc.abstractmethod
     def settle(self) -> None:
         """Lets the place finish what it was told to do."""
@@ -187,15 +191,17 @@ class Sequence:
     def play(self, event):
         before, latest = self.scene.traffic(), self.registry.latest()
         event()
-        self.scene.settle()
+        # What was begun may still be under way when the next event comes, but not what somebody withdrew in between.
+        if event in (self.choose, self.withdraw) or self.chance.random() < 0.5:
+            self.scene.settle()
         self.check(before, latest)
 
     def check(self, before, latest):
         now, after = self.registry.latest(), self.scene.traffic()
         told = "\n".join([*self.log, f"traffic: {shown(before)} -> {shown(after)}", f"latest: {now.version[:6]}"])
-        promoted = {entry.about.version for entry in now.history}
-        assert set(after) <= promoted, f"a version gets traffic that was never promoted:\n{told}"
-        assert not set(after) & self.scene.wrong, f"a version gets traffic that answers otherwise:\n{told}"
+        promoted, served = {entry.about.version for entry in now.history}, self.scene.served() | set(after)
+        assert served <= promoted, f"a version gets traffic that was never promoted:\n{told}"
+        assert not served & self.scene.wrong, f"a version gets traffic that answers otherwise:\n{told}"
         withdrawn = set(latest.withdrawn) & set(now.withdrawn)
         assert not (set(after) - set(before)) & withdrawn, f"a version gets traffic that was withdrawn:\n{told}"
         assert sum(after.values()) == (100 if before or after else 0), f"traffic is lost:\n{told}"
@@ -215,6 +221,8 @@ class Sequence:
         if len(latest.candidates) > 1:
             self.log.append(f"registry rollback of {latest.version[:6]}")
             self.registry.rollback("it is bad")
+            if self.chance.random() < 0.5:
+                self.finish(100)
 
     def deploy(self):
         canary = self.chance.choice((10, 60, 100))

@@ -59,6 +59,10 @@ class KServeScene(Scene):
     def traffic(self):
         return self.cluster.traffic()
 
+    def served(self):
+        served, self.cluster.served = self.cluster.served, set()
+        return served
+
     def settle(self):
         self.cluster.settle()
 
@@ -195,7 +199,7 @@ def test_a_version_that_is_still_coming_up_gets_nothing_that_another_is_to_get(s
             bring(store, cluster, 2, timeout=20)
     assert bring(store, cluster, 1, canary=10).percent == 10
     cluster.settle()
-    assert shares(store, cluster) == {0: 90, 1: 10}
+    assert shares(store, cluster) == {0: 90, 1: 10} and store.versions[2] not in cluster.served
 
 
 def test_a_version_that_was_served_before_comes_back_as_a_new_revision(store, cluster):
@@ -250,6 +254,17 @@ def test_who_changed_the_service_meanwhile_is_not_overwritten(store, cluster):
     with pytest.raises(OvertakenError):
         late.move(candidate, 100)
     assert shares(store, cluster) == {0: 90, 2: 10}
+
+
+def test_who_moved_traffic_meanwhile_is_not_overruled(store, cluster):
+    bring(store, cluster, 0)
+    bring(store, cluster, 1, canary=10)
+    late = target(cluster)
+    late.look()
+    bring(store, cluster, 1, canary=50)
+    with pytest.raises(OvertakenError, match="changed meanwhile"):
+        late.move(candidate_module.read_candidate(store.registry, store.versions[1]), 30)
+    assert shares(store, cluster) == {0: 50, 1: 50}
 
 
 @pytest.mark.parametrize("mode", ["Knative", "Standard"])

@@ -48,6 +48,7 @@ class FakeKServe(FaultyServer):
     Attributes:
         wrong: Versions that answer otherwise than they should.
         broken: Versions whose pods don't come up.
+        slow: Versions whose pods take for ever.
         served: Versions that had traffic.
     """
 
@@ -55,6 +56,7 @@ class FakeKServe(FaultyServer):
         super().__init__(TOKEN)
         self.plan, self.store, self.mode = faults or Faults(), store, mode
         self.chance, self.wrong, self.broken, self.served = random.Random(seed), set(), set(), set()
+        self.slow = set()
         self.objects, self.runs, self._version, self._uid = {}, {}, 100, 0
         self._here = threading.local()
         self.routes = [
@@ -243,7 +245,10 @@ class FakeKServe(FaultyServer):
     def _progress(self, service, run):
         """Pods come up, or don't; a Deployment's old ones go once a new one is ready (maxUnavailable 25% of one is none)."""
         for pod in run.pods + run.revisions:
-            if pod["state"] == "coming":
+            if (
+                pod["state"] == "coming"
+                and _version_at(pod["template"]["spec"]["model"]["storageUri"]) not in self.slow
+            ):
                 pod["left"] -= 1
                 if pod["left"] <= 0:
                     pod["problem"] = self._fails(pod["template"])

@@ -136,6 +136,7 @@ def _write_formats(
         ThreadPoolExecutor(1) as asking,
         serving(output, KERAS, saved_model) as compare,
     ):
+        keras = comparing.submit(_checked, compare, samples, output, KERAS)
         # Nothing else of this process uses TensorFlow meanwhile: what it counts shows in the names in the SavedModel.
         keras_model = load_model(model)
         doing("writing the SavedModel")
@@ -143,7 +144,6 @@ def _write_formats(
         write_serving_files(output, run.name, samples.encoded[0])
         doing("checking the formats, trying a server")
         with tried_server(base, "", log_uri) as server:
-            keras = comparing.submit(_checked, compare, samples, output, KERAS)
             made = make_images(samples.encoded)
             expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
             all_samples = EvaluatedImages(samples.encoded, expected, made)

@@ -15,7 +15,7 @@ import numpy as np
 from graft.components.common import storage
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
 from graft.components.common.artifacts.signing import without_signing_key
-from graft.components.common.compute.decoding import decode
+from graft.components.common.compute.machine import cores
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
@@ -95,7 +95,8 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImage
         results = [model.with_name(f"{model.name}.npz") for model in models]
         told = zip([form.runtime for form in formats], map(str, models), map(str, results), strict=True)
         command = [sys.executable, "-I", str(_RUNNER), *chain.from_iterable(told)]
-        environment = without_signing_key() | _ENVIRONMENT
+        # With more threads a single image costs more CPU time, and other processes of this step need cores, too.
+        environment = without_signing_key() | _ENVIRONMENT | {"TF_NUM_INTRAOP_THREADS": str(max(1, cores() // 2))}
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, env=environment) as server:  # noqa: S603
             given, answers = cast(IO[bytes], server.stdin), cast(IO[bytes], server.stdout)
@@ -158,7 +159,7 @@ def describe(export: Path, form: Format, parity: ParityFigures) -> ExportedForma
 
 def _send(samples: EvaluatedImages, pipe: IO[bytes], form: Format) -> None:
     """Writes images to a server's input, one by one, since many would fill the memory: encoded, or as clients decode them."""
-    decoded = chain((decode(content).numpy() for content in samples.encoded), map(pixels_of, samples.made))
+    decoded = map(pixels_of, chain(samples.encoded, samples.made))
     if form.runtime == "saved_model":
         for number, content in enumerate(chain(samples.encoded, samples.made)):
             pickle.dump((content, next(decoded) if number < ALONE else None), pipe)

@@ -58,9 +58,8 @@ EVENTS = {
     5: f"{MORE} more; all training labels shuffled",
     6: f"labels restored; {MORE} more, 5% corrupt",
     7: f"{MORE} more; killed in mid-training, started again",
-    8: f"{MORE} more; writes answered 503 for {OUTAGE:.0f} s",
-    9: f"{MORE} more, darkened and rotated",
-    10: f"{MORE} more",
+    8: f"{MORE} more, darkened and rotated; writes answered 503 for {OUTAGE:.0f} s",
+    9: f"{MORE} more",
 }
 # This one is played by `graft run`, and so is the one that is killed; the others in this process, which imports TensorFlow once.
 BY_COMMAND = 3
@@ -160,7 +159,7 @@ def play(archive, weights, bucket, proxy, folder, without=()):
         new_bytes, labels = 0, None
         if number == 6:
             new_bytes = photographs.add(MORE, cut_short)
-        elif number == 9:
+        elif number == 8:
             new_bytes = photographs.add(MORE, darkened_and_rotated)
         elif number != 3:
             if number == 7:  # those that were found corrupt were removed
@@ -295,7 +294,7 @@ def main(*, source: Path, weights: Path, output: Path = Path("runs/season")):
     """Plays a season and shows what became of it.
 
     Args:
-        source: A zip of at least 1,320 photographs, `…/<class>/<file>`.
+        source: A zip of at least 1,200 photographs, `…/<class>/<file>`.
         weights: A Keras weights file.
         output: Folder for runs and the page; it must not exist.
     """

@@ -22,8 +22,8 @@ log = logging.getLogger("graft")
 
 _Change = Callable[[Service | None], Mapping[str, object] | None]
 
-# KServe's pattern, and as long that the host of Knative's tag for it, latest-NAME-predictor, is a name of DNS.
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,43}[a-z0-9])?")
+# KServe's pattern, and as long that the longest host, that of Knative's tag latest-NAME-check-predictor, is a name of DNS.
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _CHECK = "check"
 _POLL = 5
 # Each further one is for a change that KServe made meanwhile: it writes what it does into the same object.
@@ -33,8 +33,8 @@ _CONFLICTS = 20
 class KServeTarget(Target):
     """An InferenceService of the model's name.
 
-    Where it runs on Knative, a version is a revision, which comes up without traffic. Where it is a Deployment, which moves traffic as its
-    pods are replaced, a version is checked by a second InferenceService beside it before.
+    Where it runs on Knative, a version is a revision, which comes up without traffic beside one that has it. The first one, and each one
+    of a Deployment, which moves traffic as its pods are replaced, is checked by a second InferenceService beside it before.
 
     Args:
         name: The model's name.
@@ -47,7 +47,7 @@ class KServeTarget(Target):
     def __init__(self, name: str, config: DeployConfig) -> None:
         if not _NAME.fullmatch(name):
             raise GraftError(
-                f"{name!r} can't be the name of an InferenceService, which has at most 45 lower-case letters, digits and hyphens and "
+                f"{name!r} can't be the name of an InferenceService, which has at most 40 lower-case letters, digits and hyphens and "
                 "begins with a letter: give the model another name."
             )
         self._name, self._config = name, config
@@ -75,18 +75,17 @@ class KServeTarget(Target):
         return str(yaml.safe_dump(manifest, sort_keys=False))
 
     def stage(self, candidate: Candidate) -> None:
-        """Brings a version up: as the newest revision, without traffic, or as a service beside it; the first one as the service."""
-        service = self._read(self._name)
-        if service is None or not service.is_standard:
-            self._bring_up(self._name, candidate, canary=0 if service else None)
-        elif candidate.version not in self._view.running(service):
+        """Brings a version up: as the newest revision, without traffic, or as a service beside it."""
+        if self._comes_with_traffic(self._read(self._name), candidate):
             self._bring_up(self._checking, candidate)
+        else:
+            self._bring_up(self._name, candidate, canary=0)
 
     def ask(self, candidate: Candidate) -> bytes:
         """Asks the version at the address of its tag, or of the service beside."""
         name = self._name
         service = self._read(name)
-        if service and service.is_standard and candidate.version not in self._view.running(service):
+        if self._comes_with_traffic(service, candidate):
             name = self._checking
             service = self._read(name)
         url = self._view.url(service, candidate.version) if service else ""
@@ -97,10 +96,12 @@ class KServeTarget(Target):
     def move(self, candidate: Candidate, percent: int) -> None:
         """Gives a version its share, and waits until KServe says that it has it."""
         service = self._read(self._name)
-        if service and service.is_standard:
-            if percent < 100:
-                raise GraftError(f"{self.where} is a Deployment, which can't split traffic: leave canary out.")
+        if service and service.is_standard and percent < 100:
+            raise GraftError(f"{self.where} is a Deployment, which can't split traffic: leave canary out.")
+        if self._comes_with_traffic(service, candidate):
             self._bring_up(self._name, candidate)
+            service = self._read(self._name)
+        if service and service.is_standard:
             return
 
         def share(service: Service | None) -> Mapping[str, object] | None:
@@ -116,9 +117,15 @@ class KServeTarget(Target):
 
     def clean(self, promoted: Sequence[str]) -> None:
         """Removes the service that checked a version. Knative itself removes revisions without traffic."""
-        service = self._read(self._name)
-        if service and service.is_standard and self._view.is_check(self._checking):
+        if self._view.is_check(self._checking):
             self._cluster.delete(SERVICES, self._checking)
+
+    def _comes_with_traffic(self, service: Service | None, candidate: Candidate) -> bool:
+        """Whether the service would give a version traffic as soon as it is up: it is no revision beside one that has the traffic."""
+        if service is None:
+            return True
+        is_alone = service.is_standard or not service.predictor.latest_rolledout_revision
+        return is_alone and candidate.version not in self._view.running(service)
 
     def _predictor(self, candidate: Candidate, attempt: int, canary: int | None) -> dict[str, object]:
         if not candidate.uri.startswith(("gs://", "s3://")):

@@ -52,9 +52,12 @@ class View:
         return service
 
     def is_check(self, name: str) -> bool:
-        """Tells whether there is a service of this name that Graft made to check a version."""
+        """Tells whether there is a service of this name that Graft made to check a version, and that is not being deleted."""
         content = self._cluster.get(SERVICES, name)
-        return content is not None and parse(Service, content, name).is_ours(check=True)
+        if content is None:
+            return False
+        service = parse(Service, content, name)
+        return service.is_ours(check=True) and not service.metadata.deletion_timestamp
 
     def shares(self, service: Service) -> list[Placed]:
         """Returns the versions of a service, the newest last: each with what it gets now, or soon if that is less."""

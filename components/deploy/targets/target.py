@@ -57,10 +57,7 @@ class Target(abc.ABC):
 
     @abc.abstractmethod
     def stage(self, candidate: Candidate) -> None:
-        """Brings a version up until it can answer, without traffic from others; nothing if it is up.
-
-        Where a place has no version yet, the first one may get traffic by this.
-        """
+        """Brings a version up until it can answer, without traffic from others; nothing if it is up."""
 
     @abc.abstractmethod
     def ask(self, candidate: Candidate) -> bytes | None:

@@ -182,6 +182,36 @@ def test_a_new_version_is_asked_before_it_has_traffic(store, cluster):
     assert asked[-1] == "/v1/models/pets:predict"
 
 
+@pytest.mark.parametrize("mode", ["Knative", "Standard"])
+def test_the_first_version_is_asked_before_it_has_traffic(store, cluster, mode):
+    cluster.mode, cluster.wrong = mode, {store.versions[0]}
+    for _ in range(2):  # the second call may not take what the first one left for something that has answered
+        with pytest.raises(GraftError, match="It gets no traffic"):
+            bring(store, cluster, 0)
+        cluster.settle()
+        assert shares(store, cluster) == {}
+    assert bring(store, cluster, 1, canary=100).percent == 100
+    cluster.settle()
+    assert shares(store, cluster) == {1: 100} and list(cluster.objects) == [NAME]
+
+
+def test_a_version_after_one_that_never_came_up_is_asked_before_it_has_traffic(store, cluster, monkeypatch):
+    with monkeypatch.context() as unready:
+        unready.setattr(cluster, "_fails", lambda template: "no memory")
+        store.registry.promote(store.versions[0])
+        candidate = candidate_module.read_candidate(store.registry, store.versions[0])
+        made = replace(candidate, uri=f"gs://bucket/store/models/{NAME}/versions/{store.versions[0]}")
+        with pytest.raises(GraftError, match="no memory"):
+            target(cluster).move(made, 100)
+    cluster.wrong = {store.versions[1]}
+    with pytest.raises(GraftError, match="It gets no traffic"):
+        bring(store, cluster, 1)
+    cluster.settle()
+    assert shares(store, cluster) == {}
+    bring(store, cluster, 2)
+    assert shares(store, cluster) == {2: 100}
+
+
 def test_a_withdrawn_canary_loses_its_traffic(store, cluster):
     bring(store, cluster, 0)
     bring(store, cluster, 1, canary=50)
@@ -271,6 +301,7 @@ def test_who_moved_traffic_meanwhile_is_not_overruled(store, cluster):
 def test_what_graft_did_not_make_stays_as_it_is(store, cluster, mode):
     cluster.mode = mode
     bring(store, cluster, 0)
+    cluster.settle()
     name = NAME if mode == "Knative" else f"{NAME}-check"
     foreign = cluster.objects.setdefault(name, copy.deepcopy(cluster.objects[NAME]))
     foreign["metadata"] |= {"labels": {"app": "mine"}, "name": name}
@@ -321,7 +352,7 @@ def test_a_mode_that_graft_does_not_know_is_left_alone(store, cluster, monkeypat
         target(cluster).look()
 
 
-@pytest.mark.parametrize("name", ["Pets", "pets_2", "2pets", "p" * 46])
+@pytest.mark.parametrize("name", ["Pets", "pets_2", "2pets", "p" * 41])
 def test_a_name_that_no_service_can_have_is_refused(cluster, name):
     with pytest.raises(GraftError, match="can't be the name of an InferenceService"):
         target(cluster, name)

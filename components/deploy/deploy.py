@@ -7,7 +7,7 @@ from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.results import DeployResult
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.deploy.candidate import check_answer, read_candidate
+from graft.components.deploy.candidate import Candidate, check_answer, read_candidate
 from graft.components.deploy.targets.target import OvertakenError, Placed, Target
 
 log = logging.getLogger("graft")
@@ -138,11 +138,18 @@ def _bring(registry: Registry, target: Target, latest: Latest, percent: int) -> 
     except OvertakenError:
         raise
     except GraftError:
-        target.drop(candidate)
+        _drop(target, candidate)
         raise
     if registry.latest().version != candidate.version:
         raise OvertakenError(f"{candidate.version[:12]} is not the latest version of {registry.name} any more.")
     target.move(candidate, percent)
+
+
+def _drop(target: Target, candidate: Candidate) -> None:
+    try:
+        target.drop(candidate)
+    except GraftError as error:  # why it gets no traffic is what has to be told
+        log.warning("%s keeps %s without traffic: %s", target.where, candidate.version[:12], error)
 
 
 def _check_canary(target: Target, canary: int) -> None:

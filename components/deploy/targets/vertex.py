@@ -136,12 +136,22 @@ class VertexTarget(Target):
         self._served.share(self._seen, decide)
         self._seen = split
 
+    def drop(self, candidate: Candidate) -> None:
+        """Removes a version from both endpoints, which has got no traffic yet."""
+        self._empty_trial()
+        if endpoint := self._served.find():
+            shares = shares_of(endpoint)
+            gone = [
+                one.id
+                for one in endpoint.deployed_models
+                if version_of(one) == candidate.version and one.id not in shares and _counter(endpoint, one) is None
+            ]
+            self._served.undeploy(gone, self._config.timeout)
+
     def clean(self, promoted: Sequence[str]) -> None:
         """Empties the second endpoint, and removes from the first what gets no traffic and isn't kept."""
         seconds = self._config.timeout
-        if (trial := self._trial.find()) and trial.deployed_models:
-            self._trial.share(shares_of(trial), lambda endpoint: ({}, {}))
-            self._trial.undeploy([one.id for one in trial.deployed_models if version_of(one)], seconds)
+        self._empty_trial()
         if endpoint := self._served.find():
             shares = shares_of(endpoint)
             idle = {
@@ -152,6 +162,11 @@ class VertexTarget(Target):
             ]
             gone = [one.id for version, one in idle.items() if version not in kept[: self._config.keep]]
             self._served.undeploy(gone, seconds)
+
+    def _empty_trial(self) -> None:
+        if (trial := self._trial.find()) and trial.deployed_models:
+            self._trial.share(shares_of(trial), lambda endpoint: ({}, {}))
+            self._trial.undeploy([one.id for one in trial.deployed_models if version_of(one)], self._config.timeout)
 
     def _deployed(self, number: str, place: VertexEndpoint) -> Any:
         config, once = self._config, place is self._trial

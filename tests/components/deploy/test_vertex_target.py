@@ -114,8 +114,17 @@ def test_a_version_that_answers_otherwise_gets_no_traffic(scene):
     scene.wrong = {scene.store.versions[1]}
     with pytest.raises(GraftError, match=r"answers .*dogs.* It gets no traffic"):
         deploy(scene, 1)
-    assert shares(scene) == {0: 100}
+    assert (there(scene), there(scene, CHECK), shares(scene)) == ([0], [], {0: 100})
     assert (deploy(scene, 2).percent, there(scene), there(scene, CHECK)) == (100, [0, 2], [])
+
+
+def test_what_answers_otherwise_and_cannot_be_removed_is_still_told(scene):
+    deploy(scene, 0)
+    scene.wrong = {scene.store.versions[1]}
+    scene.server.fail(":undeployModel", 403, times=9)
+    with pytest.raises(GraftError, match=r"answers .*dogs.* It gets no traffic"):
+        deploy(scene, 1)
+    assert shares(scene) == {0: 100}
 
 
 def test_what_a_killed_deployment_left_at_the_second_endpoint_is_removed(scene, store):

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from graft.components.common.artifacts.checksums import VERSION_NAME
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.results import MirrorResult
 from graft.components.common.errors import GraftError
@@ -156,7 +157,7 @@ def _look(registry: Registry, other: OtherRegistry) -> _Copies:
     """Returns the copies of versions of this registry, by version, the lowest number first: others may be of a registry elsewhere."""
     found: _Copies = {}
     for copy in sorted(other.look(), key=lambda copy: copy.number):
-        if copy.version and copy.uri == registry.versions.uri(copy.version):
+        if VERSION_NAME.fullmatch(copy.version) and copy.uri == registry.versions.uri(copy.version):
             found.setdefault(copy.version, []).append(copy)
     return found
 

@@ -38,7 +38,15 @@ class Versions:
         self._folder = f"{folder}/{VERSIONS}"
 
     def uri(self, version: str) -> str:
-        """Returns the path or URI of a version."""
+        """Returns the path or URI of a version.
+
+        Raises:
+            GraftError: It can't be the name of one, and might lead out of the model's folder.
+        """
+        if not VERSION_NAME.fullmatch(version):
+            raise GraftError(
+                f"{version[:100]!r} can't be the name of a version in {self._folder}: restore an earlier generation of what names it."
+            )
         return f"{self._folder}/{version}"
 
     def put(self, export: Path, version: str, files: Mapping[str, str]) -> None:

@@ -215,3 +215,17 @@ def test_a_prune_that_slept_too_long_says_so(registry, publish, monkeypatch):
     monkeypatch.setattr(registry.versions, "remove", slowly)
     with pytest.raises(GraftError, match=f"Removing {version} took longer than 0:10:00, and somebody else went on"):
         registry.prune(1)
+
+
+@pytest.mark.parametrize("name", ["../../../../mine", "", "..", "0" * 63])
+def test_nothing_is_removed_that_is_no_version(registry, publish, tmp_path, name):
+    version = publish(1)
+    registry.promote(version)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("x")
+    removal = Removal(token="t", time=datetime.now(UTC) - timedelta(days=1))
+    forged = registry.latest().model_copy(update={"removing": {name: removal}})
+    (tmp_path / "store/models/pets/latest.json").write_text(forged.text())
+    with pytest.raises(GraftError, match="can't be the name of a version"):
+        registry.prune(1)
+    assert (tmp_path / "mine/file").read_text() == "x" and version in registry.versions.finished()

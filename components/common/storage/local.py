@@ -122,6 +122,8 @@ def remove_folder(folder: Path) -> None:
     Raises:
         OSError: It can't be removed.
     """
+    if folder.is_symlink():  # what it leads to is somebody else's
+        folder.unlink(missing_ok=True)
     while folder.exists():
         try:
             shutil.rmtree(folder)

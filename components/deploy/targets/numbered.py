@@ -83,8 +83,9 @@ class OnDisk(NumberedVersions):
         self._token = uuid4().hex
 
     def numbers(self) -> dict[int, bool]:
-        """Returns the folders that are numbers, all of which are whole."""
-        return dict.fromkeys(_numbers_in(self._folders()), True)
+        """Returns the names that are numbers: folders, all of which are whole, and others, which servers don't tell from them."""
+        names = dict.fromkeys(_numbers_in(self._names(is_folder=False)), False)
+        return names | dict.fromkeys(_numbers_in(self._names()), True)
 
     def prepare(self, number: int, candidate: Candidate) -> None:
         """Copies a version, and checks the copy."""
@@ -129,7 +130,7 @@ class OnDisk(NumberedVersions):
 
     def tidy(self, up_to: int) -> None:
         """Removes copies that never were renamed, and folders that were renamed away."""
-        for name in self._folders():
+        for name in self._names():
             hidden = _HIDDEN.fullmatch(name)
             if hidden and int(hidden["number"]) <= up_to:
                 self._remove(Path(self._base, name))
@@ -152,9 +153,9 @@ class OnDisk(NumberedVersions):
             return  # another process was first
         storage.delete_folder(str(gone))
 
-    def _folders(self) -> list[str]:
+    def _names(self, *, is_folder: bool = True) -> list[str]:
         try:
-            return [path.name for path, is_folder in storage.walk(Path(self._base), lambda _: True) if is_folder]
+            return [path.name for path, found in storage.walk(Path(self._base), lambda _: True) if found == is_folder]
         except storage.MissingError:
             return []
 

@@ -134,3 +134,24 @@ def test_a_web_server_is_no_place(published):
     published.promote(0)
     with pytest.raises(GraftError, match="can't be replaced safely: use a local folder, gs:// or s3://"):
         deploy(published.registry, open_target(DeployConfig(to="https://127.0.0.1:9/x"), NAME))
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_a_number_that_is_no_folder_is_in_nobody_s_way(published, base, kind):
+    base.mkdir(parents=True)
+    (base / "1").write_text("x") if kind == "file" else (base / "1").symlink_to(base / "nowhere")
+    version = published.promote(0)
+    assert deploy(published.registry, target(base)).version == version
+    assert seed_in(base / "2") == 0
+
+
+def test_what_a_link_leads_to_stays(published, base, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("x")
+    base.mkdir(parents=True)
+    for name in (f".gone-{32 * '0'}", f".1-{32 * '0'}"):
+        (base / name).symlink_to(tmp_path / "mine")
+    published.promote(0)
+    for _ in range(2):
+        deploy(published.registry, target(base))
+    assert there(base) == {1: 0} and (tmp_path / "mine/file").read_text() == "x"

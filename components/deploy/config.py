@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from graft.components.common import storage
 from graft.components.common.errors import GraftError, raise_all
 
 TargetKind = Literal["folder", "kserve", "vertex"]
@@ -52,7 +53,7 @@ class DeployConfig:
     service_account: str = ""
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] = "default"
     runtime_version: Annotated[str, Field(pattern=r"^[\w][\w.-]{0,127}$")] = "2.19.1"
-    ingress: Annotated[str, Field(pattern=r"^(https?://[^/\s]+/?)?$")] = ""
+    ingress: Annotated[str, Field(pattern=r"^(https?://[^/@?#\s]+/?)?$")] = ""
 
     def __post_init__(self) -> None:
         """Checks that it is about one target.
@@ -73,6 +74,10 @@ class DeployConfig:
                 problems.append(
                     f"deploy: {field.name} is for the target {' or '.join(targets)}, and the target is {self.target}: leave it out."
                 )
+        if (shown := storage.redact(self.to)) != self.to:
+            problems.append(
+                f"deploy: to holds a user name, password or query string beside {shown}, which others could read: leave it out."
+            )
         raise_all(map(GraftError, problems))
 
 

@@ -5,11 +5,11 @@
 FOLDER is the SavedModel's. The request and the answer are those of TensorFlow Serving's REST interface.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from graft.components.common.artifacts.signing import without_signing_key
 from graft.components.common.errors import GraftError
 
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -34,7 +34,7 @@ def ask_saved_model(folder: Path, request: bytes, seconds: float) -> bytes:
             capture_output=True,
             timeout=seconds,
             check=False,
-            env={**os.environ, **_ENVIRONMENT},
+            env=without_signing_key() | _ENVIRONMENT,
         )
     except subprocess.TimeoutExpired as error:
         raise GraftError(

@@ -24,6 +24,13 @@ from graft.components.deploy.config import DeployConfig
                 "deploy: to is for the target folder, and the target is vertex: leave it out.",
             ],
         ),
+        (
+            {"to": "s3://key:secret@bucket/served"},
+            [
+                "deploy: to holds a user name, password or query string beside s3://bucket/served, which others could read: "
+            ],
+        ),
+        ({"target": "kserve", "ingress": "http://user:secret@host"}, ["deploy: ingress can't be "]),
         ({"target": "moon"}, ["deploy: target can't be 'moon': "]),
     ],
 )

@@ -89,7 +89,7 @@ def test_settings_come_from_a_profile_too(published, graft, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["deploy", NAME], "deploy: to is missing, which the target folder needs"),
+        (["deploy", NAME], "deploy: to is missing: the target folder needs it"),
         (["deploy", NAME, "--to", "x", "--machine-type", "n1"], "machine_type is for the target vertex"),
         (["deploy", NAME, "--to", "x", "--canary", "10"], "can't split traffic"),
         (["deploy", "../pets", "--to", "x"], "can't be a name"),

@@ -133,7 +133,7 @@ def test_signing_what_was_published_before(registry, published, tmp_path, monkey
     assert registry("verify", "--verify-key", public) == "3 versions of pets: every file is as published, and signed.\n"
     with pytest.raises(GraftError, match="holds a private key, which belongs to GRAFT_SIGNING_KEY alone"):
         registry("verify", "--verify-key", private)
-    with pytest.raises(GraftError, match="names no PEM file that can be read"):
+    with pytest.raises(GraftError, match="none is no PEM file that can be read"):
         registry("verify", "--verify-key", tmp_path / "none")
     with pytest.raises(GraftError, match="name the private key in GRAFT_SIGNING_KEY to change it"):
         registry("hold", "--reason", "audit")

@@ -1,9 +1,10 @@
 """An endpoint of Vertex AI: versions come up beside what is served, are asked at a second endpoint, and then get traffic."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.cloud import aiplatform_v1 as api
 
@@ -60,16 +61,23 @@ class VertexTarget(Target):
         self._trial = VertexEndpoint(client, f"{identifier}-check", vertex_id(name))
         self._predictions = client.service(api.PredictionServiceClient)
         self._seen: dict[str, int] = {}
-        self._proven = ""
+        self._proven, self._turn = "", 1
 
     def look(self) -> list[Placed]:
         """Returns what is deployed to the endpoint."""
         endpoint = self._served.find()
         self._seen = shares_of(endpoint) if endpoint else {}
-        deployed = sorted(endpoint.deployed_models, key=lambda one: one.create_time) if endpoint else []
+        marks = {one.id: _mark(endpoint, one) for one in endpoint.deployed_models} if endpoint else {}
+        self._turn = 1 + max((mark.turn for mark in marks.values() if mark), default=0)
+
+        def came(one: Any) -> tuple[int, Any]:
+            mark, is_ours = marks[one.id], bool(version_of(one))
+            return mark.turn if mark else self._turn * is_ours, one.create_time
+
         return [
-            Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}", _counter(endpoint, one) or 0)
-            for one in deployed
+            Placed(version_of(one), self._seen.get(one.id, 0), f"deployed model {one.id}", mark.counter if mark else 0)
+            for one in (sorted(endpoint.deployed_models, key=came) if endpoint else [])
+            for mark in [marks[one.id]]
         ]
 
     def plan(self, candidate: Candidate, percent: int) -> str:
@@ -87,7 +95,7 @@ class VertexTarget(Target):
         number = self._models.upload(version, _folder(candidate), seconds)
         endpoint = self._served.find()
         there = [one for one in endpoint.deployed_models if version_of(one) == version] if endpoint else []
-        if there and _counter(endpoint, there[0]) is not None:
+        if there and _mark(endpoint, there[0]):
             self._proven = version
             return
         until = time.monotonic() + seconds
@@ -129,9 +137,9 @@ class VertexTarget(Target):
             there = {one.id: one for one in endpoint.deployed_models}
             if not any(version_of(one) == candidate.version for one in there.values()):
                 raise OvertakenError(f"Somebody else has removed {identifier} from {self._served.name}.")
-            counters = {one.id: _counter(endpoint, one) for one in there.values()} | {identifier: candidate.counter}
-            labels = [_answered(there[one], counter) for one, counter in counters.items() if counter is not None]
-            return split, dict(labels)
+            marks = {one.id: _mark(endpoint, one) for one in there.values()}
+            marks[identifier] = _Mark(candidate.counter, self._turn)
+            return split, dict(_label(there[one], mark) for one, mark in marks.items() if mark)
 
         self._served.share(self._seen, decide)
         self._seen = split
@@ -144,7 +152,7 @@ class VertexTarget(Target):
             gone = [
                 one.id
                 for one in endpoint.deployed_models
-                if version_of(one) == candidate.version and one.id not in shares and _counter(endpoint, one) is None
+                if version_of(one) == candidate.version and one.id not in shares and not _mark(endpoint, one)
             ]
             self._served.undeploy(gone, self._config.timeout)
 
@@ -157,9 +165,7 @@ class VertexTarget(Target):
             idle = {
                 version_of(one): one for one in endpoint.deployed_models if version_of(one) and one.id not in shares
             }
-            kept = [
-                version for version in promoted if version in idle and _counter(endpoint, idle[version]) is not None
-            ]
+            kept = [version for version in promoted if version in idle and _mark(endpoint, idle[version])]
             gone = [one.id for version, one in idle.items() if version not in kept[: self._config.keep]]
             self._served.undeploy(gone, seconds)
 
@@ -181,19 +187,30 @@ class VertexTarget(Target):
         )
 
 
-def _answered(deployed: Any, counter: int) -> tuple[str, str]:
-    """Returns the endpoint's label which says that a deployed model has answered: that very one, and not another of the same ID.
+class _Mark(NamedTuple):
+    """What a label of the endpoint says of a deployed model that has answered.
 
-    It also tells the counter of the `latest.json` by which it got traffic.
+    Attributes:
+        counter: The counter of the `latest.json` by which it got traffic.
+        turn: A higher one than that of all that got some before.
     """
-    return f"graft-answered-{deployed.id}", f"{deployed.create_time.timestamp():.0f}-{counter}"
+
+    counter: int
+    turn: int
 
 
-def _counter(endpoint: Any, deployed: Any) -> int | None:
-    """Returns the counter of the `latest.json` by which a deployed model got traffic; None if it has not answered yet."""
-    label, value = _answered(deployed, 0)
-    since, _, counter = endpoint.labels.get(label, "").rpartition("-")
-    return int(counter) if since == value.partition("-")[0] and counter.isdecimal() else None
+def _label(deployed: Any, mark: _Mark) -> tuple[str, str]:
+    """Returns the label for that very deployed model, and not another of the same ID."""
+    return f"graft-answered-{deployed.id}", f"{deployed.create_time.timestamp():.0f}-{mark.counter}-{mark.turn}"
+
+
+def _mark(endpoint: Any, deployed: Any) -> _Mark | None:
+    """Returns what the endpoint's label says of a deployed model; None if it has not answered yet."""
+    label, wanted = _label(deployed, _Mark(0, 0))
+    found = re.fullmatch(r"([0-9]+)-([0-9]+)-([0-9]+)", endpoint.labels.get(label, ""))
+    if not found or found[1] != wanted.partition("-")[0]:
+        return None
+    return _Mark(int(found[2]), int(found[3]))
 
 
 def _folder(candidate: Candidate) -> str:

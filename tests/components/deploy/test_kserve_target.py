@@ -427,3 +427,13 @@ def test_a_cluster_refuses_what_is_no_field(cluster):
 def registry_at(store, place):
     store.registry.promote(store.versions[place])
     return store.registry
+
+
+def test_an_older_version_that_comes_back_is_the_canary(store, cluster):
+    bring(store, cluster, 0)
+    bring(store, cluster, 1)
+    assert bring(store, cluster, 0, canary=10).percent == 10
+    roll_back(store.registry, target(cluster))
+    assert shares(store, cluster) == {1: 100}
+    bring(store, cluster, 0, canary=10)
+    assert shares(store, cluster) == {1: 90, 0: 10}

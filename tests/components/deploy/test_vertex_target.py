@@ -197,8 +197,8 @@ def test_a_model_that_a_person_deployed_loses_its_traffic_and_stays(scene):
     kept.traffic_split = {"77": 60, kept.deployed_models[0].id: 40}
     placed = scene.open().look()
     assert [(one.version, one.percent, one.where) for one in placed] == [
-        (scene.store.versions[0], 40, f"deployed model {deployed_id(scene.store.versions[0])}"),
         ("", 60, "deployed model 77"),
+        (scene.store.versions[0], 40, f"deployed model {deployed_id(scene.store.versions[0])}"),
     ]
     assert deploy(scene, 1, canary=10).percent == 10
     assert kept.traffic_split["77"] == 90
@@ -296,3 +296,15 @@ def test_an_operation_is_looked_at_again_while_vertex_is_overloaded(scene, monke
 def test_the_api_is_reached_by_the_region():
     client = VertexClient("p", "europe-west4", token=lambda: "t")
     assert client.service(api.ModelServiceClient).api_endpoint == "europe-west4-aiplatform.googleapis.com"
+
+
+def test_an_older_version_that_comes_back_is_the_canary(scene, store):
+    deploy(scene, 0)
+    deploy(scene, 1)
+    assert deploy(scene, 0, canary=10).percent == 10
+    assert deploy(scene, canary=10).changed is False
+    steps.roll_back(store.registry, scene.open())
+    assert shares(scene) == {1: 100}
+    assert deploy(scene, canary=10).percent == 10
+    steps.promote(store.registry, scene.open())
+    assert shares(scene) == {0: 100}

@@ -63,7 +63,7 @@ class DeployConfig:
         """
         needed, _ = _FIELDS[self.target]
         problems = [
-            f"deploy: {name} is missing, which the target {self.target} needs."
+            f"deploy: {name} is missing: the target {self.target} needs it."
             for name in needed
             if not getattr(self, name)
         ]

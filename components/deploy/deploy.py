@@ -60,7 +60,8 @@ def roll_back(registry: Registry, target: Target) -> DeployResult:
     served = [placed for placed in there if placed.percent]
     if len(served) < 2:
         raise GraftError(
-            f"{target.where} has no canary: to go back to an earlier version, use graft registry rollback {registry.name} --deploy."
+            f"{target.where} has no canary. To go back to an earlier version: "
+            + registry.command("rollback", "--reason", "WHY", "--deploy")
         )
     stable = max(served[:-1], key=lambda placed: placed.percent).version
     if not stable:
@@ -179,7 +180,8 @@ def _check_promoted(registry: Registry, version: str) -> None:
 
 def _to_serve(registry: Registry, latest: Latest) -> str:
     if latest.version is None:
-        raise GraftError(f"{registry.name} has no latest version in {registry.folder}: promote one first.")
+        remedy = "promote one" if registry.versions.finished() else "check the name and the store"
+        raise GraftError(f"{registry.name} has no latest version in {registry.folder}: {remedy}.")
     if not _may_serve(latest, latest.version):
         raise GraftError(
             f"The latest version of {registry.name}, {latest.version[:12]}, is withdrawn or being removed: promote another one."

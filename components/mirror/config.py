@@ -38,6 +38,8 @@ class MirrorConfig:
             if not self.project or not self.location or not self.image:
                 raise GraftError("mirror: Vertex's Model Registry needs project, location and image.")
             return
+        if not self.to:
+            raise GraftError("mirror: to is missing: name the address of an MLflow tracking server, or vertex.")
         shown = storage.redact(self.to)
         if not _ADDRESS.fullmatch(shown):
             raise GraftError(

@@ -167,7 +167,9 @@ def verifying(keys: str) -> Iterator[None]:
     """
     before = os.environ.get(VERIFY_KEY)
     if keys:
-        os.environ[VERIFY_KEY] = keys if is_pem(keys) else str(Path(keys).absolute())
+        text = keys if is_pem(keys) else _text_of(keys)
+        check_public_keys(text, "verify_key" if text == keys else keys)
+        os.environ[VERIFY_KEY] = text
     try:
         verify_keys()
         yield
@@ -176,6 +178,13 @@ def verifying(keys: str) -> Iterator[None]:
             os.environ[VERIFY_KEY] = before
         elif keys:
             del os.environ[VERIFY_KEY]
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise GraftError(f"{path} is no PEM file that can be read: name one that holds public keys.") from error
 
 
 def check_public_keys(text: str, named: str) -> VerifyKeys:

@@ -10,7 +10,7 @@ from graft.components.deploy.config import DeployConfig
 @pytest.mark.parametrize(
     ("fields", "problems"),
     [
-        ({}, ["deploy: to is missing, which the target folder needs."]),
+        ({}, ["deploy: to is missing: the target folder needs it."]),
         ({"to": "x", "canary": 101}, ["deploy: canary can't be 101: Input should be less than or equal to 100."]),
         (
             {"to": "x", "endpoint": "pets"},
@@ -20,7 +20,7 @@ from graft.components.deploy.config import DeployConfig
         (
             {"target": "vertex", "project": "p", "image": "i", "to": "x"},
             [
-                "deploy: location is missing, which the target vertex needs.",
+                "deploy: location is missing: the target vertex needs it.",
                 "deploy: to is for the target folder, and the target is vertex: leave it out.",
             ],
         ),

@@ -10,6 +10,7 @@ from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.numbers import Numbers
 from graft.components.common.errors import GraftError
+from graft.components.common.registry.registry import Registry
 from graft.components.deploy.config import DeployConfig
 from graft.components.deploy.deploy import deploy, promote, roll_back
 from graft.components.deploy.opening import open_target
@@ -108,7 +109,7 @@ def test_a_folder_has_no_canary(published, base):
     with pytest.raises(GraftError, match="gets no traffic .*: bring it there with graft deploy"):
         promote(published.registry, target(base))
     deploy(published.registry, target(base))
-    with pytest.raises(GraftError, match="has no canary: .* use graft registry rollback pets --deploy"):
+    with pytest.raises(GraftError, match="has no canary. .*graft registry rollback pets --reason WHY --deploy --store"):
         roll_back(published.registry, target(base))
     assert not promote(published.registry, target(base)).changed
 
@@ -126,8 +127,10 @@ def test_a_damaged_record_is_told(published, base):
 
 
 def test_nothing_is_promoted_yet(published, base):
-    with pytest.raises(GraftError, match="has no latest version .*: promote one first"):
+    with pytest.raises(GraftError, match="has no latest version .*: promote one"):
         deploy(published.registry, target(base))
+    with pytest.raises(GraftError, match="pits has no latest version .*: check the name and the store"):
+        deploy(Registry(published.store, "pits"), target(base))
 
 
 def test_a_web_server_is_no_place(published):

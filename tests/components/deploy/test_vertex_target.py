@@ -265,7 +265,7 @@ def test_what_is_not_allowed_is_said_with_the_right_that_is_missing(scene):
 
 
 def test_settings_are_checked():
-    with pytest.raises(GraftError, match=r"deploy: image is missing, which the target vertex needs"):
+    with pytest.raises(GraftError, match=r"deploy: image is missing: the target vertex needs it"):
         DeployConfig(target="vertex", project="p", location="l")
     for project, location in (("p", "evil.example/"), ("p/../q", "europe-west4")):
         with pytest.raises(GraftError, match="of Google Cloud: write it like"):

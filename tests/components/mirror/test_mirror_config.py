@@ -17,7 +17,7 @@ BASIC = "Basic " + base64.b64encode(f"ada:{SECRET}".encode()).decode()
 BEARER = f"Bearer {SECRET}".encode().decode("latin-1")  # as the server reads a header
 
 REFUSED = {
-    "to can't be '': name the address": {},
+    "to is missing: name the address": {},
     "to can't be 'mlflow.example.com': name the address": {"to": "mlflow.example.com"},
     "to can't be 'databricks://prod': name the address": {"to": "databricks://prod"},
     "to can't be 'https://': name the address": {"to": "https://"},

@@ -40,11 +40,8 @@ def deploy_status(registry: Registry, target: Target) -> DeployStatus:
 def _state(version: str, latest: Latest) -> str:
     if not version:
         return "not deployed by Graft"
-    if version in latest.removing:
-        return "being removed"
-    if version in [about.version for about in latest.candidates]:
-        return "latest" if version == latest.version else "promoted earlier"
-    return "withdrawn" if version in [entry.about.version for entry in latest.history] else "not promoted"
+    about = next((entry.about for entry in latest.history if entry.about.version == version), None)
+    return latest.state(version, about).value
 
 
 def _verdict(
@@ -54,8 +51,9 @@ def _verdict(
     mend = f"graft deploy {registry.name}"
     if latest.version is None:
         return f"{registry.name} has no latest version: nothing may be served yet.", not served
+    promoted = [about.version for about in latest.candidates]
     for version in served:
-        if states[version] not in ("latest", "promoted earlier"):
+        if version not in promoted:
             named = f"{version[:_FIRST]} is {states[version]}" if version else f"What is {states[version]} is there"
             return f"{named}, and gets {served[version]}% of the traffic: {mend}", False
     percent, shown = served.get(latest.version, 0), latest.version[:_FIRST]

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from graft.components.common.artifacts.signing import verifying
 from graft.components.common.config import configure
-from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.config import DeployConfig
 from graft.components.deploy.deploy import deploy as deploy_step
@@ -23,8 +22,7 @@ from graft.components.deploy.targets.target import Target
 from graft.pipelines.cli.exits import EXIT_ERROR
 from graft.pipelines.cli.options import given, options_over
 from graft.pipelines.cli.output import print_table
-from graft.pipelines.cluster.profile.fields import Profile
-from graft.pipelines.cluster.profile.reading import read_profile
+from graft.pipelines.cli.profiles import named_registry, profile_at
 
 DeployOptions = options_over(DeployConfig, "the profile")
 
@@ -60,9 +58,7 @@ class Place:
         Raises:
             GraftError: No store is named.
         """
-        if not (store := self.store or self._read().store):
-            raise GraftError("Which store has the registry? Name it by --store, or in the profile.")
-        return Registry(store, name)
+        return named_registry(name, self.store, profile_at(self.profile))
 
     def verifying(self) -> AbstractContextManager[None]:
         """Has this process verify by the public keys that are named here, if any are.
@@ -70,7 +66,7 @@ class Place:
         Raises:
             GraftError: The keys can't be read, or are no Ed25519 keys.
         """
-        return verifying(self.verify_key or self._read().verify_key)
+        return verifying(self.verify_key or profile_at(self.profile).verify_key)
 
     def config(self) -> DeployConfig:
         """Returns the settings.
@@ -78,7 +74,7 @@ class Place:
         Raises:
             GraftError: They can't be.
         """
-        section = self._read().deploy
+        section = profile_at(self.profile).deploy
         return configure("deploy", DeployConfig, dataclasses.asdict(section) if section else {}, given(self.settings))
 
     def target(self, name: str) -> Target:
@@ -88,9 +84,6 @@ class Place:
             GraftError: The settings can't be.
         """
         return open_target(self.config(), name)
-
-    def _read(self) -> Profile:
-        return read_profile(self.profile, "kubeflow") if self.profile else Profile()
 
 
 NO_PLACE = Place()

@@ -1,6 +1,5 @@
 """The commands about a model's published versions."""
 
-import dataclasses
 import logging
 import sys
 from datetime import UTC, datetime
@@ -13,28 +12,23 @@ from rich.table import Table
 
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.signing import verify_keys, verifying
-from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import Versions, models_in
 from graft.components.deploy.deploy import deploy as deploy_step
-from graft.components.mirror.config import MirrorConfig
-from graft.components.mirror.mirror import catch_up
 from graft.pipelines.cli.deploy_commands import NO_PLACE, Place
 from graft.pipelines.cli.exits import EXIT_ERROR
-from graft.pipelines.cli.options import given, options_over
 from graft.pipelines.cli.output import print_table
 
 log = logging.getLogger("graft")
 
-MirrorOptions = options_over(MirrorConfig, "the profile")
-
-# A person waits longer than a run, as for many versions that are mirrored for the first time.
-_MIRROR_SECONDS = 600.0
-
 registry = App(name="registry", help="Lists, publishes, promotes and withdraws the versions of a model.")
+registry.command(
+    "graft.pipelines.cli.mirror_command:mirror",
+    help="Brings another registry up to date with all that this one says of a model: MLflow's or Vertex's.",
+)
 
 
 def _say(opened: Registry, latest: Latest) -> None:
@@ -223,35 +217,6 @@ def sign(
         print(opened.versions.uri(one))
     print(f"{len(signed):,} versions signed.")
     _say(opened, opened.latest())
-
-
-@registry.command
-def mirror(
-    name: str,
-    /,
-    *,
-    store: str = "",
-    profile: Path | None = None,
-    settings: MirrorOptions = MirrorOptions(),  # type: ignore[valid-type]  # noqa: B008
-) -> None:
-    """Brings another registry up to date with all that this one says of a model: MLflow's or Vertex's.
-
-    Args:
-        name: The model's name.
-        store: Path or URI of the store; if not given, that of the profile.
-        profile: YAML file of a profile, whose section `mirror` has the settings. Options win over it.
-        settings: The other registry.
-    """
-    from graft.pipelines.cluster.profile.fields import Profile  # which no other of these commands needs
-    from graft.pipelines.cluster.profile.reading import read_profile
-
-    read = read_profile(profile, "kubeflow") if profile else Profile()
-    if not (store := store or read.store):
-        raise GraftError("Which store has the registry? Name it by --store, or in the profile.")
-    section = dataclasses.asdict(read.mirror) if read.mirror else {}
-    config = configure("mirror", MirrorConfig, section, given(settings))
-    with verifying(read.verify_key):
-        print(catch_up(Registry(store, name), config, _MIRROR_SECONDS).summary)
 
 
 @registry.command

@@ -192,7 +192,7 @@ class Profile(Section):
     deploy: DeploySection | None = None
     """Where and how the model is brought into traffic after export; without it, it isn't."""
     mirror: MirrorSection | None = None
-    """The other registry that what Graft's says is copied to after export; without it, to none."""
+    """Another registry, which is told after export what Graft's says; without it, none is."""
     kubeflow: Kubeflow = Kubeflow()
     """The Kubeflow Pipelines installation."""
     vertex: Vertex = Vertex()

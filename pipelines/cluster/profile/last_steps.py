@@ -23,7 +23,7 @@ class Deploy(DeployConfig):
 @with_config(_LIKE_A_SECTION)
 @dataclasses.dataclass(frozen=True)
 class Mirror(MirrorConfig):
-    """The registry that what the model's registry says is copied to after export; without it, to none."""
+    """Another registry, which is told after export what Graft's says; without it, none is."""
 
 
 def _checked(value: object, make: ValidatorFunctionWrapHandler) -> Any:

@@ -50,5 +50,5 @@ def test_a_mirror_that_is_down_is_an_error(faked, fake, command):
 def test_what_the_command_needs_is_named(faked, command):
     with pytest.raises(GraftError, match="Which store has the registry"):
         command(to=faked.config.to)
-    with pytest.raises(GraftError, match="to can't be '': name the address of an MLflow tracking server"):
+    with pytest.raises(GraftError, match="to is missing: name the address of an MLflow tracking server"):
         command(store=faked.store)

@@ -116,7 +116,9 @@ class Folder(Target):
             return last
         number = max(highest, last.number if last else 0, 0) + 1
         if number > HIGHEST:
-            raise GraftError(f"{self.where} holds the highest number that servers take: remove that folder.")
+            raise GraftError(
+                f"{self.where} holds the highest number that servers take, or gave it: remove that number, and {Numbers.FILE}."
+            )
         return Numbered(
             number=number, version=candidate.version, token=uuid4().hex, time=utc_now(), counter=candidate.counter
         )

@@ -60,7 +60,7 @@ class Mark(_Part):
         counter: The counter of its candidate.
     """
 
-    version: str = Field("", alias=_VERSION)
+    version: str = Field("", alias=_VERSION, pattern="^([0-9a-f]{64})?$")
     attempt: int = Field(0, alias=_ATTEMPT)
     counter: int = Field(0, alias=_COUNTER)
 

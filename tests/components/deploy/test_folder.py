@@ -158,3 +158,16 @@ def test_what_a_link_leads_to_stays(published, base, tmp_path):
     for _ in range(2):
         deploy(published.registry, target(base))
     assert there(base) == {1: 0} and (tmp_path / "mine/file").read_text() == "x"
+
+
+def test_a_record_that_gave_the_highest_number_names_what_to_delete(published, base):
+    version = published.promote(0)
+    highest = {"number": 2**63 - 1, "version": version, "token": "t", "time": "2026-11-27T00:00:00+00:00"}
+    base.mkdir(parents=True)
+    (base / Numbers.FILE).write_text(json.dumps({"schema_version": 2, "numbers": [highest]}))
+    published.promote(1)
+    with pytest.raises(GraftError, match=f"remove that number, and {Numbers.FILE}"):
+        deploy(published.registry, target(base))
+    (base / Numbers.FILE).unlink()
+    deploy(published.registry, target(base))
+    assert there(base) == {1: 1}

@@ -437,3 +437,15 @@ def test_an_older_version_that_comes_back_is_the_canary(store, cluster):
     assert shares(store, cluster) == {1: 100}
     bring(store, cluster, 0, canary=10)
     assert shares(store, cluster) == {1: 90, 0: 10}
+
+
+@pytest.mark.parametrize("version", ["../../mine", "\x1b[31m", "0" * 63])
+def test_a_version_that_somebody_wrote_who_is_not_graft_is_none(store, cluster, version):
+    bring(store, cluster, 0)
+    cluster.settle()
+    cluster.objects[NAME]["spec"]["predictor"]["annotations"]["graft/version"] = version
+    cluster.runs[NAME].template["annotations"]["graft/version"] = version
+    for revision in cluster.runs[NAME].revisions:
+        revision["template"]["annotations"]["graft/version"] = version
+    assert [one.version for one in target(cluster).look()] == [""]
+    assert bring(store, cluster, 1).percent == 100

@@ -1,4 +1,4 @@
-"""InferenceServices of KServe: the manifest, and what the cluster says of one and of what KServe makes of it.
+"""InferenceServices of KServe: what the cluster says of one, and of what KServe makes of it.
 
 The fields are those of KServe's pkg/apis/serving/v1beta1, Knative's pkg/apis/serving/v1 and Kubernetes' apps/v1.
 """
@@ -11,15 +11,13 @@ from pydantic.alias_generators import to_camel
 
 from graft.components.common.errors import GraftError
 from graft.components.common.services.kubernetes import Kind
-from graft.components.deploy.candidate import Candidate
-from graft.components.deploy.config import DeployConfig
 
 SERVICES = Kind("serving.kserve.io", "v1beta1", "inferenceservices")
 REVISIONS = Kind("serving.knative.dev", "v1", "revisions")
 DEPLOYMENTS = Kind("apps", "v1", "deployments")
 
 _VERSION, _ATTEMPT, _COUNTER = "graft/version", "graft/attempt", "graft/counter"
-_OWNER, _ROLE = "app.kubernetes.io/managed-by", "app.kubernetes.io/component"
+OWNER, ROLE = "app.kubernetes.io/managed-by", "app.kubernetes.io/component"
 # As KServe says it since 0.16, and before.
 _STANDARD, _KNATIVE = ("Standard", "RawDeployment"), ("Knative", "Serverless", "")
 
@@ -63,6 +61,11 @@ class Mark(_Part):
     version: str = Field("", alias=_VERSION, pattern="^([0-9a-f]{64})?$")
     attempt: int = Field(0, alias=_ATTEMPT)
     counter: int = Field(0, alias=_COUNTER)
+
+    @classmethod
+    def of(cls, version: str, attempt: int, counter: int) -> "Mark":
+        """Returns the mark of a version."""
+        return cls.model_validate({_VERSION: version, _ATTEMPT: attempt, _COUNTER: counter})
 
     def annotations(self) -> dict[str, str]:
         """Returns it as annotations."""
@@ -140,7 +143,7 @@ class Service(_Part):
 
     def is_ours(self, *, check: bool) -> bool:
         """Whether Graft made it: to serve, or to check a version."""
-        return self.metadata.labels.get(_OWNER) == "graft" and (self.metadata.labels.get(_ROLE) == "check") == check
+        return self.metadata.labels.get(OWNER) == "graft" and (self.metadata.labels.get(ROLE) == "check") == check
 
     def condition(self, kind: str) -> Condition | None:
         """Returns a condition; None if nothing is known of it."""
@@ -233,42 +236,3 @@ def mark_of(annotations: Mapping[str, str]) -> Mark:
         return Mark.model_validate(annotations)
     except ValidationError:
         return Mark.model_validate({})
-
-
-def predictor_of(candidate: Candidate, config: DeployConfig, attempt: int) -> dict[str, object]:
-    """Returns what a service is to serve; fields that are to be absent are None."""
-    mark = Mark.model_validate({_VERSION: candidate.version, _ATTEMPT: attempt, _COUNTER: candidate.counter})
-    return {
-        "annotations": mark.annotations(),
-        "minReplicas": config.replicas,
-        "serviceAccountName": config.service_account or None,
-        "model": {
-            "modelFormat": {"name": "tensorflow"},
-            "protocolVersion": "v1",
-            "runtimeVersion": config.runtime_version,
-            "storageUri": f"{candidate.uri}/{candidate.base_path}",
-        },
-    }
-
-
-def manifest_of(name: str, config: DeployConfig, predictor: Mapping[str, object], *, check: bool) -> dict[str, object]:
-    """Returns an InferenceService.
-
-    Args:
-        name: Its name.
-        config: Where it is to be.
-        predictor: What it is to serve.
-        check: Whether it is only to check a version.
-    """
-    # Annotations of the service itself come to its revisions and pods as well: one that changed would make a new revision.
-    return {
-        "apiVersion": f"{SERVICES.group}/{SERVICES.version}",
-        "kind": "InferenceService",
-        "metadata": {
-            "name": name,
-            "namespace": config.namespace,
-            "labels": {_OWNER: "graft"} | ({_ROLE: "check"} if check else {}),
-            "annotations": {"serving.kserve.io/enable-tag-routing": "true"},
-        },
-        "spec": {"predictor": {key: value for key, value in predictor.items() if value is not None}},
-    }

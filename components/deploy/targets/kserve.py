@@ -13,7 +13,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.services.kubernetes import Cluster, ConflictError
 from graft.components.deploy.candidate import Candidate
 from graft.components.deploy.config import DeployConfig
-from graft.components.deploy.targets.inference_service import SERVICES, Service, manifest_of, predictor_of
+from graft.components.deploy.targets.inference_service import SERVICES, Service
+from graft.components.deploy.targets.kserve_manifest import manifest_of, predictor_of
 from graft.components.deploy.targets.kserve_request import predict
 from graft.components.deploy.targets.kserve_view import View
 from graft.components.deploy.targets.target import OvertakenError, Placed, Target

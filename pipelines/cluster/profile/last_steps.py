@@ -9,7 +9,6 @@ from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, wi
 from graft.components.common.errors import GraftError
 from graft.components.deploy.config import DeployConfig
 from graft.components.mirror.config import MirrorConfig
-from graft.pipelines.cluster.profile.section import without_secrets
 
 _LIKE_A_SECTION = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
@@ -29,16 +28,9 @@ class Mirror(MirrorConfig):
 def _checked(value: object, make: ValidatorFunctionWrapHandler) -> Any:
     """Makes a step's configuration; what the step itself says against it is said with the line in the profile."""
     try:
-        made = make(value)
+        return make(value)
     except GraftError as error:  # which begins with the step's name, as the profile's own errors do
         raise ValueError(str(error).replace("\n", " ").partition(": ")[2].rstrip(".")) from error
-    for field in dataclasses.fields(made):
-        if isinstance(text := getattr(made, field.name), str):
-            try:
-                without_secrets(text)
-            except ValueError as error:
-                raise ValueError(f"{field.name}: {error}") from error
-    return made
 
 
 DeploySection = Annotated[Deploy, WrapValidator(_checked)]

@@ -13,12 +13,7 @@ def _duration(text: str) -> str:
     return text
 
 
-def without_secrets(uri: str) -> str:
-    """Returns a URI as it is.
-
-    Raises:
-        ValueError: It holds what may be secret.
-    """
+def _without_secrets(uri: str) -> str:
     if redact(uri) != uri:
         raise ValueError(
             "it holds a user name, password or query string, which would be seen by everyone: leave it out"
@@ -27,7 +22,7 @@ def without_secrets(uri: str) -> str:
 
 
 Duration = Annotated[str, AfterValidator(_duration)]
-Uri = Annotated[str, AfterValidator(without_secrets)]
+Uri = Annotated[str, AfterValidator(_without_secrets)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
 Memory = Annotated[str, Field(pattern=r"^[0-9]+[KMGTPE]i?$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

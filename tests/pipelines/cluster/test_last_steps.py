@@ -104,7 +104,7 @@ def test_what_is_on_vertex_is_in_the_profile_s_project(tmp_path):
         ("deploy:\n  target: folder\n  too: gs://b", 3, "deploy.too: there is no such field"),
         ("deploy:\n  to: gs://b\n  canary: 0", 3, "deploy.canary: Input should be greater than or equal to 1"),
         ("deploy:\n  target: ftp", 2, "deploy.target: Input should be 'folder', 'kserve' or 'vertex'"),
-        ("store: gs://b\ndeploy:\n  to: gs://user:SECRET@b", 2, "deploy: to: it holds a user name, password"),
+        ("store: gs://b\ndeploy:\n  to: gs://user:SECRET@b", 2, "deploy: to holds a user name, password"),
         ("mirror: {}", 1, "mirror: to is missing"),
         ("retry: {}\nmirror: {to: mlflow}", 2, "mirror: to can't be 'mlflow': name the address"),
         ("mirror: {to: 'https://a:SECRET@mlflow.example'}", 1, "mirror: to holds a user name, password"),

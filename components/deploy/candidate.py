@@ -1,7 +1,6 @@
 """A version that is to get traffic: where it lies, and what it has to answer."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -137,4 +136,4 @@ def _are_close(got: Sequence[float], expected: Sequence[float]) -> bool:
 
 def _shown(body: bytes) -> str:
     """Returns the beginning of an answer, on one line."""
-    return json.dumps(body[:200].decode(errors="replace"))
+    return " ".join(body[:200].decode(errors="replace").split())

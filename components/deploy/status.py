@@ -55,14 +55,14 @@ def _verdict(
     for version in served:
         if version not in promoted:
             named = f"{version[:_FIRST]} is {states[version]}" if version else f"What is {states[version]} is there"
-            return f"{named}, and gets {served[version]}% of the traffic: {mend}", False
+            return f"{named}, and gets {served[version]}% of the traffic. To mend it: {mend}", False
     percent, shown = served.get(latest.version, 0), latest.version[:_FIRST]
     if percent == 100:
         return f"{target.where} serves the latest version.", True
     if percent:
         return (
-            f"The latest version, {shown}, gets {percent}%: graft deploy promote {registry.name}, or graft deploy rollback "
-            f"{registry.name}",
+            f"The latest version, {shown}, gets {percent}% of the traffic. Go on with graft deploy promote {registry.name}, or with "
+            f"graft deploy rollback {registry.name}",
             True,
         )
-    return f"The latest version, {shown}, gets no traffic, or is on its way: {mend}", False
+    return f"The latest version, {shown}, gets no traffic, or none yet. To bring it there: {mend}", False

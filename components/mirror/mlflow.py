@@ -7,15 +7,16 @@ import base64
 import os
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import requests
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.services.api_client import CONNECT_SECONDS, LostContactError, UnreachableError
 from graft.components.mirror.config import MirrorConfig
+from graft.components.mirror.mlflow_answers import FoundVersions, ModelVersion, Nothing, OneModel, OneVersion, Problem
 from graft.components.mirror.other_registry import STATE_TAG, VERSION_TAG, Copy, Entry, OtherRegistry
 
 _CHAMPION = "champion"
@@ -27,52 +28,6 @@ _SECONDS = 5.0
 _A_PAGE = 10_000
 _MOST_BYTES, _PIECE = 64 * 2**20, 2**18
 _CREDENTIALS = "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, in the environment"
-
-_Number = Annotated[int, Field(ge=1)]
-
-
-class _Tag(BaseModel):
-    key: str
-    value: str = ""
-
-
-class _Alias(BaseModel):
-    alias: str
-    version: _Number
-
-
-class _Version(BaseModel):
-    version: _Number
-    source: str = ""
-    tags: tuple[_Tag, ...] = ()
-
-
-class _Model(BaseModel):
-    aliases: tuple[_Alias, ...] = ()
-    tags: tuple[_Tag, ...] = ()
-
-
-class _OneModel(BaseModel):
-    registered_model: _Model
-
-
-class _OneVersion(BaseModel):
-    model_version: _Version
-
-
-class _Versions(BaseModel):
-    model_versions: tuple[_Version, ...] = ()
-    next_page_token: str = ""
-
-
-class _Nothing(BaseModel):
-    pass
-
-
-class _Problem(BaseModel):
-    error_code: str = ""
-    message: str = ""
-
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
@@ -106,10 +61,10 @@ class MlflowRegistry(OtherRegistry):
     def look(self) -> list[Copy]:
         """Returns what is there under the model's name, added by Graft or not; makes the registered model if it isn't there."""
         champion = self._champion()
-        found: list[_Version] = []
+        found: list[ModelVersion] = []
         query = {"filter": f"name='{self._name}'", "max_results": _A_PAGE}
         while True:
-            page = self._ask("GET", "model-versions/search", _Versions, query)
+            page = self._ask("GET", "model-versions/search", FoundVersions, query)
             found += page.model_versions
             if not page.next_page_token:
                 return [_copy(version, champion) for version in found]
@@ -125,19 +80,19 @@ class MlflowRegistry(OtherRegistry):
         """Makes a model version, with all tags from its first moment on."""
         tags = [{"key": key, "value": value} for key, value in self.tags(entry).items()]
         source = entry.uri if "://" in entry.uri else f"{_LOCAL}{entry.uri}"
-        made = self._ask("POST", "model-versions/create", _OneVersion, {"source": source, "tags": tags})
+        made = self._ask("POST", "model-versions/create", OneVersion, {"source": source, "tags": tags})
         return _copy(made.model_version, None)
 
     def tag(self, number: int, tags: Mapping[str, str]) -> None:
         """Writes these tags of a model version over, one by one."""
         for key, value in tags.items():
             content = {"version": str(number), "key": key, "value": value}
-            self._ask("POST", "model-versions/set-tag", _Nothing, content)
+            self._ask("POST", "model-versions/set-tag", Nothing, content)
 
     def remove(self, number: int) -> None:
         """Deletes a model version, if it still is there."""
         try:
-            self._ask("DELETE", "model-versions/delete", _Nothing, {"version": str(number)})
+            self._ask("DELETE", "model-versions/delete", Nothing, {"version": str(number)})
         except _RefusedError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -145,14 +100,14 @@ class MlflowRegistry(OtherRegistry):
     def crown(self, number: int | None) -> None:
         """Gives a model version the alias `champion`, or takes it away."""
         if number is None:
-            self._ask("DELETE", "registered-models/alias", _Nothing, {"alias": _CHAMPION})
+            self._ask("DELETE", "registered-models/alias", Nothing, {"alias": _CHAMPION})
         else:
-            self._ask("POST", "registered-models/alias", _Nothing, {"alias": _CHAMPION, "version": str(number)})
+            self._ask("POST", "registered-models/alias", Nothing, {"alias": _CHAMPION, "version": str(number)})
 
     def _champion(self) -> int | None:
         """Returns which model version is the champion, and makes the registered model if it isn't there."""
         try:
-            model = self._ask("GET", "registered-models/get", _OneModel, {}).registered_model
+            model = self._ask("GET", "registered-models/get", OneModel, {}).registered_model
         except _RefusedError as error:
             if error.code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -167,7 +122,7 @@ class MlflowRegistry(OtherRegistry):
     def _make_model(self) -> None:
         about = "A mirror of Graft's registry, which overwrites the alias champion and the tags graft_*."
         try:
-            self._ask("POST", "registered-models/create", _OneModel, {"description": about})
+            self._ask("POST", "registered-models/create", OneModel, {"description": about})
         except _RefusedError as error:  # somebody else made it at the same time
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -217,9 +172,9 @@ class MlflowRegistry(OtherRegistry):
 
     def _refusal(self, path: str, status: int, body: bytes) -> GraftError:
         try:
-            problem = _Problem.model_validate_json(body)
+            problem = Problem.model_validate_json(body)
         except ValidationError:
-            problem = _Problem()
+            problem = Problem()
         told = storage.without_secrets(" ".join(problem.message.split())[:300]).rstrip(".")
         said = f"(HTTP {status}: {told})" if told else f"(HTTP {status})"
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -245,7 +200,7 @@ def _authorization(environment: Mapping[str, str]) -> dict[str, bytes]:
     return {"Authorization": f"Bearer {token}".encode()} if token else {}
 
 
-def _copy(version: _Version, champion: int | None) -> Copy:
+def _copy(version: ModelVersion, champion: int | None) -> Copy:
     tags = {tag.key: tag.value for tag in version.tags}
     uri = version.source.removeprefix(_LOCAL)
     return Copy(version.version, tags.get(VERSION_TAG, ""), uri, tags, version.version == champion)

@@ -6,15 +6,14 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from graft.components.common.artifacts.last_step_results import DeployResult, MirrorResult
 from graft.components.common.artifacts.record import Part, Record, utc_now
 from graft.components.common.artifacts.results import (
     UNCHANGED,
-    DeployResult,
     EvaluateResult,
     ExportResult,
     GateResult,
     IngestResult,
-    MirrorResult,
     NotifyResult,
     ResolveResult,
     Result,

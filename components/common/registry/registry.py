@@ -1,7 +1,6 @@
 """The registry of one model: publishing versions, and deciding which is the latest, one swap at a time."""
 
 import shlex
-import time
 from pathlib import Path
 
 from graft.components.common import storage
@@ -9,13 +8,11 @@ from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.latest import About, Latest, Note
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError, NotPromotedError
-from graft.components.common.progress import progress
 from graft.components.common.registry.latest_file import LatestFile
-from graft.components.common.registry.removals import Removals, abandoned, refuse_removed
+from graft.components.common.registry.pruning import prune
+from graft.components.common.registry.removals import Removals, refuse_removed
 from graft.components.common.registry.versions import Versions, models_in, read_export
 from graft.components.common.runs.step_record import check_name
-
-_A_DAY = 24 * 60 * 60
 
 
 class Registry:
@@ -222,28 +219,7 @@ class Registry:
         Returns:
             The versions that go, also what killed publishers left a day ago; what another one removes at the same time is not among them.
         """
-        finished = self.versions.finished()
-        newest = sorted(finished, key=lambda version: finished[version], reverse=True)[:keep]
-
-        def needed(latest: Latest) -> set[str | None]:
-            promoted = [about.version for about in latest.candidates if about.version in finished]
-            return {latest.version, *promoted[:2]}
-
-        latest = self.latest()
-        go = sorted({*finished} - {*newest} - needed(latest), key=lambda version: finished[version])
-        go += self.versions.unfinished(older_than=time.time() - _A_DAY)
-        go += [version for version in abandoned(latest) if version not in go]
-        if dry_run:
-            return go
-        gone = []
-        with progress("removing versions", len(go), "versions") as advance:
-            for version in go:
-                if self._removals.begin(version, needed):
-                    self.versions.remove(version)
-                    self._removals.end(version)
-                    gone.append(version)
-                advance(1)
-        return gone
+        return prune(self._file, self.versions, self._removals, keep, dry_run=dry_run)
 
     def verify(self) -> list[str]:
         """Checks every file of every version, and that the latest version is whole.

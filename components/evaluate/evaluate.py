@@ -21,7 +21,7 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.evaluate.baselines import Baseline, check_finite, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig

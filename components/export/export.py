@@ -22,7 +22,7 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.progress import doing
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.export.config import ExportConfig
 from graft.components.export.exported_before import exported_before
 from graft.components.export.formats import FURTHER, KERAS, Format, check_machine, saved_model_format

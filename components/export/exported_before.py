@@ -12,7 +12,8 @@ from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.run_record import outcome_of
 from graft.components.common.artifacts.signed_sums import sign_sums
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run
 
 log = logging.getLogger("graft")
 

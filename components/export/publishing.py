@@ -7,7 +7,7 @@ from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.results import Published
 from graft.components.common.errors import NotPromotedError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 
 log = logging.getLogger("graft")
 

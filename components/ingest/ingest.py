@@ -12,7 +12,7 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable, content_digest
 from graft.components.common.artifacts.results import IngestResult
 from graft.components.common.progress import doing
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
 from graft.components.ingest.dataset.collecting import collect

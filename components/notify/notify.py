@@ -6,7 +6,8 @@ import logging
 from graft.components.common.artifacts.results import NotifyResult, Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import unchanged_in_a_row
-from graft.components.common.runs.step_record import Run, mark_cancelled, read_run, was_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import mark_cancelled, read_run, was_cancelled
 from graft.components.common.runs.verdict import QUIET_RUNS, Known, Verdict, judge
 from graft.components.notify.kubeflow import asked_if_cancelled
 from graft.components.notify.webhook import secret_url, send

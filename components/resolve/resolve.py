@@ -19,7 +19,7 @@ from graft.components.common.parameters import Parameters
 from graft.components.common.progress import doing
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import last_decided
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.steps import last_steps_of_this_run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.export.config import ExportConfig

@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run, mark_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import mark_cancelled
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from graft.components.common.runs.step_record import check_name
+from graft.components.common.runs.run import check_name
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.cli.output import print_table
 from graft.pipelines.cluster.connecting import Cluster, connect

@@ -10,7 +10,8 @@ from rich.table import Table
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run, read_run, was_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run, was_cancelled
 from graft.components.common.runs.verdict import Known, Verdict, judge, why
 from graft.components.common.steps import ALL_STEPS
 from graft.pipelines.cluster.backend import ClusterRun, State, all_steps

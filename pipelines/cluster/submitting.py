@@ -16,7 +16,7 @@ from graft.components.common.compute.weights import IMAGENET, NAMED, check_weigh
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
 from graft.components.common.progress import progress
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.steps import LAST_STEPS, LastStep
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.resolve import check_settings

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
-from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run
 from graft.components.common.services.api_client import LostContactError
 from graft.components.common.steps import ALL_STEPS, LastStep
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State, all_steps

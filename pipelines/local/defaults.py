@@ -9,7 +9,7 @@ from pathlib import Path
 from graft.components.common.compute.weights import IMAGENET, IMAGENET_URL, RANDOM
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
-from graft.components.common.runs.step_record import Run, new_run_id
+from graft.components.common.runs.run import Run, new_run_id
 from graft.components.resolve.resolve import check_run, check_settings
 from graft.components.train.recipes import SAMPLE
 from graft.pipelines.local.sample import draw_sample

@@ -5,7 +5,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import models_in
-from graft.components.common.runs.step_record import is_safe_name
+from graft.components.common.runs.run import is_safe_name
 
 
 def find_model(model: str, store: str) -> str:

@@ -18,7 +18,8 @@ from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
 from graft.components.common.progress_lines import SWITCH
-from graft.components.common.runs.step_record import Run, mark_cancelled, new_run_id, read_run
+from graft.components.common.runs.run import Run, new_run_id
+from graft.components.common.runs.step_record import mark_cancelled, read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.export.server_process import command_of
 from graft.pipelines.console.board import Board

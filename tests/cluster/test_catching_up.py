@@ -8,7 +8,7 @@ from run_records import ENDINGS, leave_records
 
 from graft.components.common.artifacts.results import UNCHANGED
 from graft.components.common.parameters import Parameters
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS
 from graft.components.resolve.resolve import resolve
 

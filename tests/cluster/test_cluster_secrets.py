@@ -7,7 +7,7 @@ from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 
 pytestmark = pytest.mark.slow
 

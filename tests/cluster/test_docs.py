@@ -23,7 +23,7 @@ from graft_forks import write_command
 from run_records import ENDINGS, leave_records
 from support import ROOT
 
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.pipelines.cli.app import app
 
 pytestmark = pytest.mark.slow

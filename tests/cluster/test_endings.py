@@ -9,7 +9,8 @@ from recorded_runs import recorded
 from run_records import ENDINGS, leave_records
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run, mark_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import mark_cancelled
 
 STEPS = ["resolve", "ingest", "train", "evaluate", "gate", "export", "notify"]
 TIME_LIMIT = "steps: {train: {timeout: 25s}}\n"

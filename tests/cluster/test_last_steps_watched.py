@@ -4,7 +4,7 @@ import pytest
 from run_records import leave_records
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS
 
 pytestmark = pytest.mark.slow

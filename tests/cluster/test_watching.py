@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS
 from graft.components.common.storage import retries
 from graft.pipelines.cluster import watching

@@ -26,7 +26,7 @@ from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.summary import figures

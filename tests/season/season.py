@@ -210,7 +210,7 @@ def splits_of(labels, store):
     """Returns the split that each image will have, by ingesting what is there without keeping anything."""
     import tempfile
 
-    from graft.components.common.runs.step_record import Run
+    from graft.components.common.runs.run import Run
     from graft.components.ingest.dataset.previous_dataset import latest_dataset
     from graft.components.ingest.ingest import ingest
 

@@ -12,7 +12,7 @@ from graft.components.common.registry.latest_file import LatestFile
 from graft.components.common.registry.pruning import prune
 from graft.components.common.registry.removals import Removals, refuse_removed
 from graft.components.common.registry.versions import Versions, models_in, read_export
-from graft.components.common.runs.step_record import check_name
+from graft.components.common.runs.run import check_name
 
 
 class Registry:

@@ -22,7 +22,7 @@ from graft.components.common.artifacts.latest import About
 from graft.components.common.artifacts.signed_sums import is_signature, sign_sums, signatures_in
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
-from graft.components.common.runs.step_record import is_safe_name
+from graft.components.common.runs.run import is_safe_name
 
 _EVALUATION = f"{Export.LINEAGE}/{Evaluation.FILE}"
 

@@ -9,7 +9,8 @@ from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.past_run import PastRun, read_past_run
-from graft.components.common.runs.step_record import Run, check_name, is_safe_name, read_run
+from graft.components.common.runs.run import Run, check_name, is_safe_name
+from graft.components.common.runs.step_record import read_run
 from graft.components.common.runs.verdict import judge
 
 log = logging.getLogger("graft")

@@ -5,7 +5,8 @@ import dataclasses
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.artifacts.run_record import RunRecords, outcome_of
 from graft.components.common.errors import DamagedRecordError
-from graft.components.common.runs.step_record import Run, read_run, was_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run, was_cancelled
 from graft.components.common.runs.verdict import Known, judge
 
 UNFINISHED = "unfinished"

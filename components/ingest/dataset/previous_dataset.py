@@ -14,7 +14,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, MINIATURE, Dataset, LeftOutTwin, Shard, Unusable
 from graft.components.common.artifacts.shards.in_use import CONDEMNED, IN_USE, announced, announcements
 from graft.components.common.errors import DamagedRecordError, GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
 from graft.components.ingest.dataset.shards import shards_folder
 

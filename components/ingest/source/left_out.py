@@ -11,7 +11,7 @@ from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
-from graft.components.common.runs.step_record import RUN_ID
+from graft.components.common.runs.run import RUN_ID
 from graft.components.ingest.source.file_names import is_called_image, junk_kind
 
 _ARTIFACTS: tuple[type[Artifact], ...] = (Dataset, Model, Evaluation, Decision, Export)

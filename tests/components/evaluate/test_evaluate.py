@@ -16,7 +16,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.evaluate import baselines
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig

@@ -8,7 +8,7 @@ from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.evaluate.evaluate import evaluate
 from graft.pipelines.local.predicting import predict_images
 

@@ -8,7 +8,8 @@ from exports import FILES, make_export, model_digest
 from graft.components.common.artifacts.results import ExportResult, Published
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run, recorded
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import recorded
 from graft.components.export.exported_before import exported_before
 
 FORMATS = ("serving/pets/1", "model.keras")

@@ -11,7 +11,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from graft.components.common.artifacts.checksums import SUMS
 from graft.components.common.artifacts.export import Export, saved_model_path
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.serving.session import SavedModelSession
 from graft.components.export.export import export
 

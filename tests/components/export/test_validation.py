@@ -15,7 +15,7 @@ from pictures import encoded, noise
 
 from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.export import parity, saved_model, server_process
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export

@@ -10,7 +10,7 @@ from pictures import encoded, noise, write_folder
 
 from graft.components.common.artifacts.dataset import INDEX, Dataset
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 

@@ -15,7 +15,8 @@ from web import web_server
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.step_record import Run, mark_cancelled
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import mark_cancelled
 from graft.components.notify import kubeflow
 from graft.components.notify import notify as notify_module
 from graft.components.notify import webhook as webhook_module

@@ -11,7 +11,8 @@ from graft.components.common.config import configure
 from graft.components.common.errors import GraftError, SeveralError
 from graft.components.common.messages import shown
 from graft.components.common.parameters import Parameters
-from graft.components.common.runs.step_record import Run, read_run, recorded
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run, recorded
 from graft.components.gate.config import GateConfig
 from graft.components.ingest.config import IngestConfig
 from graft.components.resolve.resolve import resolve

@@ -9,7 +9,8 @@ from web import web_server
 from graft.components.common.compute.weights import check_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
-from graft.components.common.runs.step_record import Run, read_run, recorded
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run, recorded
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store
 from graft.components.resolve.resolve import resolve

@@ -10,7 +10,8 @@ from web import web_server
 from graft.components.common import storage
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run
 from graft.components.common.runs.verdict import judge
 from graft.pipelines.cluster.profile.fields import Images
 from graft.pipelines.cluster.profile.placement import Placement

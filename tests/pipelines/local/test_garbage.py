@@ -20,7 +20,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest

@@ -16,7 +16,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 from graft.pipelines.cli.app import app

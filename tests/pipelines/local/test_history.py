@@ -17,7 +17,8 @@ from graft.components.common.artifacts.results import ExportResult, IngestResult
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import last_decided, read_history
 from graft.components.common.runs.past_run import UNFINISHED, PastRun
-from graft.components.common.runs.step_record import Run, mark_cancelled, recorded
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import mark_cancelled, recorded
 from graft.pipelines.local.history_page import cells, charts, write_history
 
 GRAFT = Path(sys.executable).with_name("graft")

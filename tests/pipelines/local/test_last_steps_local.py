@@ -9,7 +9,8 @@ from kfp import local
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.deploy.component import deploy
 from graft.pipelines.local.sample import draw_sample

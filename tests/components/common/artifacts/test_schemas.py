@@ -15,7 +15,8 @@ from graft.components.common.artifacts.record import SCHEMA_VERSION
 from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
-from graft.components.common.runs.step_record import Run, read_run
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.export.model_card import model_card
 from graft.components.gate.config import GateConfig

@@ -349,7 +349,7 @@ def test_the_wrong_key_is_refused(store, tmp_path, three, monkeypatch):
 
 
 def test_evaluate_takes_no_forged_baseline(store, three, monkeypatch):
-    from graft.components.common.runs.step_record import Run
+    from graft.components.common.runs.run import Run
     from graft.components.evaluate.baselines import open_baselines
     from graft.components.evaluate.config import EvaluateConfig
 

@@ -3,7 +3,8 @@
 import pytest
 
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run, recorded
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import recorded
 
 
 def test_a_record_that_cannot_be_written_does_not_hide_why_the_step_failed(tmp_path, caplog):

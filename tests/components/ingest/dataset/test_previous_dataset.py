@@ -11,7 +11,7 @@ from test_leakage import FILES, PLANTED
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.images import decoding_pool

@@ -8,7 +8,7 @@ from PIL import Image
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.encoded import read_encoded
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.ingest import ingest
 from graft.pipelines.local.sample import draw_sample
 

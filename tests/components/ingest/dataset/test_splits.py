@@ -12,7 +12,7 @@ from test_leakage import copies, photograph
 from graft.components.common.compute.miniatures import as_rows, same_picture
 from graft.components.common.compute.twins import MAX_DISTANCE
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest

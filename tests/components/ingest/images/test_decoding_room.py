@@ -11,7 +11,7 @@ import pytest
 from pictures import encoded, record, split_files, write_folder
 from PIL import Image
 
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.images import decoding_room
 from graft.components.ingest.images.decoding_pool import check_contents

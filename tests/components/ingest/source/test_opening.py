@@ -8,7 +8,7 @@ from pictures import encoded, noise, pack, record, refusal, split_files, write_f
 
 from graft.components.common.config import configure
 from graft.components.common.errors import GraftError
-from graft.components.common.runs.step_record import Run
+from graft.components.common.runs.run import Run
 from graft.components.common.storage import sha256_file
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest

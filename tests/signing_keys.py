@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY
 
 
 def make_pair(folder: Path, name: str) -> tuple[Path, Path]:

@@ -17,7 +17,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
-from graft.components.common.artifacts.signing import check_signer
+from graft.components.common.artifacts.signing.keys import check_signer
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible

@@ -10,7 +10,7 @@ from graft.components.common.artifacts.checksums import SUMS, fetch_checked, rea
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.results import ExportResult
 from graft.components.common.artifacts.run_record import outcome_of
-from graft.components.common.artifacts.signed_sums import sign_sums
+from graft.components.common.artifacts.signing.signed_sums import sign_sums
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import read_run

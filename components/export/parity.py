@@ -14,7 +14,7 @@ import numpy as np
 
 from graft.components.common import storage
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
-from graft.components.common.artifacts.signing import without_signing_key
+from graft.components.common.artifacts.signing.keys import without_signing_key
 from graft.components.common.compute.machine import cores
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.ending import undone

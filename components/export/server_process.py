@@ -22,7 +22,7 @@ from typing import IO
 import requests
 
 from graft.components.common import storage
-from graft.components.common.artifacts.signing import without_signing_key
+from graft.components.common.artifacts.signing.keys import without_signing_key
 from graft.components.common.compute.machine import memory_limit
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError

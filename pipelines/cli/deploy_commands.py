@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.table import Table
 
-from graft.components.common.artifacts.signing import verifying
+from graft.components.common.artifacts.signing.keys import verifying
 from graft.components.common.config import configure
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.config import DeployConfig

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from graft.components.common.artifacts.signing import verifying
+from graft.components.common.artifacts.signing.keys import verifying
 from graft.components.common.config import configure
 from graft.components.mirror.config import MirrorConfig
 from graft.components.mirror.mirror import catch_up

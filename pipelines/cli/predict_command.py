@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from graft.components.common.artifacts.signing import verifying
+from graft.components.common.artifacts.signing.keys import verifying
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.pipelines.cli.exits import EXIT_ERROR

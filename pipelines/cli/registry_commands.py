@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from rich.table import Table
 
 from graft.components.common.artifacts.latest import Latest
-from graft.components.common.artifacts.signing import verify_keys, verifying
+from graft.components.common.artifacts.signing.keys import verify_keys, verifying
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress import progress

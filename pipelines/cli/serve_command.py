@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from graft.components.common.artifacts.servable import open_servable
-from graft.components.common.artifacts.signing import verifying
+from graft.components.common.artifacts.signing.keys import verifying
 from graft.pipelines.local.named_model import find_model
 
 _SHORT = 12  # digits of a version

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY, is_pem
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY, is_pem
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding

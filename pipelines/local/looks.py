@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from graft.components.common import storage
-from graft.components.common.artifacts.signing import look_at_keys
+from graft.components.common.artifacts.signing.keys import look_at_keys
 from graft.components.common.compute.asked_tensorflow import TENSORFLOW_SECONDS, ask_once, look_at_tensorflow
 from graft.components.common.compute.gpus import look_at_gpu
 from graft.components.common.compute.machine import look_at_memory, look_at_package, look_at_python

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.signed_sums import check_signed, is_signature, sign_sums
+from graft.components.common.artifacts.signing.signed_sums import check_signed, is_signature, sign_sums
 from graft.components.common.errors import GraftError
 
 SUMS = "SHA256SUMS"

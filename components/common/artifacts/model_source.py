@@ -16,7 +16,7 @@ from graft.components.common.artifacts.checksums import (
 from graft.components.common.artifacts.dataset import INDEX
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.signing import check_unsigned_allowed
+from graft.components.common.artifacts.signing.keys import check_unsigned_allowed
 from graft.components.common.errors import GraftError
 
 _EXPORTED_RECORD, _EXPORTED_INDEX = f"{Export.LINEAGE}/{Model.FILE}", f"{Export.LINEAGE}/{INDEX}"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from graft.components.common import storage
 from graft.components.common.artifacts.latest import Latest
-from graft.components.common.artifacts.signed_latest import sign_latest, verify_latest
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY, signer, verify_keys
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY, signer, verify_keys
+from graft.components.common.artifacts.signing.signed_latest import sign_latest, verify_latest
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.last_seen import LastSeen, State, state_of
 

@@ -19,7 +19,7 @@ from graft.components.common.artifacts.checksums import (
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import About
-from graft.components.common.artifacts.signed_sums import is_signature, sign_sums, signatures_in
+from graft.components.common.artifacts.signing.signed_sums import is_signature, sign_sums, signatures_in
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.progress import progress
 from graft.components.common.runs.run import is_safe_name

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from graft.components.common.artifacts.signing import without_signing_key
+from graft.components.common.artifacts.signing.keys import without_signing_key
 from graft.components.common.errors import GraftError
 
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from graft.components.common.artifacts.signing import check_public_keys
+from graft.components.common.artifacts.signing.keys import check_public_keys
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component

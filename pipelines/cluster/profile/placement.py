@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration

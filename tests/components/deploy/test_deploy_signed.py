@@ -6,7 +6,7 @@ import pytest
 from signing_keys import make_pair, rewrite, turn_on
 from tiny_exports import NAME
 
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.config import DeployConfig

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from signing_keys import make_pair
 
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.profile.fields import Images

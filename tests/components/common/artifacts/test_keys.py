@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from signing_keys import make_pair
 
-from graft.components.common.artifacts.signing import (
+from graft.components.common.artifacts.signing.keys import (
     SIGNING_KEY,
     VERIFY_KEY,
     check_signer,

@@ -17,8 +17,8 @@ from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, read_sums, write_sums
 from graft.components.common.artifacts.model_source import open_model
 from graft.components.common.artifacts.servable import open_servable
-from graft.components.common.artifacts.signed_sums import signature_name
-from graft.components.common.artifacts.signing import SIGNING_KEY, VERIFY_KEY, signer, verifying
+from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY, signer, verifying
+from graft.components.common.artifacts.signing.signed_sums import signature_name
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.candidate import read_candidate

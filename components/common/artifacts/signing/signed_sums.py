@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.signing import KEY_DIGITS, signer, verify_keys
+from graft.components.common.artifacts.signing.keys import signer, verify_keys
+from graft.components.common.artifacts.signing.signatures import KEY_DIGITS
 from graft.components.common.errors import GraftError
 
 _NAME = re.compile(rf"SHA256SUMS\.[0-9a-f]{{{KEY_DIGITS}}}\.sig")

@@ -5,7 +5,7 @@ import binascii
 import json
 
 from graft.components.common.artifacts.latest import Latest, Signature
-from graft.components.common.artifacts.signing import Signer, VerifyKeys
+from graft.components.common.artifacts.signing.signatures import Signer, VerifyKeys
 from graft.components.common.errors import DamagedRecordError, GraftError
 
 

@@ -1,81 +1,28 @@
-"""Signatures: which keys sign and verify, as the environment names them, and what a signature is made of.
+"""The keys that sign and verify, as the environment names them."""
 
-Plain Ed25519 over DSSE's pre-authentication encoding, which says how long the content is and what it is: no signature of one thing is
-one of another. https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md
-"""
-
-import dataclasses
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from graft.components.common.artifacts.signing.signatures import KEY_DIGITS, Signer, VerifyKeys
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
 
 if TYPE_CHECKING:  # imported where a key is configured
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 SIGNING_KEY = "GRAFT_SIGNING_KEY"
 """The environment variable that names the private key: a PEM file's path, or its text."""
 VERIFY_KEY = "GRAFT_VERIFY_KEY"
 """The environment variable that names the public keys: a PEM file's path, or its text."""
-KEY_DIGITS = 16
-
-Kind = Literal["version", "latest"]
 
 _PEM = "-----BEGIN "
 _PUBLIC = re.compile(r"-----BEGIN PUBLIC KEY-----[\sA-Za-z0-9+/=]+-----END PUBLIC KEY-----")
 _HOW = "openssl genpkey -algorithm ed25519 -out signing.pem && openssl pkey -in signing.pem -pubout -out verify.pem"
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyKeys:
-    """The public keys that are trusted.
-
-    Attributes:
-        named: What named them, for messages.
-        keys: The keys by their identifiers.
-    """
-
-    named: str
-    keys: Mapping[str, "Ed25519PublicKey"]
-
-    def verify(self, kind: Kind, content: bytes, key: str, signature: bytes) -> bool:
-        """Tells whether one of the keys, and that one, signed this content of this kind."""
-        from cryptography.exceptions import InvalidSignature
-
-        if key not in self.keys:
-            return False
-        try:
-            self.keys[key].verify(signature, _encoded(kind, content))
-        except InvalidSignature:
-            return False
-        return True
-
-
-@dataclasses.dataclass(frozen=True)
-class Signer:
-    """Who signs.
-
-    Attributes:
-        key: The key's identifier.
-    """
-
-    key: str
-    _private: "Ed25519PrivateKey" = dataclasses.field(repr=False)
-
-    def sign(self, kind: Kind, content: bytes) -> bytes:
-        """Returns the signature of a content. The same content has the same one each time."""
-        return self._private.sign(_encoded(kind, content))
-
-
-def _encoded(kind: Kind, content: bytes) -> bytes:
-    what = f"application/vnd.graft.{kind}"
-    return f"DSSEv1 {len(what)} {what} {len(content)} ".encode() + content
 
 
 def signer() -> Signer | None:
@@ -105,7 +52,7 @@ def verify_keys() -> VerifyKeys | None:
         return keys
     if (found := _configured_signer()) is None:
         return None
-    return VerifyKeys(SIGNING_KEY, {found.key: found._private.public_key()})
+    return VerifyKeys(SIGNING_KEY, {found.key: found.public})
 
 
 def is_pem(value: str) -> bool:

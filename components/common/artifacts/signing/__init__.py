@@ -1,0 +1,1 @@
+"""Signing: which keys sign and verify, and what they have signed."""

@@ -97,8 +97,14 @@ def _answer_now(uri: str, request: bytes) -> bytes:
         return ask_saved_model(servable.folder / "1", request, _SECONDS)
 
 
-def check_answer(candidate: Candidate, answer: bytes, where: str) -> None:
+def check_answer(candidate: Candidate, answer: bytes, where: str, remedy: str) -> None:
     """Compares what a version answers where it is to get traffic with what it answered when it was exported.
+
+    Args:
+        candidate: The version.
+        answer: The body of its answer.
+        where: The place, for people.
+        remedy: What to do where it answers otherwise: a sentence.
 
     Raises:
         GraftError: It answers otherwise.
@@ -113,7 +119,7 @@ def check_answer(candidate: Candidate, answer: bytes, where: str) -> None:
     if len(got) != len(expected) or not all(map(_agree, got, expected)):
         raise GraftError(
             f"{where} answers {_shown(answer)}, and the version {candidate.version[:12]} answered {_shown(candidate.answer)} "
-            "when it was exported. It gets no traffic: look at the server's version and its log."
+            f"when it was exported. It gets no traffic. {remedy}"
         )
 
 

@@ -135,7 +135,7 @@ def _bring(registry: Registry, target: Target, latest: Latest, percent: int) -> 
     target.stage(candidate)
     try:
         if (answer := target.ask(candidate)) is not None:
-            check_answer(candidate, answer, target.where)
+            check_answer(candidate, answer, target.where, target.remedy)
     except OvertakenError:
         raise
     except GraftError:

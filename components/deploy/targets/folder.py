@@ -25,6 +25,7 @@ class Folder(Target):
     """
 
     splits = False
+    remedy = "This machine ran it, no server did: deploy it with the Graft that exported it, or export it again."
 
     def __init__(self, config: DeployConfig, name: str) -> None:
         base = f"{storage.absolute(config.to)}/{name}"

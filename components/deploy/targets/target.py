@@ -38,9 +38,11 @@ class Target(abc.ABC):
 
     Attributes:
         where: The place, for people, such as `InferenceService serving/cats`.
+        remedy: What to do where a version answers otherwise than when it was exported: a sentence.
     """
 
     where: str
+    remedy: str = "Look at the server's version and its log."
 
     @property
     @abc.abstractmethod

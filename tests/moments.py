@@ -139,10 +139,7 @@ def trial(step, run_id, moment, twice):
     assert code in (0, 130, -signal.SIGTERM), (code, where)  # the last before Graft runs, and once all is done
     assert not output.exists() or any((output / mark).is_file() for mark in (FINISHED[step], ".unfinished")), where
     assert not list(store.rglob("*.part")), where
-    # Told after its record, and before its process was over: all is there, and said.
-    if code == 130 and status == "succeeded":
-        assert (output / FINISHED[step]).is_file() and f"{output}\n" in said, where
-    elif code == 130:
+    if code == 130:
         assert status in ("cancelled", "none"), (status, where)
     return f"{code} {status}", took
 

@@ -25,6 +25,9 @@ INTERRUPTED = 130
 told = threading.Event()
 """Set once this process has been told to end. Nothing is tried again then."""
 
+done = threading.Event()
+"""Set once the work of this process is on record as done: it is not interrupted any more, and ends by itself, as it would have."""
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last says that the terminal was closed
 # Kubernetes and Docker kill after 30 and 10 seconds. Until here the main thread ends by itself, interrupted once more half way.
 _GRACE = 4.0
@@ -63,6 +66,7 @@ def in_time(output: int | None = None) -> Iterator[None]:
         yield
         return
     before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
+    done.clear()
     watch = _Watch(frozenset(before), output)
     woken_before = signal.set_wakeup_fd(watch.waker.fileno(), warn_on_full_buffer=False)
     for number in before:
@@ -94,7 +98,7 @@ class _Watch:
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Interrupts the main thread, but not its tidying, however often it is told to end."""
-        if not self.interrupted:
+        if not self.interrupted and not done.is_set():
             self.interrupted = True
             raise KeyboardInterrupt
 

@@ -13,7 +13,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.artifacts.results import Result
 from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord, StepStatus
-from graft.components.common.ending import in_time, told, undone
+from graft.components.common.ending import done, in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.escaping import escape_record
 from graft.components.common.messages import shown
@@ -77,6 +77,8 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
             except GraftError:
                 written = True  # as well as can be
                 raise
+            if error is None:
+                done.set()  # an interrupt until here replaces the record, and a later one must not contradict it
             written = True
             tell(Ended(step, status, record.seconds, summary))
 

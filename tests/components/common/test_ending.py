@@ -178,3 +178,22 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.05)
+
+
+def test_a_step_that_is_told_to_end_once_its_record_is_written_ends_as_done(tmp_path):
+    script = """
+import os, signal
+from graft.components.common.ending import in_time
+from graft.components.common.runs.run import Run
+from graft.components.common.runs.step_record import recorded
+
+with in_time():
+    with recorded("gate", Run("store", "pets", "run-1")):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("said")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "said\n"), done.stderr
+    record = json.loads((tmp_path / "store/models/pets/runs/run-1/gate.json").read_text())
+    assert record["status"] == "succeeded"

@@ -38,9 +38,9 @@ def write_command(file, path, graft):
 
 def serve(path):
     """Forks a command for each that asks, one after the other."""
-    import graft.pipelines.cli.cluster_commands
-    import graft.pipelines.cli.compile_command
-    import graft.pipelines.cli.schedule_commands  # noqa: F401
+    import graft.pipelines.cli.clusters.cluster_commands
+    import graft.pipelines.cli.clusters.compile_command
+    import graft.pipelines.cli.clusters.schedule_commands  # noqa: F401
     from graft.pipelines.cli.app import main
 
     with socket.socket(socket.AF_UNIX) as listener:

@@ -9,7 +9,7 @@ import sys
 import pytest
 from rich.table import Table
 
-from graft.pipelines.cli import predict_command
+from graft.pipelines.cli.models import predict_command
 from graft.pipelines.cli.output import print_table
 from graft.pipelines.local.predicting import Prediction
 

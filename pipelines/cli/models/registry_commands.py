@@ -18,15 +18,15 @@ from graft.components.common.progress import progress
 from graft.components.common.registry.registry import Registry
 from graft.components.common.registry.versions import Versions, models_in
 from graft.components.deploy.deploy import deploy as deploy_step
-from graft.pipelines.cli.deploy_commands import NO_PLACE, Place
 from graft.pipelines.cli.exits import EXIT_ERROR
+from graft.pipelines.cli.models.deploy_commands import NO_PLACE, Place
 from graft.pipelines.cli.output import print_table
 
 log = logging.getLogger("graft")
 
 registry = App(name="registry", help="Lists, publishes, promotes and withdraws the versions of a model.")
 registry.command(
-    "graft.pipelines.cli.mirror_command:mirror",
+    "graft.pipelines.cli.models.mirror_command:mirror",
     help="Brings another registry up to date with all that this one says of a model: MLflow's or Vertex's.",
 )
 

@@ -7,8 +7,8 @@ from graft.components.common.artifacts.signing.keys import verifying
 from graft.components.common.config import configure
 from graft.components.mirror.config import MirrorConfig
 from graft.components.mirror.mirror import catch_up
+from graft.pipelines.cli.models.profiles import named_registry, profile_at
 from graft.pipelines.cli.options import given, options_over
-from graft.pipelines.cli.profiles import named_registry, profile_at
 
 MirrorOptions = options_over(MirrorConfig, "the profile")
 

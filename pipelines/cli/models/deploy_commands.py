@@ -20,9 +20,9 @@ from graft.components.deploy.opening import open_target
 from graft.components.deploy.status import deploy_status
 from graft.components.deploy.targets.target import Target
 from graft.pipelines.cli.exits import EXIT_ERROR
+from graft.pipelines.cli.models.profiles import named_registry, profile_at
 from graft.pipelines.cli.options import given, options_over
 from graft.pipelines.cli.output import print_table
-from graft.pipelines.cli.profiles import named_registry, profile_at
 
 DeployOptions = options_over(DeployConfig, "the profile")
 

@@ -1,0 +1,1 @@
+"""The commands for clusters: compile, submit, watch, schedule."""

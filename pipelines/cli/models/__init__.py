@@ -1,0 +1,1 @@
+"""The commands for models and stores: predict, serve, the registry, deployments, mirrors."""

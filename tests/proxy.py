@@ -71,6 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
         connection.request(self.command, self.path, body, headers | {"Content-Length": str(len(body))})
         response = connection.getresponse()
+        self.length = response.getheader("Content-Length")  # of an answer to HEAD, which has no content
         content = response.read()
         connection.close()
         # An object's name is in the path, or in the body of an upload in parts.
@@ -99,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", (self.command == "HEAD" and self.length) or str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

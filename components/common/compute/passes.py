@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.shards.downloads import raise_refused
 from graft.components.common.artifacts.shards.encoded import read_encoded, read_records
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.compute.decoding import decode
@@ -62,7 +63,8 @@ def read_images(dataset: Dataset, split: str, wanted: Any = None, preprocessing:
     is_wanted = np.zeros(located.records, bool)
     is_wanted[located.numbers] = True
     rows = tf.data.Dataset.from_tensor_slices(is_wanted)
-    records = tf.data.Dataset.zip(tf.data.TFRecordDataset(located.paths), rows)
+    paths = tf.data.Dataset.from_generator(lambda: iter(located.paths), output_signature=tf.TensorSpec((), tf.string))
+    records = tf.data.Dataset.zip(tf.data.TFRecordDataset(paths), rows)
     chosen = records.filter(as_it_is(lambda _, wanted: wanted)).map(as_it_is(lambda record, _: record))
     images = chosen.map(
         as_it_is(lambda record: decode_record(record, preprocessing)),
@@ -101,12 +103,18 @@ def naming_damage(dataset: Dataset, *splits: str) -> Iterator[None]:
         splits: The splits that are read within.
 
     Raises:
-        GraftError: A shard is missing or damaged, or an image can't be decoded.
+        GraftError: A shard is missing or damaged or can't be had, or an image can't be decoded.
     """
     tf = import_tensorflow()
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
+    except (
+        tf.errors.DataLossError,
+        tf.errors.NotFoundError,
+        tf.errors.InvalidArgumentError,
+        tf.errors.UnknownError,
+    ):
+        raise_refused(dataset)
         for split in splits:
             _check(dataset, split)
         raise

@@ -21,6 +21,7 @@ from graft.components.common.storage.retries import CONTENT_SECONDS, http_status
 from graft.components.common.storage.uris import Reach, is_web
 
 _AHEAD = 5 * 2**20
+_PART = 16 * 2**20
 _NO_SUCH_RANGE = 416
 
 
@@ -177,7 +178,12 @@ def put(path: Path, uri: str) -> None:
             upload_to_gcs(source, path.stat().st_size, place.path)
         else:
             _make_folders(place)
-            persist(lambda: place.fs.put_file(str(path), place.path))  # in parts, each of which has its time
+            persist(lambda: place.fs.put_file(str(path), place.path, **_parts(place)))
+
+
+def _parts(place: Place) -> dict[str, int]:
+    """Returns how a file is sent in parts, each of which has its time: s3fs would have 10 parts of 50 MiB in memory."""
+    return {"chunksize": _PART, "max_concurrency": 1} if "s3" in place.fs.protocol else {}
 
 
 def _make_folders(place: Place) -> None:

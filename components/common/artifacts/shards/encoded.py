@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from graft.components.common.artifacts.dataset import Dataset
@@ -26,22 +27,24 @@ def read_encoded(dataset: Dataset, split: str, rows: Sequence[int]) -> Iterator[
     index = dataset.index(split, ["shard", "offset"])
     wanted = np.zeros(len(index["shard"]), bool)
     wanted[list(rows)] = True
-    with contextlib.ExitStack() as opened:
-        paths = map(Path, locate(dataset, split, wanted).paths)
-        try:
-            files = {path.name: opened.enter_context(path.open("rb")) for path in paths}
-        except OSError as error:
-            raise GraftError(
-                f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again."
-            ) from error
-        for row in rows:
-            name = index["shard"][row]
+    paths = iter(locate(dataset, split, wanted).paths)
+    with contextlib.closing(paths):
+        for name, own in groupby(rows, index["shard"].__getitem__):
             try:
-                yield image_at(files[name], index["offset"][row])
-            except (ValueError, LookupError) as error:
+                file = Path(next(paths)).open("rb")  # noqa: SIM115 (closed below)
+            except OSError as error:
                 raise GraftError(
-                    f"{dataset.path} is damaged ({name}: {error}): remove this shard, and ingest again."
+                    f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again."
                 ) from error
+            with file:
+                for row in own:
+                    try:
+                        image = image_at(file, index["offset"][row])
+                    except ValueError as error:
+                        raise GraftError(
+                            f"{dataset.path} is damaged ({name}: {error}): remove this shard, and ingest again."
+                        ) from error
+                    yield image
 
 
 def read_records(dataset: Dataset, located: Located) -> RecordReader:
@@ -55,7 +58,7 @@ def read_records(dataset: Dataset, located: Located) -> RecordReader:
         GraftError: A shard is missing or damaged, or is not what the dataset's record says.
     """
     try:
-        reader = RecordReader(located.paths)
+        reader = RecordReader(located.paths.kept())
     except OSError as error:
         raise GraftError(f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again.") from error
     except ValueError as error:

@@ -1,14 +1,10 @@
-"""Where a split's images are in the shards of a Dataset; those of a remote store are downloaded, once."""
+"""Where a split's images are in the shards of a Dataset."""
 
-import atexit
-import contextlib
 import dataclasses
-import functools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graft.components.common import storage
-from graft.components.common.artifacts.dataset import Dataset, Shard
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.shards.downloads import ShardPaths
 from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:
@@ -16,27 +12,19 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@functools.cache
-def _downloads() -> Path:
-    """Returns a folder for shards of remote stores, which lasts as long as this process."""
-    kept = contextlib.ExitStack()
-    atexit.register(kept.close)
-    return kept.enter_context(storage.scratch_folder("shards"))
-
-
 @dataclasses.dataclass(frozen=True)
 class Located:
     """Where images are: the records of some shards, read one after another, are numbered from 0.
 
     Attributes:
-        paths: The shards' local paths.
+        paths: The shards' local paths; those in a remote store are downloaded as they are asked for.
         records: How many records they have together.
         numbers: int64 [n], the record of each image, ascending.
         labels: int64 [n], the class index of each image, as the index has it.
         most_pixels: Of the largest image.
     """
 
-    paths: list[str]
+    paths: ShardPaths
     records: int
     numbers: "npt.NDArray[np.int64]"
     labels: "npt.NDArray[np.int64]"
@@ -44,7 +32,7 @@ class Located:
 
 
 def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" = None) -> Located:
-    """Finds a split's images in the shards. Of shards in a remote store, those with wanted images are downloaded, once.
+    """Finds a split's images in the shards, of which those without wanted images are left out.
 
     Args:
         dataset: The dataset.
@@ -52,7 +40,7 @@ def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" 
         wanted: bool [N], true for the images to find, in the order of the index; None for all.
 
     Raises:
-        GraftError: The dataset has no such split, or the index is damaged, or a shard can't be had.
+        GraftError: The dataset has no such split, or the index is damaged.
     """
     import numpy as np
 
@@ -77,16 +65,9 @@ def locate(dataset: Dataset, split: str, wanted: "npt.NDArray[np.bool_] | None" 
         raise GraftError(f"{dataset.path} is damaged (its index is not in the order of the shards): ingest it again.")
     labels = {name: label for label, name in enumerate(dataset.classes)}
     return Located(
-        [_local(dataset, shards[name]) for name in used],
+        ShardPaths(dataset, [shards[name] for name in used]),
         total,
         numbers,
         np.array([labels[index["label"][row]] for row in rows], np.int64),
         max((index["width"][row] * index["height"][row] for row in rows), default=0),
     )
-
-
-def _local(dataset: Dataset, shard: Shard) -> str:
-    if "://" not in shard.uri:
-        return str(dataset.path / shard.uri)
-    target = _downloads() / shard.name
-    return str(target if target.exists() else storage.fetch(shard.uri, _downloads(), shard.sha256, keep=False))

@@ -7,7 +7,7 @@ Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and tensorflow/
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -115,7 +115,7 @@ class RecordReader:
         ValueError: A file is damaged or cut short.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Iterable[str]) -> None:
         self._places: list[tuple[Path, int, int]] = []
         for path in map(Path, paths):
             size = path.stat().st_size

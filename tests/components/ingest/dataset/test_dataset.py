@@ -86,7 +86,7 @@ def test_load(dataset):
     loaded = Dataset.load(dataset)
     assert (loaded.classes, loaded.count("train"), loaded.evaluation_split) == (("cats", "dogs"), 7, "validation")
     located = locate(loaded, "train")
-    assert located.paths == [str(dataset / "train-00000.tfrecord")]
+    assert list(located.paths) == [str(dataset / "train-00000.tfrecord")]
     assert (located.records, list(located.numbers), list(located.labels)) == (7, list(range(7)), [0, 0, 0, 0, 1, 1, 1])
     assert loaded.index("validation", ["label"]) == {"label": ["cats"] * 3 + ["dogs"] * 3}
     with pytest.raises(GraftError, match="no split 'test': there are train, validation"):
@@ -153,7 +153,8 @@ def test_tensorflow_reads_the_shards(dataset, tmp_path):
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
     }
     names = [
-        tf.io.parse_single_example(item, features) for item in tf.data.TFRecordDataset(locate(loaded, "train").paths)
+        tf.io.parse_single_example(item, features)
+        for item in tf.data.TFRecordDataset(list(locate(loaded, "train").paths))
     ]
     for example, (pixels, label) in zip(names, read_images(loaded, "train"), strict=True):
         item = kept[example["image/filename"].numpy().decode()]

@@ -108,7 +108,7 @@ def test_a_damaged_shard_is_named_before_any_step(images, tmp_path, monkeypatch,
     monkeypatch.setattr(batches, "_BYTES", limit)
     shutil.copytree(images[0].path, tmp_path / "harmed")
     data = Dataset.load(tmp_path / "harmed")
-    shard = Path(locate(data, "train").paths[0])
+    shard = Path(next(iter(locate(data, "train").paths)))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     if harm == "missing":

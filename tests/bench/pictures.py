@@ -7,7 +7,7 @@ from pathlib import Path
 import imagehash
 from PIL import Image
 
-from graft.components.common.compute.twins import MAX_DISTANCE
+from graft.components.common.compute.close_hashes import MAX_DISTANCE
 
 
 def multiply(photographs: list[Path], root: Path, output: Path, times: int, *, distinct: bool = False) -> None:

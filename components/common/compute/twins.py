@@ -2,25 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from graft.components.common.compute.close_hashes import close_pairs
 from graft.components.common.compute.miniatures import SIDE, Miniatures, same_picture
 
 Array = np.ndarray[Any, Any]
-
-MAX_DISTANCE = 10
-"""Bits, of 64, in which the perceptual hashes of twins may differ: finds 97% of copies cropped by 3% a side."""
 
 IDENTICAL = -1
 """The distance of images whose bytes are the same."""
 
 # Copies of an image are about as bright as it is; other images with a like hash, of little detail most of them, are often not.
-_BRIGHTNESS_STEP, _MAX_STEPS = 8, 2
-_BANDS, _BAND_BITS, _MAX_FLIPS = 4, 16, 2
-_PAIRS_AT_ONCE = 2**15
+_BRIGHTNESS_STEP = 8
 _PROOFS_AT_ONCE = 2**18
 _NONE = np.iinfo(np.int64).max
 _PLACE_BITS = 40
@@ -51,9 +46,7 @@ def find_twins(
     """Finds every image's nearest twin in every group of images, such as the splits.
 
     Near twins have perceptual hashes at most `MAX_DISTANCE` bits apart, a like mean brightness, and miniatures that show the same
-    picture. Hashes are looked up by their four bands of 16 bits, one of which differs in at most two bits (multi-index
-    hashing: Norouzi, Punjani and Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012), so that 100,000
-    images take seconds.
+    picture.
 
     Args:
         contents: int [N], the same number for the same bytes.
@@ -64,16 +57,15 @@ def find_twins(
         seeking: bool [N], true for the images whose twins are wanted, and may be missing of others; None for all.
         miniatures: The images' miniatures; None if they are not known: then hash and brightness decide alone.
     """
-    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.uint8)
+    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.int32)
     marks = miniatures.marks if miniatures else np.zeros(len(phashes), np.uint64)
     # Many images may look the same, as blank ones do: each look is searched for once.
-    looks, images, look_of = np.unique(
-        np.rec.fromarrays([phashes, steps, marks]), return_index=True, return_inverse=True
-    )
-    hashes, steps = looks["f0"], looks["f1"].astype(np.int8)
+    images, look_of = _looks(phashes, steps, marks)
+    hashes, steps = phashes[images], steps[images]
     nearest = _Nearest(np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1))
-    seekers = np.unique(look_of if seeking is None else look_of[seeking]).astype(np.int32)
-    close = (pairs[:, nearest.improved_by(pairs)] for pairs in _close_pairs(hashes, steps, seekers))
+    seekers = np.zeros(len(hashes), bool)
+    seekers[look_of if seeking is None else look_of[seeking]] = True
+    close = (pairs[:, nearest.improved_by(pairs)] for pairs in close_pairs(hashes, steps, seekers))
     for pairs in _proven(close, images, miniatures) if miniatures else close:
         nearest.take(pairs)
     twin = np.full((len(phashes), count), -1, np.int32)
@@ -87,6 +79,20 @@ def find_twins(
             there = other >= 0
             twin[there, group], distance[there, group] = other[there], bits
     return Twins(twin, distance)
+
+
+def _looks(*parts: Array) -> tuple[Array, Array]:
+    """Returns the first image of each look, in the order of the looks, and the look of each image: int [looks], int [N].
+
+    Args:
+        parts: [N] each, what makes up a look; it is sorted by the first one first.
+    """
+    order = np.lexsort(parts[::-1])
+    starts = np.ones(len(order), bool)
+    starts[1:] = np.any([part[order[1:]] != part[order[:-1]] for part in parts], axis=0)
+    look_of = np.empty(len(order), np.int64)
+    look_of[order] = np.cumsum(starts) - 1
+    return order[starts], look_of
 
 
 class _Nearest:
@@ -144,46 +150,6 @@ def _another(kinds: Array, among: Array) -> Array:
     return np.where(first[kinds] == np.arange(len(kinds)), second[kinds], first[kinds])
 
 
-def _close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
-    """Yields all pairs of a seeker and another look that is close to it, and the distance of their hashes, each once: int32 [3, P]."""
-    flips = [
-        0,
-        *(
-            sum(1 << bit for bit in bits)
-            for n in range(1, _MAX_FLIPS + 1)
-            for bits in combinations(range(_BAND_BITS), n)
-        ),
-    ]
-    seeks = np.zeros(len(hashes), bool)
-    seeks[seekers] = True
-    for band in range(_BANDS):
-        keys = _band(hashes, band)
-        order = np.argsort(keys, kind="stable").astype(np.int32)
-        starts = np.searchsorted(keys[order], np.arange(2**_BAND_BITS + 1))
-        for flip in flips:
-            wanted = keys[seekers] ^ flip
-            begins, sizes = starts[wanted], starts[wanted + 1] - starts[wanted]
-            for part in _parts(sizes):
-                one = np.repeat(seekers[part], sizes[part])
-                skipped = begins[part] - (np.cumsum(sizes[part]) - sizes[part])
-                other = order[np.arange(len(one)) + np.repeat(skipped, sizes[part])]
-                bits = hashes[one] ^ hashes[other]
-                distance = np.bitwise_count(bits)
-                close = np.flatnonzero(distance <= MAX_DISTANCE)
-                for earlier in range(band):
-                    close = close[np.bitwise_count(_band(bits[close], earlier)) > _MAX_FLIPS]
-                pairs = np.stack([one[close], other[close], distance[close]])
-                one, other, _ = pairs
-                once = (one < other) | ((one > other) & ~seeks[other])
-                like = np.abs(steps[one] - steps[other]) <= _MAX_STEPS
-                if (once & like).any():
-                    yield pairs[:, once & like]
-
-
-def _band(hashes: Array, band: int) -> Array:
-    return (hashes >> np.uint64(band * _BAND_BITS) & np.uint64(2**_BAND_BITS - 1)).astype(np.int32)
-
-
 def _proven(close: Iterable[Array], images: Array, miniatures: Miniatures) -> Iterator[Array]:
     """Yields those of close pairs whose miniatures show the same picture.
 
@@ -213,14 +179,3 @@ def _gathered(parts: Iterable[Array]) -> Iterator[Array]:
             waiting, count = [], 0
     if waiting:
         yield np.concatenate(waiting, axis=1)
-
-
-def _parts(sizes: Array) -> Iterator[slice]:
-    """Cuts a sequence so that no part's sizes add up to much more than what memory should hold at once."""
-    totals = np.cumsum(sizes)
-    start = 0
-    while start < len(sizes):
-        before = totals[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(totals, before + _PAIRS_AT_ONCE, side="right")))
-        yield slice(start, stop)
-        start = stop

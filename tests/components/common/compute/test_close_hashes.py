@@ -1,0 +1,92 @@
+"""All pairs of close hashes are found, and no others, however they are spread over the bands."""
+
+import numpy as np
+import pytest
+
+from graft.components.common.compute.close_hashes import MAX_DISTANCE, close_pairs
+
+MAX_STEPS = 2
+
+
+def all_with_all(hashes, steps, seekers):
+    """The pairs as sets of two and their distance, by comparing all with all."""
+    found = {}
+    for one, hash_ in enumerate(hashes[:-1]):
+        distances = np.bitwise_count(hashes[one + 1 :] ^ hash_)
+        like = (np.abs(steps[one + 1 :] - steps[one]) <= MAX_STEPS) & (seekers[one + 1 :] | seekers[one])
+        for other in np.flatnonzero((distances <= MAX_DISTANCE) & like):
+            found[one, int(other) + one + 1] = int(distances[other])
+    return found
+
+
+def pairs(hashes, steps, seekers):
+    parts = [part.T.tolist() for part in close_pairs(hashes, steps, seekers)]
+    found = [(tuple(sorted((one, other))), distance) for part in parts for one, other, distance in part]
+    assert len(dict(found)) == len(found), "each pair once"
+    return dict(found)
+
+
+def strangers(rng, count):
+    return rng.integers(0, 2**64, count, dtype=np.uint64)
+
+
+def flipped(rng, hashes, least, most):
+    """Each hash with so many bits flipped, any ones."""
+    order = np.argsort(rng.random((len(hashes), 64)), axis=1).astype(np.uint64)
+    bits = np.uint64(1) << order
+    bits[np.arange(64) >= rng.integers(least, most + 1, (len(hashes), 1))] = 0
+    return hashes ^ np.bitwise_or.reduce(bits, axis=1)
+
+
+def unevenly(rng, hashes):
+    """Each hash with so many bits of each band flipped that not one more could be: eleven are too many."""
+    counts = (
+        (3, 3, 3, 1),
+        (3, 3, 3, 2),
+        (2, 3, 3, 2),
+        (3, 2, 3, 2),
+        (3, 3, 2, 2),
+        (0, 0, 0, 10),
+        (0, 0, 0, 11),
+        (4, 4, 2, 0),
+    )
+    result = hashes.copy()
+    for number in range(len(hashes)):
+        for band, flips in enumerate(counts[number % len(counts)]):
+            for bit in rng.choice(16, flips, replace=False):
+                result[number] ^= np.uint64(1) << np.uint64(16 * band + int(bit))
+    return result
+
+
+def in_one_bucket(rng, count):
+    """Hashes with two bands that are all the same, and others that hardly differ."""
+    return strangers(rng, count) & np.uint64(0x0000_0000_0F0F_FFFF)
+
+
+INPUTS = {
+    "copies of strangers": lambda rng, count: flipped(rng, np.repeat(strangers(rng, count // 4), 4), 0, 14),
+    "spread over the bands": lambda rng, count: np.concatenate(
+        [half := strangers(rng, count // 2), unevenly(rng, half)]
+    ),
+    "in one bucket": lambda rng, count: in_one_bucket(rng, count // 4),
+    "at the ends": lambda rng, count: flipped(rng, np.array([0, 2**64 - 1] * (count // 8), np.uint64), 0, 7),
+}
+
+
+@pytest.mark.parametrize("share", [1, 0.02])
+@pytest.mark.parametrize("count", [1200, 4800], ids=["few", "many"])
+@pytest.mark.parametrize("make", INPUTS.values(), ids=INPUTS)
+def test_all_close_pairs_and_no_others_are_found(make, count, share):
+    rng = np.random.default_rng(count)
+    hashes = make(rng, count)
+    # Few brightnesses, the least and the greatest among them.
+    steps = rng.choice([0, 1, 2, 3, 5, 15, 30, 32], len(hashes)).astype(np.int32)
+    seekers = rng.random(len(hashes)) < share
+    expected = all_with_all(hashes, steps, seekers)
+    assert expected
+    assert pairs(hashes, steps, seekers) == expected
+
+
+def test_nothing_is_found_among_none_or_one():
+    for count in (0, 1):
+        assert pairs(np.zeros(count, np.uint64), np.zeros(count, np.int32), np.ones(count, bool)) == {}

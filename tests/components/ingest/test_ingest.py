@@ -133,28 +133,22 @@ def many(tmp_path, count=1200):
 
 
 @pytest.mark.slow
-def test_processes_and_threads_find_the_same(tmp_path, monkeypatch):
-    source = str(many(tmp_path))
-    ingest(source, tmp_path / "processes")
+def test_processes_and_threads_find_the_same_and_a_script_needs_no_guard(tmp_path, monkeypatch):
+    source, script = many(tmp_path), tmp_path / "script.py"
+    script.write_text(
+        "import sys; from pathlib import Path; from graft.components.ingest.ingest import ingest\n"
+        "print('begun', flush=True); ingest(sys.argv[1], Path(sys.argv[2]))\n"
+    )
+    command = [sys.executable, script, source, tmp_path / "processes"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "begun\n"
     monkeypatch.setattr(decoding_pool, "_MANY", 10**9)
-    ingest(source, tmp_path / "threads")
+    ingest(str(source), tmp_path / "threads")
     for path in (tmp_path / "threads").iterdir():
         if path.suffix in (".tfrecord", ".parquet"):
             assert path.read_bytes() == (tmp_path / "processes" / path.name).read_bytes()
     found = [json.loads((tmp_path / name / "dataset.json").read_text()) for name in ("threads", "processes")]
     assert {**found[0], "created": ""} == {**found[1], "created": ""} and len(found[0]["excluded"]) == 1
-
-
-@pytest.mark.slow
-def test_a_script_may_call_ingest_without_a_guard(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys; from pathlib import Path; from graft.components.ingest.ingest import ingest\n"
-        "print('begun', flush=True); ingest(sys.argv[1], Path(sys.argv[2]))\n"
-    )
-    command = [sys.executable, script, many(tmp_path), tmp_path / "dataset"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "begun\n"
-    assert Dataset.load(tmp_path / "dataset").count("train") > 0
+    assert Dataset.load(tmp_path / "processes").count("train") > 0
 
 
 def children(pid):

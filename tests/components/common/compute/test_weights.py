@@ -73,14 +73,22 @@ def network():
     return keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(75, 75, 3))
 
 
-@pytest.mark.parametrize("saved", ["saved.h5", "saved.weights.h5"])
+@pytest.fixture(scope="module")
+def saved(network, tmp_path_factory):
+    """The network's weights as Keras writes them: the whole network, and the weights alone."""
+    folder = tmp_path_factory.mktemp("saved")
+    network.save(folder / "saved.h5")
+    network.save_weights(folder / "saved.weights.h5")
+    return folder, network.get_weights()
+
+
+@pytest.mark.parametrize("layout", ["saved.h5", "saved.weights.h5"])
 @pytest.mark.parametrize("name", ["0123abcd", "w.h5", "w.hdf5", "w.weights.h5"])
-def test_keras_reads_either_layout_whatever_the_file_s_name(network, tmp_path, saved, name):
-    (network.save_weights if saved == "saved.weights.h5" else network.save)(tmp_path / saved)
-    before = network.get_weights()
+def test_keras_reads_either_layout_whatever_the_file_s_name(network, tmp_path, saved, layout, name):
+    folder, before = saved
     network.set_weights([np.zeros_like(array) for array in before])
     weights, scratch = tmp_path / name, tmp_path / "scratch"
-    (tmp_path / saved).rename(weights)
+    weights.hardlink_to(folder / layout)
     scratch.mkdir()
     check_weights(str(weights))
     network.load_weights(local_weights(str(weights), scratch))

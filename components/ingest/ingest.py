@@ -11,6 +11,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable, content_digest
 from graft.components.common.artifacts.results import IngestResult
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.progress import doing
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
@@ -57,7 +58,8 @@ def ingest(
         source: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl); or a `.url` file that holds the URI.
         output: Directory for the Dataset; it must be empty or not exist.
         config: How images are split, checked and stored.
-        source_digest: The digest of the source that `resolve` found, kept in the record.
+        source_digest: The digest of the source that `resolve` found, kept in the record. The listing that it left in the store under
+            this digest is taken, so that the source isn't listed again.
         run: The run. If it has a store, the shards are kept there, by content.
         previous: Path or URI of an earlier Dataset. Its images stay in their splits. Those whose shards are in the store are not
             checked again.
@@ -67,10 +69,11 @@ def ingest(
     """
     doing("listing the source")
     source = storage.uri_in(source)
+    listing = SourceListing.take(run.folder, source, source_digest) if run.store and source_digest else None
     with (
         contextlib.ExitStack() as held,
         new_artifact(output, Dataset.FILE),
-        open_source(source, config, (str(output), run.store)) as (files, layout),
+        open_source(source, config, (str(output), run.store), listing) as (files, layout),
         TemporaryFile() as scratch,
     ):
         earlier = PreviousDataset(previous, run.store, held) if previous else None

@@ -3,23 +3,30 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from graft.components.common import storage
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.compute.machine import cores
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import may_be_image
-from graft.components.ingest.source.image_files import UnreadableFileError
+from graft.components.ingest.source.folders import RemoteFolder
+from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
-from graft.components.ingest.source.manifests.manifest_images import ManifestImages
 
 _REQUESTS = 16
 
 
 def fingerprint(source: str, written: Iterable[str] = (), reach: storage.Reach = storage.Reach.NAMED) -> str:
+    """Returns the digest of a source, as `look_at` does."""
+    return look_at(source, written, reach)[0]
+
+
+def look_at(
+    source: str, written: Iterable[str] = (), reach: storage.Reach = storage.Reach.NAMED
+) -> tuple[str, SourceListing | None]:
     """Returns the digest of a source: of names, sizes and checksums, or of contents where there are no checksums.
 
     What ingest leaves out of a folder, whatever it holds, doesn't count: what Graft itself wrote there, what systems keep for themselves,
@@ -30,46 +37,78 @@ def fingerprint(source: str, written: Iterable[str] = (), reach: storage.Reach =
         written: Paths and URIs of what the run writes, such as its store.
         reach: Which addresses may be asked for it, if it is on a web server.
 
+    Returns:
+        The digest, and what was told of remote files, by which ingest need not ask again. None for a local folder, which is quickly listed,
+        and for an archive.
+
     Raises:
         GraftError: It is missing or can't be read.
     """
     if is_manifest(source):
-        return _manifest_fingerprint(source, reach)
-    in_folder = storage.is_folder(source)
-    entries = _listed(source, LeftOut(written)) if in_folder else [storage.stat(source, reach)]
-    if not entries:
-        raise GraftError(f"{storage.redact(source)} has no images in class folders: name a folder or archive of such.")
+        return _look_at_manifest(source, reach)
+    if not storage.is_folder(source):
+        return _digest([json.dumps([*_named(source, reach)])]), None
+    if storage.local_path(source) is None:
+        return _look_at_remote(source, LeftOut(written))
+    entries = _listed(source, LeftOut(written))
+    _check_any(source, entries)
     with ThreadPoolExecutor(cores()) as threads:
-        versions = list(threads.map(_member_version if in_folder else partial(_version, reach=reach), entries))
-    lines = sorted(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        versions = list(threads.map(_member_version, entries))
+    return _digest(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True)), None
+
+
+def _named(source: str, reach: storage.Reach) -> tuple[str, str]:
+    """Returns the path within itself of a single file, which is none, and its version."""
+    entry = storage.stat(source, reach)
+    return entry.path, _version(entry, reach)
+
+
+def _check_any(source: str, images: Sequence[object]) -> None:
+    if not images:
+        raise GraftError(f"{storage.redact(source)} has no images in class folders: name a folder or archive of such.")
 
 
 def _listed(folder: str, left_out: LeftOut) -> list[storage.Entry]:
-    own = tuple(left_out.within(folder))
-    return [
-        entry
-        for entry in storage.list(folder, left_out)
-        if "/" in entry.path and not entry.path.startswith(own) and may_be_image(entry.path)
-    ]
+    return [entry for entry in storage.list(folder, left_out) if _counts(entry.path)]
 
 
-def _manifest_fingerprint(manifest: str, reach: storage.Reach) -> str:
-    """Returns the digest of a manifest and of the versions of the images that it names."""
+def _counts(path: str) -> bool:
+    return "/" in path and may_be_image(path)
+
+
+def _look_at_remote(source: str, left_out: LeftOut) -> tuple[str, SourceListing]:
+    folder = RemoteFolder(source, left_out)
+    paths = [path for path in folder.paths() if _counts(path) and not path.endswith("/")]
+    _check_any(source, paths)
+    with ThreadPoolExecutor(cores()) as threads:
+        versions = threads.map(lambda path: folder.version(path) or _content_version(folder, path), paths)
+        lines = [json.dumps([path, version]) for path, version in zip(paths, versions, strict=True)]
+    return _digest(lines), folder.listing
+
+
+def _look_at_manifest(manifest: str, reach: storage.Reach) -> tuple[str, SourceListing]:
+    """Returns the digest of a manifest and of the versions of the images that it names, and what was told of the remote ones."""
     images, layout = open_manifest(manifest, reach=reach)
-    named = [dataclasses.astuple(image) for image in layout.images]
     with ThreadPoolExecutor(_REQUESTS) as threads:
-        versions = threads.map(lambda path: _image_version(images, path), images.paths())
-        lines = sorted(json.dumps([*image, version]) for image, version in zip(named, versions, strict=True))
-    return hashlib.sha256("\n".join([*layout.columns, *lines]).encode()).hexdigest()
+        told = list(threads.map(images.version, images.paths()))
+        versions = threads.map(lambda path, version: version or _content_version(images, path), images.paths(), told)
+        lines = [
+            json.dumps([*dataclasses.astuple(image), version])
+            for image, version in zip(layout.images, versions, strict=True)
+        ]
+    paths = zip(images.paths(), told, strict=True)
+    listing = SourceListing.of((path, None, version) for path, version in paths if images.is_remote(path))
+    return _digest(lines, layout.columns), listing
 
 
-def _image_version(images: ManifestImages, path: str) -> str:
-    """Returns what changes when an image does: its digest, where its server tells nothing; nothing if it can't be read."""
-    if version := images.version(path):
-        return version
+def _digest(lines: Iterable[str], before: Sequence[str] = ()) -> str:
+    return hashlib.sha256("\n".join([*before, *sorted(lines)]).encode()).hexdigest()
+
+
+def _content_version(files: ImageFiles, path: str) -> str:
+    """Returns the digest of an image of which its server tells nothing that changes when it does; nothing if it can't be read."""
     try:
-        return hashlib.sha256(images.read(path)).hexdigest()
+        return hashlib.sha256(files.read(path)).hexdigest()
     except UnreadableFileError:
         return ""
 

@@ -11,6 +11,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.model_source import find_record
 from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
 from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.checks import check_all
 from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
@@ -28,7 +29,7 @@ from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.file_names import printable
 from graft.components.resolve.code import code_digest
-from graft.components.resolve.fingerprint import fingerprint
+from graft.components.resolve.fingerprint import fingerprint, look_at
 from graft.components.resolve.preflight import check_store
 from graft.components.train.recipes import train_config
 
@@ -49,11 +50,14 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
             Where several things are wrong, the error tells all of them.
     """
     doing("looking at source, weights and store")
-    found = check_run(parameters, run)
+    found, listing = check_run(parameters, run)
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
     same_as = _decided(digest, run)
+    unchanged = same_as and not parameters.force
+    if listing and run.store and not unchanged:
+        listing.keep(run.folder, storage.uri_in(parameters.source), digest)
     return ResolveResult(
-        digest=UNCHANGED if same_as and not parameters.force else digest,
+        digest=UNCHANGED if unchanged else digest,
         source=printable(storage.redact(storage.uri_in(parameters.source))),
         found=digest,
         same_as=same_as,
@@ -71,8 +75,10 @@ def _decided(digest: str, run: Run) -> str:
     return past.run_id if resolved and resolved.found == digest else ""
 
 
-def check_run(parameters: Parameters, run: Run) -> dict[str, Any]:
+def check_run(parameters: Parameters, run: Run) -> tuple[dict[str, Any], SourceListing | None]:
     """Checks everything that a run needs, and returns what it is about: source, weights, settings and code.
+
+    Also returned is what storage told of the source's files, as `look_at` returns it.
 
     What waits for a network waits at the same time. What would need something that is wrong isn't tried.
 
@@ -85,12 +91,12 @@ def check_run(parameters: Parameters, run: Run) -> dict[str, Any]:
     """
     settings, problems = _settings(parameters)
     train, ingest, evaluate, export = (settings.get(step) for step in ("train", "ingest", "evaluate", "export"))
-    checks: dict[str, Callable[[], object]] = {}
+    checks: dict[str, Callable[[], Any]] = {}
     if parameters.source and (
         ingest or "://" not in parameters.source
     ):  # a web server is asked within the settings' bounds only
         reach = ingest.reach if ingest else storage.Reach.NAMED
-        checks["source"] = lambda: fingerprint(storage.uri_in(parameters.source), [run.store], reach)
+        checks["source"] = lambda: look_at(storage.uri_in(parameters.source), [run.store], reach)
     if parameters.weights:
         checks["weights"] = lambda: _weights(parameters.weights, train.weights_sha256 if train else "")
     if run.store:
@@ -101,8 +107,9 @@ def check_run(parameters: Parameters, run: Run) -> dict[str, Any]:
         checks[role] = partial(find_record, baseline)
     checks["machine"] = lambda: check_machine(export.formats if export else ())
     found = dict(zip(checks, check_all(list(checks.values()), problems), strict=True))
-    named = {name: found.get(name) for name in ("source", "weights")}
-    return {**named, "settings": _as_dicts(settings), "code": code_digest()}
+    source, listing = found.get("source", (None, None))
+    about = {"source": source, "weights": found.get("weights"), "settings": _as_dicts(settings), "code": code_digest()}
+    return about, listing
 
 
 def _weights(weights: str, sha256: str) -> str:

@@ -21,12 +21,14 @@ from graft.components.common.artifacts.shards.in_use import (
     announced,
     announcements,
 )
+from graft.components.common.artifacts.source_listing import LISTING
 from graft.components.common.errors import DamagedRecordError, GraftError
 
 _DAY = 24 * 60 * 60
 # Paths within a store, as the steps write them.
 _RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(Dataset.FILE)}")
 _VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/{Export.LINEAGE}/{re.escape(Dataset.FILE)}")
+_LISTING = re.compile(rf"models/[^/]+/runs/[^/]+/{re.escape(LISTING)}")
 _SHARD = re.compile(r"shards/[^/]+\.tfrecord")
 _PACK = re.compile(r"features/[^/]+/[^/]+\.arrow")
 _CHECKPOINT = re.compile(r"checkpoints/[^/]+/[^/]+\.npz")
@@ -135,7 +137,7 @@ class Store:
             return "images of no dataset in use"
         if _CHECKPOINT.fullmatch(path):
             return "checkpoint of a training that was never resumed"
-        if _LEFTOVER.fullmatch(path):
+        if _LEFTOVER.fullmatch(path) or _LISTING.fullmatch(path):
             return "left over from a killed run"
         if ANNOUNCEMENT.fullmatch(path) and self.files[path].written_at <= time.time() - COUNTS_SECONDS:
             return "left over from a killed run"

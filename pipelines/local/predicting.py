@@ -120,6 +120,6 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
 def _read(uri: str) -> bytes | str:
     """Returns an image as a dataset would hold it, or why it can't be used."""
     try:
-        return check_image(read_file(uri)).encoded
+        return check_image(read_file(uri)[0]).encoded
     except (BadImageError, UnreadableFileError) as error:
         return str(error)

@@ -1,11 +1,15 @@
 """What a storage tells of a file without sending it."""
 
+import base64
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from datetime import datetime
 from stat import S_ISDIR
 from typing import Any
+
+import google_crc32c
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.uris import join, redact
@@ -86,6 +90,13 @@ def content_version(told: Mapping[str, Any]) -> str:
         if value := strong_tag(str(told.get(field) or "")):
             return f"{told.get('size')}-{value}"
     return ""
+
+
+def versions_of(content: bytes) -> set[str]:
+    """Returns the versions that storages tell of a file with this content, where they go by a checksum of it."""
+    md5, crc32c = hashlib.md5(content, usedforsecurity=False), google_crc32c.value(content).to_bytes(4, "big")
+    sums = (base64.b64encode(md5.digest()).decode(), base64.b64encode(crc32c).decode(), md5.hexdigest())
+    return {f"{len(content)}-{checksum}" for checksum in sums}
 
 
 def strong_tag(tag: str) -> str:

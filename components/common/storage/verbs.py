@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graft.components.common.storage.access import FileError, MissingError, access, too_large
-from graft.components.common.storage.entries import Entry, local_entry, remote_entry
+from graft.components.common.storage.entries import Entry, content_version, local_entry, remote_entry, versions_of
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import holds_files, list_files
 from graft.components.common.storage.local import open_local, remove_folder, replacing
@@ -116,6 +116,36 @@ def _read(uri: str, place: Place, most: int | None) -> bytes:
         if most is not None and http_status(error) == _NO_SUCH_RANGE:  # there is no first byte
             return b""
         raise
+
+
+def read_as(uri: str, told: str, most: int, reach: Reach = Reach.NAMED) -> tuple[bytes, str]:
+    """Returns a file's bytes and their version.
+
+    Args:
+        uri: Its path or URI.
+        told: The version that was told of it before; empty for none.
+        most: How many bytes it may have.
+        reach: Which addresses may be asked for it, if it is on a web server.
+
+    Returns:
+        The bytes; and the version that was told, if they are of it. Else the file has changed since then: a web server tells the new
+        version with the bytes, and of others, which may have changed once more meanwhile, it is empty.
+
+    Raises:
+        FileError: It has more than `most` bytes, of which no more than that are read.
+    """
+    if is_web(uri):
+        place = locate(uri, reach)
+        with access(uri):
+            content, answer = persist(lambda: place.fs.cat_told(place.path, most))
+        return content, content_version(answer)
+    content = read(uri, most, reach)
+    if not told or (not locate(uri).local and told in versions_of(content)):
+        return content, told
+    try:
+        return content, told if version(uri) == told else ""
+    except FileError:
+        return content, ""
 
 
 @contextlib.contextmanager

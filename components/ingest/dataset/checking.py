@@ -105,7 +105,7 @@ def _read(
             return version, row, 0
         if previous and (reason := previous.unusable(path, version)):
             return version, Undecodable(reason, None), 0
-        content = files.read(file.path)
+        content, version = files.read_as(file.path, version)
     except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
         return "", Undecodable(str(error), None), 0
     known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None

@@ -108,6 +108,10 @@ class Zip:
         except DAMAGE as error:
             raise UnreadableFileError(f"is damaged in the archive ({error})") from error
 
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns a file's bytes and the version that was given: an archive is one file, and stays as it is."""
+        return self.read(path), version
+
     def _unpack(self, member: zipfile.ZipInfo) -> bytes:
         """Returns a member's bytes. `zipfile` would insist that its name stands twice in the same form, which not all tools do."""
         with self._lock:
@@ -172,6 +176,10 @@ class Tar:
         if len(content) < min(member.size, MAX_FILE_BYTES + 1):
             raise UnreadableFileError("is cut off in the archive")
         return bounded(content)
+
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns a file's bytes and the version that was given, which is none."""
+        return self.read(path), version
 
 
 def _check_member(name: str, *, is_plain: bool) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from graft.components.common import storage
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.ingest.source.image_files import (
     MAX_FILE_BYTES,
     TOO_LARGE,
@@ -40,7 +41,11 @@ class LocalFolder:
 
     def read(self, path: str) -> bytes:
         """Returns a file's bytes."""
-        return read_file(str(self._root / path))
+        return self.read_as(path, "")[0]
+
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns a file's bytes and their version."""
+        return read_file(str(self._root / path), version)
 
 
 class RemoteFolder:
@@ -49,34 +54,40 @@ class RemoteFolder:
     Args:
         uri: The folder.
         left_out: Tells which folders in it are not looked into.
+        listing: What was listed of it already; None for nothing.
+
+    Attributes:
+        listing: What was listed of it.
 
     Raises:
         GraftError: It can't be listed.
     """
 
-    def __init__(self, uri: str, left_out: LeftOut) -> None:
+    def __init__(self, uri: str, left_out: LeftOut, listing: SourceListing | None = None) -> None:
         self._uri = uri
-        own = tuple(left_out.within(uri))
-        # All that is kept of a file: a version and a size.
-        self._files = {
-            file.path: (file.size, file.version)
-            for file in storage.list(uri, marks=True)
-            if not file.path.startswith(own)
-        }
+        self._own = tuple(left_out.within(uri))
+        self.listing = listing or SourceListing.of(
+            (file.path, file.size, file.version) for file in storage.list(uri, marks=True)
+        )
 
     def paths(self) -> list[str]:
-        """Returns the paths of all files when the folder was opened, and of the folders that have a mark."""
-        return list(self._files)
+        """Returns the paths of all files when the folder was listed, and of the folders that have a mark."""
+        return [path for path in self.listing.paths() if not path.startswith(self._own)]
 
     def version(self, path: str) -> str:
         """Returns the checksum or version that the listing told; nothing where there is none."""
-        return self._files[path][1]
+        found = self.listing.find(path)
+        return found[1] if found else ""
 
     def read(self, path: str) -> bytes:
         """Returns a file's bytes."""
-        size, _ = self._files[path]
+        return self.read_as(path, "")[0]
+
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns a file's bytes and their version."""
+        size, _ = self.listing.find(path) or (None, "")
         if size == 0:
-            return b""  # no range of it can be asked for
+            return b"", version  # no range of it can be asked for
         if size is not None and size > MAX_FILE_BYTES:
             raise UnreadableFileError(TOO_LARGE)
-        return read_file(storage.join(self._uri, path))
+        return read_file(storage.join(self._uri, path), version)

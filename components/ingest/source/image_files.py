@@ -29,6 +29,12 @@ class ImageFiles(Protocol):
             GraftError: The place where it lies can't be reached.
         """
 
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns a file's bytes as `read` does, and their version: the given one, unless the file has changed since that was told.
+
+        Then it is the new one, or empty where that isn't certain.
+        """
+
 
 def bounded(content: bytes) -> bytes:
     """Returns a file's content, or what was read of it up to one byte over the limit, if it is within the limit.
@@ -41,11 +47,12 @@ def bounded(content: bytes) -> bytes:
     return content
 
 
-def read_file(uri: str, reach: storage.Reach = storage.Reach.NAMED) -> bytes:
-    """Returns the bytes of a file, local or remote.
+def read_file(uri: str, version: str = "", reach: storage.Reach = storage.Reach.NAMED) -> tuple[bytes, str]:
+    """Returns the bytes of a file, local or remote, and their version, as `storage.read_as` does.
 
     Args:
         uri: Its path or URI.
+        version: The version that was told of it; empty for none.
         reach: Which addresses may be asked for it, if it is on a web server.
 
     Raises:
@@ -53,6 +60,6 @@ def read_file(uri: str, reach: storage.Reach = storage.Reach.NAMED) -> bytes:
         GraftError: The place where it lies can't be reached.
     """
     try:
-        return storage.read(uri, MAX_FILE_BYTES, reach)
+        return storage.read_as(uri, version, MAX_FILE_BYTES, reach)
     except storage.FileError as error:
         raise UnreadableFileError(error.reason) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.results import listed
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import MAX_UNPACK_RATIO, IngestConfig
 from graft.components.ingest.source.archives import DAMAGE, Zip, open_archive
@@ -30,13 +31,16 @@ _OTHER_ARCHIVES = {
 
 
 @contextlib.contextmanager
-def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> Iterator[tuple[ImageFiles, Layout]]:
+def open_source(
+    uri: str, config: IngestConfig, written: Iterable[str] = (), listing: SourceListing | None = None
+) -> Iterator[tuple[ImageFiles, Layout]]:
     """Opens a source and finds the class and split of each of its images.
 
     Args:
         uri: Path or URI of a folder, zip, tar or tar.gz, or of a manifest (.csv, .jsonl).
         config: Which images to take, and who decides their splits.
         written: Paths and URIs of what is being written meanwhile. If it lies in the source, it is no part of it.
+        listing: What was listed of it already; None for nothing.
 
     Yields:
         The files, and the splits and classes of those that ought to be images.
@@ -47,11 +51,11 @@ def open_source(uri: str, config: IngestConfig, written: Iterable[str] = ()) -> 
     with contextlib.ExitStack() as opened:
         files: ImageFiles
         if is_manifest(uri):
-            files, layout = open_manifest(uri, config.sha256, config.reach)
+            files, layout = open_manifest(uri, config.sha256, config.reach, listing)
         else:
             left_out = LeftOut(written)
             files = opened.enter_context(
-                open_files(uri, config.sha256, left_out, config.max_unpack_ratio, config.reach)
+                open_files(uri, config.sha256, left_out, config.max_unpack_ratio, config.reach, listing)
             )
             layout = read_layout(files.paths(), config.layout)
             layout = _with_own(layout, uri, left_out.own)
@@ -69,6 +73,7 @@ def open_files(
     left_out: LeftOut | None = None,
     max_unpack_ratio: int = MAX_UNPACK_RATIO,
     reach: storage.Reach = storage.Reach.NAMED,
+    listing: SourceListing | None = None,
 ) -> Iterator[ImageFiles]:
     """Opens a folder, zip, tar or tar.gz at a path or URI. A remote archive is downloaded once.
 
@@ -78,6 +83,7 @@ def open_files(
         left_out: Tells which folders of a folder are not looked into.
         max_unpack_ratio: How many times its own size an archive may unpack to.
         reach: Which addresses may be asked for an archive, if it is on a web server.
+        listing: What was listed of a remote folder already; None for nothing.
 
     Raises:
         GraftError: It is missing, of another kind, damaged, not the one that `sha256` names, or hostile: a member would
@@ -90,7 +96,7 @@ def open_files(
             )
         local = storage.local_path(uri)
         left_out = left_out or LeftOut()
-        yield LocalFolder(local, left_out) if local else RemoteFolder(uri, left_out)
+        yield LocalFolder(local, left_out) if local else RemoteFolder(uri, left_out, listing)
         return
     with contextlib.ExitStack() as opened:
         scratch = opened.enter_context(storage.scratch_folder("ingest"))

@@ -18,6 +18,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.checksums import write_sums
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
+from graft.components.common.artifacts.source_listing import LISTING
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
@@ -60,6 +61,7 @@ def history(tmp_path, store):
         digests.append(images)
     Checkpoints(store, {"run": 1}).save("head", 5, Checkpoint({}, [np.zeros(3)]))
     storage.write(f"{store}/models/pets/runs/run-2/train.json", b"{}")
+    storage.write(f"{store}/models/pets/runs/run-3/{LISTING}", b"of a run that was killed before its ingest")
     storage.write(f"{store}/features/x/.killed.0123.part", b"half")
     return digests
 
@@ -93,7 +95,7 @@ def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history,
     assert (shards(tmp_path, 0) | shards(tmp_path, 1)) - shards(tmp_path, 2) <= gone
     assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in NAMES} <= gone
     assert "models/pets/runs/run-2/train.json" in after
-    assert not [path for path in after if path.startswith("checkpoints/") or path.endswith(".part")]
+    assert not [path for path in after if path.startswith("checkpoints/") or path.endswith((".part", LISTING))]
     cache = FeatureCache(store, KIND)
     assert [cache.find(images, 4)[1].all() for images in history] == [False, False, True]
     assert len(list(locate(Dataset.load(tmp_path / "dataset-2"), "train").numbers)) > 0

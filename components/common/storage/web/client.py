@@ -178,7 +178,12 @@ def pieces(response: requests.Response, *, unpack: bool = False) -> Iterator[byt
 
 
 def read(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None) -> bytes:
-    """Returns a file's bytes, or a part of them.
+    """Returns a file's bytes, or a part of them, as `read_told` does."""
+    return read_told(url, reach, most, part)[0]
+
+
+def read_told(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None) -> tuple[bytes, Told]:
+    """Returns a file's bytes, or a part of them, and what is told of it with them.
 
     Args:
         url: The file's URL.
@@ -195,8 +200,8 @@ def read(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None)
     with ask(url, reach, {"Range": f"bytes={part[0]}-{part[1] - 1}"} if part else {}) as response:
         if part and response.status_code != HTTPStatus.PARTIAL_CONTENT:
             raise _refused(url, "comes from a server that sends no parts of it")
-        length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > most and not told(response).packed:
+        length, answer = response.headers.get("Content-Length", ""), told(response)
+        if length.isdecimal() and int(length) > most and not answer.packed:
             raise too_large(url, most)
         try:
             with hung_up_after(CONTENT_SECONDS, connections.get(response.raw), "it"):
@@ -206,7 +211,7 @@ def read(url: str, reach: Reach, most: int, part: tuple[int, int] | None = None)
                         raise too_large(url, most)
         except DecodeError as error:
             raise _refused(url, "is packed in a way that can't be unpacked") from error
-    return bytes(content)
+    return bytes(content), answer
 
 
 def _refused(url: str, reason: str) -> FileError:

@@ -36,9 +36,7 @@ class WebFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Returns what the server tells of a file; of one that it sends packed, no size."""
-        told = client.describe(path, self._reach)
-        size = None if told.packed else told.size
-        return {"name": path, "type": "file", "size": size, "ETag": told.tag, "ranges": told.ranges and not told.packed}
+        return _info(path, client.describe(path, self._reach))
 
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, most: int | None = None, **_: Any
@@ -47,6 +45,11 @@ class WebFiles(AbstractFileSystem):  # type: ignore[misc]
         if start is None or end is None:
             return client.read(path, self._reach, MOST if most is None else most)
         return client.read(path, self._reach, end - start, (start, end))
+
+    def cat_told(self, path: str, most: int) -> tuple[bytes, dict[str, Any]]:
+        """Returns a file's bytes, of which there may be `most`, and what the server tells of it with them."""
+        content, told = client.read_told(path, self._reach, most)
+        return content, _info(path, told)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
         """Refuses."""
@@ -67,3 +70,8 @@ class WebFiles(AbstractFileSystem):  # type: ignore[misc]
             file.close()
             raise
         return file
+
+
+def _info(path: str, told: client.Told) -> dict[str, Any]:
+    size = None if told.packed else told.size
+    return {"name": path, "type": "file", "size": size, "ETag": told.tag, "ranges": told.ranges and not told.packed}

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import IO
 
 from graft.components.common import storage
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import Layout, arranged
@@ -24,7 +25,10 @@ def is_manifest(uri: str) -> bool:
 
 
 def open_manifest(
-    uri: str, sha256: str = "", reach: storage.Reach = storage.Reach.NAMED
+    uri: str,
+    sha256: str = "",
+    reach: storage.Reach = storage.Reach.NAMED,
+    listing: SourceListing | None = None,
 ) -> tuple[ManifestImages, Layout]:
     """Reads a manifest at a path or URI.
 
@@ -33,6 +37,7 @@ def open_manifest(
         sha256: The SHA-256 that it must have, as hex digits; empty for any.
         reach: Which addresses may be asked for what the operator names. For what a remote manifest names it is public ones, and
             the manifest's own server, unless this says all.
+        listing: What was told of its images already; None for nothing.
 
     Returns:
         The images it names, and their splits and classes.
@@ -51,7 +56,7 @@ def open_manifest(
         places = ImagePlaces(uri, reach)
         with storage.access(uri), path.open("rb") as file:
             layout = _read_layout(storage.redact(uri), file, places)
-    return ManifestImages(places, layout), layout
+    return ManifestImages(places, layout, listing), layout
 
 
 def _read_layout(name: str, file: IO[bytes], places: ImagePlaces) -> Layout:

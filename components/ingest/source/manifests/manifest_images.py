@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graft.components.common import storage
+from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import read_file
 from graft.components.ingest.source.layout import Layout
@@ -26,10 +27,11 @@ class ManifestImages:
     Args:
         places: Where they lie.
         layout: What they are.
+        listing: What was told of remote ones already; None for nothing.
     """
 
-    def __init__(self, places: ImagePlaces, layout: Layout) -> None:
-        self._places, self._layout = places, layout
+    def __init__(self, places: ImagePlaces, layout: Layout, listing: SourceListing | None = None) -> None:
+        self._places, self._layout, self._told = places, layout, listing
         self._versions = _ListedVersions(places.find(image.path) for image in layout.images)
 
     def paths(self) -> list[str]:
@@ -38,11 +40,21 @@ class ManifestImages:
 
     def read(self, path: str) -> bytes:
         """Returns an image's bytes."""
+        return self.read_as(path, "")[0]
+
+    def read_as(self, path: str, version: str) -> tuple[bytes, str]:
+        """Returns an image's bytes and their version."""
         uri = self._places.find(path)
-        return read_file(uri, self._places.reach(uri))
+        return read_file(uri, version, self._places.reach(uri))
+
+    def is_remote(self, path: str) -> bool:
+        """Whether an image lies elsewhere than on this machine's disks."""
+        return storage.local_path(self._places.find(path)) is None
 
     def version(self, path: str) -> str:
         """Returns what changes when an image does, by a listing or a request where it is remote; nothing where nothing is known."""
+        if self._told and (told := self._told.find(path)):
+            return told[1]
         uri = self._places.find(path)
         if listed := self._versions.find(uri):
             return listed

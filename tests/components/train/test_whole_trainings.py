@@ -29,6 +29,8 @@ from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
+RANGE = "conv2d_3..mixed0"
+
 
 @pytest.fixture
 def trained(dataset, tmp_path, quick):
@@ -48,9 +50,6 @@ def plain(chain):
     return chain / "model", json.loads((chain / "model" / "training.json").read_text())
 
 
-RANGE = "conv2d_3..mixed0"
-
-
 @pytest.fixture(scope="module")
 def network():
     """What stands before the head, before any training; nobody trains it."""
@@ -66,8 +65,21 @@ def layer_of(model, name):
     return model.get_layer("network").get_layer("extractor").get_layer("inception_v3").get_layer(name)
 
 
-def test_several_cuts_stand_side_by_side_and_mirrored_images_get_the_same_probability(trained, plain, dataset):
-    folder, record, _ = trained(cut="mixed0+mixed2", mirror=True)
+@pytest.fixture(scope="module")
+def mirrored(dataset, tmp_path_factory):
+    """A training on several cuts that predicts the mirror image too and is selected on the validation images, and its evaluation."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    config = dataclasses.replace(QUICK, epochs=3, cut="mixed0+mixed2", mirror=True, selection_split="validation")
+    result = train(dataset, folder / "model", "random", config)
+    evaluate(folder / "model", dataset, folder / "evaluation")
+    records = [
+        json.loads((folder / name).read_text()) for name in ("model/training.json", "evaluation/evaluation.json")
+    ]
+    return folder / "model", result, *records
+
+
+def test_several_cuts_stand_side_by_side_and_mirrored_images_get_the_same_probability(mirrored, plain, dataset):
+    folder, _, record, _ = mirrored
     head = [layer for layer in record["layers"] if layer["part"] == "head"]
     assert head[0]["output_shape"] == [None, 256 + 288]
     models = load_model(folder), load_model(plain[0])
@@ -76,7 +88,15 @@ def test_several_cuts_stand_side_by_side_and_mirrored_images_get_the_same_probab
         pairs = [[model(view, training=False).numpy() for view in views] for model in models]
         assert pairs[0][0] == pytest.approx(pairs[0][1], abs=1e-5)
         assert pairs[1][0] != pytest.approx(pairs[1][1], abs=1e-5)
-    evaluate(folder, dataset, folder.parent / "evaluation")
+
+
+def test_selection_on_validation_is_said_everywhere(mirrored):
+    _, result, record, evaluation = mirrored
+    assert record["selection"]["split"] == "validation"
+    assert (record["selection"]["images"], record["training_images"]) == (20, 40)
+    assert "on the validation images" in result.summary
+    assert evaluation["selected_on_split"] is True
+    assert evaluation["metrics"]["accuracy"] == pytest.approx(record["selection"]["accuracy"])
 
 
 def test_cached_views_are_computed_once_and_only_for_new_images(trained, plain, network, dataset, tmp_path, quick):
@@ -117,30 +137,36 @@ def test_live_augmentation_repeats_with_its_seed(trained):
     assert first["features"]["computed"] == 4, "it looks at the images that select the weights alone"
 
 
-def test_selection_on_validation_is_said_everywhere(trained, dataset):
-    folder, record, result = trained(selection_split="validation")
-    assert record["selection"]["split"] == "validation"
-    assert (record["selection"]["images"], record["training_images"]) == (20, 40)
-    assert "on the validation images" in result.summary
-    evaluate(folder, dataset, folder.parent / "evaluation")
-    evaluation = json.loads((folder.parent / "evaluation" / "evaluation.json").read_text())
-    assert evaluation["selected_on_split"] is True
-    assert evaluation["metrics"]["accuracy"] == pytest.approx(record["selection"]["accuracy"])
+STOPPED = {"epochs": 60, "learning_rate": 0.01}
 
 
-def test_it_stops_at_a_wanted_accuracy_of_the_chosen_images(trained):
-    _, record, _ = trained(epochs=60, stop_at_accuracy=0.8, stop_on="training", learning_rate=0.01)
+@pytest.fixture(scope="module")
+def stopped(dataset, tmp_path_factory):
+    """A training that stops at an accuracy of the training images, although layers are to be unfrozen: folder and record."""
+    folder = tmp_path_factory.mktemp("stopped") / "model"
+    changes = {"stop_at_accuracy": 0.8, "stop_on": "training", "unfreeze": RANGE}
+    config = dataclasses.replace(QUICK, **STOPPED, **changes, tensorboard="memory://logs/here?token=secret")
+    train(dataset, folder, "random", config)
+    return folder, json.loads((folder / "training.json").read_text())
+
+
+def test_it_stops_at_a_wanted_accuracy_of_the_training_images(stopped):
+    _, record = stopped
     assert record["stopped"] == "accuracy reached"
     accuracies = [entry["accuracy"] for entry in record["history"]]
     assert accuracies[-1] >= 0.8 and all(accuracy < 0.8 for accuracy in accuracies[:-1])
     assert record["best_epoch"] == len(accuracies) < 60
 
 
-def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(trained):
-    _, record, result = trained(stop_at_accuracy=0.6, epochs=60, learning_rate=0.01, unfreeze="conv2d_3..mixed0")
+def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(stopped):
+    _, record = stopped
     assert [phase["name"] for phase in record["phases"]] == ["head"]
-    assert record["stopped"] == "accuracy reached"
-    assert result.selection_accuracy >= 0.6
+
+
+@pytest.fixture(scope="module")
+def training_set(dataset, network):
+    """What is collected for a head, without augmentation; a phase of unfrozen layers takes only labels and splits of it."""
+    return collect_training_set(Dataset.load(dataset), network, QUICK, "")
 
 
 @pytest.mark.parametrize(
@@ -152,9 +178,10 @@ def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(trained):
         ({"augmentation": "live"}, True),
     ],
 )
-def test_unfrozen_layers_see_images_augmented_as_the_head_did(dataset, network, quick, changes, augmented):
+def test_unfrozen_layers_see_images_augmented_as_the_head_did(
+    dataset, network, training_set, quick, changes, augmented
+):
     config, data = dataclasses.replace(quick, unfreeze=RANGE, **changes), Dataset.load(dataset)
-    training_set = collect_training_set(data, network, config, "")
     head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), 2)
     phase = unfrozen_phase(data, network, head, training_set, config)
     (seen, _) = next(iter(phase.stream(0)))
@@ -213,7 +240,7 @@ def test_the_page_and_the_pictures_hold_everything(unfrozen):
 
 
 def test_unfreezing_that_does_not_help_leaves_the_head_s_model(trained):
-    _, record, result = trained(unfreeze="conv2d..mixed0", unfreeze_learning_rate=0.5, unfreeze_epochs=2)
+    _, record, result = trained(unfreeze=RANGE, unfreeze_learning_rate=0.5, unfreeze_epochs=1)
     assert record["best_epoch"] <= 3 < len(record["history"])
     assert result.selection_accuracy == record["history"][record["best_epoch"] - 1]["selection_accuracy"]
 
@@ -247,17 +274,21 @@ def test_layers_that_can_t_be_unfrozen(network, layers, said):
         find_range(network.backbone, layers)
 
 
-def test_a_secret_in_the_logs_uri_reaches_no_record(trained):
+def test_a_secret_in_the_logs_uri_reaches_no_record(trained, stopped):
     with pytest.raises(GraftError, match="memory://logs/here/.* is named with a user name or password"):
         trained(tensorboard="memory://user:secret@logs/here")
-    folder, record, _ = trained(tensorboard="memory://logs/here?token=secret", epochs=1)
+    folder, record = stopped
     assert record["config"]["tensorboard"] == "memory://logs/here"
     assert not any(b"secret" in path.read_bytes() for path in folder.iterdir() if path.is_file())
 
 
-def test_tensorboard_logs_are_copied_to_where_they_are_watched(trained, bucket):
+def test_it_stops_at_a_wanted_accuracy_of_the_selection_and_its_logs_are_copied_to_where_they_are_watched(
+    trained, bucket
+):
     logs = f"{bucket}/logs"
-    folder, record, _ = trained(tensorboard=logs)
+    folder, record, result = trained(tensorboard=logs, stop_at_accuracy=0.6, **STOPPED)
+    assert record["stopped"] == "accuracy reached"
+    assert result.selection_accuracy >= 0.6
     fs, path = fsspec.core.url_to_fs(logs)
     fs.invalidate_cache()
     copies = {name.rpartition("/")[2]: fs.cat_file(name) for name in fs.find(path)}
@@ -284,7 +315,7 @@ def test_what_was_trained_in_half_precision_is_served_in_full(trained, plain, da
     )
     optimizers, build = [], fit_phase._optimizer
     monkeypatch.setattr(fit_phase, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
-    folder, record, _ = trained(unfreeze="conv2d_3..mixed0", unfreeze_epochs=1)
+    folder, record, _ = trained(unfreeze=RANGE, unfreeze_epochs=1)
     assert record["devices"]["precision"] == "mixed_float16"
     scaled = [type(optimizer).__name__ == "LossScale" for optimizer in optimizers]
     assert scaled == [False, True], "where gradients pass through float16, the loss is scaled"

@@ -116,7 +116,6 @@ def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(
 ):
     """Kills after a checkpoint that is no epoch's end, with losses that take all steps of the epoch into account."""
     store, phase_killed = tmp_path / "store", "unfrozen layers" if config.unfreeze else "head"
-    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
 
     class Killed(BaseException):
         pass
@@ -127,6 +126,7 @@ def test_a_training_killed_in_the_middle_of_an_epoch_goes_on_there(
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
         patch.setattr(Checkpoints, "save", save_and_die)
         train(dataset, tmp_path / "killed", "random", config, str(store))
     with caplog.at_level(logging.INFO, "graft"):

@@ -43,6 +43,9 @@ from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
+INPUTS = ("model", "dataset", "evaluation", "decision")
+"""What export takes."""
+
 
 def record(folder, name):
     return json.loads((folder / name).read_text())
@@ -163,16 +166,30 @@ def test_evaluation_is_of_the_validation_images_one_row_each(chain, dataset):
     assert np.add(rows["probability_cats"], rows["probability_dogs"]) == pytest.approx(1)
 
 
-def test_further_formats_give_what_was_evaluated(chain, tmp_path):
-    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
-    # Random weights put all images near the border between the classes: int8's rounding moves some across.
-    wanted = [name for name in FURTHER if name != "litert-int8"]
-    made = export(*inputs, tmp_path / "export", ExportConfig(formats=tuple(wanted), parity_images=20))
-    assert made.formats == ("serving/model/1", "model.keras", *(FURTHER[name].path for name in wanted))
-    formats = record(tmp_path / "export", "export.json")["formats"]
+FORMATS = tuple(name for name in FURTHER if name != "litert-int8")
+"""Random weights put all images near the border between the classes: int8's rounding moves some across."""
+
+
+@pytest.fixture(scope="module")
+def exports(chain, three_classes, tmp_path_factory):
+    """Two Exports that were published, one after the other, and the latest version after the first: of three classes and waiting for a
+    person, then of two classes in further formats."""
+    folder = tmp_path_factory.mktemp("exports")
+    run = Run(str(folder / "store"), "pets", "1")
+    three, two = ([made / name for name in INPUTS] for made in (three_classes[0], chain))
+    waiting = export(*three, folder / "waiting", ExportConfig(parity_images=4, promote="manual"), run)
+    latest = Registry(run.store, run.name).latest().version
+    first = export(*two, folder / "first", ExportConfig(formats=FORMATS, parity_images=20), run)
+    return folder, waiting, latest, first
+
+
+def test_further_formats_give_what_was_evaluated(exports):
+    folder, _, _, made = exports
+    assert made.formats == ("serving/pets/1", "model.keras", *(FURTHER[name].path for name in FORMATS))
+    formats = record(folder / "first", "export.json")["formats"]
     assert formats["model.onnx"]["parity"]["max_difference"] <= 1e-5
     assert formats["model.tflite"]["parity"]["max_difference"] <= 1e-5
-    assert "| model-float16.tflite |" in (tmp_path / "export" / "MODEL_CARD.md").read_text()
+    assert "| model-float16.tflite |" in (folder / "first" / "MODEL_CARD.md").read_text()
 
 
 def test_export_is_whole_and_its_checksums_hold(chain):
@@ -231,25 +248,19 @@ def test_damaged_predictions_are_refused(chain, dataset, tmp_path, damage):
     assert not (tmp_path / "export").exists()
 
 
-def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, tmp_path):
-    inputs = [chain / name for name in ("model", "dataset", "evaluation", "decision")]
-    run, registry = Run(str(tmp_path / "store"), "pets", "1"), Registry(str(tmp_path / "store"), "pets")
-    quick, waits = ExportConfig(parity_images=2), ExportConfig(parity_images=2, promote="manual")
-    result = export(*inputs, tmp_path / "manual", waits, run)
-    assert (
-        registry.latest().version is None
-        and "promote is manual; a person decides with graft registry promote pets" in result.summary
-    )
-    first = export(*inputs, tmp_path / "first", quick, run)
+def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, exports, tmp_path):
+    folder, waiting, latest, first = exports
+    run, registry = Run(str(folder / "store"), "pets", "1"), Registry(str(folder / "store"), "pets")
+    assert latest is None and "promote is manual; a person decides with graft registry promote pets" in waiting.summary
     assert first.published.promoted and first.summary.endswith("published, now the latest")
     assert registry.versions.uri(first.version) == first.published.uri
     # A step that is tried again exports the same model under other records.
-    again = under_other_records(tmp_path / "first", tmp_path / "again")
+    again = under_other_records(folder / "first", tmp_path / "again")
     evaluated = Evaluation.load(chain / "evaluation")
     assert publish(tmp_path / "again", evaluated, run, promote=True).promoted and registry.latest().version == again
     make_export(tmp_path / "other", 1)
     registry.promote(registry.publish(tmp_path / "other"))
-    late = under_other_records(tmp_path / "first", tmp_path / "late")
+    late = under_other_records(folder / "first", tmp_path / "late")
     refused = publish(tmp_path / "late", evaluated, run, promote=True)
     assert not refused.promoted and refused.uri == registry.versions.uri(late)
     summary = first.model_copy(update={"published": refused}).summary
@@ -350,28 +361,35 @@ def test_flatten_dense_head_and_a_wanted_accuracy(dataset, tmp_path):
     evaluate(tmp_path / "model", dataset, tmp_path / "evaluation")
 
 
-def test_three_classes_and_slices_by_columns_of_a_manifest(tmp_path):
-    draw_sample(tmp_path / "pictures", images=60)
+@pytest.fixture(scope="module")
+def three_classes(tmp_path_factory):
+    """A folder of what the steps before export made of a manifest with three classes, and what evaluate returned."""
+    folder = tmp_path_factory.mktemp("three")
+    draw_sample(folder / "pictures", images=60)
     lines = ["uri,label,split,camera"]
-    for number, path in enumerate(sorted((tmp_path / "pictures").rglob("*.jpg"))):
+    for number, path in enumerate(sorted((folder / "pictures").rglob("*.jpg"))):
         split = "validation" if number % 3 == 0 else "training"
         lines.append(f"{path},{('ants', 'bees', 'cats')[number // 3 % 3]},{split},{'Nikon' if number % 2 else 'Canon'}")
-    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
-    inputs = [tmp_path / name for name in ("model", "dataset", "evaluation", "decision")]
-    model, dataset, evaluation, decision = inputs
-    ingest(str(tmp_path / "list.csv"), dataset)
+    (folder / "list.csv").write_text("\n".join(lines) + "\n")
+    model, dataset, evaluation, decision = (folder / name for name in INPUTS)
+    ingest(str(folder / "list.csv"), dataset)
     train(dataset, model, "random", QUICK)
-    with pytest.raises(GraftError, match="has no column 'colour' to make slices of: there are 'camera'"):
-        evaluate(model, dataset, tmp_path / "no", EvaluateConfig(slices=("colour",)))
     result = evaluate(model, dataset, evaluation, EvaluateConfig(slices=("camera",), champion=str(model)))
+    gate(evaluation, decision, GateConfig(min_accuracy=0.01))
+    return folder, result
+
+
+def test_three_classes_and_slices_by_columns_of_a_manifest(three_classes, exports, tmp_path):
+    folder, result = three_classes
+    with pytest.raises(GraftError, match="has no column 'colour' to make slices of: there are 'camera'"):
+        evaluate(folder / "model", folder / "dataset", tmp_path / "no", EvaluateConfig(slices=("colour",)))
     assert result.classes == ("ants", "bees", "cats")
-    found = record(evaluation, "evaluation.json")
+    found = record(folder / "evaluation", "evaluation.json")
     cameras = {entry["value"]: entry["images"] for entry in found["slices"] if entry["by"] == "camera"}
     assert cameras == {"Canon": 10, "Nikon": 10}
     assert np.shape(result.metrics.confusion) == (3, 3) and set(found["metrics"]["by_class"]) == set(result.classes)
     assert set(figures(result.metrics, result.comparisons)) >= {"auc", "average_precision", "champion_difference"}
-    gate(evaluation, decision, GateConfig(min_accuracy=0.01))
-    assert export(*inputs, tmp_path / "export", ExportConfig(parity_images=4)).max_difference <= 1e-5
+    assert exports[1].max_difference <= 1e-5
 
 
 def test_another_dataset_s_classes_are_refused(chain, tmp_path):

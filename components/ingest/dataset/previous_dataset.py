@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
+from bisect import bisect_right
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +53,19 @@ class PreviousDataset:
                 has_all = MINIATURE in pq.read_schema(files[0]).names
                 names = [name for name in COLUMNS if has_all or name != MINIATURE]
                 index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files)
-                self._table = pa.concat_tables([index, left_out])
-                self._by_path, self._by_content = _Numbers(self._table["path"]), _Numbers(self._table["sha256"])
+                table = pa.concat_tables([index, left_out])
+                self._by_path, self._by_content = _Numbers(table["path"]), _Numbers(table["sha256"])
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise GraftError(
                     f"The index of the earlier dataset {storage.redact(uri)} is damaged, or an older Graft's ({error!r}): "
                     f"remove its {Dataset.FILE}, or ingest without it."
                 ) from error
         self._images = len(index)
+        self._splits = index["split"]
+        # A slice of the whole table would cost more, the more parts it has.
+        batches = table.to_batches()
+        self._ends = list(accumulate(map(len, batches)))
+        self._parts = [list(zip(batch.schema.names, batch.columns, strict=True)) for batch in batches]
         self._twins = {entry.sha256: entry for entry in dataset.excluded if isinstance(entry, LeftOutTwin)}
         # What another version of Graft has checked is checked again.
         trusted = store and has_all and dataset.graft_version == version("graft")
@@ -91,7 +98,7 @@ class PreviousDataset:
         """Returns the split that an image with this digest was in; None for one that is new or was left out."""
         # Of images with the same bytes the first is found, one in a split if there is one.
         number = self._by_content.find(sha256)
-        return None if number is None or number >= self._images else str(self._table["split"][number].as_py())
+        return None if number is None or number >= self._images else str(self._splits[number].as_py())
 
     def left_out(self, sha256: str) -> LeftOutTwin | None:
         """Returns why an image with this digest was left out for being another one's twin; None if it was not."""
@@ -100,7 +107,8 @@ class PreviousDataset:
     def _row(self, number: int | None) -> IndexRow | None:
         if number is None:
             return None
-        values = self._table.slice(number, 1).to_pylist()[0]
+        part = bisect_right(self._ends, number)
+        values = {name: column[number - self._ends[part]].as_py() for name, column in self._parts[part]}
         shard = self._numbers.get(values["shard"])
         return None if shard is None else dataclasses.replace(IndexRow(**values), shard=shard)
 

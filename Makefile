@@ -74,6 +74,10 @@ bench-ingest: $(RUN_READY) ## Time ingest of 3,000 and 100,000 images against a 
 	@test -n "$(SOURCE)" || { echo "make bench-ingest needs SOURCE=, a local zip of images." >&2; exit 1; }
 	@$(BIN)/python tests/bench/ingest.py --source "$(SOURCE)" $(ARGS)
 
+.PHONY: bench-scale
+bench-scale: $(RUN_READY) ## Time what ingest and evaluate do with 100,000 and a million images beside reading them, on synthetic rows
+	@$(BIN)/python tests/bench/scale.py
+
 .PHONY: bench-evaluate
 bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained network: SOURCE= WEIGHTS=
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }

@@ -5,7 +5,8 @@ chance. A copy that was encoded anew differs from its original by noise that is 
 enlargement. What differs in any other way is another picture.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -73,75 +74,92 @@ def same_picture(miniatures: Array, one: Array, other: Array) -> Array:
         # What an original is compared by is worked out once for all its pairs.
         order = np.argsort(originals, kind="stable")
         order = order[~same[order]]
-        numbers, starts = np.unique(originals[order], return_index=True)
-        for number, (start, end) in zip(numbers, pairwise([*starts, len(order)]), strict=True):
-            for begin in range(start, end, _AT_ONCE):
-                part = order[begin : min(end, begin + _AT_ONCE)]
-                same[part] = _are_copies(miniatures[number], miniatures[copies[part]])
+        for begins, size in _alike_groups(originals[order]):
+            pairs = order[begins[:, None] + np.arange(size)]
+            same[pairs] = _are_copies(miniatures[originals[pairs[:, 0]]], miniatures[copies[pairs]])
     return same
 
 
-def _are_copies(original: Array, others: Array) -> Array:
-    """Returns which miniatures are of copies of another one's image: bool [M].
+def _alike_groups(numbers: Array) -> Iterator[tuple[Array, int]]:
+    """Yields where groups of equal numbers begin in a sorted array, and their size: some hundred numbers at once."""
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for start, end in pairwise([*starts.tolist(), len(numbers)]):
+        for begin in range(start, end, _AT_ONCE):
+            by_size[min(end - begin, _AT_ONCE)].append(begin)
+    for size, begins in by_size.items():
+        groups = _AT_ONCE // size
+        for part in range(0, len(begins), groups):
+            yield np.array(begins[part : part + groups]), size
+
+
+def _are_copies(originals: Array, others: Array) -> Array:
+    """Returns which miniatures are of copies of another one's image: bool [G, M].
 
     Args:
-        original: uint8 [SIDE²].
-        others: uint8 [M, SIDE²].
+        originals: uint8 [G, SIDE²].
+        others: uint8 [G, M, SIDE²], so many for each original.
     """
-    picture = original.astype(np.float32)
-    change = others.astype(np.float32) - picture
-    return np.asarray(_encoded_anew(picture, change) | _cropped(picture.reshape(SIDE, SIDE), change))
+    pictures = originals.astype(np.float32)
+    change = others.astype(np.float32) - pictures[:, None]
+    return np.asarray(_encoded_anew(pictures, change) | _cropped(pictures.reshape(-1, SIDE, SIDE), change))
 
 
-def _encoded_anew(picture: Array, change: Array) -> Array:
+def _encoded_anew(pictures: Array, change: Array) -> Array:
     """Returns where a curve of tones explains the change but for noise without a peak."""
-    tones = np.vander(_tone(picture), 4)
-    noise = change - change @ _solver(tones) @ tones.T
-    largest, rms = np.abs(noise).max(axis=1), _rms(noise)
+    tone = _tone(pictures).astype(np.float64)
+    tones = np.stack([tone * tone * tone, tone * tone, tone, np.ones_like(tone)], axis=-1)
+    noise = change - change @ _solver(tones) @ tones.swapaxes(1, 2)
+    largest, rms = np.abs(noise).max(axis=-1), _rms(noise)
     # A copy that is brighter by so much has lost as much where it is white.
-    clipped = np.maximum(np.abs(change.mean(axis=1)) - _UNCLIPPED, 0)
+    clipped = np.maximum(np.abs(change.mean(axis=-1)) - _UNCLIPPED, 0)
     even = largest <= np.minimum(_MAX_NOISE, 1 + _MAX_PEAK * rms) + _MAX_CLIPPED * clipped
     # Of a stranger with little contrast all is noise.
-    return np.asarray(even & (rms <= 1 + _MAX_SHARE * (picture + change).std(axis=1)))
+    return np.asarray(even & (rms <= 1 + _MAX_SHARE * (pictures[:, None] + change).std(axis=-1)))
 
 
-def _cropped(picture: Array, change: Array) -> Array:
+def _cropped(pictures: Array, change: Array) -> Array:
     """Returns where a crop explains the change: to first order, it is the picture's slope times the way that each point has gone.
 
     That is image registration by Lucas and Kanade ("An Iterative Image Registration Technique with an Application to Stereo
     Vision", IJCAI 1981), for which two ways of two numbers each do.
     """
-    seen = _SEE @ picture @ _SEE.T
-    right, down = _SEE @ picture @ _SLOPE.T, _SLOPE @ picture @ _SEE.T
+    seen = _SEE @ pictures @ _SEE.T
+    right, down = _SEE @ pictures @ _SLOPE.T, _SLOPE @ pictures @ _SEE.T
     ways = [right, right * _PLACES, down, down * _PLACES[:, None]]
-    brighter = np.stack([np.ones(seen.size), _tone(seen).ravel()], axis=1, dtype=np.float32)
-    columns = np.hstack([brighter, *(way.reshape(-1, 1) / SIDE for way in ways)])
-    solver = _solver(columns)
-    found = change @ (_SEE.T @ solver.T.reshape(-1, *seen.shape) @ _SEE).reshape(-1, SIDE**2).T
+    flat = seen.reshape(len(seen), -1)
+    brighter = np.stack([np.ones_like(flat), _tone(flat)], axis=-1, dtype=np.float32)
+    columns = np.concatenate([brighter, *(way.reshape(*flat.shape, 1) / SIDE for way in ways)], axis=-1)
+    filters = _SEE.T @ _solver(columns).swapaxes(1, 2).reshape(len(seen), -1, *seen.shape[1:]) @ _SEE
+    found = change @ filters.reshape(len(seen), -1, SIDE**2).swapaxes(1, 2)
     # How much of the width or height each side has lost: left, right, top, bottom.
-    x, wider, y, higher = found[:, 2:].T / SIDE
+    x, wider, y, higher = np.moveaxis(found[..., 2:], -1, 0) / SIDE
     sides = np.stack([x - wider, -x - wider, y - higher, -y - higher])
     likely = (sides.min(axis=0) >= -_CROP_ERROR) & (sides.max(axis=0) <= _MAX_CROP)
-    seen_change = (_SEE @ change[likely].reshape(-1, SIDE, SIDE) @ _SEE.T).reshape(-1, seen.size)
-    before = _rms(seen_change - seen_change @ _solver(brighter) @ brighter.T)
-    after = _rms(seen_change - found[likely] @ columns.T)
-    likely[likely] = (after <= _MAX_UNEXPLAINED * np.maximum(before, _ROUNDING)) & (after <= _MAX_BLUR * seen.std())
+    some = likely.any(axis=1)
+    brighter, columns, found = brighter[some], columns[some], found[some]
+    seen_change = (_SEE @ change[some].reshape(-1, SIDE, SIDE) @ _SEE.T).reshape(*found.shape[:2], flat.shape[1])
+    before = _rms(seen_change - seen_change @ _solver(brighter) @ brighter.swapaxes(1, 2))
+    after = _rms(seen_change - found @ columns.swapaxes(1, 2))
+    explained = after <= _MAX_UNEXPLAINED * np.maximum(before, _ROUNDING)
+    likely[some] &= explained & (after <= _MAX_BLUR * flat[some].std(axis=-1, keepdims=True))
     return np.asarray(likely)
 
 
-def _tone(picture: Array) -> Array:
-    return np.asarray((picture - picture.mean()) / _CONTRAST)
+def _tone(pictures: Array) -> Array:
+    return np.asarray((pictures - pictures.mean(axis=-1, keepdims=True)) / _CONTRAST)
 
 
 def _rms(values: Array) -> Array:
-    return np.asarray(np.sqrt(np.einsum("ij,ij->i", values, values) / values.shape[1]))
+    return np.asarray(np.sqrt(np.einsum("...i,...i->...", values, values) / values.shape[-1]))
 
 
 def _solver(columns: Array) -> Array:
-    """Returns the matrix that takes rows to the multiples of some columns that come nearest to them: float32 [pixels, C]."""
+    """Returns the matrix that takes rows to the multiples of some columns that come nearest to them: float32 [G, pixels, C]."""
     # A blank picture has no tones: the small number keeps its equations solvable.
-    equations = columns.T @ columns + 0.01 * np.eye(columns.shape[1])
-    return np.asarray(np.linalg.solve(equations, columns.T).T, np.float32)
+    rows = columns.swapaxes(1, 2)
+    equations = rows @ columns + 0.01 * np.eye(columns.shape[-1])
+    return np.asarray(np.linalg.solve(equations, rows).swapaxes(1, 2), np.float32)
 
 
 def _smooth_views() -> tuple[Array, Array, Array]:

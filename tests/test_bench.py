@@ -25,4 +25,4 @@ def test_the_benchmark_of_a_million_rows_runs_and_finds_what_is_planted():
     found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert found["missed_pairs"] == found["false_pairs"] == 0
     parts = ("plan", "twins", "index", "digest", "join", "reduce")
-    assert all(0 < found[f"{part}_seconds"] for part in parts) and found["peak_bytes"] > 0
+    assert all(found[f"{part}_seconds"] > 0 for part in parts) and found["peak_bytes"] > 0

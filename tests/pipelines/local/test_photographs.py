@@ -7,8 +7,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.export import Export
@@ -48,34 +50,26 @@ def test_the_training_s_page_is_an_artifact_of_the_component(finished):
 
 
 def test_export_gives_what_the_trained_model_gives_on_photographs(finished, photographs):
-    """Compares in a process that imports only tensorflow and numpy with one that loads model.keras."""
-    load = "import tensorflow as tf, numpy as np; "
-    read = f"""
-import io, zipfile
+    """Compares what a process gives that imports only tensorflow and the standard library with model.keras, loaded here."""
+    export = Path(finished["export"])
+    with zipfile.ZipFile(photographs) as archive:
+        names = [name for name in sorted(archive.namelist()) if "/validation/" in name and name.endswith(".jpg")][::20]
+        images = [tf.io.decode_jpeg(archive.read(name)).numpy()[None] for name in names]
+    assert len(images) == 50
+    code = f"""
+import zipfile
+import tensorflow as tf
 archive = zipfile.ZipFile({str(photographs)!r})
-names = [name for name in sorted(archive.namelist()) if "/validation/" in name and name.endswith(".jpg")][::20]
-images = [tf.io.decode_jpeg(archive.read(name)).numpy()[None] for name in names]
-assert len(images) == 50
+images = [tf.io.decode_jpeg(archive.read(name)).numpy()[None] for name in {names!r}]
+model = tf.saved_model.load({str(export / Export.load(export).saved_model)!r})
+print(*[float(model.serve_pixels(tf.constant(image))["probabilities"][0, 1]) for image in images])
 """
-    export = finished["export"]
-    served = f"""
-model = tf.saved_model.load({export + "/" + Export.load(Path(export)).saved_model!r})
-give = lambda image: model.serve_pixels(image)["probabilities"][:, 1:]
-"""
-    trained = f"""
-import keras
-model = keras.models.load_model({export + "/model.keras"!r}, safe_mode=True)
-signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
-give = tf.function(lambda image: model(image, training=False), input_signature=signature)
-"""
-    show = "print(*[float(give(tf.constant(image)).numpy()[0, 0]) for image in images])"
-
-    def probabilities(make):
-        code = load + read + make + show
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        return [float(value) for value in result.stdout.split()]
-
-    differences = [abs(a - b) for a, b in zip(probabilities(served), probabilities(trained), strict=True)]
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    model = keras.models.load_model(export / "model.keras", safe_mode=True)
+    signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
+    give = tf.function(lambda image: model(image, training=False), input_signature=signature)
+    trained = [float(give(tf.constant(image))[0, 0]) for image in images]
+    differences = [abs(float(a) - b) for a, b in zip(said.split(), trained, strict=True)]
     assert max(differences) < 1e-5
 
 

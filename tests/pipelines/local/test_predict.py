@@ -1,5 +1,6 @@
 """`graft predict`: the same answer as evaluate's, from a Model, an Export or a registry, for files wherever they are."""
 
+import contextlib
 import csv
 import io
 import json
@@ -41,48 +42,55 @@ def predict(capsys):
     return run
 
 
-@pytest.mark.parametrize("model", ["model", "export", "export/model.keras"])
-def test_the_answer_is_evaluate_s(trained, predict, model):
-    folder, pictures, expected = trained
-    found = json.loads(predict(folder / model, pictures, "--format", "json"))
-    assert len(found) == len(expected) == 20
-    for answer in found:
-        row = expected[answer["image"].partition("validation/")[2]]
-        assert answer["label"] == row["predicted"] and not answer["error"]
-        wanted = {name: row[f"probability_{name}"] for name in ("cats", "dogs")}
-        assert answer["probabilities"] == pytest.approx(wanted, abs=1e-5)
-
-
-def test_many_images_get_the_answer_of_a_few(trained, predict, monkeypatch):
+@pytest.fixture(scope="module")
+def answer(trained):
+    """What the command prints, as JSON, for the pictures and the model."""
     folder, pictures, _ = trained
-    few = predict(folder / "model", pictures, "--format", "json")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        app(["predict", str(folder / "model"), str(pictures), "--format", "json"], result_action="return_value")
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("model", ["model", "export", "export/model.keras"])
+def test_the_answer_is_evaluate_s(trained, answer, predict, model):
+    folder, pictures, expected = trained
+    found = json.loads(answer if model == "model" else predict(folder / model, pictures, "--format", "json"))
+    assert len(found) == len(expected) == 20
+    for one in found:
+        row = expected[one["image"].partition("validation/")[2]]
+        assert one["label"] == row["predicted"] and not one["error"]
+        wanted = {name: row[f"probability_{name}"] for name in ("cats", "dogs")}
+        assert one["probabilities"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_many_images_get_the_answer_of_a_few(trained, answer, predict, monkeypatch):
+    folder, pictures, _ = trained
     monkeypatch.setattr(predicting, "_MANY", 0)
-    assert predict(folder / "model", pictures, "--format", "json") == few
+    assert predict(folder / "model", pictures, "--format", "json") == answer
 
 
-def test_a_version_of_the_registry(trained, predict, tmp_path):
+def test_a_version_of_the_registry(trained, answer, predict, tmp_path):
     folder, pictures, _ = trained
     registry = Registry(str(tmp_path / "store"), "pets")
     with pytest.raises(GraftError, match="has no latest version"):
         predict("pets", pictures, "--store", tmp_path / "store")
     version = registry.publish(folder / "export")
-    expected = predict(folder / "model", pictures)
-    assert predict(f"pets@{version[:8]}", pictures, "--store", tmp_path / "store") == expected
+    asked = (pictures, "--store", tmp_path / "store", "--format", "json")
+    assert predict(f"pets@{version[:8]}", *asked) == answer
     registry.promote(version)
-    assert predict("pets", pictures, "--store", tmp_path / "store") == expected
+    assert predict("pets", *asked) == answer
 
 
-def test_rollback_makes_predict_use_the_earlier_version(trained, other_model, predict, tmp_path):
+def test_rollback_makes_predict_use_the_earlier_version(trained, answer, other_model, predict, tmp_path):
     folder, pictures, _ = trained
     registry = Registry(str(tmp_path / "store"), "pets")
     export_of(other_model, tmp_path / "export")
-    answers = []
     for export in (folder / "export", tmp_path / "export"):
         registry.promote(registry.publish(export))
-        answers.append(predict("pets", pictures, "--store", tmp_path / "store", "--format", "json"))
-    assert answers[0] != answers[1]
+    asked = ("pets", pictures, "--store", tmp_path / "store", "--format", "json")
+    assert predict(*asked) != answer
     registry.rollback("worse")
-    assert predict("pets", pictures, "--store", tmp_path / "store", "--format", "json") == answers[0]
+    assert predict(*asked) == answer
 
 
 @pytest.mark.parametrize("path", ["model.keras", "lineage/training.json", "SHA256SUMS"])

@@ -131,8 +131,12 @@ def describe_layers(image_size: int, *, every: bool) -> list[tuple[str, tuple[in
 
     number_layers_afresh()
     full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(image_size, image_size, 3))
+    parts: dict[int, set[Any]] = {}  # by output: the layers up to there, its own included
+    for layer in full.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        parts[id(layer.output)] = {layer}.union(*(parts.get(id(given), set()) for given in inputs))
     return [
-        (layer.name, tuple(layer.output.shape[1:]), keras.Model(full.input, layer.output).count_params())
+        (layer.name, tuple(layer.output.shape[1:]), sum(part.count_params() for part in parts[id(layer.output)]))
         for layer in full.layers
         if _can_be_cut_at(full, layer) and (every or layer.name.startswith("mixed"))
     ]

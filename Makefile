@@ -70,7 +70,7 @@ bench: $(RUN_READY) ## Time training against one bare pass of the backbone, and 
 	@$(BIN)/python tests/bench/training.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 
 .PHONY: bench-ingest
-bench-ingest: $(RUN_READY) ## Time ingest of 3,000 and 100,000 images against a bare loop over them: SOURCE= ARGS=
+bench-ingest: $(DEV_READY) ## Time ingest of 3,000 and 100,000 images against a bare loop over them: SOURCE= ARGS=
 	@test -n "$(SOURCE)" || { echo "make bench-ingest needs SOURCE=, a local zip of images." >&2; exit 1; }
 	@$(BIN)/python tests/bench/ingest.py --source "$(SOURCE)" $(ARGS)
 

@@ -4,10 +4,10 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import imagehash
 from PIL import Image
 
 from graft.components.common.compute.close_hashes import MAX_DISTANCE
+from graft.components.ingest.images.perceptual_hash import SIZE, perceptual_hash
 
 
 def multiply(photographs: list[Path], root: Path, output: Path, times: int, *, distinct: bool = False) -> None:
@@ -42,7 +42,7 @@ def _crop(photograph: Path, root: Path, output: Path, times: int, distinct: bool
     if distinct:
         target = output / photograph.parent.name / f"{number:05}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    hashes: list[imagehash.ImageHash] = []
+    hashes: list[int] = []
     made = 0
     with Image.open(photograph) as image:
         image = image.convert("RGB")
@@ -55,8 +55,9 @@ def _crop(photograph: Path, root: Path, output: Path, times: int, distinct: bool
             if made % 2:
                 crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             if distinct:
-                found = imagehash.phash(crop)
-                if any(found - other <= MAX_DISTANCE + 2 for other in hashes):
+                small = crop.convert("L").resize(SIZE, Image.Resampling.LANCZOS)
+                found = int(perceptual_hash(small), 16)
+                if any((found ^ other).bit_count() <= MAX_DISTANCE + 2 for other in hashes):
                     continue
                 hashes.append(found)
                 crop = crop.resize(image.size)  # as large as photographs are

@@ -4,7 +4,6 @@ import hashlib
 import io
 from dataclasses import dataclass
 
-import imagehash
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
@@ -16,6 +15,7 @@ from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.heic import enable_heic, is_heic
 from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans
+from graft.components.ingest.images.perceptual_hash import SIZE, perceptual_hash
 from graft.components.ingest.images.png import plain_png, without_metadata
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
@@ -25,8 +25,6 @@ JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_END = b"\xff\xd9"
 REWRITTEN = "rewritten"
 """The conversion of a JPEG or PNG that is not plainly well-formed."""
-# What `imagehash.phash` makes of an image first, pixel by pixel.
-_HASHED = (32, 32)
 _PNG_END = b"IEND\xaeB`\x82"
 
 # The limits are checked on the header, before anything is decoded; Pillow's own limit warns instead of refusing.
@@ -78,14 +76,14 @@ def check_image(content: bytes) -> CheckedImage:
 def _check(content: bytes, memory: DecodedImage) -> CheckedImage:
     image = plain_jpeg(content, memory) or _read_by_pillow(content, memory)
     grey = image.pixels.convert("L")
-    small = grey.resize(_HASHED, Image.Resampling.LANCZOS)
+    small = grey.resize(SIZE, Image.Resampling.LANCZOS)
     return CheckedImage(
         sha256=hashlib.sha256(content).hexdigest(),
         encoded=image.encoded,
         width=grey.width,
         height=grey.height,
-        brightness=round(float(np.asarray(grey).mean()), 3),
-        phash=np.packbits(imagehash.phash(small).hash).tobytes().hex(),
+        brightness=round(float(np.asarray(grey).sum() / (grey.width * grey.height)), 3),
+        phash=perceptual_hash(small),
         miniature=small.resize((SIDE, SIDE), Image.Resampling.LANCZOS).tobytes(),
         conversions=image.conversions,
     )

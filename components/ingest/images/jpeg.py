@@ -18,6 +18,7 @@ _PREFIX, _SCAN, _END, _APP1 = 0xFF, 0xDA, 0xD9, 0xE1
 _FRAMES = (0xC0, 0xC1, 0xC2)
 # Tables of Huffman's codes and of quantization, the restart interval, a comment, and what applications add.
 _OTHERS = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
+_ALL = 2**64 - 1  # coefficients of a component
 # Ends the coded data of a scan: not a stuffed byte, not a restart, and not a filling one.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
@@ -69,19 +70,20 @@ def plain_jpeg(content: bytes, memory: DecodedImage) -> StoredImage | None:
 def _read_segments(content: bytes) -> _Segments | None:
     """Returns what a JPEG's segments say; None if they don't lead to its end, or one is not of a common kind."""
     frame, exif, scanned = b"", None, False
-    missing: set[tuple[int, int]] = set()  # components and their coefficients
+    missing: dict[int, int] = {}  # by component, a bit a coefficient
     for marker, segment, end in _follow(content):
         if marker in _FRAMES and not frame and len(segment) >= 6:
             frame = segment
             if frame[0] != 8 or frame[5] not in (1, 3):  # bits, components
                 return None
-            missing = {(component, number) for component in frame[6::3] for number in range(64)}
+            missing = dict.fromkeys(frame[6::3], _ALL)
         elif marker == _SCAN and frame and len(segment) >= 4:
             scanned = True
             first, last, bits = segment[-3:]
             if not bits & 15:  # none is left for a later scan
-                missing -= {(component, number) for component in segment[1:-3:2] for number in range(first, last + 1)}
-        elif marker == _END and frame and not missing:
+                told = (2 << last) - 1 >> first << first
+                missing |= {component: missing.get(component, 0) & ~told for component in segment[1:-3:2]}
+        elif marker == _END and frame and not any(missing.values()):
             width, height = int.from_bytes(frame[3:5]), int.from_bytes(frame[1:3])
             return _Segments(width, height, frame[5], exif or b"", end)
         elif marker == _APP1 and segment.startswith(EXIF) and not scanned:

@@ -23,7 +23,7 @@ MAX_PAIRS = 200
 # Longer lists are folded.
 MAX_OPEN = 24
 _PICTURES_IN_FLIGHT = 64
-_LIBRARIES = ("graft", "matplotlib", "pillow", "imagehash", "numpy", "pyarrow")
+_LIBRARIES = ("graft", "matplotlib", "pillow", "scipy", "numpy", "pyarrow")
 _NAME_LENGTH = 32
 
 

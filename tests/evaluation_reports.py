@@ -1,5 +1,7 @@
 """Reports of made-up evaluations."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 from data_reports import HOSTILE, Page, jpeg
@@ -12,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.evaluate.report.evaluation_report import write_report
 
@@ -107,7 +109,8 @@ def evaluation_of(probabilities, labels, classes, **changes):
         "loss": float(-np.log(probabilities[np.arange(len(labels)), labels].clip(1e-9)).mean()),
         "auc": float(np.mean(areas)) if areas else None,
         "average_precision": 0.9 if areas else None,
-        "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist(),
+        "confusion": confusion_matrix(labels, predicted, labels=numbers).tolist() if size <= MOST_CLASSES else [],
+        "confused": [] if size <= MOST_CLASSES else confused_in(labels, predicted, classes),
         "ece": 0.0123,
         "by_class": by_class,
         "reliability": [
@@ -156,6 +159,13 @@ def evaluation_of(probabilities, labels, classes, **changes):
     return Evaluation.model_validate(content)
 
 
+def confused_in(labels, predicted, classes):
+    """The pairs of classes that are mistaken most often, as a record of many classes has them."""
+    pairs = Counter((int(true), int(other)) for true, other in zip(labels, predicted, strict=True) if true != other)
+    worst = sorted(pairs.items(), key=lambda entry: (-entry[1], entry[0]))[:MOST_CONFUSED]
+    return [{"true": classes[true], "predicted": classes[other], "images": n} for (true, other), n in worst]
+
+
 def interval(right):
     """Wilson's 95% interval of a share."""
     n, p, z = len(right), right.mean(), 1.96
@@ -192,7 +202,7 @@ class Made:
             "label": [classes[label] for label in labels],
             "predicted": [classes[label] for label in predicted],
         }
-        columns |= {f"probability_{name}": probabilities[:, number] for number, name in enumerate(classes)}
+        columns["confidence"] = probabilities.max(axis=1)
         if champion:
             columns["champion"] = [
                 classes[label if row % 3 else (label + 1) % size] for row, label in enumerate(labels)

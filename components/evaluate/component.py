@@ -28,7 +28,7 @@ def evaluate(
         run_id: Identifier of the run.
         evaluation: The Evaluation: figures, predictions and report.
         metrics: The figures for the run's page and for comparing runs.
-        curves: Confusion matrix, and of two classes the ROC curve, for the run's page.
+        curves: Confusion matrix of up to 50 classes, and of two the ROC curve, for the run's page.
         summary: The result in a few lines for the run's page.
         report: The report for the run's page.
     """
@@ -48,7 +48,8 @@ def evaluate(
         record.outcome = result
     for figure, value in figures(result.metrics, result.comparisons).items():
         metrics.log_metric(figure, value)
-    curves.log_confusion_matrix(list(result.classes), [list(row) for row in result.metrics.confusion])
+    if result.metrics.confusion:
+        curves.log_confusion_matrix(list(result.classes), [list(row) for row in result.metrics.confusion])
     if len(result.classes) == 2:
         for curve in result.metrics.roc.values():
             curves.log_roc_curve(curve.false_positive_rate, curve.true_positive_rate, curve.thresholds)

@@ -33,6 +33,8 @@ from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
 Array = np.ndarray[Any, Any]
 
+_ROWS = 2**14  # of the predictions are written at once: another copy of all would take as much memory as they do
+
 
 def evaluate(
     model: Path,
@@ -96,8 +98,8 @@ def evaluate(
             | {role: models[role].uri if role in models else NONE for role in BASELINES},
         )
         doing("drawing the report")
-        predictions = _predictions(data, index, probabilities, baselines.get("champion"))
-        pq.write_table(predictions, output / Evaluation.PREDICTIONS)
+        champion = baselines.get("champion")
+        predictions = _write_predictions(output / Evaluation.PREDICTIONS, data, index, probabilities, champion)
         images = functools.partial(read_encoded, data, split)
         write_report(output / Evaluation.REPORT, evaluation, training, data, predictions, images, keras_model)
         evaluation.write(output)
@@ -131,20 +133,33 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
     return data.index(split, list(dict.fromkeys([*looks, *COLUMNS, *config.slices])))
 
 
-def _predictions(
-    data: Dataset, index: dict[str, list[Any]], probabilities: Array, champion: Baseline | None
+def _write_predictions(
+    path: Path, data: Dataset, index: dict[str, list[Any]], probabilities: Array, champion: Baseline | None
 ) -> pa.Table:
-    """Returns a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
+    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
 
     The champion has no answer for contaminated images.
+
+    Returns:
+        The table, with the probability of the predicted class alone.
     """
-
-    def names(numbers: Array, mask: Array | None = None) -> pa.Array:
-        return pa.array([data.classes[number] for number in numbers], pa.string(), mask=mask)
-
-    columns: dict[str, Any] = {name: index[name] for name in ("sha256", "path", "label")}
-    columns["predicted"] = names(probabilities.argmax(axis=1))
-    columns |= {f"probability_{name}": probabilities[:, label] for label, name in enumerate(data.classes)}
-    if champion is not None:
-        columns["champion"] = names(champion.predicted, champion.contaminated)
-    return pa.table(columns)
+    classes = pa.array(data.classes, pa.string())
+    predicted = probabilities.argmax(axis=1)
+    first = {name: pa.array(index[name], pa.string()) for name in ("sha256", "path", "label")}
+    first["predicted"] = classes.take(pa.array(predicted))
+    last = (
+        {} if champion is None else {"champion": classes.take(pa.array(champion.predicted, mask=champion.contaminated))}
+    )
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in first),
+            *((f"probability_{name}", pa.float32()) for name in data.classes),
+            *((name, pa.string()) for name in last),
+        ]
+    )
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(probabilities), _ROWS):
+            identity, answers = ([column.slice(start, _ROWS) for column in part.values()] for part in (first, last))
+            columns = [pa.array(column) for column in probabilities[start : start + _ROWS].T]
+            writer.write_table(pa.table([*identity, *columns, *answers], schema=schema))
+    return pa.table(first | {"confidence": probabilities[np.arange(len(predicted)), predicted]} | last)

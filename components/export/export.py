@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.checksums import SUMS, write_sums
-from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
+from graft.components.common.artifacts.dataset import INDEX, TRAIN, WHOLE_LISTS, Dataset
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export, ExportedFormat, ParityFigures, Served
@@ -38,6 +38,7 @@ LABELS = "labels.txt"
 CARD = "MODEL_CARD.md"
 _SERVER_LOG = "export.server.log"
 _CALIBRATION = 128
+_BATCH = 2**12  # predictions that are read at once
 
 
 def export(
@@ -192,13 +193,19 @@ def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedIma
     from graft.components.export.parity import EvaluatedImages
 
     try:
-        table = pq.read_table(evaluation.predictions).select([f"probability_{name}" for name in data.classes])
+        names = [f"probability_{name}" for name in data.classes]
+        found, start = [], 0
+        with pq.ParquetFile(evaluation.predictions) as file:
+            rows = _spread(file.metadata.num_rows, count)
+            for batch in file.iter_batches(_BATCH, columns=names):
+                inside = [row - start for row in rows if start <= row < start + len(batch)]
+                found.append(batch.select(names).take(pa.array(inside, pa.int64())))
+                start += len(batch)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise GraftError(
             f"{evaluation.predictions} is damaged ({storage.brief(error)}): evaluate the model again."
         ) from error
-    rows = _spread(len(table), count)
-    expected = np.stack([column.to_numpy()[rows] for column in table.columns], axis=1)
+    expected = np.stack([column.to_numpy() for column in pa.Table.from_batches(found).columns], axis=1)
     return EvaluatedImages(list(read_encoded(data, evaluation.split, rows)), expected)
 
 
@@ -225,5 +232,6 @@ def _copy_lineage(model: Model, data: Dataset, evaluation: Evaluation, decision:
     """Copies every record, so that the version explains itself when the run's artifacts are long gone."""
     folder.mkdir()
     files = [artifact.path / artifact.FILE for artifact in (data, model, decision, evaluation)]
-    for file in [*files, data.path / INDEX, evaluation.predictions, evaluation.path / Evaluation.REPORT]:
+    files += [data.path / name for name in (INDEX, *([WHOLE_LISTS] if data.totals else []))]
+    for file in [*files, evaluation.predictions, evaluation.path / Evaluation.REPORT]:
         shutil.copyfile(file, folder / file.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, Dataset
+from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, WHOLE_LISTS, Dataset
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.shards.in_use import (
     ANNOUNCEMENT,
@@ -131,7 +131,7 @@ class Store:
 
     def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
         folder, _, name = path.rpartition("/")
-        if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT):
+        if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT, WHOLE_LISTS):
             return "the dataset of an old run"
         if _SHARD.fullmatch(path) and name not in shards:
             return "images of no dataset in use"

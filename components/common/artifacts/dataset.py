@@ -3,16 +3,20 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
 from graft.components.common.artifacts.artifact import Artifact
 from graft.components.common.artifacts.record import Part, Setting, Sparse
+from graft.components.common.artifacts.whole_lists import MOST, write_lists
 from graft.components.common.errors import GraftError
 
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
+WHOLE_LISTS = "whole_lists.parquet"
+"""All entries of the lists of which the record has the first ones alone; only a Dataset that has such lists has this file."""
 MINIATURE = "miniature"
 """The column of the index that an older Graft's lacks."""
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -109,11 +113,19 @@ class Dataset(Artifact):
         exclude_if=lambda value: not value,
         description="Files and folders of the source that are no images by their names, counted by what they are.",
     )
+    totals: Mapping[str, int] = Field(
+        {},
+        exclude_if=lambda value: not value,
+        description="Entries of each list of which the first 1,000 stand here; `whole_lists.parquet` has all of them.",
+    )
     columns: tuple[str, ...] = Field(description="Further columns that a manifest brought into the index.")
     settings: Mapping[str, Setting] = Field(description="Settings that it was ingested with.")
     checked: int = Field(description="Images that were read, decoded and checked.")
     reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
     shards: tuple[Shard, ...] = Field(description="The files that hold the images, in the order of the index.")
+
+    LISTS: ClassVar[tuple[str, ...]] = ("excluded", "duplicates", "warnings", "ignored")
+    """Fields that grow with the images and are cut in the record."""
 
     _opened: dict[str, int] = PrivateAttr(default_factory=dict)
 
@@ -121,6 +133,23 @@ class Dataset(Artifact):
     def opened(self) -> dict[str, int]:
         """Bytes of the shards that were looked for in it so far, by name: each is downloaded or opened once."""
         return self._opened
+
+    def total(self, name: str) -> int:
+        """Returns how many entries one of `LISTS` has, with those that are not in the record."""
+        return self.totals.get(name) or len(getattr(self, name))
+
+    def write(self, path: Path) -> None:
+        """Writes the record, and, if it has lists too long for it, all their entries before it."""
+        lists = {name: getattr(self, name) for name in self.LISTS}
+        long = {name: entries for name, entries in lists.items() if len(entries) > MOST}
+        if not long:
+            super().write(path)
+            return
+        write_lists(path / WHOLE_LISTS, long)
+        cut = {name: entries[:MOST] for name, entries in long.items()}
+        totals = {name: len(entries) for name, entries in long.items()}
+        super(Dataset, self.model_copy(update={**cut, "totals": totals})).write(path)
+        self._path = path
 
     @property
     def evaluation_split(self) -> str:

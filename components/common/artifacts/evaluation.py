@@ -9,6 +9,10 @@ from pydantic import Field
 from graft.components.common.artifacts.artifact import Artifact
 from graft.components.common.artifacts.record import Interval, Part, Setting, Sparse
 
+MOST_CLASSES = 50
+"""With more classes a record has no whole confusion matrix, which grows with their square, and not every ROC curve."""
+MOST_CONFUSED = 100
+
 
 class Bin(Part):
     """The images of about the same confidence."""
@@ -36,6 +40,14 @@ class RocCurve(Part):
     thresholds: tuple[float, ...] = Field(description="Thresholds, descending; the first is above every score.")
 
 
+class Confused(Part):
+    """Images of one class that the model takes for another."""
+
+    true: str = Field(description="The true class.")
+    predicted: str = Field(description="The predicted class.")
+    images: int = Field(description="Such images.")
+
+
 class ClassMetrics(Part):
     """The figures of one class, held against the rest."""
 
@@ -59,8 +71,17 @@ class Metrics(Part):
     ece: float = Field(description="Expected calibration error.")
     reliability: tuple[Bin, ...] = Field(description="The images by confidence, ascending.")
     threshold: Threshold | None = Field(description="The best threshold, of two classes only.")
-    confusion: tuple[tuple[int, ...], ...] = Field(description="Images by true class (rows) and predicted (columns).")
-    roc: Mapping[str, RocCurve] = Field(description="ROC curves by class: of two classes the second alone.")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="Images by true class (rows) and predicted (columns); empty for more than 50 classes."
+    )
+    confused: tuple[Confused, ...] = Field(
+        (),
+        exclude_if=lambda pairs: not pairs,
+        description="For more than 50 classes, the 100 pairs that are mistaken most often; `predictions.parquet` has all.",
+    )
+    roc: Mapping[str, RocCurve] = Field(
+        description="ROC curves by class: of two classes the second alone, of more than 50 those with the smallest areas."
+    )
     by_class: Mapping[str, ClassMetrics] = Field(description="Figures by class, in label order.")
 
 

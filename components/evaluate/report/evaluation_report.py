@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.evaluation import MOST_CLASSES, Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.learning_curves import learning_charts
 from graft.components.common.pages.rendering import render_page, shorten
@@ -16,7 +16,7 @@ from graft.components.evaluate.report.curves import reliability_chart, roc_chart
 from graft.components.evaluate.report.drawing import draw
 from graft.components.evaluate.report.findings import verdict
 from graft.components.evaluate.report.gallery import choose
-from graft.components.evaluate.report.matrix import matrix
+from graft.components.evaluate.report.matrix import confused, matrix
 from graft.components.evaluate.report.reproduce import commands
 from graft.components.evaluate.report.slice_table import slice_table
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # What a page can show and still open on a phone.
 MAX_CHARTS = 24
+MAX_WARNINGS = 24
 # Longer lists of mistakes are folded.
 MAX_OPEN = 12
 _LIBRARIES = ("graft", "matplotlib", "pillow", "numpy", "pyarrow", "scikit-learn")
@@ -46,8 +47,8 @@ def write_report(
         evaluation: The evaluation.
         training: The evaluated model.
         dataset: The dataset.
-        predictions: A row an image, in the split's order: `path`, `label`, `predicted`, `probability_<class>` for each class, and,
-            where there was a champion, `champion`, the class that it predicted.
+        predictions: A row an image, in the split's order: `path`, `label`, `predicted`, `confidence`, its probability, and, where
+            there was a champion, `champion`, the class that it predicted.
         images: Returns the encoded bytes of the images of these rows, which are ascending; it is called once.
         model: The loaded Keras model, for Grad-CAM; None for none.
     """
@@ -59,16 +60,22 @@ def write_report(
         for row, entry in zip(chosen.rows, shown, strict=True)
     }
     labels = {row: classes.index(about[row]["predicted"]) for row in chosen.mistakes}
+    cells, pairs = matrix(metrics, classes, chosen), confused(metrics, classes, chosen)
     values = {
         "evaluation": evaluation,
         "metrics": metrics,
         "classes": classes,
         "most_open": MAX_OPEN,
+        "most_warnings": MAX_WARNINGS,
         "training": training,
         "dataset": dataset,
         "verdict": verdict(evaluation),
         "comparisons": comparison_table(evaluation.comparisons),
-        "matrix": matrix(metrics.confusion, classes, chosen),
+        "matrix": cells,
+        "confused": pairs,
+        "shown_cells": [cell for row in [*cells, pairs] for cell in row if cell.rows],
+        "worst_first": _worst_first(evaluation),
+        "most_classes": MOST_CLASSES,
         "chosen": chosen,
         "about": about,
         "pictures": draw(chosen, labels, images, model),
@@ -81,3 +88,11 @@ def write_report(
     }
     text = render_page("graft.components.evaluate.report", "evaluation_report.html.j2", values)
     path.write_text(text, encoding="utf-8")
+
+
+def _worst_first(evaluation: Evaluation) -> Sequence[str]:
+    """Returns the classes in label order, or, if they are too many to be all seen at once, those of the lowest recall first."""
+    if len(evaluation.classes) <= MOST_CLASSES:
+        return evaluation.classes
+    recalls = {name: found.recall for name, found in evaluation.metrics.by_class.items()}
+    return sorted(evaluation.classes, key=lambda name: (recalls[name] is None, recalls[name] or 0.0))

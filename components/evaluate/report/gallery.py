@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graft.components.common.artifacts.evaluation import Drift
+from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Drift
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +26,8 @@ class Chosen:
     """Rows of the predictions to show, each list in the order to show it.
 
     Attributes:
-        cells: By numbers of the true and the predicted class: rows with the lowest confidence first.
+        cells: By numbers of the true and the predicted class: rows with the lowest confidence first. Of many classes, only the
+            pairs that are mistaken most often.
         counts: How many images each of these cells has.
         mistakes: Rows of mistakes, with the highest confidence first.
         mistakes_in_all: How many mistakes there are.
@@ -67,14 +68,14 @@ def choose(predictions: "pa.Table", classes: Sequence[str], drift: Drift) -> Cho
     """
     numbers = {name: number for number, name in enumerate(classes)}
     true, predicted = (np.array([numbers[name] for name in predictions[side].to_pylist()], int) for side in _SIDES)
-    confidence = np.zeros(len(predictions))
-    for number, name in enumerate(classes):
-        if (rows := np.flatnonzero(predicted == number)).size:
-            confidence[rows] = predictions[f"probability_{name}"].to_numpy()[rows]
+    confidence = predictions["confidence"].to_numpy().astype(np.float64)
     by_confidence = np.argsort(confidence, kind="stable")
     cells: dict[tuple[int, int], list[int]] = {}
     for row in by_confidence.tolist():
         cells.setdefault((int(true[row]), int(predicted[row])), []).append(row)
+    if len(classes) > MOST_CLASSES:
+        wrong = sorted((cell for cell in cells if cell[0] != cell[1]), key=lambda cell: (-len(cells[cell]), cell))
+        cells = {cell: cells[cell] for cell in wrong[:MOST_CONFUSED]}
     counts = {cell: len(rows) for cell, rows in cells.items()}
     room = _room(counts)
     mistakes = [row for row in by_confidence[::-1].tolist() if true[row] != predicted[row]]

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from graft.components.common.artifacts.evaluation import Metrics
 from graft.components.evaluate.report.gallery import Chosen
 
 _DARKEST = 45.0
@@ -39,25 +40,48 @@ class Cell:
         return _DARKEST * (self.share if self.right else self.share**0.5)
 
 
-def matrix(confusion: Sequence[Sequence[int]], classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:
-    """Returns the cells, a row for each true class.
+def matrix(metrics: Metrics, classes: Sequence[str], chosen: Chosen) -> list[list[Cell]]:
+    """Returns the cells, a row for each true class; none if there are too many classes for a matrix.
 
     Args:
-        confusion: Counts of images; rows are true classes, columns predicted ones.
+        metrics: The evaluation's figures.
         classes: The class names in label order.
         chosen: The images to show.
     """
+    sums = [max(1, sum(counts)) for counts in metrics.confusion]
     return [
         [
             Cell(
                 f"cell-{row}-{column}",
-                true,
-                predicted,
+                classes[row],
+                classes[column],
                 count,
-                count / max(1, sum(counts)),
+                count / sums[row],
                 chosen.cells.get((row, column), []),
             )
-            for column, (predicted, count) in enumerate(zip(classes, counts, strict=True))
+            for column, count in enumerate(counts)
         ]
-        for row, (true, counts) in enumerate(zip(classes, confusion, strict=True))
+        for row, counts in enumerate(metrics.confusion)
+    ]
+
+
+def confused(metrics: Metrics, classes: Sequence[str], chosen: Chosen) -> list[Cell]:
+    """Returns the cells of the pairs that are mistaken most often, if there are too many classes for a matrix.
+
+    Args:
+        metrics: The evaluation's figures.
+        classes: The class names in label order.
+        chosen: The images to show.
+    """
+    numbers = {name: number for number, name in enumerate(classes)}
+    return [
+        Cell(
+            f"cell-{numbers[pair.true]}-{numbers[pair.predicted]}",
+            pair.true,
+            pair.predicted,
+            pair.images,
+            pair.images / metrics.by_class[pair.true].images,
+            chosen.cells.get((numbers[pair.true], numbers[pair.predicted]), []),
+        )
+        for pair in metrics.confused
     ]

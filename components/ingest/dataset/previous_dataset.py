@@ -13,8 +13,17 @@ from typing import Any
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, MINIATURE, Dataset, LeftOutTwin, Shard, Unusable
+from graft.components.common.artifacts.dataset import (
+    INDEX,
+    LEFT_OUT,
+    MINIATURE,
+    WHOLE_LISTS,
+    Dataset,
+    LeftOutTwin,
+    Shard,
+)
 from graft.components.common.artifacts.shards.in_use import CONDEMNED, IN_USE, announced, announcements
+from graft.components.common.artifacts.whole_lists import read_list, table_of
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
@@ -42,19 +51,25 @@ class PreviousDataset:
 
     def __init__(self, uri: str, store: str, held: contextlib.ExitStack) -> None:
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         folder = uri.rstrip("/")
         dataset = _read_record(folder)
+        is_cut = "excluded" in dataset.totals
         with storage.scratch_folder("previous") as scratch:
-            files = [storage.fetch(f"{folder}/{name}", scratch, keep=False) for name in (INDEX, LEFT_OUT)]
+            files = [storage.fetch(f"{folder}/{name}", scratch, keep=False) for name in _tables(dataset)]
             try:
                 # The index of an older Graft has no miniatures: its images are checked again, and its decisions stand.
                 has_all = MINIATURE in pq.read_schema(files[0]).names
                 names = [name for name in COLUMNS if has_all or name != MINIATURE]
-                index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files)
+                index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files[:2])
                 table = pa.concat_tables([index, left_out])
                 self._by_path, self._by_content = _Numbers(table["path"]), _Numbers(table["sha256"])
+                excluded = read_list(files[2], "excluded") if is_cut else table_of("excluded", dataset.excluded)
+                twins = excluded.filter(pc.is_valid(excluded["twin"]))
+                if excluded["path"].null_count or any(twins[name].null_count for name in LeftOutTwin.model_fields):
+                    raise KeyError("excluded")
             except (pa.ArrowException, OSError, KeyError) as error:
                 raise GraftError(
                     f"The index of the earlier dataset {storage.redact(uri)} is damaged, or an older Graft's ({error!r}): "
@@ -66,11 +81,12 @@ class PreviousDataset:
         batches = table.to_batches()
         self._ends = list(accumulate(map(len, batches)))
         self._parts = [list(zip(batch.schema.names, batch.columns, strict=True)) for batch in batches]
-        self._twins = {entry.sha256: entry for entry in dataset.excluded if isinstance(entry, LeftOutTwin)}
+        self._twins = _Rows(twins, "sha256")
         # What another version of Graft has checked is checked again.
         trusted = store and has_all and dataset.graft_version == version("graft")
-        unusable = [entry for entry in dataset.excluded if trusted and isinstance(entry, Unusable) and entry.version]
-        self._unusable = {entry.path: entry for entry in unusable}
+        self._unusable = _Rows(
+            excluded.filter(pc.not_equal(excluded["version"], "")) if trusted else excluded[:0], "path"
+        )
         self.shards = _shards_in_use(dataset, store, held) if trusted else []
         self._numbers = {shard.name: number for number, shard in enumerate(self.shards)}
 
@@ -86,8 +102,8 @@ class PreviousDataset:
 
     def unusable(self, path: str, version: str) -> str | None:
         """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be."""
-        entry = self._unusable.get(path)
-        return entry.reason if entry and entry.version == version else None
+        entry = self._unusable.find(path)
+        return str(entry["reason"]) if entry and entry["version"] == version else None
 
     def same_content(self, path: str, sha256: str) -> IndexRow | None:
         """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again."""
@@ -102,7 +118,8 @@ class PreviousDataset:
 
     def left_out(self, sha256: str) -> LeftOutTwin | None:
         """Returns why an image with this digest was left out for being another one's twin; None if it was not."""
-        return self._twins.get(sha256)
+        entry = self._twins.find(sha256)
+        return LeftOutTwin(**{name: entry[name] for name in LeftOutTwin.model_fields}) if entry else None
 
     def _row(self, number: int | None) -> IndexRow | None:
         if number is None:
@@ -134,12 +151,33 @@ class _Numbers:
         return next((number for number in numbers if self._column[number].as_py() == value), None)
 
 
+class _Rows:
+    """Finds the first row of a table that has some value in a column.
+
+    Args:
+        table: The table.
+        column: The column's name; it holds strings.
+    """
+
+    def __init__(self, table: Any, column: str) -> None:
+        self._table, self._numbers = table.combine_chunks(), _Numbers(table[column])
+
+    def find(self, value: str) -> dict[str, Any] | None:
+        number = self._numbers.find(value)
+        return None if number is None else dict(self._table.slice(number, 1).to_pylist()[0])
+
+
 def _key(value: str) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest()))
 
 
 def _read_record(folder: str) -> Dataset:
     return Dataset.parse(storage.read(f"{folder}/{Dataset.FILE}"), f"{storage.redact(folder)}/{Dataset.FILE}")
+
+
+def _tables(dataset: Dataset) -> list[str]:
+    """Returns the names of the Parquet files that an earlier dataset is read from."""
+    return [INDEX, LEFT_OUT, *([WHOLE_LISTS] if "excluded" in dataset.totals else [])]
 
 
 def _check_parquet(uri: str) -> None:
@@ -174,7 +212,8 @@ def keep_for_next(output: Path, run: Run) -> None:
     Raises:
         GraftError: The store can't be written.
     """
-    for name in (LEFT_OUT, INDEX, Dataset.FILE):
+    whole = [WHOLE_LISTS] if (output / WHOLE_LISTS).is_file() else []
+    for name in (*whole, LEFT_OUT, INDEX, Dataset.FILE):
         storage.put(output / name, f"{run.folder}/{name}")
 
 
@@ -197,7 +236,7 @@ def latest_dataset(run: Run) -> str:
         uri = file.uri.rpartition("/")[0]
         try:
             record = _read_record(uri)
-            for name in (INDEX, LEFT_OUT):
+            for name in _tables(record):
                 _check_parquet(f"{uri}/{name}")
         except (DamagedRecordError, storage.FileError) as error:
             log.warning("the dataset of run %s is passed over: %s", uri.rpartition("/")[2], error)

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from graft.components.common.artifacts.dataset import Dataset, TwinPair
+from graft.components.common.artifacts.dataset import WHOLE_LISTS, Dataset, TwinPair
+from graft.components.common.artifacts.whole_lists import MOST
 from graft.components.common.compute.machine import cores
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.common.progress import progress
@@ -72,6 +73,8 @@ def write_report(
             "pairs": MAX_PAIRS,
             "pictured": MAX_PICTURED,
             "open": MAX_OPEN,
+            "listed": MOST,
+            "file": WHOLE_LISTS,
         },
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
     }

@@ -1,6 +1,7 @@
 """The figures of an evaluation: scikit-learn's to the last digit, and on cases worked by hand."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -138,3 +139,30 @@ def test_calibration_by_hand():
     )
     assert dict(high) == pytest.approx({"low": 14 / 15, "high": 1.0, "images": 2, "confidence": 0.975, "accuracy": 1.0})
     assert expected_calibration_error([low, high]) == pytest.approx(0.5 * 0.075 + 0.5 * 0.025, **EXACT)
+
+
+def test_of_many_classes_the_pairs_mistaken_most_and_the_worst_curves_are_kept():
+    probabilities, labels = predictions(60, images=3000)
+    classes = [f"class {number}" for number in range(60)]
+    found = compute_metrics(probabilities, labels, classes)
+    matrix = sk.confusion_matrix(labels, probabilities.argmax(axis=1))
+    np.fill_diagonal(matrix, 0)
+    assert found.confusion == () and len(found.confused) == 100
+    for pair in found.confused:
+        assert matrix[classes.index(pair.true), classes.index(pair.predicted)] == pair.images
+    assert [pair.images for pair in found.confused] == sorted(matrix.ravel().tolist(), reverse=True)[:100]
+    areas = {name: figures.auc for name, figures in found.by_class.items()}
+    assert set(found.roc) == set(sorted(areas, key=areas.get)[:50])
+
+
+def test_the_figures_need_no_second_copy_of_the_probabilities():
+    probabilities, labels = predictions(100, images=20_000)
+    classes = [f"class {number}" for number in range(100)]
+    compute_metrics(probabilities[:1000], labels[:1000], classes)  # which imports what it needs
+    tracemalloc.start()
+    try:
+        compute_metrics(probabilities, labels, classes)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * probabilities.nbytes  # columns of 64 bits to sort; with wide copies of all, 12 times

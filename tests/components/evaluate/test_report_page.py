@@ -113,8 +113,7 @@ def test_mistakes_have_the_most_confident_first_and_cells_the_least():
     chosen = choose(made.predictions, TWO, Drift())
     assert len(chosen.mistakes) == gallery.MAX_MISTAKES and chosen.mistakes_in_all == 200
     assert (np.diff(chosen.confidence[chosen.mistakes]) <= 0).all()
-    probabilities = np.stack([made.predictions[f"probability_{name}"] for name in TWO], axis=1).max(axis=1)
-    assert chosen.confidence == pytest.approx(probabilities)
+    assert chosen.confidence == pytest.approx(made.predictions["confidence"].to_numpy())
     assert sorted(chosen.counts.values()) == [100, 100, 100, 100]
     for rows in chosen.cells.values():
         assert len(rows) == gallery.MAX_A_CELL
@@ -238,3 +237,14 @@ def test_it_stays_small_even_of_noise(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < 5_000_000
     sizes = [Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))).size for image in page.all("img")]
     assert max(map(max, sizes)) == drawing.LARGE
+
+
+def test_of_many_classes_the_worst_pairs_are_shown_in_place_of_a_matrix(tmp_path):
+    classes = [f"class {number}" for number in range(51)]
+    made = Made(classes, 510, 200)
+    page = made.write(tmp_path / "report.html")
+    assert "51 classes are too many for a matrix." in page.text
+    assert "The 50 with the lowest recall are shown first." in page.text
+    cells = {values["id"] for tag, values in page.elements if tag == "input"} - {"cell-none"}
+    assert cells == {f"cell-{number}-{(number + 1) % 51}" for number in range(51)}
+    assert {values["id"] for tag, values in page.elements if tag == "section"} == {f"images-{cell}" for cell in cells}

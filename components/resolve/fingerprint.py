@@ -3,8 +3,9 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from graft.components.common import storage
 from graft.components.common.artifacts.source_listing import SourceListing
@@ -16,7 +17,9 @@ from graft.components.ingest.source.image_files import ImageFiles, UnreadableFil
 from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
 
-_REQUESTS = 16
+_REQUESTS, _BATCH = 16, 1024
+
+Item = TypeVar("Item")
 
 
 def fingerprint(source: str, written: Iterable[str] = (), reach: storage.Reach = storage.Reach.NAMED) -> str:
@@ -52,8 +55,7 @@ def look_at(
         return _look_at_remote(source, LeftOut(written))
     entries = _listed(source, LeftOut(written))
     _check_any(source, entries)
-    with ThreadPoolExecutor(cores()) as threads:
-        versions = list(threads.map(_member_version, entries))
+    versions = _each(_member_version, entries, cores())
     return _digest(json.dumps([entry.path, version]) for entry, version in zip(entries, versions, strict=True)), None
 
 
@@ -80,25 +82,30 @@ def _look_at_remote(source: str, left_out: LeftOut) -> tuple[str, SourceListing]
     folder = RemoteFolder(source, left_out)
     paths = [path for path in folder.paths() if _counts(path) and not path.endswith("/")]
     _check_any(source, paths)
-    with ThreadPoolExecutor(cores()) as threads:
-        versions = threads.map(lambda path: folder.version(path) or _content_version(folder, path), paths)
-        lines = [json.dumps([path, version]) for path, version in zip(paths, versions, strict=True)]
+    versions = _each(lambda path: folder.version(path) or _content_version(folder, path), paths, cores())
+    lines = [json.dumps([path, version]) for path, version in zip(paths, versions, strict=True)]
     return _digest(lines), folder.listing
 
 
 def _look_at_manifest(manifest: str, reach: storage.Reach) -> tuple[str, SourceListing]:
     """Returns the digest of a manifest and of the versions of the images that it names, and what was told of the remote ones."""
     images, layout = open_manifest(manifest, reach=reach)
-    with ThreadPoolExecutor(_REQUESTS) as threads:
-        told = list(threads.map(images.version, images.paths()))
-        versions = threads.map(lambda path, version: version or _content_version(images, path), images.paths(), told)
-        lines = [
-            json.dumps([*dataclasses.astuple(image), version])
-            for image, version in zip(layout.images, versions, strict=True)
-        ]
-    paths = zip(images.paths(), told, strict=True)
-    listing = SourceListing.of((path, None, version) for path, version in paths if images.is_remote(path))
+    told = list(_each(images.version, images.paths(), _REQUESTS))
+    known = list(zip(images.paths(), told, strict=True))
+    versions = _each(lambda one: one[1] or _content_version(images, one[0]), known, _REQUESTS)
+    lines = [
+        json.dumps([*dataclasses.astuple(image), version])
+        for image, version in zip(layout.images, versions, strict=True)
+    ]
+    listing = SourceListing.of((path, None, version) for path, version in known if images.is_remote(path))
     return _digest(lines, layout.columns), listing
+
+
+def _each(work: Callable[[Item], str], items: Sequence[Item], at_once: int) -> Iterator[str]:
+    """Yields what comes of each item, in order; all at once they would take 2 KiB each in the pool."""
+    with ThreadPoolExecutor(at_once) as threads:
+        for start in range(0, len(items), _BATCH):
+            yield from threads.map(work, items[start : start + _BATCH])
 
 
 def _digest(lines: Iterable[str], before: Sequence[str] = ()) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -15,7 +16,7 @@ from graft.components.common.storage.retries import persist, request
 
 # So many objects come with a page, on GCS and S3.
 PAGE = 1000
-_GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation),nextPageToken"
+_GCS_FIELDS = "items(name,size,md5Hash,crc32c,generation,updated),nextPageToken"
 
 _Page = tuple[list[dict[str, Any]], str]
 
@@ -51,6 +52,11 @@ def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False, 
     place = locate(uri)
     if place.local:
         return list(_list_local(uri, place.local, is_left_out))
+    if fetch := _fetcher(place):  # by pages: fsspec would keep 1 KiB an object till it has them all
+        prefix, pages = _pages(uri, place, fetch, delimiter="")
+        told_of = (entry for page in pages for entry in page)
+        entries = (remote_entry(uri, told["name"].removeprefix(prefix), told) for told in told_of)
+        return [entry for entry in entries if entry.path and (marks or not entry.path.endswith("/"))]
     place.fs.invalidate_cache()
     with access(uri):
         found = persist(lambda: _find(place))
@@ -64,7 +70,7 @@ def list_files(uri: str, is_left_out: Callable[[Path], bool] = lambda _: False, 
 
 
 def _find(place: Place) -> dict[str, dict[str, Any]]:
-    if getattr(place.fs, "async_impl", False):  # an object store, which lists all at once
+    if getattr(place.fs, "async_impl", False):  # another object store, which lists all at once
         return dict(place.fs.find(place.path, detail=True))
     found, pending = {}, [place.path]
     while pending:  # not `find`, which passes over folders that can't be listed
@@ -102,28 +108,49 @@ def list_pages(uri: str) -> Iterator[dict[str, str]]:
     place = locate(uri)
     if (fetch := _fetcher(place)) is None:
         return
+    prefix, pages = _pages(uri, place, fetch, delimiter="/")
+    for page in pages:
+        yield {entry["name"].removeprefix(prefix): content_version(entry) for entry in page}
+
+
+def _pages(
+    uri: str, place: Place, fetch: Callable[..., _Page], delimiter: str
+) -> tuple[str, Iterator[list[dict[str, Any]]]]:
+    """Returns what the names of a folder's objects begin with, and the objects page by page."""
     bucket, _, folder = place.path.rstrip("/").partition("/")
-    prefix, following = f"{folder}/" if folder else "", ""
-    while True:
-        with access(uri):
-            told, following = persist(functools.partial(fetch, place.fs, bucket, prefix, following))
-        yield {entry["name"].removeprefix(prefix): content_version(entry) for entry in told}
-        if not following:
-            return
+    prefix = f"{folder}/" if folder else ""
+
+    def pages() -> Iterator[list[dict[str, Any]]]:
+        following, is_first = "", True
+        while following or is_first:
+            with access(uri):
+                told, following = persist(
+                    functools.partial(fetch, place.fs, bucket, prefix, following, delimiter=delimiter)
+                )
+            is_first = False
+            yield told
+
+    return prefix, pages()
 
 
 def _gcs(fs: Any, bucket: str, prefix: str, following: str, delimiter: str = "/", most: int = PAGE) -> _Page:
     options: dict[str, Any] = {"prefix": prefix, "delimiter": delimiter, "maxResults": most, "fields": _GCS_FIELDS}
     options |= {"pageToken": following} if following else {}
     found = request(fs, "call", "GET", "b/{}/o", bucket, json_out=True, **options)
-    return found.get("items", []), found.get("nextPageToken", "")
+    entries = [
+        {**item, "type": "file", "mtime": datetime.fromisoformat(item["updated"])} for item in found.get("items", [])
+    ]
+    return entries, found.get("nextPageToken", "")
 
 
 def _s3(fs: Any, bucket: str, prefix: str, following: str, delimiter: str = "/", most: int = PAGE) -> _Page:
     options: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter, "MaxKeys": most}
     options |= {"ContinuationToken": following} if following else {}
     found = request(fs, "call_s3", "list_objects_v2", **options)
-    entries = [{"name": item["Key"], "size": item["Size"], "ETag": item["ETag"]} for item in found.get("Contents", [])]
+    entries = [
+        {"name": item["Key"], "type": "file", "size": item["Size"], "ETag": item["ETag"], "mtime": item["LastModified"]}
+        for item in found.get("Contents", [])
+    ]
     return entries, found.get("NextContinuationToken", "")
 
 

@@ -87,7 +87,6 @@ def test_what_changed_or_went_since_is_taken_as_it_is(tmp_path, s3_bucket, liste
     assert [(file["path"], file["reason"]) for file in record(tmp_path / "first")["excluded"]] == [
         ("train/dogs/0.jpg", "doesn't exist, or is no file")
     ]
-    storage.put(tmp_path / "first" / "dataset.json", f"{run.folder}/dataset.json")
     fs.pipe_file(f"{source}/train/cats/0.jpg", FILES["train/cats/0.jpg"])  # as it was when it was listed
     later = Run(run.store, "pets", "run-2")
     ingest(source, tmp_path / "second", CONFIG, begin(source, later), later, latest_dataset(later))

@@ -128,6 +128,14 @@ def any_bucket(request):
     return request.getfixturevalue("bucket" if request.param == "gs" else "s3_bucket")
 
 
+@pytest.fixture(params=["local", "memory", "gs"])
+def store(request, tmp_path):
+    """URI of an empty store, once for each kind of file system."""
+    if request.param == "gs":
+        return f"{request.getfixturevalue('bucket')}/store"
+    return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
     """Makes something in a folder of GRAFT_TEST_SHARED, which tests that run side by side share; nobody writes there later."""

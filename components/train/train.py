@@ -108,7 +108,8 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
 
     Other versions may have other variables or another arithmetic, and so may other devices.
     """
-    from graft.components.train.network import augmentation, preprocessing
+    from graft.components.common.compute import decoding
+    from graft.components.train.network import augmentation
 
     settings = dataclasses.asdict(config)
     for field in (
@@ -123,7 +124,7 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
         "config": settings,
         "weights": network.weights_digest,
         "devices": f"{devices.count} {devices.kind}, {devices.precision}",
-        "images": [augmentation.VERSION, preprocessing.VERSION],
+        "images": [augmentation.VERSION, decoding.VERSION],
         "versions": _versions(),
     }
 

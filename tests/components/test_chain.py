@@ -139,15 +139,15 @@ def shards_of(folder, split):
 def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):
     killed = f"""
 import os, pathlib, signal
-from graft.components.train.features import feature_cache
+from graft.components.common.compute import packs
 from graft.components.train.config import TrainConfig
 from graft.components.train.train import train
-feature_cache.PACK_SECONDS = 0
-write = feature_cache.FeatureCache._write
+packs.PACK_SECONDS = 0
+write = packs.PackCache._write
 def write_and_die(self, *arguments):
     write(self, *arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-feature_cache.FeatureCache._write = write_and_die
+packs.PackCache._write = write_and_die
 train(pathlib.Path({str(dataset)!r}), pathlib.Path({str(tmp_path / "model")!r}), "random",
       TrainConfig(**{dataclasses.asdict(QUICK)!r}), {str(tmp_path / "store")!r})
 """

@@ -8,6 +8,9 @@ from graft.components.common.compute.exif_orientation import UPRIGHT, orientatio
 from graft.components.common.compute.gif import first_image
 from graft.components.common.compute.tensorflow import import_tensorflow
 
+VERSION = "decoded as Pillow does, upright, on white; resized bilinearly to twice the side, then to it"
+"""What becomes of an image before the backbone, for the keys of what is kept: whoever changes decoding or the layers of the preprocessing
+changes this text."""
 MAX_SIDE = 32_768
 """Pixels that an image may have along a side."""
 MAX_PIXELS = 100_000_000

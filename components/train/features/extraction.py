@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute.decoding import VERSION as DECODING
 from graft.components.common.compute.passes import Pace, pass_over
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
@@ -15,7 +16,6 @@ from graft.components.train.features.feature_cache import FeatureCache, half
 from graft.components.train.network.assembly import Network
 from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 from graft.components.train.network.augmentation import build_augmentation
-from graft.components.train.network.preprocessing import VERSION as PREPROCESSING
 
 Array = np.ndarray[Any, Any]
 
@@ -68,7 +68,7 @@ def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[s
         "precision": network.precision,
         "cut": config.cut,
         "image_size": config.image_size,
-        "preprocessing": f"{config.scaling}, {PREPROCESSING}",
+        "preprocessing": f"{config.scaling}, {DECODING}",
         "pooling": config.head,
         "view": view,
     }

@@ -1,13 +1,12 @@
-"""What happens to pixels before the backbone: layers that live inside the model, so that serving can't differ from training."""
+"""What happens to pixels before the backbone: layers that live inside the model, so that serving can't differ from training.
+
+Whoever changes them changes `decoding.VERSION`.
+"""
 
 from typing import Any
 
 from graft.components.common.compute.keras_models import PREPROCESSING
 from graft.components.train.config import Scaling
-
-VERSION = "decoded as Pillow does, upright, on white; resized bilinearly to twice the side, then to it"
-"""What becomes of an image before the backbone, for the key of cached features: whoever changes decoding or the layers changes
-this text."""
 
 # Scale and offset of a pixel: symmetric is keras.applications.inception_v3.preprocess_input.
 _SCALINGS: dict[Scaling, tuple[float, float]] = {"symmetric": (1 / 127.5, -1.0), "unit": (1 / 255, 0.0)}

@@ -1,7 +1,6 @@
-"""Settings with which training on the small dataset takes seconds, and stores of every kind."""
+"""Settings with which training on the small dataset takes seconds, and a Model of some."""
 
 import dataclasses
-import uuid
 
 import pytest
 from support import QUICK
@@ -14,14 +13,6 @@ UNFREEZING = {"unfreeze": "conv2d_3..mixed0", "unfreeze_learning_rate": 1e-5, "u
 @pytest.fixture
 def quick():
     return dataclasses.replace(QUICK, epochs=3)
-
-
-@pytest.fixture(params=["local", "memory", "gs"])
-def store(request, tmp_path):
-    """URI of an empty store, once for each kind of file system."""
-    if request.param == "gs":
-        return f"{request.getfixturevalue('bucket')}/store"
-    return str(tmp_path / "store") if request.param == "local" else f"memory://{uuid.uuid4().hex}"
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
-"""Cached features: found by content, whatever happened to the store meanwhile."""
+"""Packs, here of features: found by content, whatever happened to the store meanwhile."""
 
 import hashlib
 import io
-import json
 import threading
 import time
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from web import web_server
 
 from graft.components.common import storage
+from graft.components.common.compute import packs as packs_of
 from graft.components.common.errors import GraftError
-from graft.components.train.features import feature_cache
-from graft.components.train.features.feature_cache import FeatureCache, _schema, half
+from graft.components.train.features.feature_cache import FeatureCache, half
 
 KIND = {"weights": "w", "cut": "mixed7"}
 
@@ -133,10 +132,10 @@ def test_a_pack_that_cant_be_read_is_named_and_left_out(store, caplog):
     fs.rm(packs(store))
     fill(store)
     whole = fs.cat_file(packs(store)[0])
-    no_names = pa.record_batch([pa.nulls(2, pa.string()), pa.nulls(2, pa.binary(10))], _schema(5))
+    schema = pa.ipc.open_file(whole).schema
     buffer = io.BytesIO()
-    with pa.ipc.new_file(buffer, _schema(5).with_metadata({"kind": json.dumps(KIND, sort_keys=True)})) as writer:
-        writer.write_batch(no_names.replace_schema_metadata({"kind": json.dumps(KIND, sort_keys=True)}))
+    with pa.ipc.new_file(buffer, schema) as writer:
+        writer.write_batch(pa.record_batch([pa.nulls(2, pa.string()), pa.nulls(2, pa.binary(10))], schema))
     contents = [b"", b"no pack", whole[: len(whole) // 2], whole[:-20] + bytes(20), foreign, buffer.getvalue()]
     for content in contents:
         caplog.clear()
@@ -188,23 +187,23 @@ def test_reading_ends_where_all_is_found(tmp_path, reads):
 
 
 def test_packs_are_written_when_full_or_after_a_while(store, monkeypatch):
-    monkeypatch.setattr(feature_cache, "PACK_BYTES", 100)
+    monkeypatch.setattr(packs_of, "PACK_BYTES", 100)
     cache = FeatureCache(store, KIND)
     for start in range(0, 100, 4):  # 40 bytes each
         cache.keep(names(100)[start : start + 4], vectors(100)[start : start + 4])
     cache.flush()
     assert len(packs(store)) == 9
-    monkeypatch.setattr(feature_cache, "PACK_SECONDS", 0.0)
+    monkeypatch.setattr(packs_of, "PACK_SECONDS", 0.0)
     cache.keep(["late"], vectors(1))
     assert len(packs(store)) == 10, "what is computed is written before the pass is over"
 
 
 def test_many_small_packs_become_one_and_say_the_same(store):
-    for number in range(feature_cache._FEW + 1):
+    for number in range(packs_of._FEW + 1):
         fill(store, 2, f"n{number}-", seed=number)
     FeatureCache(store, KIND).tidy(5)
     assert len(packs(store)) == 1
-    for number in range(feature_cache._FEW + 1):
+    for number in range(packs_of._FEW + 1):
         features, found = FeatureCache(store, KIND).find(names(2, f"n{number}-"), 5)
         assert found.all() and (features == vectors(2, number)).all()
     FeatureCache(store, KIND).tidy(5)
@@ -212,12 +211,12 @@ def test_many_small_packs_become_one_and_say_the_same(store):
 
 
 def test_joining_keeps_a_pack_that_is_left_over_alone(store, monkeypatch):
-    for number in range(feature_cache._FEW + 1):
+    for number in range(packs_of._FEW + 1):
         fill(store, 2, f"n{number}-", seed=number)
     cache = FeatureCache(store, KIND)
     keep = cache.keep
     # Groups of eight packs, so that the seventeenth is written again as it was, under its own name.
-    groups = iter(range(1, feature_cache._FEW + 2))
+    groups = iter(range(1, packs_of._FEW + 2))
 
     def keep_in_groups(names, features):
         keep(names, features)
@@ -226,13 +225,13 @@ def test_joining_keeps_a_pack_that_is_left_over_alone(store, monkeypatch):
 
     monkeypatch.setattr(cache, "keep", keep_in_groups)
     cache.tidy(5)
-    for number in range(feature_cache._FEW + 1):
+    for number in range(packs_of._FEW + 1):
         assert FeatureCache(store, KIND).find(names(2, f"n{number}-"), 5)[1].all()
     assert len(packs(store)) == 3
 
 
 def test_packs_that_another_training_joins_meanwhile_are_found_in_what_it_made(store, monkeypatch):
-    for number in range(feature_cache._FEW + 1):
+    for number in range(packs_of._FEW + 1):
         fill(store, 2, f"n{number}-", seed=number)
     cache = FeatureCache(store, KIND)
     listed = cache._list()
@@ -240,7 +239,7 @@ def test_packs_that_another_training_joins_meanwhile_are_found_in_what_it_made(s
     lists = iter([listed])
     own = cache._list
     monkeypatch.setattr(cache, "_list", lambda: next(lists, None) or own())
-    wanted = [name for number in range(feature_cache._FEW + 1) for name in names(2, f"n{number}-")]
+    wanted = [name for number in range(packs_of._FEW + 1) for name in names(2, f"n{number}-")]
     assert cache.find(wanted, 5)[1].all()
 
 

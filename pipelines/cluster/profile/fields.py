@@ -16,6 +16,8 @@ from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Q
 
 IMAGES_FILE = "images.json"
 
+GpuStep = Literal["train", "evaluate"]
+
 _QUICK: tuple[Component, ...] = ("resolve", "gate", "mirror", "notify")
 _QUICK_SECONDS = 15 * MINUTE
 
@@ -35,20 +37,22 @@ class Images(Section):
     cpu: str
     """Image of all steps that need no GPU."""
     gpu: str = ""
-    """Image of `train` where there is a GPU."""
+    """Image of the steps that get a GPU."""
 
 
 class Gpu(Section):
-    """The GPU node pool, which `train` alone asks for."""
+    """The GPU node pool, which `train` asks for, and `evaluate` where it is named."""
 
     type: str
     """Kubeflow: the resource, such as `nvidia.com/gpu`. Vertex: the accelerator, such as `NVIDIA_TESLA_T4`."""
     count: Annotated[int, Field(ge=1, le=16)] = 1
-    """GPUs of one machine."""
+    """GPUs of one machine; `evaluate` gets one of them."""
     node_selector: dict[str, str] = {}
     """Labels of the node pool. Kubeflow only."""
+    steps: Annotated[list[GpuStep], Field(min_length=1)] = ["train"]
+    """The steps that get a GPU: `train`, `evaluate` or both."""
     tolerations: list[Toleration] = []
-    """Taints of the node pool that `train` may ignore. Kubeflow only."""
+    """Taints of the node pool that these steps may ignore. Kubeflow only."""
 
 
 class Retry(Section):
@@ -217,6 +221,12 @@ class Profile(Section):
         if (gate := self.steps.get("gate")) and gate.retries:
             raise ValueError("steps.gate.retries: the gate is never tried again: it would decide the same")
         return self
+
+    def gpu_of(self, step: Component) -> Gpu | None:
+        """Returns the GPU that a step asks for; `evaluate` runs on one alone."""
+        if self.gpu is None or step not in self.gpu.steps:
+            return None
+        return self.gpu if step == "train" else self.gpu.model_copy(update={"count": 1})
 
     def timeout(self, step: Component) -> int:
         """Returns the seconds that an attempt of a step may take on Kubeflow."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from graft.pipelines.cluster.profile.fields import Gpu, StepSettings
+from graft.pipelines.cluster.profile.fields import GpuStep, Profile, StepSettings
 
 # Cores and GB of the largest machine by type and number of GPUs; types that are not listed are Vertex's to judge.
 # https://cloud.google.com/compute/docs/gpus
@@ -14,21 +14,22 @@ _LARGEST = {
 }
 
 
-def misfits(gpu: Gpu, train: StepSettings) -> Iterator[tuple[str, str]]:
-    """Yields the fields that no machine with that GPU has, and why."""
-    machines = _LARGEST.get(gpu.type)
-    if not machines:
+def misfits(profile: Profile, step: GpuStep) -> Iterator[tuple[str, str]]:
+    """Yields the fields of a step that no machine with its GPU has, and why."""
+    gpu, settings = profile.gpu_of(step), profile.steps.get(step, StepSettings())
+    machines = _LARGEST.get(gpu.type) if gpu else None
+    if not gpu or not machines:
         return
     if gpu.count not in machines:
         counts = ", ".join(map(str, machines))
         yield "gpu.count", f"Vertex has no machine with {gpu.count} {gpu.type}: it has {counts}"
         return
     cores, memory = machines[gpu.count]
-    asked = {"cpu": (_cores(train.cpu), cores, "cores"), "memory": (_gigabytes(train.memory), memory, "GB")}
+    asked = {"cpu": (_cores(settings.cpu), cores, "cores"), "memory": (_gigabytes(settings.memory), memory, "GB")}
     for field, (wanted, most, unit) in asked.items():
         if wanted > most:
             yield (
-                f"steps.train.{field}",
+                f"steps.{step}.{field}",
                 f"the largest machine with {gpu.count} {gpu.type} has {most} {unit}: ask for less, or for more GPUs",
             )
 

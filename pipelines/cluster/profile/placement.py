@@ -7,7 +7,7 @@ from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_K
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration
-from graft.pipelines.cluster.profile.fields import Gpu, Images, Profile, StepSettings
+from graft.pipelines.cluster.profile.fields import Images, Profile, StepSettings
 from graft.pipelines.cluster.profile.machines import misfits
 from graft.pipelines.cluster.target import Target
 
@@ -38,7 +38,7 @@ class Placement:
             task.set_cpu_limit(settings.cpu).set_cpu_request(settings.cpu)
         if settings.memory:
             task.set_memory_limit(settings.memory).set_memory_request(settings.memory)
-        gpu = self._gpu(step)
+        gpu = self._profile.gpu_of(step)
         if gpu:
             task.set_accelerator_type(gpu.type).set_accelerator_limit(gpu.count)
         if self._profile.verify_key:
@@ -58,10 +58,7 @@ class Placement:
 
     def image(self, step: Component) -> str:
         """Returns the image of a step."""
-        return self._images.gpu if self._gpu(step) else self._images.cpu
-
-    def _gpu(self, step: Component) -> Gpu | None:
-        return self._profile.gpu if step == "train" else None
+        return self._images.gpu if self._profile.gpu_of(step) else self._images.cpu
 
     def _settings(self, step: Component) -> StepSettings:
         return self._profile.steps.get(step, StepSettings())
@@ -95,8 +92,8 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
             found.append(("gpu.node_selector", _VERTEX_CANNOT))
         if gpu and gpu.tolerations:
             found.append(("gpu.tolerations", _VERTEX_CANNOT))
-        if gpu:
-            found += misfits(gpu, profile.steps.get("train", StepSettings()))
+        for given in dict.fromkeys(gpu.steps if gpu else []):
+            found += misfits(profile, given)
         for name, step in profile.steps.items():
             found += [
                 (f"steps.{name}.{field}", _VERTEX_CANNOT) for field in ("timeout", "volume") if getattr(step, field)

@@ -96,6 +96,22 @@ def test_on_kubeflow_train_and_only_it_asks_for_the_gpu_node_pool(tmp_path):
     assert executors["train"].image == IMAGES.gpu
 
 
+@pytest.mark.parametrize("target", ["kubeflow", "vertex"])
+def test_evaluate_gets_one_gpu_where_the_profile_says_so(tmp_path, target):
+    text = FULL.replace("count: 2", "count: 2, steps: [train, evaluate]")
+    if target == "vertex":
+        text = "gpu: {type: NVIDIA_TESLA_T4, count: 2, steps: [train, evaluate]}\n"
+    _, executors, kubernetes = compiled(tmp_path, target, text)
+    gpus = {name: entry.resources.accelerator.resource_count for name, entry in executors.items()}
+    assert {name: count for name, count in gpus.items() if count} == {"train": "2", "evaluate": "1"}
+    images = {name for name, executor in executors.items() if executor.image == IMAGES.gpu}
+    assert images == {"train", "evaluate"}
+    if target == "kubeflow":
+        placed = kubernetes["train"], kubernetes["evaluate"]
+        assert [dict(one.node_selector.labels) for one in placed] == [{"pool": "gpus"}] * 2
+        assert [one.tolerations[-1].key for one in placed] == ["nvidia.com/gpu"] * 2
+
+
 def test_cpu_memory_timeouts_and_secrets_reach_their_steps(tmp_path):
     _, executors, kubernetes = compiled(tmp_path, "kubeflow", FULL)
     resources = executors["train"].resources

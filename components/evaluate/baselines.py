@@ -10,13 +10,12 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.model_source import SavedModel, open_model
-from graft.components.common.compute.keras_models import load_model
-from graft.components.common.compute.predictions import predict
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contamination import find_contaminated
+from graft.components.evaluate.kept_predictions import KeptPredictions
 
 log = logging.getLogger("graft")
 
@@ -100,8 +99,9 @@ def run_baselines(
     split: str,
     index: Mapping[str, Sequence[Any]],
     predicted: Mapping[str, Array],
+    kept: KeptPredictions,
 ) -> dict[str, Baseline]:
-    """Runs the baselines on the evaluated images. No model runs twice.
+    """Runs the baselines on the evaluated images. No model runs twice, and none on an image whose predictions are kept.
 
     Args:
         models: The models by `champion` and `anchor`.
@@ -109,9 +109,10 @@ def run_baselines(
         split: The evaluated split.
         index: The split's index, with the columns of `contamination.LOOKS`.
         predicted: int64 [N], what models predict that ran already, by the model's digest.
+        kept: What models predicted for these images before.
 
     Raises:
-        GraftError: A baseline was trained on all these images, or its answers are no numbers.
+        GraftError: A baseline was trained on all these images, its answers are no numbers, or the store can't be used.
     """
     predicted, contaminated = dict(predicted), {}
     baselines = {}
@@ -124,24 +125,7 @@ def run_baselines(
                 f"splits that stay as they were, or compare with none (--{role} none)."
             )
         if model.digest not in predicted:
-            found, _, _ = predict(load_model(model.folder), dataset, split, f"evaluating the {role}")
-            check_finite(found, model.uri)
+            found = kept.of(model, f"evaluating the {role}")
             predicted[model.digest] = found[:, [model.classes.index(name) for name in dataset.classes]].argmax(axis=1)
         baselines[role] = Baseline(model, predicted[model.digest], contaminated[model.uri])
     return baselines
-
-
-def check_finite(probabilities: Array, model: str) -> None:
-    """Refuses a model whose answers are no numbers: no figure of it would mean anything.
-
-    Args:
-        probabilities: float [N, classes], its answers.
-        model: The model's path or URI, for the message.
-
-    Raises:
-        GraftError: An answer is infinite or not a number.
-    """
-    if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
-        raise GraftError(
-            f"{model} gives no finite probability for {bad:,} of {len(probabilities):,} images: train it again, or name another."
-        )

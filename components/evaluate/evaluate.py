@@ -18,15 +18,16 @@ from graft.components.common.artifacts.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
-from graft.components.common.compute.predictions import predict
+from graft.components.common.compute.predictions import check_finite, predict
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 from graft.components.common.runs.run import Run
-from graft.components.evaluate.baselines import Baseline, check_finite, open_baselines, run_baselines
+from graft.components.evaluate.baselines import Baseline, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
 from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
+from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.metrics import compute_metrics
 from graft.components.evaluate.report.evaluation_report import write_report
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
@@ -79,7 +80,9 @@ def evaluate(
         doing("computing the figures")
         check_finite(probabilities, str(model))
         predicted, digest = probabilities.argmax(axis=1), training.model_digest
-        baselines = run_baselines(models, data, split, index, {digest: predicted})
+        kept = KeptPredictions(run.store, data, split, index["sha256"])
+        kept.add(training, probabilities)
+        baselines = run_baselines(models, data, split, index, {digest: predicted}, kept)
         compared = {role: compare_with(found, digest, predicted, labels) for role, found in baselines.items()}
         evaluation = Evaluation(
             split=split,
@@ -112,6 +115,10 @@ def evaluate(
         selected_on_split=evaluation.selected_on_split,
         classes=evaluation.classes,
         drift=evaluation.drift.flagged,
+        baselines_computed=kept.computed,
+        baselines_kept=kept.found,
+        bytes_read=sum(data.opened.values()) + kept.bytes_read,
+        bytes_written=kept.bytes_written,
     )
 
 

@@ -1,11 +1,11 @@
-"""What a store holds that nothing refers to any more: images, features, checkpoints and leftovers of killed runs."""
+"""What a store holds that nothing refers to any more: images, features, predictions, checkpoints and leftovers of killed runs."""
 
 import contextlib
 import dataclasses
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, WHOLE_LISTS, Dataset
 from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.shards.in_use import (
     ANNOUNCEMENT,
     CONDEMNED,
@@ -30,9 +31,10 @@ _RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(Dataset.FILE
 _VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/{Export.LINEAGE}/{re.escape(Dataset.FILE)}")
 _LISTING = re.compile(rf"models/[^/]+/runs/[^/]+/{re.escape(LISTING)}")
 _SHARD = re.compile(r"shards/[^/]+\.tfrecord")
-_PACK = re.compile(r"features/[^/]+/[^/]+\.arrow")
+_VERSION = re.compile(rf"(models/[^/]+/versions/[^/]+)/{SUMS}")
+_PACK = re.compile(r"(features|predictions)/[^/]+/[^/]+\.arrow")
 _CHECKPOINT = re.compile(r"checkpoints/[^/]+/[^/]+\.npz")
-_FOLDERS = ("checkpoints", "features", "models", "shards")
+_FOLDERS = ("checkpoints", "features", "models", "predictions", "shards")
 _LEFTOVER = re.compile(rf"({'|'.join(_FOLDERS)})/(.*/)?\.[^/]+\.part|\.probe-[0-9a-f]+")
 
 
@@ -86,10 +88,11 @@ class Store:
         used = [f"{self._uri}/{path.rpartition('/')[0]}" for path in (*recent, *versions)]
         shards, images = _needs([*used, *datasets])
         shards |= announcements(self._shards, IN_USE)
+        models = self._models()
         return [
             Garbage(path, file.size or 0, reason)
             for path, file in sorted(self.files.items())
-            if file.written_at <= youngest and (reason := self._reason(path, shards, images, old))
+            if file.written_at <= youngest and (reason := self._reason(path, shards, images, models, old))
         ]
 
     def condemn(self, garbage: Sequence[Garbage]) -> AbstractContextManager[None]:
@@ -129,7 +132,18 @@ class Store:
             old |= {path.rpartition("/")[0] for path in paths[kept:]}
         return recent, old
 
-    def _reason(self, path: str, shards: set[str], images: set[str], old_runs: set[str]) -> str:
+    def _models(self) -> set[str]:
+        """Returns the digests of the models that are versions, where there are predictions.
+
+        Raises:
+            GraftError: A version is damaged.
+        """
+        if not any(path.startswith("predictions/") for path in self.files):
+            return set()
+        versions = [match[1] for path in self.files if (match := _VERSION.fullmatch(path))]
+        return {read_sums(f"{self._uri}/{version}").get(Model.KERAS, "") for version in versions}
+
+    def _reason(self, path: str, shards: set[str], images: set[str], models: set[str], old_runs: set[str]) -> str:
         folder, _, name = path.rpartition("/")
         if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT, WHOLE_LISTS):
             return "the dataset of an old run"
@@ -141,23 +155,26 @@ class Store:
             return "left over from a killed run"
         if ANNOUNCEMENT.fullmatch(path) and self.files[path].written_at <= time.time() - COUNTS_SECONDS:
             return "left over from a killed run"
-        if _PACK.fullmatch(path) and images.isdisjoint(self._images_in(path)):
-            return "features of no image in use"
+        if match := _PACK.fullmatch(path):
+            model, names = self._look_into(path)
+            if images.isdisjoint(names):
+                return f"{match[1]} of no image in use"
+            if match[1] == "predictions" and model not in models:
+                return "predictions of a model that is no version"
         return ""
 
-    def _images_in(self, pack: str) -> Iterator[str]:
-        """Yields the digests of the images whose features a pack holds, without reading the features."""
-        import pyarrow as pa
+    def _look_into(self, pack: str) -> tuple[str, list[str]]:
+        """Returns the digest of the model whose predictions a pack holds, and those of the images, without reading the rows."""
+        from graft.components.common.compute.pack_file import UNREADABLE, kind_and_names
 
-        # One that a training has just joined with others is gone, and one that can't be read nobody can use.
+        # One that a step has just joined with others is gone, and one that can't be read nobody can use.
         with contextlib.suppress(storage.MissingError), storage.open(self.files[pack].uri) as file:
             try:
-                names_only = pa.ipc.IpcReadOptions(included_fields=[0])
-                opened = pa.ipc.open_file(file, options=names_only)
-                for number in range(opened.num_record_batches):
-                    yield from opened.get_batch(number).column(0).to_pylist()
-            except (pa.ArrowException, ValueError, OSError):
-                return
+                kind, names = kind_and_names(file)
+            except UNREADABLE:
+                return "", []
+            return str(kind.get("model", "")), names
+        return "", []
 
 
 def _needs(datasets: Sequence[str]) -> tuple[set[str], set[str]]:

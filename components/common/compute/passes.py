@@ -150,6 +150,7 @@ def pass_over(
     look: Callable[[Any, Any], Any] = lambda image, number: image,
     *,
     full: bool = False,
+    compiles: bool | None = None,
     pace: Pace | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Runs a network over a split, each image once, prepared one by one since sizes vary.
@@ -165,6 +166,7 @@ def pass_over(
         look: Makes these from a preprocessed image, float32 [S, S, 3], and its number among the wanted ones.
         full: Fill the last batch up with what is then left out: an image's output must not depend on how many others there
             are, as its last bit may on a batch's size. On GPUs it always is.
+        compiles: Whether XLA compiles the network; None if that pays for the images that are run.
         pace: What the pass is added to; None for nothing.
 
     Yields:
@@ -187,7 +189,7 @@ def pass_over(
         network,
         batches.element_spec[0],
         size=size if full or on_gpus() else 0,
-        compiles=pays_to_compile(total * views * pixels),
+        compiles=pays_to_compile(total * views * pixels) if compiles is None else compiles,
     )
     with naming_damage(dataset, split), progress(what, total) as advance, ThreadPoolExecutor(_IN_FLIGHT) as pool:
         for outputs, labels in _keep_busy(pool, run, batches.prefetch(ahead), pace or Pace()):

@@ -1,5 +1,7 @@
 """Running a saved model over a split, by the model's own layers."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import HEAD, NETWORK, PREPROCESSING
 from graft.components.common.compute.passes import pass_over
+from graft.components.common.compute.running import pays_to_compile
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 
@@ -22,9 +25,6 @@ Array = np.ndarray[Any, Any]
 
 def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
     """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
-
-    Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
-    its network on batches. On the first image the result is compared with the whole model's.
 
     >>> from graft.components.common.compute.keras_models import load_model
     >>> probabilities, labels, features = predict(load_model(model), Dataset.load(dataset), "validation", "predicting")
@@ -41,35 +41,76 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
         float32 [N, classes] probabilities, int64 [N] labels, and float32 [N, FEATURES], in the order of the index.
 
     Raises:
+        GraftError: As `predict_batches` does.
+    """
+    batches = list(predict_batches(model, dataset, split, what))
+    probabilities, labels, features = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return probabilities, labels, features
+
+
+def predict_batches(
+    model: Any, dataset: Dataset, split: str, what: str, wanted: Array | None = None
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Computes what `predict` does for some images of a split, a batch at a time. An image's numbers don't depend on the others.
+
+    Images differ in size, so that a batch can't hold them as they are: the model's own preprocessing runs on each, and
+    its network on batches. On the first image the result is compared with the whole model's.
+
+    Args:
+        model: A model that the train step saved.
+        dataset: Holds the images.
+        split: `train`, `validation` or `test`.
+        what: What this is for, for the progress.
+        wanted: bool [N], true for the images to run, of which there are some, in the order of the index; None for all.
+
+    Yields:
+        Of each batch what `predict` returns of all.
+
+    Raises:
         GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
     """
     preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
     columns = model.output.shape[1]
+    # Whether XLA compiles is a matter of the whole split, as it is for a run that finds nothing kept.
+    compiles = pays_to_compile(dataset.count(split) * math.prod(preprocessing.outputs[0].shape[1:3]))
+    first = 0 if wanted is None else int(wanted.argmax())
+    passes = pass_over(what, dataset, split, preprocessing, network, wanted, full=True, compiles=compiles)
+    for number, (outputs, labels) in enumerate(passes):
+        if number == 0:  # while the network runs on
+            _compare(model, dataset, split, first, outputs[0, :columns])
+        probabilities = by_class(outputs[:, :columns])
+        if probabilities.shape[1] != len(dataset.classes):
+            raise GraftError(
+                f"The model tells {probabilities.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
+            )
+        yield probabilities, labels, outputs[:, columns:]
 
-    outputs: list[Array] = []
-    labels: list[Array] = []
-    for found, truth in pass_over(what, dataset, split, preprocessing, network):
-        if not outputs:  # while the network runs on
-            _compare(model, dataset, split, found[0, :columns])
-        outputs.append(found)
-        labels.append(truth)
-    probabilities, features = np.split(np.concatenate(outputs), [columns], axis=1)
-    if (wide := by_class(probabilities)).shape[1] != len(dataset.classes):
+
+def check_finite(probabilities: Array, model: str) -> None:
+    """Refuses a model whose answers are no numbers: no figure of it would mean anything.
+
+    Args:
+        probabilities: float [N, classes], its answers.
+        model: The model's path or URI, for the message.
+
+    Raises:
+        GraftError: An answer is infinite or not a number.
+    """
+    if bad := int((~np.isfinite(probabilities)).any(axis=1).sum()):
         raise GraftError(
-            f"The model tells {wide.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
+            f"{model} gives no finite probability for {bad:,} of {len(probabilities):,} images: train it again, or name another."
         )
-    return wide, np.concatenate(labels), features
 
 
-def _compare(model: Any, dataset: Dataset, split: str, probabilities: Array) -> None:
-    """Compares what a model's parts gave for a split's first image, float32 [classes or 1], with what the whole model gives.
+def _compare(model: Any, dataset: Dataset, split: str, row: int, probabilities: Array) -> None:
+    """Compares what a model's parts gave for an image of a split, float32 [classes or 1], with what the whole model gives.
 
     Raises:
         GraftError: They disagree.
     """
     # Decoded and called as it is, since to compile either for one image would take longer; a GPU would look for algorithms for it.
     with import_tensorflow().device("CPU:0"):
-        image = decode(next(read_encoded(dataset, split, [0])))
+        image = decode(next(read_encoded(dataset, split, [row])))
         whole = model(image[None], training=False).numpy()[0]
     if np.abs(whole - probabilities).max() > _TOLERANCE:
         raise GraftError(

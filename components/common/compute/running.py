@@ -58,6 +58,24 @@ def pays_to_compile(pixels: int) -> bool:
     return on_gpus() and pixels >= _PIXELS_TO_COMPILE
 
 
+def arithmetic(images: int, pixels: int) -> dict[str, Any]:
+    """Returns what the last bit of a network's output depends on besides its weights and its input, on this machine.
+
+    Args:
+        images: How many will pass through the network.
+        pixels: Of an image, as the network takes it.
+    """
+    tf = import_tensorflow()
+    gpus = tf.config.list_physical_devices("GPU")
+    named = {tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus}
+    return {
+        "device": ", ".join(sorted(named)) or "CPU",
+        "precision": "float32",  # in which all models are saved, and TF32 is off
+        "batch": images_at_once(pixels),
+        "compiled": pays_to_compile(images * pixels),
+    }
+
+
 def on_all_devices(
     network: Any, inputs: Any = None, *, size: int = 0, compiles: bool = False
 ) -> Callable[[Any], Array]:

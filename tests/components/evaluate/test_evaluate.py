@@ -21,6 +21,7 @@ from graft.components.evaluate import baselines
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
+from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.summary import markdown
 
 pytestmark = pytest.mark.slow
@@ -86,7 +87,7 @@ def test_champion_and_anchor_run_on_the_same_images(models, dataset, tmp_path, e
 
 
 def test_the_same_model_is_not_run_twice(models, dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(baselines, "predict", lambda *_: pytest.fail("ran the model again"))
+    monkeypatch.setattr(KeptPredictions, "of", lambda *_: pytest.fail("ran the model again"))
     same = EvaluateConfig(champion=str(models / "challenger"), anchor=str(models / "challenger"))
     evaluate(models / "challenger", dataset, tmp_path / "evaluation", same)
     assert record(tmp_path / "evaluation")["comparisons"]["champion"]["difference"] == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import make_export
+from exports import make_export, model_digest
 
 sys.path.append(str(Path(__file__).parents[2] / "components" / "ingest"))
 
@@ -22,6 +22,7 @@ from graft.components.common.artifacts.source_listing import LISTING
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
+from graft.components.evaluate.kept_predictions import PredictionCache
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
@@ -114,6 +115,28 @@ def test_a_version_and_a_named_dataset_keep_what_they_need(tmp_path, store, hist
     assert shards(tmp_path, 0) | shards(tmp_path, 1) | shards(tmp_path, 2) <= names(store)
     cache = FeatureCache(store, KIND)
     assert all(cache.find(images, 4)[1].all() for images in history)
+
+
+def test_predictions_go_with_their_images_and_with_the_version_that_made_them(tmp_path, store, history):
+    make_export(tmp_path / "export", 1)
+    registry = Registry(store, "pets")
+    version = registry.publish(tmp_path / "export")
+
+    def found():
+        caches = {model: PredictionCache(store, {"model": model}) for model in (model_digest(1), model_digest(2))}
+        return [cache.find(images, 2)[1].all() for cache in caches.values() for images in history]
+
+    for model in (model_digest(1), model_digest(2)):
+        for images in history:
+            cache = PredictionCache(store, {"model": model})
+            cache.keep(images, np.full((len(images), 2), 0.5, np.float32))
+            cache.flush()
+    assert found() == [True] * 6
+    removed(store, "--keep-runs", "1")
+    assert found() == [False, False, True, False, False, False]
+    storage.delete_folder(registry.versions.uri(version))
+    removed(store, "--keep-runs", "1")
+    assert not [path for path in names(store) if path.startswith("predictions/")]
 
 
 def test_a_version_s_dataset_that_was_changed_stops_it(tmp_path, store, history):

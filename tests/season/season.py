@@ -75,7 +75,8 @@ class Season:
         problems: What `graft registry verify` says after it.
         moved: Bytes read and written while it ran, by kind.
         new_bytes: Bytes of the images that are new in it.
-        passes: Passes of a model over the evaluated split.
+        models: Models that were evaluated: the new one, champion and anchor.
+        again: Images that went through champion or anchor; None if none was asked.
         unusable: How many files were no usable images; None if it did not look.
     """
 
@@ -84,7 +85,8 @@ class Season:
     problems: list[str]
     moved: tuple[Counter, Counter]
     new_bytes: int
-    passes: int
+    models: int
+    again: int | None
     unusable: int | None
 
 
@@ -182,7 +184,7 @@ def play(archive, weights, bucket, proxy, folder, without=()):
         unusable = None if past.images is None else unusable_files(store, past.run)
         if number == 6:
             corrupt = unusable
-        passes = 0 if past.accuracy is None else 1 + len(baselines(store, past.run))
+        met, again = (set(), None) if past.accuracy is None else baselines(store, past.run)
         yield (
             number,
             Season(
@@ -191,7 +193,8 @@ def play(archive, weights, bucket, proxy, folder, without=()):
                 registry.verify(),
                 moved,
                 new_bytes,
-                passes,
+                0 if past.accuracy is None else 1 + len(met),
+                again,
                 None if unusable is None else len(unusable),
             ),
         )
@@ -245,10 +248,11 @@ def unusable_files(store, run):
 
 
 def baselines(store, run):
-    """The digests of the models that a run met beside its own."""
+    """The digests of the models that a run met beside its own, and how many images went through them."""
     record = json.loads(fsspec.filesystem("gs").cat_file(f"{store}/models/{NAME}/runs/{run}/evaluate.json"))
-    met = (record["outcome"] or {}).get("comparisons", {})
-    return {entry["model_digest"] for entry in met.values() if entry}
+    outcome = record["outcome"] or {}
+    met = outcome.get("comparisons", {})
+    return {entry["model_digest"] for entry in met.values() if entry}, outcome.get("baselines_computed")
 
 
 def megabytes(count):
@@ -265,7 +269,8 @@ HEADER = (
     "new MB",
     "shards written MB",
     "features written MB",
-    "evaluate passes",
+    "models evaluated",
+    "champion and anchor on",
     "seconds",
     "accuracy",
     "drift",
@@ -285,7 +290,13 @@ def row(number, season):
         megabytes(read["photos"]),
         megabytes(season.new_bytes),
     ]
-    cells += [megabytes(written["shards"]), megabytes(written["features"]), season.passes, round(past.seconds)]
+    cells += [
+        megabytes(written["shards"]),
+        megabytes(written["features"]),
+        season.models,
+        season.again,
+        round(past.seconds),
+    ]
     cells += [past.accuracy and f"{past.accuracy:.3f}", ", ".join(past.drift), past.outcome, (season.latest or "")[:12]]
     return ["–" if cell is None else str(cell) for cell in cells]
 

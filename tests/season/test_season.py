@@ -95,7 +95,7 @@ def test_cost_follows_the_new_images(played):
 def test_a_run_that_finds_nothing_new_moves_next_to_nothing(played):
     read, written = played[3].moved
     assert sum(read.values()) < 3_000_000 and sum(written.values()) < 100_000
-    assert played[3].passes == 0 and played[3].past.computed is None
+    assert played[3].models == 0 and played[3].past.computed is None
 
 
 def test_corrupt_files_are_left_out_and_gone_when_they_are_removed(played):
@@ -118,6 +118,8 @@ def test_another_distribution_is_flagged_and_the_usual_one_is_not(played):
         assert played[number].past.drift == ()
 
 
-def test_evaluate_runs_each_model_once(played):
-    assert played[1].passes == 1
-    assert all(played[number].passes in (2, 3) for number in (5, 6, 7, 8))
+def test_champion_and_anchor_run_on_new_images_only(played):
+    assert (played[1].models, played[1].again) == (1, 0)
+    assert all(played[number].models in (2, 3) for number in (5, 6, 7, 8))
+    # A third of the new images is evaluated, and some hundred earlier ones are.
+    assert all(0 < played[number].again <= 0.8 * season.MORE for number in (5, 6, 7, 8))

@@ -38,7 +38,7 @@ COMMANDS = {
         "models.serve_command:serve": "Serves a model over HTTP to this machine, with a page to drop photographs on, until Ctrl-C.",
         "models.registry_commands:registry": "Lists, publishes, promotes and withdraws the versions of a model.",
         "models.deploy_commands:deploy": "Brings what the registry calls the latest version of a model into traffic.",
-        "models.gc_command:gc": "Deletes from a store what no model version, no dataset in use and no recent run needs.",
+        "models.gc_command:gc": "Deletes from a store what no version, dataset or recent run needs: images, features, predictions.",
     },
     "Troubleshooting": {
         "doctor_command:doctor": "Says what this machine, and with --target a cluster, can do; exit code 1 if something needed is missing.",

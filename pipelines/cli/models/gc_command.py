@@ -19,7 +19,7 @@ def gc(
     dataset: tuple[str, ...] = (),
     dry_run: bool = False,
 ) -> None:
-    """Deletes from a store what no model version, no dataset in use and no recent run needs.
+    """Deletes from a store what no version, dataset or recent run needs: images, features, predictions.
 
     Args:
         store: Path or URI of the store.

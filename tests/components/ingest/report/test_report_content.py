@@ -143,3 +143,18 @@ def test_the_ends_of_brightness(brightness):
 
 def test_no_images_no_histograms():
     assert histograms(make_index().slice(0, 0), ["train"]) == []
+
+
+def test_lists_without_end_are_shown_as_far_as_the_record_has_them(tmp_path):
+    index = make_index()
+    entries = [{"path": f"cats/{number}.txt", "label": "cats", "reason": "is empty"} for number in range(1_200)]
+    pairs = [DUPLICATE | {"path": f"{number}.txt", "twin": "b.txt"} for number in range(1_200)]
+    texts = {
+        "warnings": [f"Beware of {number}." for number in range(1_200)],
+        "ignored": [f"{n}.md" for n in range(1_200)],
+    }
+    page = write_page(tmp_path / "report.html", index, make_record(index, excluded=entries, duplicates=pairs, **texts))
+    assert page.text.count("200 more are in whole_lists.parquet.") == 3
+    assert "the other 1,000 are listed in whole_lists.parquet." in page.text
+    assert "cats/999.txt" in page.text and "cats/1000.txt" not in page.text
+    assert "1,200 warnings" in page.text and "Beware of 999." in page.text and "Beware of 1000." not in page.text

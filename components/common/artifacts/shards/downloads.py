@@ -5,7 +5,7 @@ import contextlib
 import functools
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -50,10 +50,16 @@ class ShardPaths:
             for started in ahead:
                 _leave(*started)
 
-    def kept(self) -> Iterator[str]:
+    def kept(self) -> Generator[str, None, None]:
         """Yields the paths in order, to be read for as long as this process lasts; else as going through them does."""
-        started = [(shard, self._start(shard)) for shard in self._shards]
-        yield from (self._path(shard, download) for shard, download in started)
+        started = deque((shard, self._start(shard)) for shard in self._shards)
+        try:
+            while started:
+                yield self._path(*started[0])
+                started.popleft()
+        finally:  # the process would not end before all that are waiting have come
+            for waiting in started:
+                _leave(*waiting)
 
     def _start(self, shard: Shard) -> Future[Path] | None:
         return _downloads().start(shard) if _is_remote(shard) else None

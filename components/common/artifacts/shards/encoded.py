@@ -58,7 +58,8 @@ def read_records(dataset: Dataset, located: Located) -> RecordReader:
         GraftError: A shard is missing or damaged, or is not what the dataset's record says.
     """
     try:
-        reader = RecordReader(located.paths.kept())
+        with contextlib.closing(located.paths.kept()) as paths:
+            reader = RecordReader(paths)
     except OSError as error:
         raise GraftError(f"{dataset.path} is damaged ({error.strerror}: {error.filename}): ingest it again.") from error
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from proxy import Handler, Proxy
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards import downloads
-from graft.components.common.artifacts.shards.located import ShardPaths
+from graft.components.common.artifacts.shards.downloads import ShardPaths
+from graft.components.common.artifacts.shards.encoded import read_records
+from graft.components.common.artifacts.shards.located import Located
 from graft.components.common.compute.passes import naming_damage, read_images
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
@@ -130,6 +133,23 @@ def test_who_stops_reading_stops_the_downloads(tmp_path, s3_bucket, server, monk
     paths.close()
     assert len(fetched) <= 4
     assert len(list(ShardPaths(dataset, shards))) == SHARDS == len(set(fetched))
+
+
+def test_a_damaged_one_stops_the_downloads(tmp_path, s3_bucket, monkeypatch):
+    dataset, shards = remote(tmp_path, f"{s3_bucket}/store")
+    storage.write(shards[0].uri, b"!")
+    fetched, fetch = [], storage.fetch
+
+    def slow(uri, *rest, **more):
+        fetched.append(uri)
+        time.sleep(0.05)
+        return fetch(uri, *rest, **more)
+
+    monkeypatch.setattr(storage, "fetch", slow)
+    with pytest.raises(GraftError, match=f"{shards[0].name} has the SHA-256"):
+        read_records(dataset, Located(ShardPaths(dataset, shards), SHARDS, np.arange(SHARDS), np.zeros(SHARDS), 1))
+    downloads._downloads()._pool.submit(int).result()  # what waited before it has begun, or never will
+    assert len(fetched) <= 8
 
 
 def test_a_damaged_one_is_named_in_a_pass(tmp_path, s3_bucket):

@@ -119,7 +119,7 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
     ):  # where it is watched and may run, and what was expected
         del settings[field]
     return {
-        "layout": 3,  # of the checkpoints themselves
+        "layout": 4,  # of the checkpoints themselves, and the order of the images
         "dataset": dataset.digest,
         "config": settings,
         "weights": network.weights_digest,

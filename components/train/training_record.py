@@ -60,9 +60,9 @@ def training_record(
             PhaseSummary(name=phase.phase, epochs=len(phase.history), stopped=phase.stopped) for phase in trained.phases
         ),
         selection=Selection(
-            split=training_set.selection_split, images=int(training_set.selects.sum()), accuracy=trained.accuracy
+            split=training_set.selection_split, images=len(training_set.selection_rows), accuracy=trained.accuracy
         ),
-        training_images=int(training_set.trains.sum()),
+        training_images=len(training_set.rows),
         features=FeatureCounts(computed=training_set.computed, cached=training_set.cached),
         images_per_second=round(pace.images / pace.seconds, 1) if pace.images else None,
         waiting_share=round(pace.waited / pace.seconds, 3) if pace.images else None,

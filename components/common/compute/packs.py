@@ -26,6 +26,7 @@ PACK_BYTES = 128 * 2**20
 PACK_SECONDS = 60.0
 _FEW = 16
 _HELD = 4
+_ROWS_AT_ONCE = 256
 
 Array = np.ndarray[Any, Any]
 
@@ -72,18 +73,34 @@ class PackCache:
         """
         values = np.empty((len(sha256s), width), self.DTYPE)
         found = np.zeros(len(sha256s), bool)
-        rows: dict[str, list[int]] = {}
-        for row, sha256 in enumerate(sha256s):
-            rows.setdefault(sha256, []).append(row)
-        if not rows:
-            return values, found
-        for _, names, packed in self._packs(width):
-            for name, value in zip(names, packed, strict=True):
-                for row in rows.get(name, ()):
-                    values[row], found[row] = value, True
-            if found.all():
-                break
+        for places, some in self.find_by_pack(sha256s, width):
+            values[places], found[places] = some, True
         return values, found
+
+    def find_by_pack(self, sha256s: Sequence[str], width: int) -> Iterator[tuple[Array, Array]]:
+        """Looks up images, and holds only a few packs of them in memory.
+
+        Args:
+            sha256s: Content digests of the images.
+            width: Numbers of a row.
+
+        Yields:
+            int64 [n], the places of some images in `sha256s`, and their rows, DTYPE [n, width].
+
+        Raises:
+            GraftError: The store can't be read.
+        """
+        wanted: dict[str, list[int]] = {}
+        for place, sha256 in enumerate(sha256s):
+            wanted.setdefault(sha256, []).append(place)
+        for _, names, values in self._packs(width) if wanted else ():
+            # Another pack may have the same image.
+            pairs = [(place, row) for row, name in enumerate(names) for place in wanted.pop(name, ())]
+            for first in range(0, len(pairs), _ROWS_AT_ONCE):
+                places, rows = np.array(pairs[first : first + _ROWS_AT_ONCE]).T
+                yield places, values[rows]
+            if not wanted:
+                break
 
     def keep(self, sha256s: Sequence[str], values: Array) -> None:
         """Keeps rows; they are written whenever a pack is full or a minute has passed.

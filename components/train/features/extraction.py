@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -22,18 +23,20 @@ Array = np.ndarray[Any, Any]
 PLAIN, MIRRORED = "as it is", "mirrored"
 
 
+Put = Callable[[int, Array, Array], None]
+"""Takes features as they come: a view's number, int64 [k] numbers of images, and float16 [k, F] features."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Features:
-    """The features of the wanted images of a split.
+class Counts:
+    """How features came about.
 
     Attributes:
-        vectors: float16 [V, n, F], by view and in the order of the index.
         computed: How many images went through the backbone; the others' features were in the store.
         bytes_read: How many bytes of features were read from the store.
         bytes_written: How many were written there.
     """
 
-    vectors: Array
     computed: int
     bytes_read: int
     bytes_written: int
@@ -77,23 +80,25 @@ def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[s
 def compute_features(
     dataset: Dataset,
     split: str,
-    all_sha256s: list[str],
-    wanted: Array,
+    sha256s: list[str],
+    rows: Array,
+    put: Put,
     network: Network,
     config: TrainConfig,
     store: str,
     views: list[str],
     pace: Pace,
-) -> Features:
-    """Runs a split's images through the extractor, each view once in the life of the store.
+) -> Counts:
+    """Runs images of a split through the extractor, each view once in the life of the store.
 
     All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
 
     Args:
         dataset: Holds the images.
         split: `train` or `validation`.
-        all_sha256s: Content digests of the split's images.
-        wanted: bool [N], true for the images whose features are needed.
+        sha256s: Content digests of the images whose features are needed.
+        rows: int64 [n], the rows of these images in the split's index.
+        put: Takes the features; numbers are those of the images in `sha256s`.
         network: What stands before the head.
         config: Also says how views are augmented.
         store: Path or URI of the store; empty for none.
@@ -101,17 +106,20 @@ def compute_features(
         pace: What passes through the extractor is added to it.
     """
     tf = import_tensorflow()
-    sha256s = [sha256 for sha256, needed in zip(all_sha256s, wanted, strict=True) if needed]
     width = network.extractor.output.shape[1]
     caches = [FeatureCache(store, kind_of_features(config, network, view)) for view in views]
-    looked_up = [cache.find(sha256s, width) for cache in caches]
-    vectors, missing = [features for features, _ in looked_up], [~found for _, found in looked_up]
-    rows, done = np.flatnonzero(np.any(missing, axis=0)), 0
-    if len(rows):
-        computed = np.zeros(len(wanted), bool)
-        computed[np.flatnonzero(wanted)[rows]] = True
-        chosen = [number for number, rest in enumerate(missing) if rest.any()]
-        seeds = np.stack([_seeds(views[number], [sha256s[row] for row in rows]) for number in chosen], axis=1)
+    missing = np.ones((len(views), len(sha256s)), bool)
+    for view, cache in enumerate(caches):
+        for found, vectors in cache.find_by_pack(sha256s, width):
+            put(view, found, vectors)
+            missing[view, found] = False
+    numbers, done = np.flatnonzero(missing.any(axis=0)), 0
+    numbers = numbers[np.argsort(rows[numbers])]  # in the order of the index they pass
+    if len(numbers):
+        wanted = np.zeros(dataset.count(split), bool)
+        wanted[rows[numbers]] = True
+        chosen = np.flatnonzero(missing.any(axis=1)).tolist()
+        seeds = np.stack([_seeds(views[view], [sha256s[number] for number in numbers]) for view in chosen], axis=1)
         augment = build_augmentation(config)
         # What computes in half precision rounds its input first of all: half the bytes go over the bus, and nothing else changes.
         dtype = tf.float16 if network.precision == "mixed_float16" else tf.float32
@@ -134,23 +142,24 @@ def compute_features(
             split,
             network.preprocessing,
             extract,
-            computed,
+            wanted,
             len(chosen),
             look,
             full=True,
             pace=pace,
         )
         for outputs, _ in passes:
-            batch = rows[done : done + len(outputs)]
+            batch = numbers[done : done + len(outputs)]
             for place, view in enumerate(chosen):
-                vectors[view][batch] = half(outputs[:, place])
-                caches[view].keep([sha256s[row] for row in batch], vectors[view][batch])
+                vectors = half(outputs[:, place])
+                put(view, batch, vectors)
+                caches[view].keep([sha256s[number] for number in batch], vectors)
             done += len(outputs)
         for view in chosen:
             caches[view].flush()
             caches[view].tidy(width)
     read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
-    return Features(np.stack(vectors), len(rows), read, written)
+    return Counts(len(numbers), read, written)
 
 
 def _view(plain: Any, view: str, augment: Any, seed: Any) -> Any:

@@ -12,6 +12,7 @@ from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.extraction import compute_features, prediction_views, views_of
+from graft.components.train.features.scratch_array import scratch_array
 from graft.components.train.network.assembly import Network
 
 Array = np.ndarray[Any, Any]
@@ -19,16 +20,16 @@ Array = np.ndarray[Any, Any]
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSet:
-    """What a head is trained on and selected by.
+    """What a head is trained on and selected by. Images are in the order of their content, however they lie in the shards.
 
     Attributes:
-        trains: bool [N], true for the images of the training split that train.
-        labels: int64 [N] labels of the training split.
-        vectors: float16 [V, n, F], features of the n images that train, by view; n is 0 if the head is trained on none.
+        rows: int64 [n], the rows of the images that train in the index of the training split.
+        labels: int64 [n], their labels.
+        vectors: float16 [V, n, F], their features, by view, on the disk; [V, 0, F] if the head is trained on none.
         selection_split: Split of the selection images.
-        selects: bool, true for the images of that split that select the weights.
-        selection_vectors: float16 [M, m, F], features of the m selection images in the views that prediction averages.
-        selection_labels: int64 [m].
+        selection_rows: int64 [m], the rows of the images that select the weights in the index of that split.
+        selection_vectors: float16 [M, m, F], their features in the views that prediction averages, on the disk.
+        selection_labels: int64 [m], their labels.
         computed: How many images went through the backbone.
         cached: How many did not, their features being in the store.
         bytes_read: How many bytes of features were read from the store.
@@ -36,11 +37,11 @@ class TrainingSet:
         pace: How fast images went through the backbone.
     """
 
-    trains: Array
+    rows: Array
     labels: Array
     vectors: Array
     selection_split: str
-    selects: Array
+    selection_rows: Array
     selection_vectors: Array
     selection_labels: Array
     computed: int
@@ -60,10 +61,11 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
         store: Path or URI of the store; empty for none.
 
     Raises:
-        GraftError: There are too few images, or fewer than a batch takes, or the devices can't share a batch.
+        GraftError: There are too few images, or fewer than a batch takes, or the devices can't share a batch, or the temporary
+            folder has no room for the features.
     """
     tf = import_tensorflow()
-    sha256s, labels = _read_labels(dataset, TRAIN)
+    sha256s, labels, rows = _by_content(dataset, TRAIN)
     aside = np.zeros(len(labels), bool)
     if config.selection_split == TRAIN:
         aside = selection_mask(sha256s, labels, config.selection_fraction)
@@ -83,44 +85,65 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
         raise GraftError(
             f"batch_size {config.batch_size} can't be shared by {devices} GPUs: take a multiple of {devices}."
         )
+    others: tuple[list[str], Array, Array] = ([], labels[:0], rows[:0])
+    if config.selection_split == VALIDATION:
+        others = _by_content(dataset, VALIDATION)
     # A head that sees every image anew needs no features of them, unless to standardise.
-    needed = np.ones(len(labels), bool)
-    if config.augmentation == "live" and config.head == "flatten-dense":
-        needed = aside
-    pace = Pace()
-    made = compute_features(dataset, TRAIN, sha256s, needed, network, config, store, views_of(config), pace)
-    chosen = aside[needed]
-    passes, wanted = [made], int(needed.sum())
-    averaged = prediction_views(config)
-    if config.selection_split == TRAIN:
-        selects, selection_labels, vectors = aside, labels[aside], made.vectors[: len(averaged), chosen]
-    else:
-        sha256s, selection_labels = _read_labels(dataset, VALIDATION)
-        selects = np.ones(len(sha256s), bool)
-        other = compute_features(dataset, VALIDATION, sha256s, selects, network, config, store, averaged, pace)
-        passes, vectors, wanted = [made, other], other.vectors, wanted + len(selects)
-    computed = sum(one.computed for one in passes)
+    is_live = config.augmentation == "live" and config.head == "flatten-dense"
+    trained = np.flatnonzero(~aside)[: 0 if is_live else None]
+    selecting = np.flatnonzero(aside)
+    views, averaged, width = views_of(config), prediction_views(config), network.extractor.output.shape[1]
+    vectors = scratch_array((len(views), len(trained), width))
+    selection_vectors = scratch_array((len(averaged), len(selecting) + len(others[0]), width))
+
+    def put(view: int, numbers: Array, found: Array) -> None:
+        trains = numbers < len(trained)
+        vectors[view, numbers[trains]] = found[trains]
+        if view < len(averaged):
+            selection_vectors[view, numbers[~trains] - len(trained)] = found[~trains]
+
+    def put_selection(view: int, numbers: Array, found: Array) -> None:
+        selection_vectors[view, numbers] = found
+
+    pace, needed = Pace(), np.concatenate([trained, selecting])
+    chosen = [sha256s[number] for number in needed]
+    made = [compute_features(dataset, TRAIN, chosen, rows[needed], put, network, config, store, views, pace)]
+    selection_labels, selection_rows = labels[selecting], rows[selecting]
+    if config.selection_split == VALIDATION:
+        chosen, selection_labels, selection_rows = others
+        made.append(
+            compute_features(
+                dataset, VALIDATION, chosen, selection_rows, put_selection, network, config, store, averaged, pace
+            )
+        )
+    computed = sum(one.computed for one in made)
     return TrainingSet(
-        ~aside,
-        labels,
-        made.vectors[:, ~chosen],
-        config.selection_split,
-        selects,
+        rows[~aside],
+        labels[~aside],
         vectors,
+        config.selection_split,
+        selection_rows,
+        selection_vectors,
         selection_labels,
         computed,
-        wanted - computed,
-        sum(one.bytes_read for one in passes),
-        sum(one.bytes_written for one in passes),
+        len(needed) + len(others[0]) - computed,
+        sum(one.bytes_read for one in made),
+        sum(one.bytes_written for one in made),
         pace,
     )
 
 
-def _read_labels(dataset: Dataset, split: str) -> tuple[list[str], Array]:
-    """Returns the content digests of a split's images and their labels, int64 [N]."""
+def _by_content(dataset: Dataset, split: str) -> tuple[list[str], Array, Array]:
+    """Returns a split's images in the order of their content: their digests, labels and rows in the index, both int64 [N].
+
+    Of those with the same bytes the label decides. Then nothing is left that could tell two apart, and how images lie in shards, and what
+    they are called, has no part in the training.
+    """
     index = dataset.index(split, ["sha256", "label"])
     numbers = {name: number for number, name in enumerate(dataset.classes)}
-    return index["sha256"], np.array([numbers[name] for name in index["label"]], np.int64)
+    labels = np.array([numbers[name] for name in index["label"]], np.int64)
+    rows = np.lexsort((labels, np.array(index["sha256"], "S")))
+    return [index["sha256"][row] for row in rows], labels[rows], rows
 
 
 def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
@@ -134,7 +157,7 @@ def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
     Returns:
         bool [N], true for images that are set aside.
     """
-    ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest() for sha256 in sha256s])
+    ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest().encode() for sha256 in sha256s])
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

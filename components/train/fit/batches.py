@@ -71,14 +71,22 @@ def stream_of(
 
 
 def fetch_vectors(vectors: Any) -> Fetch:
-    """Returns a function that gives vectors, float16 or float32 [N, F], as float32."""
+    """Returns a function that gives vectors, float16 or float32 [N, F], as float32. They stay where they are, be it on the disk."""
     tf = import_tensorflow()
-    with tf.device("CPU:0"):
-        held = tf.constant(vectors)
-    return lambda rows: tf.cast(tf.gather(held, rows), tf.float32)
+    there = np.asarray(vectors)
+
+    def read(rows: Any) -> Any:
+        return there[rows]
+
+    def fetch(rows: Any) -> Any:
+        # Of a tensor that a stream's function refers to, `tf.data` would keep copies.
+        found = tf.numpy_function(read, [rows], there.dtype)
+        return tf.cast(tf.ensure_shape(found, [None, there.shape[1]]), tf.float32)
+
+    return fetch
 
 
-def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:
+def fetch_images(dataset: Dataset, split: str, preprocessing: Any, rows: Any) -> Fetch:
     """Returns a function that gives a split's images as the backbone takes them, float32 [n, H, W, 3].
 
     They are decoded once and held in memory, or, where they take too much of it, read and decoded whenever they are asked for.
@@ -87,15 +95,19 @@ def fetch_images(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) 
         dataset: Holds the images.
         split: `train` or `validation`.
         preprocessing: Keras model from uint8 [1, H, W, 3] to the backbone's input.
-        wanted: bool [N], true for the images that make up the rows, in the order of the index.
+        rows: int64 [n], the images' rows in the index, in the order in which the function numbers them.
 
     Raises:
         GraftError: A shard is missing or damaged, or is not what the dataset's record says.
     """
-    count, shape = int(wanted.sum()), preprocessing.outputs[0].shape[1:]
-    if count * math.prod(shape) * np.float32().itemsize <= _BYTES:
-        return _held_in_memory(dataset, split, preprocessing, wanted)
-    return _read_each_time(dataset, split, preprocessing, wanted)
+    tf = import_tensorflow()
+    wanted, shape = np.zeros(dataset.count(split), bool), preprocessing.outputs[0].shape[1:]
+    wanted[rows] = True
+    is_small = len(rows) * math.prod(shape) * np.float32().itemsize <= _BYTES
+    fetch = (_held_in_memory if is_small else _read_each_time)(dataset, split, preprocessing, wanted)
+    with tf.device("CPU:0"):
+        places = tf.constant(np.searchsorted(np.sort(rows), rows))  # in the order of the index
+    return lambda numbers: fetch(tf.gather(places, numbers))
 
 
 def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: Any) -> Fetch:

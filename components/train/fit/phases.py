@@ -19,6 +19,7 @@ from graft.components.train.network.backbone import unfreeze
 
 HEAD, UNFROZEN = "head", "unfrozen layers"
 _VECTORS_AT_ONCE = 4096
+_NUMBERS_AT_ONCE = 2**23  # in them, of which there are float32 copies
 _STEPS_A_CALL = 1000  # of a millisecond each
 _PASSES_A_STEP = 3  # the gradients take two
 
@@ -71,11 +72,12 @@ def head_phase(dataset: Dataset, network: Network, head: Any, training_set: Trai
     """
     targets, selection_targets, weights = _targets(dataset, training_set, config)
     vectors = training_set.selection_vectors
-    parts = [vectors[:, row : row + _VECTORS_AT_ONCE] for row in range(0, vectors.shape[1], _VECTORS_AT_ONCE)]
+    size = max(1, min(_VECTORS_AT_ONCE, _NUMBERS_AT_ONCE // vectors.shape[2]))
+    parts = [vectors[:, row : row + size] for row in range(0, vectors.shape[1], size)]
     score = scorer(head, parts, selection_targets, config, weights)
     if config.augmentation == "live":
         model, augment = with_head(network, head), live_augmentation(config)
-        fetch = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
+        fetch = fetch_images(dataset, TRAIN, network.preprocessing, training_set.rows)
     else:
         model, augment = head, None
         fetch = fetch_vectors(training_set.vectors.reshape(-1, training_set.vectors.shape[-1]))
@@ -118,11 +120,11 @@ def unfrozen_phase(
     tf = import_tensorflow()
     unfreeze(network.backbone, network.unfrozen)
     targets, selection_targets, weights = _targets(dataset, training_set, config)
-    fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selects)
+    fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selection_rows)
     size = images_at_once(network.backbone.input.shape[1] ** 2)
     rows = tf.data.Dataset.range(len(selection_targets)).batch(size)
     batches = rows.map(as_it_is(lambda numbers: fetch(numbers)[None])).prefetch(2)
-    fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.trains)
+    fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.rows)
     augment = live_augmentation(config)
     stream, steps = stream_of(fetch_training, targets, config, 1, config.unfreeze_epochs, augment)
     return Phase(
@@ -151,7 +153,7 @@ def _targets(
     dataset: Dataset, training_set: TrainingSet, config: TrainConfig
 ) -> tuple[Any, Any, dict[int, float] | None]:
     """Returns targets of the training and of the selection images, and the weight of each class in the loss."""
-    classes, labels = len(dataset.classes), training_set.labels[training_set.trains]
+    classes, labels = len(dataset.classes), training_set.labels
     weights = class_weights(labels, classes) if config.class_weights else None
     return targets_of(labels, classes), targets_of(training_set.selection_labels, classes), weights
 

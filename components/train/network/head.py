@@ -1,6 +1,6 @@
 """The head: what is trained on the backbone's features. It is float32 whatever the backbone's precision."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from graft.components.train.config import Head, TrainConfig
 
 DENSE_UNITS = 1024
 _SMALLEST_VARIANCE = 1e-3  # of the features' mean variance
-_NUMBERS_AT_ONCE = 2**25  # of which numpy makes float64 copies
+_NUMBERS_AT_ONCE = 2**22  # of which there are float64 copies
 
 
 def build_pooling(head: Head, maps: Sequence[Any]) -> Any:
@@ -61,8 +61,19 @@ def _standardize(features: Any) -> Any:
     """
     import keras
 
-    blocks = np.array_split(features, max(1, features.size // _NUMBERS_AT_ONCE), axis=1)
-    mean = np.concatenate([block.mean(axis=0, dtype="float64") for block in blocks])
-    variance = np.concatenate([block.var(axis=0, dtype="float64") for block in blocks])
+    mean = _mean(features, lambda numbers: numbers)
+    variance = _mean(features, lambda numbers: (numbers - mean) ** 2)
     floor = _SMALLEST_VARIANCE * (variance.mean() or 1.0)
     return keras.layers.Normalization(mean=mean, variance=variance.clip(min=floor), name="standardize")
+
+
+def _mean(features: Any, of: Callable[[Any], Any]) -> Any:
+    """Returns float64 [F], the means over all rows of a function of the features, which are read block by block."""
+    size = max(1, _NUMBERS_AT_ONCE // features.shape[1])
+    total = np.zeros((1, features.shape[1]))
+    for row in range(0, len(features), size):
+        block = of(features[row : row + size].astype("float64"))
+        total = np.concatenate([total, block]).sum(
+            axis=0, keepdims=True
+        )  # row by row, so that a block's size plays no part
+    return total[0] / len(features)

@@ -51,11 +51,11 @@ def fitted_head():
         vectors = (random.normal(size=(len(labels), 8)) + 0.6 * labels[:, None]).astype(np.float32)
         aside = random.random(len(labels)) < 0.2
         training_set = TrainingSet(
-            ~aside,
-            labels,
+            np.flatnonzero(~aside),
+            labels[~aside],
             vectors[None, ~aside],
             "train",
-            aside,
+            np.flatnonzero(aside),
             vectors[None, aside],
             labels[aside],
             len(labels),

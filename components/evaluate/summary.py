@@ -1,6 +1,6 @@
 """An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
-from graft.components.common.artifacts.evaluation import MOST_CLASSES, ClassMetrics, Comparison, Comparisons, Metrics
+from graft.components.common.artifacts.evaluation import MOST_CLASSES, Comparison, Comparisons, Metrics
 from graft.components.common.artifacts.results import EvaluateResult
 
 _SPECIAL = "\\`*_{}[]<>#|!&~"
@@ -40,7 +40,8 @@ def markdown(result: EvaluateResult) -> str:
         "| class | images | precision | recall | F1 |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, found in _shown(metrics):
+    for name in metrics.worst_first[:MOST_CLASSES]:
+        found = metrics.by_class[name]
         shown = " | ".join(map(_figure, (found.precision, found.recall, found.f1)))
         lines.append(f"| {_escape(name)} | {found.images:,} | {shown} |")
     if (left_out := len(metrics.by_class) - MOST_CLASSES) > 0:
@@ -51,14 +52,6 @@ def markdown(result: EvaluateResult) -> str:
         f"cross-entropy {metrics.loss:.4f}, expected calibration error {metrics.ece:.4f}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _shown(metrics: Metrics) -> list[tuple[str, ClassMetrics]]:
-    """Returns the figures of all classes in label order, or, of too many for a summary, of those with the lowest recall."""
-    found = list(metrics.by_class.items())
-    if len(found) > MOST_CLASSES:
-        found.sort(key=lambda entry: (entry[1].recall is None, entry[1].recall or 0.0))
-    return found[:MOST_CLASSES]
 
 
 def _versus(role: str, compared: Comparison | None) -> str:

@@ -12,6 +12,7 @@ from graft.components.common.artifacts.record import Interval, Part, Setting, Sp
 MOST_CLASSES = 50
 """With more classes a record has no whole confusion matrix, which grows with their square, and not every ROC curve."""
 MOST_CONFUSED = 100
+"""In place of the matrix it has so many pairs of classes."""
 
 
 class Bin(Part):
@@ -83,6 +84,14 @@ class Metrics(Part):
         description="ROC curves by class: of two classes the second alone, of more than 50 those with the smallest areas."
     )
     by_class: Mapping[str, ClassMetrics] = Field(description="Figures by class, in label order.")
+
+    @property
+    def worst_first(self) -> list[str]:
+        """The classes in label order, or, if they are too many to be all seen at once, those of the lowest recall first."""
+        if len(self.by_class) <= MOST_CLASSES:
+            return list(self.by_class)
+        recalls = {name: found.recall for name, found in self.by_class.items()}
+        return sorted(recalls, key=lambda name: (recalls[name] is None, recalls[name] or 0.0))
 
 
 class Slice(Part):

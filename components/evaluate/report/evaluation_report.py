@@ -74,7 +74,7 @@ def write_report(
         "matrix": cells,
         "confused": pairs,
         "shown_cells": [cell for row in [*cells, pairs] for cell in row if cell.rows],
-        "worst_first": _worst_first(evaluation),
+        "worst_first": metrics.worst_first,
         "most_classes": MOST_CLASSES,
         "chosen": chosen,
         "about": about,
@@ -88,11 +88,3 @@ def write_report(
     }
     text = render_page("graft.components.evaluate.report", "evaluation_report.html.j2", values)
     path.write_text(text, encoding="utf-8")
-
-
-def _worst_first(evaluation: Evaluation) -> Sequence[str]:
-    """Returns the classes in label order, or, if they are too many to be all seen at once, those of the lowest recall first."""
-    if len(evaluation.classes) <= MOST_CLASSES:
-        return evaluation.classes
-    recalls = {name: found.recall for name, found in evaluation.metrics.by_class.items()}
-    return sorted(evaluation.classes, key=lambda name: (recalls[name] is None, recalls[name] or 0.0))

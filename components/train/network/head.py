@@ -73,7 +73,6 @@ def _mean(features: Any, of: Callable[[Any], Any]) -> Any:
     total = np.zeros((1, features.shape[1]))
     for row in range(0, len(features), size):
         block = of(features[row : row + size].astype("float64"))
-        total = np.concatenate([total, block]).sum(
-            axis=0, keepdims=True
-        )  # row by row, so that a block's size plays no part
+        # Row by row, so that a block's size plays no part.
+        total = np.concatenate([total, block]).sum(axis=0, keepdims=True)
     return total[0] / len(features)

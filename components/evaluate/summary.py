@@ -44,8 +44,8 @@ def markdown(result: EvaluateResult) -> str:
         found = metrics.by_class[name]
         shown = " | ".join(map(_figure, (found.precision, found.recall, found.f1)))
         lines.append(f"| {_escape(name)} | {found.images:,} | {shown} |")
-    if (left_out := len(metrics.by_class) - MOST_CLASSES) > 0:
-        lines += ["", f"{left_out:,} classes with a higher recall are not shown: the report has them."]
+    if (classes := len(metrics.by_class)) > MOST_CLASSES:
+        lines += ["", f"The {MOST_CLASSES} classes with the lowest recall are shown: the report has all {classes:,}."]
     lines += [
         "",
         f"AUC {_figure(metrics.auc)}, average precision {_figure(metrics.average_precision)}, "

@@ -287,6 +287,16 @@ def test_the_artifacts_of_the_component_say_the_same_and_an_empty_registry_has_n
     assert f"**{found['accuracy']:.1%} of 20 validation images right**" in (tmp_path / "summary").read_text()
 
 
+def test_of_many_classes_markdown_shows_the_worst():
+    cats = EVALUATED.metrics.by_class["cats"]
+    recalls = {f"class {number}": None if number == 7 else number / 60 for number in range(52)}
+    changes = {"by_class": {name: cats.model_copy(update={"recall": recall}) for name, recall in recalls.items()}}
+    text = markdown(EVALUATED.model_copy(update={"metrics": EVALUATED.metrics.model_copy(update=changes)}))
+    shown = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| class ")][1:]
+    assert shown == [f"class {number}" for number in range(51) if number != 7]
+    assert "The 50 classes with the lowest recall are shown: the report has all 52." in text
+
+
 def test_markdown_shows_names_as_they_are():
     result = EVALUATED
     name = "<script>| *cats*\n"

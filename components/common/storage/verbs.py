@@ -112,7 +112,7 @@ def _read(uri: str, place: Place, most: int | None) -> bytes:
     limits = {} if most is None else {"most": most} if is_web(uri) else {"start": 0, "end": most + 1}
     try:
         return bytes(request(place.fs, "cat_file", place.path, seconds=CONTENT_SECONDS, **limits))
-    except OSError as error:
+    except Exception as error:  # gcsfs has its own
         if most is not None and http_status(error) == _NO_SUCH_RANGE:  # there is no first byte
             return b""
         raise

@@ -154,6 +154,11 @@ def test_a_file_that_a_web_server_refuses(verb, status, kind, reason):
         assert "secret" not in str(refused.value)
 
 
+def test_an_empty_object_is_read_as_such(any_bucket):
+    storage.write(f"{any_bucket}/empty", b"")
+    assert storage.read(f"{any_bucket}/empty") == storage.read(f"{any_bucket}/empty", 10) == b""
+
+
 @pytest.mark.parametrize("kind", ["local", "memory", "zip"])
 def test_what_is_listed_can_be_read(tmp_path, kind):
     contents = {"a.jpg": b"a", "deeper/b::c #?.jpg": b"bc", "deeper/still/~d": b"", "x.jpg": b"x"}

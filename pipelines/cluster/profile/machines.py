@@ -30,7 +30,8 @@ def misfits(profile: Profile, step: GpuStep) -> Iterator[tuple[str, str]]:
         if wanted > most:
             yield (
                 f"steps.{step}.{field}",
-                f"the largest machine with {gpu.count} {gpu.type} has {most} {unit}: ask for less, or for more GPUs",
+                f"the largest machine with {gpu.count} {gpu.type} has {most} {unit}: ask for less"
+                + (", or for more GPUs" if step == "train" else ""),
             )
 
 

@@ -237,6 +237,11 @@ def test_without_gpus_no_accelerator_is_named_and_all_images_are_the_cpu_one(tmp
         ("vertex", "gpu: {type: NVIDIA_TESLA_A100, count: 3}", "gpu.count"),
         ("vertex", "gpu: {type: NVIDIA_TESLA_A100}\nsteps: {train: {cpu: 16}}", "steps.train.cpu"),
         ("vertex", "gpu: {type: NVIDIA_TESLA_A100}\nsteps: {train: {memory: 80Gi}}", "steps.train.memory"),
+        (
+            "vertex",
+            "gpu: {type: NVIDIA_TESLA_A100, count: 2, steps: [evaluate]}\nsteps: {evaluate: {cpu: 16}}",
+            "steps.evaluate.cpu",
+        ),
         ("vertex", "steps: {train: {timeout: 2h}}", "steps.train.timeout"),
         ("vertex", "secrets: [{name: a, key: b, env: C}]", "secrets"),
         ("vertex", "notification: {secret: {name: a, key: b}}", "notification.secret"),

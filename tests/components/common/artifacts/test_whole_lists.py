@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 from data_reports import DUPLICATE, make_index, make_record
 
-from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.dataset import Dataset, LeftOutTwin, TwinPair, Unusable
 from graft.components.common.artifacts.whole_lists import MOST, read_list, table_of
 
 BAD = {"label": "cats", "reason": "is damaged", "version": "1-2"}
@@ -44,3 +44,8 @@ def test_of_a_longer_one_the_record_has_the_beginning_and_the_file_all(tmp_path)
     rows = pq.read_table(tmp_path / "whole_lists.parquet").filter(pq.filters_to_expression([("list", "=", "excluded")]))
     assert rows["distance"].to_pylist() == [TWIN["distance"] if number % 2 else None for number in range(len(rows))]
     assert (tmp_path / "dataset.json").stat().st_size < 2**20
+
+
+def test_the_file_has_a_column_for_each_field_of_an_entry():
+    columns = set(table_of("excluded", []).column_names)
+    assert columns == {"list", "text"}.union(Unusable.model_fields, LeftOutTwin.model_fields, TwinPair.model_fields)

@@ -20,8 +20,8 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.numbers import Numbers
-from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled
-from graft.components.common.artifacts.run_summary import RunSummary
+from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, Cancelled
+from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.components.common.steps import COMPONENTS
 from graft.components.gate.config import GateConfig
 from graft.components.train.recipes import DEFAULT, RECIPES

@@ -7,7 +7,7 @@ from typing import Any
 
 from kfp import dsl
 
-from graft.components.common.artifacts.results import UNCHANGED
+from graft.components.common.artifacts.outcomes.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import LAST_STEPS_VARIABLE, Component

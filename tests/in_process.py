@@ -5,7 +5,7 @@ import logging
 from types import SimpleNamespace
 from typing import get_args
 
-from graft.components.common.artifacts.results import UNCHANGED
+from graft.components.common.artifacts.outcomes.results import UNCHANGED
 from graft.pipelines.training import Deployment, evaluate, export, gate, ingest, notify, resolve, train
 
 log = logging.getLogger("graft")

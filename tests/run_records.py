@@ -3,8 +3,8 @@
 from support import ROOT
 
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
+from graft.components.common.artifacts.outcomes.results import UNCHANGED, EvaluateResult, GateResult, ResolveResult
 from graft.components.common.artifacts.record import SCHEMA_VERSION
-from graft.components.common.artifacts.results import UNCHANGED, EvaluateResult, GateResult, ResolveResult
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.runs.step_record import recorded
 from graft.components.common.steps import STEPS

@@ -14,7 +14,7 @@ from support import ROOT
 # What the source archive has beside the code.
 TOP_LEVEL = {"LICENSE", "MANIFEST.in", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg", "src"}
 # Run by another environment's Python, which has what it imports.
-FOREIGN = "components/export/kserve_server.py"
+FOREIGN = "components/export/acceptance/kserve_server.py"
 _IMPORT_ALL = """
 import importlib, pathlib, sys
 import graft.components, graft.pipelines

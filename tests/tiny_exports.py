@@ -13,8 +13,8 @@ from support import ROOT
 from graft.components.common.artifacts.checksums import write_sums
 from graft.components.common.artifacts.export import Export
 from graft.components.common.registry.registry import Registry
+from graft.components.common.serving.protocols.tensorflow_serving_protocol import answer_to
 from graft.components.common.serving.session import SavedModelSession
-from graft.components.common.serving.tensorflow_serving_protocol import answer_to
 
 NAME = "pets"
 SAVED_MODEL = f"serving/{NAME}/1"

@@ -15,7 +15,7 @@ def deploy(config: str, store: str, name: str, run_id: str) -> None:
     """
     import json
 
-    from graft.components.common.artifacts.last_step_results import DeployResult
+    from graft.components.common.artifacts.outcomes.last_step_results import DeployResult
     from graft.components.common.config import configure
     from graft.components.common.registry.registry import Registry
     from graft.components.common.runs.step_record import component_step

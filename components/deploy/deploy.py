@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from graft.components.common.artifacts.last_step_results import DeployResult
 from graft.components.common.artifacts.latest import Latest
+from graft.components.common.artifacts.outcomes.last_step_results import DeployResult
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.deploy.candidate import Candidate, check_answer, read_candidate

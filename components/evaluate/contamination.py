@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.dataset import MINIATURE, TRAIN
 from graft.components.common.artifacts.model_source import SavedModel
-from graft.components.common.compute.miniatures import SIDE, Miniatures, as_rows, mark
-from graft.components.common.compute.twins import find_twins
+from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, as_rows, mark
+from graft.components.common.compute.likeness.twins import find_twins
 from graft.components.common.errors import GraftError
 
 LOOKS = ("sha256", "phash", "brightness", MINIATURE)

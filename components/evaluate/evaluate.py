@@ -14,7 +14,7 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.results import EvaluateResult
+from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model

@@ -1,7 +1,7 @@
 """An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
 from graft.components.common.artifacts.evaluation import MOST_CLASSES, Comparison, Comparisons, Metrics
-from graft.components.common.artifacts.results import EvaluateResult
+from graft.components.common.artifacts.outcomes.results import EvaluateResult
 
 _SPECIAL = "\\`*_{}[]<>#|!&~"
 

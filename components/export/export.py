@@ -14,7 +14,7 @@ from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export, ExportedFormat, ParityFigures, Served
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.results import ExportResult
+from graft.components.common.artifacts.outcomes.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.artifacts.signing.keys import check_signer
@@ -23,16 +23,16 @@ from graft.components.common.errors import GraftError
 from graft.components.common.pages.rendering import visible
 from graft.components.common.progress import doing
 from graft.components.common.runs.run import Run
+from graft.components.export.acceptance.server_process import command_of
 from graft.components.export.config import ExportConfig
 from graft.components.export.exported_before import exported_before
 from graft.components.export.formats import FURTHER, KERAS, Format, check_machine, saved_model_format
 from graft.components.export.model_card import model_card
 from graft.components.export.publishing import publish
-from graft.components.export.server_process import command_of
 from graft.components.export.serving_files import write_serving_files
 
 if TYPE_CHECKING:
-    from graft.components.export.parity import EvaluatedImages
+    from graft.components.export.acceptance.parity import EvaluatedImages
 
 LABELS = "labels.txt"
 CARD = "MODEL_CARD.md"
@@ -122,10 +122,10 @@ def _write_formats(
     """
     import numpy as np
 
-    from graft.components.export.made_images import make_images, probabilities_of
-    from graft.components.export.parity import EvaluatedImages, serving
+    from graft.components.export.acceptance.made_images import make_images, probabilities_of
+    from graft.components.export.acceptance.parity import EvaluatedImages, serving
+    from graft.components.export.acceptance.validation import ask, ask_example, tried_server
     from graft.components.export.saved_model import write_saved_model
-    from graft.components.export.validation import ask, ask_example, tried_server
 
     saved_model = saved_model_format(run.name)
     base = (output / saved_model.path).parent
@@ -177,7 +177,7 @@ def _checked(
     compare: "Callable[[EvaluatedImages], ParityFigures]", samples: "EvaluatedImages", output: Path, form: Format
 ) -> ExportedFormat:
     """Returns what the record says of a format that came close enough to the evaluation."""
-    from graft.components.export.parity import check_parity, describe
+    from graft.components.export.acceptance.parity import check_parity, describe
 
     parity = compare(samples)
     check_parity(parity, form)
@@ -190,7 +190,7 @@ def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedIma
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from graft.components.export.parity import EvaluatedImages
+    from graft.components.export.acceptance.parity import EvaluatedImages
 
     try:
         names = [f"probability_{name}" for name in data.classes]

@@ -8,8 +8,8 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.results import ExportResult
-from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.artifacts.outcomes.results import ExportResult
+from graft.components.common.artifacts.outcomes.run_record import outcome_of
 from graft.components.common.artifacts.signing.signed_sums import sign_sums
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run

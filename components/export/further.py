@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures
+from graft.components.export.acceptance.parity import EvaluatedImages, check_parity, describe, is_close, serving
 from graft.components.export.converters import by_classes, write_litert, write_onnx
 from graft.components.export.formats import FURTHER, Format, Further
-from graft.components.export.parity import EvaluatedImages, check_parity, describe, is_close, serving
 
 log = logging.getLogger("graft")
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.results import Published
+from graft.components.common.artifacts.outcomes.results import Published
 from graft.components.common.errors import NotPromotedError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run

@@ -9,7 +9,7 @@ from PIL import Image
 
 from graft.components.common.artifacts.export import Export, saved_model_path
 from graft.components.common.artifacts.shards.tfrecord import ShardWriter
-from graft.components.common.compute.orientation import upright
+from graft.components.common.compute.images.orientation import upright
 from graft.components.common.protobuf import message_class
 from graft.components.common.serving.signatures import STRING
 from graft.components.export.saved_model import DEFAULT, INPUT

@@ -5,7 +5,7 @@ from pathlib import Path
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.results import GateResult
+from graft.components.common.artifacts.outcomes.results import GateResult
 from graft.components.common.errors import GateFailedError
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import judge

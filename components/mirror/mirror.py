@@ -9,8 +9,8 @@ from typing import TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from graft.components.common.artifacts.checksums import VERSION_NAME
-from graft.components.common.artifacts.last_step_results import MirrorResult
 from graft.components.common.artifacts.latest import Latest
+from graft.components.common.artifacts.outcomes.last_step_results import MirrorResult
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
 from graft.components.common.registry.registry import Registry

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 
-from graft.components.common.artifacts.results import NotifyResult, Outcome
+from graft.components.common.artifacts.outcomes.results import NotifyResult, Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import unchanged_in_a_row
 from graft.components.common.runs.run import Run

@@ -9,8 +9,8 @@ from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.model_source import find_record
-from graft.components.common.artifacts.results import UNCHANGED, ResolveResult
-from graft.components.common.artifacts.run_record import outcome_of
+from graft.components.common.artifacts.outcomes.results import UNCHANGED, ResolveResult
+from graft.components.common.artifacts.outcomes.run_record import outcome_of
 from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.checks import check_all
 from graft.components.common.compute.weights import NAMED, check_weights

@@ -10,7 +10,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.results import TrainResult
+from graft.components.common.artifacts.outcomes.results import TrainResult
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model

@@ -3,7 +3,7 @@
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.extras import how_to_install

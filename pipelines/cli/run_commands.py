@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.run_summary import RunSummary
+from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.components.common.parameters import with_name
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.artifacts.outcomes.results import Outcome
+from graft.components.common.artifacts.outcomes.run_record import RunRecords
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import read_run, was_cancelled

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from graft.components.common import storage
-from graft.components.common.artifacts.results import Result
-from graft.components.common.artifacts.run_record import StepRecord
+from graft.components.common.artifacts.outcomes.results import Result
+from graft.components.common.artifacts.outcomes.run_record import StepRecord
 from graft.components.common.escaping import escaped
 from graft.components.common.progress_lines import Began, Doing, Ended, Told
 from graft.components.common.runs.verdict import Verdict

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.pages.charts import Chart, Form, Line, chart, plot_lines
 from graft.components.common.pages.rendering import render_page, visible

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from graft.components.common.compute.close_hashes import MAX_DISTANCE
+from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
 from graft.components.ingest.images.perceptual_hash import SIZE, perceptual_hash
 
 

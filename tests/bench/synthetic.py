@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.compute.miniatures import SIDE
+from graft.components.common.compute.likeness.miniatures import SIDE
 from graft.components.ingest.dataset.collected_rows import IndexRow
 
 Array = np.ndarray[Any, Any]

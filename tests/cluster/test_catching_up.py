@@ -6,7 +6,7 @@ from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.artifacts.results import UNCHANGED
+from graft.components.common.artifacts.outcomes.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS

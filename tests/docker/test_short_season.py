@@ -6,7 +6,7 @@ import zipfile
 import pytest
 from docker_tools import run
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
 

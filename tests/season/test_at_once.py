@@ -6,7 +6,7 @@ import multiprocessing
 import pytest
 from in_process import run_in_process
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.parameters import Parameters
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history

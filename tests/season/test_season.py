@@ -6,7 +6,7 @@ import season
 from proxy import Proxy
 from support import gcs_server
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.runs.history import read_history
 from graft.pipelines.local.history_page import write_history
 from graft.pipelines.local.named_model import find_model

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from graft.components.export.made_images import make_images, unreadable_images
+from graft.components.export.acceptance.made_images import make_images, unreadable_images
 
 # A word of the model's reason, in their order.
 _REASONS = ("JPEG", "Unknown image file format", "empty", "32768 pixels")

@@ -17,14 +17,14 @@ from sent_images import bad_images, odd_images
 from support import ROOT, free_port, skip
 
 from graft.components.common.serving.session import SavedModelSession
+from graft.components.export.acceptance.parity import EvaluatedImages
+from graft.components.export.acceptance.validation import ask, tried_server
 from graft.components.export.formats import KERAS
-from graft.components.export.parity import EvaluatedImages
-from graft.components.export.validation import ask, tried_server
 
 pytestmark = pytest.mark.slow
 
 PYTHON = ROOT / "build/servers/kserve/bin/python"
-SCRIPT = ROOT / "components/export/kserve_server.py"
+SCRIPT = ROOT / "components/export/acceptance/kserve_server.py"
 GRPC_CLIENT = ROOT / "tests/servers/grpc_client.py"
 INPUT = "image_bytes"
 JSON = {"Content-Type": "application/json"}

@@ -3,9 +3,9 @@
 import functools
 from typing import Any
 
-from graft.components.common.compute.encoded_parts import holds, jpeg_exif, number, part, png_chunk
-from graft.components.common.compute.exif_orientation import UPRIGHT, orientation
-from graft.components.common.compute.gif import first_image
+from graft.components.common.compute.images.encoded_parts import holds, jpeg_exif, number, part, png_chunk
+from graft.components.common.compute.images.exif_orientation import UPRIGHT, orientation
+from graft.components.common.compute.images.gif import first_image
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 VERSION = "decoded as Pillow does, upright, on white; resized bilinearly to twice the side, then to it"

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from graft.components.common import storage
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords
+from graft.components.common.artifacts.outcomes.results import Outcome
+from graft.components.common.artifacts.outcomes.run_record import RunRecords
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.past_run import PastRun, read_past_run
 from graft.components.common.runs.run import Run, check_name, is_safe_name

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords, outcome_of
+from graft.components.common.artifacts.outcomes.results import Outcome
+from graft.components.common.artifacts.outcomes.run_record import RunRecords, outcome_of
 from graft.components.common.errors import DamagedRecordError
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import read_run, was_cancelled

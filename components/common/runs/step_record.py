@@ -10,9 +10,15 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from graft.components.common import storage
+from graft.components.common.artifacts.outcomes.results import Result
+from graft.components.common.artifacts.outcomes.run_record import (
+    STEP_RECORDS,
+    Cancelled,
+    RunRecords,
+    StepRecord,
+    StepStatus,
+)
 from graft.components.common.artifacts.record import utc_now
-from graft.components.common.artifacts.results import Result
-from graft.components.common.artifacts.run_record import STEP_RECORDS, Cancelled, RunRecords, StepRecord, StepStatus
 from graft.components.common.ending import done, in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.escaping import escape_record

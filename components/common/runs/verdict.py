@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Collection, Mapping
 
-from graft.components.common.artifacts.results import Outcome, Result
-from graft.components.common.artifacts.run_record import RunRecords, StepRecord, outcome_of
+from graft.components.common.artifacts.outcomes.results import Outcome, Result
+from graft.components.common.artifacts.outcomes.run_record import RunRecords, StepRecord, outcome_of
 from graft.components.common.errors import GateFailedError
 from graft.components.common.steps import LAST_STEPS, STEPS, Step
 

@@ -50,9 +50,9 @@ def ask_saved_model(folder: Path, request: bytes, seconds: float) -> bytes:
 def main() -> None:
     """Answers the request at the standard input."""
     # What takes a second to import, and whoever asks can do without.
+    from graft.components.common.serving.protocols.tensorflow_serving_protocol import answer_to
     from graft.components.common.serving.refusals import Refusal
     from graft.components.common.serving.session import SavedModelSession
-    from graft.components.common.serving.tensorflow_serving_protocol import answer_to
 
     try:
         with SavedModelSession(Path(sys.argv[1])) as session:

@@ -23,8 +23,8 @@ from aiohttp.typedefs import Handler
 
 from graft.components.common.ending import in_time
 from graft.components.common.errors import GraftError
-from graft.components.common.serving import open_inference_protocol, tensorflow_serving_protocol
 from graft.components.common.serving.page import page
+from graft.components.common.serving.protocols import open_inference_protocol, tensorflow_serving_protocol
 from graft.components.common.serving.refusals import Refusal, status_of
 from graft.components.common.serving.same_site import same_site
 from graft.components.common.serving.served_model import ServedModel

@@ -2,8 +2,6 @@
 
 from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.disk import existing, look_at_disk
-from graft.components.common.storage.download import fetch
-from graft.components.common.storage.download_cache import cache_root
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
@@ -17,6 +15,8 @@ from graft.components.common.storage.local import (
 )
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
+from graft.components.common.storage.transfers.download import fetch
+from graft.components.common.storage.transfers.download_cache import cache_root
 from graft.components.common.storage.uri_files import SUFFIX, uri_in
 from graft.components.common.storage.uris import (
     Reach,

@@ -16,8 +16,8 @@ from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
 from graft.components.common.storage.listing import holds_files, list_files
 from graft.components.common.storage.local import open_local, remove_folder, replacing
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.ranges import open_ranges
 from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
+from graft.components.common.storage.transfers.ranges import open_ranges
 from graft.components.common.storage.uris import Reach, is_web
 
 _AHEAD = 5 * 2**20

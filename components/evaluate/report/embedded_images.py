@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from graft.components.common.compute.orientation import upright
+from graft.components.common.compute.images.orientation import upright
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from graft.components.common.compute.miniatures import SIDE
+from graft.components.common.compute.likeness.miniatures import SIDE
 from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:

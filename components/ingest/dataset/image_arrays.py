@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from graft.components.common.artifacts.dataset import SPLITS, LeftOutTwin
-from graft.components.common.compute.miniatures import Miniatures, as_rows, mark
-from graft.components.common.compute.twins import IDENTICAL, Twins, find_twins
+from graft.components.common.compute.likeness.miniatures import Miniatures, as_rows, mark
+from graft.components.common.compute.likeness.twins import IDENTICAL, Twins, find_twins
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 
 Array = np.ndarray[Any, Any]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, TwinPair
-from graft.components.common.compute.twins import IDENTICAL, Twins
+from graft.components.common.compute.likeness.twins import IDENTICAL, Twins
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import Leaks
 from graft.components.ingest.dataset.image_arrays import NOWHERE, Array, ImageArrays, LeftOut

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, LeftOutTwin, SplitShare, TwinPair
-from graft.components.common.compute.twins import IDENTICAL
+from graft.components.common.compute.likeness.twins import IDENTICAL
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.image_arrays import NOWHERE, Array, ImageArrays, LeftOut

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
-from graft.components.common.compute.miniatures import SIDE
+from graft.components.common.compute.likeness.miniatures import SIDE
 from graft.components.ingest.images.conversion import StoredImage, as_png, convert
 from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.gif import without_comments

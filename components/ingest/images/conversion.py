@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
-from graft.components.common.compute.orientation import UPRIGHT, exif_orientation, turn
+from graft.components.common.compute.images.orientation import UPRIGHT, exif_orientation, turn
 from graft.components.ingest.images.deep_colours import colours_as_8_bits
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 

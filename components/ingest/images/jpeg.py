@@ -7,7 +7,7 @@ from typing import NamedTuple
 import simplejpeg
 from PIL import Image
 
-from graft.components.common.compute.orientation import EXIF, UPRIGHT, orientation, turn
+from graft.components.common.compute.images.orientation import EXIF, UPRIGHT, orientation, turn
 from graft.components.ingest.images.conversion import StoredImage
 from graft.components.ingest.images.decoding_room import JPEG_PIXEL, DecodedImage
 from graft.components.ingest.images.limits import check_scans

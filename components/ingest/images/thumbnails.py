@@ -6,7 +6,7 @@ from typing import cast
 
 from PIL import Image, ImageFile
 
-from graft.components.common.compute.orientation import exif_orientation, turn
+from graft.components.common.compute.images.orientation import exif_orientation, turn
 from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
 from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.gif import without_comments

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.results import listed, one_line
+from graft.components.common.artifacts.outcomes.results import listed, one_line
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import FolderLayout
 from graft.components.ingest.source.file_names import (

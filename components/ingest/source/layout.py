@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.results import listed
+from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import parts_of, printable
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.results import listed
+from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.split_names import ALSO_CLASSES, split_of, split_within
 

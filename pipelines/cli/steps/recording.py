@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from cyclopts import Parameter
 
-from graft.components.common.artifacts.results import Result
+from graft.components.common.artifacts.outcomes.results import Result
 from graft.components.common.runs.run import Run, new_run_id
 from graft.components.common.runs.step_record import recorded
 from graft.components.common.steps import Component

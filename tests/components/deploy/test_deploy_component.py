@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from graft.components.common.artifacts.run_record import STEP_RECORDS
+from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS
 from graft.components.deploy.component import deploy
 
 

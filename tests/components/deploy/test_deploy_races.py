@@ -33,7 +33,10 @@ FORKED.set_forkserver_preload(
             "graft.components.deploy.opening",
             "graft.components.deploy.targets.numbered",
         ),
-        *("graft.components.common.serving.session", "graft.components.common.serving.tensorflow_serving_protocol"),
+        *(
+            "graft.components.common.serving.session",
+            "graft.components.common.serving.protocols.tensorflow_serving_protocol",
+        ),
         *("graft.components.common.registry.registry", "graft.components.train.config"),
     ]
 )

@@ -11,7 +11,7 @@ from support import ROOT
 
 from graft.components.common.compute.decoding import decode
 from graft.components.export import client
-from graft.components.export.made_images import make_images
+from graft.components.export.acceptance.made_images import make_images
 from graft.components.ingest.images.checked_image import check_image
 
 

@@ -5,7 +5,7 @@ import filecmp
 import pytest
 from exports import FILES, make_export, model_digest
 
-from graft.components.common.artifacts.results import ExportResult, Published
+from graft.components.common.artifacts.outcomes.results import ExportResult, Published
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run

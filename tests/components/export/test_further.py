@@ -10,8 +10,8 @@ from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.export import formats, further
+from graft.components.export.acceptance.parity import EvaluatedImages
 from graft.components.export.further import export_further
-from graft.components.export.parity import EvaluatedImages
 
 pytestmark = pytest.mark.slow
 

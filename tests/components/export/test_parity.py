@@ -9,8 +9,8 @@ from PIL import Image
 
 from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.errors import GraftError
+from graft.components.export.acceptance.parity import EvaluatedImages, check_parity, is_close, serving
 from graft.components.export.formats import FURTHER, KERAS, Format, saved_model_format
-from graft.components.export.parity import EvaluatedImages, check_parity, is_close, serving
 
 pytestmark = pytest.mark.slow
 

@@ -17,11 +17,11 @@ from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
 from graft.components.export import parity, saved_model, server_process
+from graft.components.export.acceptance.parity import EvaluatedImages
+from graft.components.export.acceptance.server_process import command_of
+from graft.components.export.acceptance.validation import ask, tried_server
 from graft.components.export.config import ExportConfig
 from graft.components.export.export import export
-from graft.components.export.parity import EvaluatedImages
-from graft.components.export.server_process import command_of
-from graft.components.export.validation import ask, tried_server
 
 pytestmark = pytest.mark.slow
 

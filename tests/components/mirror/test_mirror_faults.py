@@ -8,7 +8,7 @@ import time
 import pytest
 from web import web_server
 
-from graft.components.common.artifacts.last_step_results import MirrorResult
+from graft.components.common.artifacts.outcomes.last_step_results import MirrorResult
 from graft.components.mirror import mirror as mirror_module
 from graft.components.mirror import mlflow
 from graft.components.mirror.config import MirrorConfig

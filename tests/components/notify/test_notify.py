@@ -12,7 +12,7 @@ import pytest
 from run_records import ENDINGS, leave_records
 from web import web_server
 
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import read_history
 from graft.components.common.runs.run import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from run_records import ENDINGS, leave_records
 
-from graft.components.common.artifacts.results import UNCHANGED
+from graft.components.common.artifacts.outcomes.results import UNCHANGED
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import mark_cancelled

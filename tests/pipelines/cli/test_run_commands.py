@@ -2,9 +2,9 @@
 
 import json
 
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
-from graft.components.common.artifacts.run_summary import RunSummary
+from graft.components.common.artifacts.outcomes.results import Outcome
+from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, RunRecords
+from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.pipelines.cli.run_commands import print_summary
 
 

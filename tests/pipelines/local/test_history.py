@@ -13,7 +13,13 @@ from run_records import ENDINGS, EVALUATED, leave_records
 from support import ROOT
 
 from graft.components.common.artifacts.model import Stopped
-from graft.components.common.artifacts.results import ExportResult, IngestResult, Outcome, Published, TrainResult
+from graft.components.common.artifacts.outcomes.results import (
+    ExportResult,
+    IngestResult,
+    Outcome,
+    Published,
+    TrainResult,
+)
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import last_decided, read_history
 from graft.components.common.runs.past_run import UNFINISHED, PastRun

@@ -14,7 +14,7 @@ from kfp import local
 from web import web_server
 
 from graft.components.common import storage
-from graft.components.common.artifacts.results import Outcome
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
 from graft.components.common.runs.run import Run

@@ -12,8 +12,8 @@ from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model, Stopped
+from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS
 from graft.components.common.artifacts.record import SCHEMA_VERSION
-from graft.components.common.artifacts.run_record import STEP_RECORDS
 from graft.components.common.errors import DamagedRecordError, GraftError
 
 FIXTURES = ROOT / "tests/fixtures"

@@ -11,8 +11,8 @@ from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.record import SCHEMA_VERSION
-from graft.components.common.artifacts.results import Outcome
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.history import read_history
 from graft.components.common.runs.run import Run

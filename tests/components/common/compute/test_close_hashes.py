@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graft.components.common.compute.close_hashes import MAX_DISTANCE, close_pairs
+from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE, close_pairs
 
 MAX_STEPS = 2
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits
 
-from graft.components.common.compute.close_hashes import MAX_DISTANCE
-from graft.components.common.compute.miniatures import as_rows, mark, same_picture
+from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
+from graft.components.common.compute.likeness.miniatures import as_rows, mark, same_picture
 from graft.components.ingest.images.checked_image import check_image
 
 

@@ -7,7 +7,7 @@ import pytest
 from exif import UNTOUCHED, WELL_FORMED, jpeg_with, oriented
 from PIL import Image, ImageOps
 
-from graft.components.common.compute.orientation import UPRIGHT, orientation, upright
+from graft.components.common.compute.images.orientation import UPRIGHT, orientation, upright
 
 BUFFER = io.BytesIO()
 Image.fromarray(np.arange(24 * 16 * 3, dtype=np.uint8).reshape(16, 24, 3)).save(BUFFER, "JPEG")

@@ -3,8 +3,14 @@
 import pytest
 from run_records import EVALUATED
 
-from graft.components.common.artifacts.results import UNCHANGED, ExportResult, Outcome, Published, ResolveResult
-from graft.components.common.artifacts.run_record import STEP_RECORDS, RunRecords
+from graft.components.common.artifacts.outcomes.results import (
+    UNCHANGED,
+    ExportResult,
+    Outcome,
+    Published,
+    ResolveResult,
+)
+from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, RunRecords
 from graft.components.common.runs.verdict import Known, judge
 from graft.components.common.steps import STEPS
 

@@ -24,7 +24,7 @@ CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 def quick(monkeypatch):
     monkeypatch.setattr(retries, "PATIENCE", 0.8)
     monkeypatch.setattr(retries, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr("graft.components.common.storage.download._PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("graft.components.common.storage.transfers.download._PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

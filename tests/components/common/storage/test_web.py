@@ -101,7 +101,7 @@ def test_a_local_file_that_is_too_large_is_not_read(tmp_path):
 
 
 def test_a_download_without_end_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("graft.components.common.storage.download.MAX_UNTOLD", 2 * MIB)
+    monkeypatch.setattr("graft.components.common.storage.transfers.download.MAX_UNTOLD", 2 * MIB)
     with hostile_server(x=endless, huge=huge, bomb=bomb) as server:
         with pytest.raises(GraftError, match="its server doesn't tell how many"):
             storage.fetch(f"{server.url}/x", tmp_path)

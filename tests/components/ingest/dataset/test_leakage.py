@@ -7,9 +7,9 @@ import pytest
 from pictures import HALF, encoded, noise, record, refusal, rows, write_folder
 from PIL import Image
 
-from graft.components.common.compute.close_hashes import MAX_DISTANCE
-from graft.components.common.compute.miniatures import SIDE, Miniatures, mark
-from graft.components.common.compute.twins import IDENTICAL, find_twins
+from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
+from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, mark
+from graft.components.common.compute.likeness.twins import IDENTICAL, find_twins
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 

@@ -9,8 +9,8 @@ import pytest
 from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
 from test_leakage import copies, photograph
 
-from graft.components.common.compute.close_hashes import MAX_DISTANCE
-from graft.components.common.compute.miniatures import as_rows, same_picture
+from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
+from graft.components.common.compute.likeness.miniatures import as_rows, same_picture
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig

@@ -11,7 +11,7 @@ from pictures import encoded
 from PIL import Image
 
 from graft.components.common.compute.decoding import decode
-from graft.components.common.compute.orientation import upright
+from graft.components.common.compute.images.orientation import upright
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.images.limits import BadImageError

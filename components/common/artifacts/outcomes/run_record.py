@@ -6,9 +6,8 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from graft.components.common.artifacts.last_step_results import DeployResult, MirrorResult
-from graft.components.common.artifacts.record import Part, Record, utc_now
-from graft.components.common.artifacts.results import (
+from graft.components.common.artifacts.outcomes.last_step_results import DeployResult, MirrorResult
+from graft.components.common.artifacts.outcomes.results import (
     UNCHANGED,
     EvaluateResult,
     ExportResult,
@@ -19,6 +18,7 @@ from graft.components.common.artifacts.results import (
     Result,
     TrainResult,
 )
+from graft.components.common.artifacts.record import Part, Record, utc_now
 from graft.components.common.steps import Component, LastStep
 
 StepStatus = Literal["succeeded", "failed", "cancelled"]

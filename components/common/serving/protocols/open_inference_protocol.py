@@ -12,14 +12,15 @@ from importlib.metadata import version
 from aiohttp import web
 
 from graft.components.common.serving.batching import Arrays
-from graft.components.common.serving.json_body import parse_json
-from graft.components.common.serving.open_inference_messages import (
+from graft.components.common.serving.protocols.json_body import parse_json
+from graft.components.common.serving.protocols.open_inference_messages import (
     InferRequest,
     Output,
     binary_tensor,
     bytes_of,
     listed,
 )
+from graft.components.common.serving.protocols.values import check_inputs, check_shape
 from graft.components.common.serving.refusals import Refusal
 from graft.components.common.serving.served_model import ServedModel
 from graft.components.common.serving.signatures import (
@@ -29,7 +30,6 @@ from graft.components.common.serving.signatures import (
     Signature,
     TensorSpec,
 )
-from graft.components.common.serving.values import check_inputs, check_shape
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 """The length of the JSON that binary tensors follow."""

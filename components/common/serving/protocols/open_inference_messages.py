@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from graft.components.common.serving.json_body import JsonPart
+from graft.components.common.serving.protocols.json_body import JsonPart
+from graft.components.common.serving.protocols.values import Array, decode_base64, typed
 from graft.components.common.serving.refusals import Refusal
 from graft.components.common.serving.signatures import DTYPES, STRING, TensorSpec
-from graft.components.common.serving.values import Array, decode_base64, typed
 
 _LENGTH = struct.Struct("<I")  # before each string of a binary tensor
 _Size = Annotated[int, Field(ge=0, lt=2**63)]

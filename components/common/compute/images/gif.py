@@ -5,7 +5,7 @@ TensorFlow decodes all images of an animation, and makes the first one as large 
 
 from typing import Any
 
-from graft.components.common.compute.encoded_parts import number, part
+from graft.components.common.compute.images.encoded_parts import number, part
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 _HEADER = 13  # signature and logical screen

@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field, ValidationError
 from graft.components.common import storage
 from graft.components.common.artifacts.export import ParityLimits, Served
 from graft.components.common.errors import GraftError
-from graft.components.export.made_images import unreadable_images
-from graft.components.export.parity import EvaluatedImages, compared, is_close
-from graft.components.export.server_process import Answer, Server, ServerError, running_server
+from graft.components.export.acceptance.made_images import unreadable_images
+from graft.components.export.acceptance.parity import EvaluatedImages, compared, is_close
+from graft.components.export.acceptance.server_process import Answer, Server, ServerError, running_server
 
 log = logging.getLogger("graft")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.compute.close_hashes import close_pairs
-from graft.components.common.compute.miniatures import SIDE, Miniatures, same_picture
+from graft.components.common.compute.likeness.close_hashes import close_pairs
+from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, same_picture
 
 Array = np.ndarray[Any, Any]
 

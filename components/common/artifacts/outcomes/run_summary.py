@@ -6,9 +6,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field
 
 from graft.components.common.artifacts.decision import Rule
+from graft.components.common.artifacts.outcomes.results import Outcome
+from graft.components.common.artifacts.outcomes.run_record import RunRecords, StepStatus, outcome_of
 from graft.components.common.artifacts.record import Part
-from graft.components.common.artifacts.results import Outcome
-from graft.components.common.artifacts.run_record import RunRecords, StepStatus, outcome_of
 
 
 class StepSummary(Part):

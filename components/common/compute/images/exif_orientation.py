@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graft.components.common.compute.encoded_parts import number, part
+from graft.components.common.compute.images.encoded_parts import number, part
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 UPRIGHT = 1

@@ -19,10 +19,10 @@ from graft.components.common.compute.machine import cores
 from graft.components.common.compute.predictions import by_class
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
+from graft.components.export.acceptance.made_images import unreadable_images
+from graft.components.export.acceptance.model_runner import ALONE
 from graft.components.export.client import pixels_of
 from graft.components.export.formats import Format
-from graft.components.export.made_images import unreadable_images
-from graft.components.export.model_runner import ALONE
 
 _RUNNER = Path(__file__).with_name("model_runner.py")
 # A GPU belongs to the step itself, and every server has a CPU.

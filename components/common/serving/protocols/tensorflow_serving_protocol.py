@@ -8,7 +8,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from graft.components.common.serving.batching import Arrays
-from graft.components.common.serving.json_body import JsonPart, parse_json
+from graft.components.common.serving.protocols.json_body import JsonPart, parse_json
+from graft.components.common.serving.protocols.values import array_of, check_inputs, decode_base64
 from graft.components.common.serving.refusals import Refusal
 from graft.components.common.serving.served_model import ServedModel
 from graft.components.common.serving.session import SavedModelSession
@@ -18,7 +19,6 @@ from graft.components.common.serving.signatures import (
     Signature,
     TensorSpec,
 )
-from graft.components.common.serving.values import array_of, check_inputs, decode_base64
 
 _BINARY = "b64"
 # What is told as base64, by the name of the output.

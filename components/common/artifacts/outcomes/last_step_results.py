@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from graft.components.common.artifacts.results import Result
+from graft.components.common.artifacts.outcomes.results import Result
 
 
 class DeployResult(Result):

@@ -1,0 +1,1 @@
+"""Outcomes: what a step returns, and leaves in its run's records."""

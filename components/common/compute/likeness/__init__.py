@@ -1,0 +1,1 @@
+"""Likeness: which images show the same picture, among a million."""

@@ -47,7 +47,7 @@ class SourceListing:
 
     def paths(self) -> list[str]:
         """Returns all paths, ascending."""
-        return [path.as_py().decode("utf-8", "surrogatepass") for path in self._paths]
+        return _decoded(self._paths)
 
     def find(self, path: str) -> tuple[int | None, str] | None:
         """Returns a file's size and version; None for one that is not listed."""
@@ -128,7 +128,7 @@ def _check(table: "pa.Table", about: dict[bytes, bytes]) -> None:
     """Checks a table that was read.
 
     Raises:
-        ValueError: It is no listing, or that of another source or run.
+        ValueError: It is no listing, or that of another source or run, or a path in it is no text.
         pa.ArrowException: It is damaged.
     """
     import pyarrow as pa
@@ -144,7 +144,12 @@ def _check(table: "pa.Table", about: dict[bytes, bytes]) -> None:
         raise ValueError("it is not in order")
     if pc.any(pc.match_substring_regex(paths.cast(pa.large_binary()), r"(^/|(^|/)\.\.(/|$))")).as_py():
         raise ValueError("a path in it leads out of the source")
+    _decoded(paths)
 
 
 def _encoded(path: str) -> bytes:
     return path.encode("utf-8", "surrogatepass")  # a file's name that is no valid UTF-8 has lone surrogates
+
+
+def _decoded(paths: "pa.Array") -> list[str]:
+    return [path.as_py().decode("utf-8", "surrogatepass") for path in paths]

@@ -3,6 +3,7 @@
 import logging
 
 import fsspec
+import pyarrow as pa
 import pytest
 from file_server import FileServer
 from pictures import encoded, noise, record, rows, split_files
@@ -124,6 +125,15 @@ def test_a_listing_leads_nowhere_else(tmp_path, path, caplog):
         SourceListing.of((one, 1, "v") for one in paths).keep(str(tmp_path), "gs://a", "0")
         assert (SourceListing.take(str(tmp_path), "gs://a", "0") is not None) == is_used
     assert "leads out of the source" in caplog.text
+
+
+def test_a_listing_whose_paths_are_no_text_is_not_used(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="graft")
+    listing = SourceListing.of([("cats/x.png", 1, "v")])
+    paths = pa.array([b"cats/\xff.png"])
+    SourceListing(listing._table.set_column(0, "path", paths)).keep(str(tmp_path), "gs://a", "0")
+    assert SourceListing.take(str(tmp_path), "gs://a", "0") is None
+    assert "can't decode byte 0xff" in caplog.text
 
 
 def test_images_on_a_web_server_are_asked_for_once_by_resolve_and_once_by_ingest(tmp_path):

@@ -52,9 +52,12 @@ def write_report(
         images: Returns the encoded bytes of the images of these rows, which are ascending; it is called once.
         model: The loaded Keras model, for Grad-CAM; None for none.
     """
+    import pyarrow as pa
+
     classes, metrics = evaluation.classes, evaluation.metrics
     chosen = choose(predictions, classes, evaluation.drift)
-    shown = predictions.select(["path", "label", "predicted"]).take(chosen.rows).to_pylist()
+    rows = pa.array(chosen.rows, pa.int64())  # of many classes without a mistake there are none
+    shown = predictions.select(["path", "label", "predicted"]).take(rows).to_pylist()
     about = {
         row: entry | {"confidence": chosen.confidence[row], "name": shorten(PurePosixPath(entry["path"]).name)}
         for row, entry in zip(chosen.rows, shown, strict=True)

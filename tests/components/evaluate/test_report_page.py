@@ -248,3 +248,9 @@ def test_of_many_classes_the_worst_pairs_are_shown_in_place_of_a_matrix(tmp_path
     cells = {values["id"] for tag, values in page.elements if tag == "input"} - {"cell-none"}
     assert cells == {f"cell-{number}-{(number + 1) % 51}" for number in range(51)}
     assert {values["id"] for tag, values in page.elements if tag == "section"} == {f"images-{cell}" for cell in cells}
+
+
+def test_many_classes_without_a_mistake_have_a_page(tmp_path):
+    page = Made([f"class {number}" for number in range(51)], 102, 0).write(tmp_path / "report.html")
+    assert "No class is taken for another." in page.text
+    assert not [tag for tag, _ in page.elements if tag == "img"]

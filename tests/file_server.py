@@ -26,6 +26,7 @@ class FileServer(ThreadingHTTPServer):
         content: The file.
         ranges: Whether ranges are heeded.
         etag: `strong`, `weak` or `none`.
+        sized: Whether the size is told with the whole file.
         troubles: What goes wrong, a request each: a status, or, for requests of the file itself, a function of the handler and
             the bytes that it would send.
         asked: The `Range` headers of the requests for the file itself (an empty text for all of it), and all paths.
@@ -33,8 +34,8 @@ class FileServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, content, port=0, *, ranges=True, etag="strong", speed=None):
-        self.content, self.ranges, self.etag, self.speed = content, ranges, etag, speed
+    def __init__(self, content, port=0, *, ranges=True, etag="strong", speed=None, sized=True):
+        self.content, self.ranges, self.etag, self.speed, self.sized = content, ranges, etag, speed, sized
         self.troubles, self.asked, self.paths = [], [], []
         super().__init__(("127.0.0.1", port), Handler)
 
@@ -77,7 +78,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if tag:
             self.send_header("ETag", tag)
-        self.send_header("Content-Length", str(len(content)))
+        if part or server.sized:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if trouble:
             trouble(self, content)

@@ -159,6 +159,15 @@ def test_an_empty_object_is_read_as_such(any_bucket):
     assert storage.read(f"{any_bucket}/empty") == storage.read(f"{any_bucket}/empty", 10) == b""
 
 
+def test_a_file_is_as_it_was_told_also_where_its_size_comes_with_a_part_alone():
+    with file_server(b"cat", sized=False) as server:
+        told = storage.version(server.url)
+        assert told.startswith("3-") and storage.read_as(server.url, told, 10) == (b"cat", told)
+        server.content = b"dog"
+        content, version = storage.read_as(server.url, told, 10)
+        assert content == b"dog" and version not in (told, "")
+
+
 @pytest.mark.parametrize("kind", ["local", "memory", "zip"])
 def test_what_is_listed_can_be_read(tmp_path, kind):
     contents = {"a.jpg": b"a", "deeper/b::c #?.jpg": b"bc", "deeper/still/~d": b"", "x.jpg": b"x"}

@@ -109,7 +109,9 @@ def run_locally(
 
         from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
 
-        stack.enter_context(_asking_for_progress())
+        # kfp makes a temporary folder a step, and leaves it there.
+        scratch = stack.enter_context(storage.scratch_folder("run"))
+        stack.enter_context(_environment(**{SWITCH: "1"} | ({} if containers else {"TMPDIR": str(scratch)})))
         if containers:
             store = run.store if run.store.startswith("/") else ""
             runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
@@ -206,10 +208,15 @@ def _logging_to(stream: RunLog) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _asking_for_progress() -> Iterator[None]:
-    """Has the steps that are started within tell how far they are."""
-    os.environ[SWITCH] = "1"
+def _environment(**variables: str) -> Iterator[None]:
+    """Sets environment variables for the steps that are started within: that they tell how far they are, and where temporary files go."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        del os.environ[SWITCH]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

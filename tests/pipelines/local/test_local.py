@@ -35,7 +35,10 @@ def run(folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
+def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     tmp_path /= "Läufe [2024]*? #1 \\x 'a b'"  # TensorFlow takes some of these for a pattern
     tmp_path.mkdir()
     result = run(tmp_path, "--source", pictures, "--min-accuracy", "0.01")
@@ -54,6 +57,7 @@ def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures):
     assert {path.name for path in records.iterdir()} == kept | {
         f"{step}.json" for step in (*content["steps"], "notify")
     }
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_failed_gate_stops_the_export_keeps_the_rest_and_is_told(tmp_path, pictures, monkeypatch):

@@ -16,7 +16,8 @@ from pictures import encoded, noise
 from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
-from graft.components.export import parity, saved_model, server_process
+from graft.components.export import saved_model
+from graft.components.export.acceptance import parity, server_process
 from graft.components.export.acceptance.parity import EvaluatedImages
 from graft.components.export.acceptance.server_process import command_of
 from graft.components.export.acceptance.validation import ask, tried_server

@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.evaluation import Comparisons, Metrics
 from graft.components.common.artifacts.model import Stopped
-from graft.components.common.artifacts.record import Part
+from graft.components.common.artifacts.record import Part, Sparse
 from graft.components.common.steps import LastStep
 
 UNCHANGED = "unchanged"
@@ -137,14 +137,14 @@ class EvaluateResult(Result):
     selected_on_split: bool = Field(description="Whether these images had a part in choosing the model.")
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     drift: tuple[str, ...] = Field((), description="In what images differ that are new since the champion.")
-    baselines_computed: int | None = Field(
+    baselines_computed: Sparse[int] = Field(
         None, description="Images that went through champion or anchor; None in old records."
     )
-    baselines_kept: int | None = Field(
+    baselines_kept: Sparse[int] = Field(
         None, description="Images whose predictions by champion or anchor were in the store; None in old records."
     )
-    bytes_read: int | None = Field(None, description="Bytes of shards and predictions read; None in old records.")
-    bytes_written: int | None = Field(None, description="Bytes of predictions written; None in old records.")
+    bytes_read: Sparse[int] = Field(None, description="Bytes of shards and predictions read; None in old records.")
+    bytes_written: Sparse[int] = Field(None, description="Bytes of predictions written; None in old records.")
 
     @property
     def summary(self) -> str:

@@ -17,6 +17,7 @@ from graft.components.ingest.images.jpeg import plain_jpeg
 from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, check_scans
 from graft.components.ingest.images.perceptual_hash import SIZE, perceptual_hash
 from graft.components.ingest.images.png import plain_png, without_metadata
+from graft.components.ingest.images.shrinking import shrink
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -76,13 +77,14 @@ def check_image(content: bytes) -> CheckedImage:
 def _check(content: bytes, memory: DecodedImage) -> CheckedImage:
     image = plain_jpeg(content, memory) or _read_by_pillow(content, memory)
     grey = image.pixels.convert("L")
-    small = grey.resize(SIZE, Image.Resampling.LANCZOS)
+    levels = np.asarray(grey)
+    small = Image.fromarray(shrink(levels, SIZE[0]))
     return CheckedImage(
         sha256=hashlib.sha256(content).hexdigest(),
         encoded=image.encoded,
         width=grey.width,
         height=grey.height,
-        brightness=round(float(np.asarray(grey).sum() / (grey.width * grey.height)), 3),
+        brightness=round(float(levels.sum() / (grey.width * grey.height)), 3),
         phash=perceptual_hash(small),
         miniature=small.resize((SIDE, SIDE), Image.Resampling.LANCZOS).tobytes(),
         conversions=image.conversions,

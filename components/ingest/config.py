@@ -36,6 +36,8 @@ class IngestConfig:
         max_unpack_ratio: How many times its own size an archive may unpack to. What unpacks to more than that, and to more than
             16 MiB, is refused like a decompression bomb.
         sha256: SHA-256 that the archive or manifest must have, as 64 hex digits; empty for any.
+        corrections: Path or URI of a list of corrected labels (.csv), as `graft labels` writes it. It holds in every run, also where
+            images are renamed, uploaded again or in another split; empty for none.
         allow_private_addresses: Whether web addresses that are not named by you, but by a remote manifest or a redirect, may be those
             of this machine, its network or its cloud.
     """
@@ -50,11 +52,12 @@ class IngestConfig:
     shard_mebibytes: Annotated[int, Field(gt=0)] = 128
     max_unpack_ratio: Annotated[int, Field(gt=0)] = MAX_UNPACK_RATIO
     sha256: Sha256 = ""
+    corrections: str = ""
     allow_private_addresses: bool = False
 
     @property
     def reach(self) -> storage.Reach:
-        """Which addresses may be asked for the source, if it is on a web server."""
+        """Which addresses may be asked for the source and the corrections, if they are on a web server."""
         return storage.Reach.ANY if self.allow_private_addresses else storage.Reach.NAMED
 
     def __post_init__(self) -> None:

@@ -17,10 +17,12 @@ from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
 from graft.components.ingest.dataset.collecting import collect
+from graft.components.ingest.dataset.corrections import read_corrections
 from graft.components.ingest.dataset.index import (
     conversion_warnings,
     count_conversions,
     count_images,
+    kept_labels,
     read_contents,
     shards_used,
     write_indexes,
@@ -69,6 +71,7 @@ def ingest(
     """
     doing("listing the source")
     source = storage.uri_in(source)
+    corrections = read_corrections(config)
     listing = SourceListing.take(run.folder, source, source_digest) if run.store and source_digest else None
     with (
         contextlib.ExitStack() as held,
@@ -76,25 +79,26 @@ def ingest(
         open_source(source, config, (str(output), run.store), listing) as (files, layout),
         TemporaryFile() as scratch,
     ):
+        corrections.check_classes(layout.classes)
         earlier = PreviousDataset(previous, run.store, held) if previous else None
         known = earlier.shards if earlier else []
         with Shards(output, config.shard_mebibytes * 2**20, run.store, known) as shards:
-            collected = collect(files, layout, shards, earlier, config, scratch)
+            collected = collect(files, layout, shards, earlier, corrections, config, scratch)
         doing("looking for twins, and splitting")
         assigned = assign_splits(collected.rows, collected.by_content, earlier, config)
         names = [shard.name for shard in shards.finished]
         index, left_out = write_indexes(collected.rows, assigned.splits, names, output)
-        excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *assigned.excluded]
+        excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *corrections.removed, *assigned.excluded]
         counts = count_images(index, layout.classes)
         warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
-        warnings += conversion_warnings(index)
+        warnings += conversion_warnings(index) + corrections.warnings()
         for warning in warnings:
             log.warning("%s", warning)
         used = shards_used(index, left_out)
         dataset = Dataset(
             classes=layout.classes,
             counts=counts,
-            digest=content_digest(read_contents(output / INDEX)),
+            digest=content_digest(read_contents(output / INDEX), kept_labels(output / INDEX)),
             source=printable(storage.redact(source)),
             source_digest=source_digest,
             excluded=excluded,
@@ -104,8 +108,10 @@ def ingest(
             converted=count_conversions(index),
             ignored=[printable(path) for path in layout.ignored],
             passed_over=layout.passed_over,
+            corrections=corrections.applied,
+            relabelled=corrections.relabelled,
             columns=layout.columns,
-            settings=dataclasses.asdict(config),
+            settings=dataclasses.asdict(config) | {"corrections": storage.redact(config.corrections)},
             checked=collected.checked,
             reused=collected.reused,
             shards=[shard for shard in shards.finished if shard.name in used],
@@ -121,6 +127,7 @@ def ingest(
         digest=dataset.digest,
         counts=counts,
         excluded=len(excluded),
+        corrected=len(corrections.relabelled) + len(corrections.removed),
         checked=collected.checked,
         reused=collected.reused,
         bytes_read=collected.bytes_read,

@@ -27,6 +27,7 @@ from graft.components.export.config import ExportConfig
 from graft.components.export.formats import check_machine
 from graft.components.gate.config import gate_config
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.corrections import read_corrections
 from graft.components.ingest.source.file_names import printable
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint, look_at
@@ -45,9 +46,9 @@ def resolve(parameters: Parameters, run: Run = Run()) -> ResolveResult:  # noqa:
         run: The run; its store, if it has one, knows the earlier ones.
 
     Raises:
-        GraftError: The source, the weights, the registry or a model to compare with can't be read, the store or the place of the
-            TensorBoard logs not written, a setting is wrong, a package for a format is missing, or no temporary files can be written.
-            Where several things are wrong, the error tells all of them.
+        GraftError: The source, the weights, the corrections, the registry or a model to compare with can't be read, the store or the
+            place of the TensorBoard logs not written, a setting is wrong, a package for a format is missing, or no temporary files can be
+            written. Where several things are wrong, the error tells all of them.
     """
     doing("looking at source, weights and store")
     found, listing = check_run(parameters, run)
@@ -97,6 +98,8 @@ def check_run(parameters: Parameters, run: Run) -> tuple[dict[str, Any], SourceL
     ):  # a web server is asked within the settings' bounds only
         reach = ingest.reach if ingest else storage.Reach.NAMED
         checks["source"] = lambda: look_at(storage.uri_in(parameters.source), [run.store], reach)
+    if ingest and ingest.corrections:
+        checks["corrections"] = lambda: read_corrections(ingest).digest
     if parameters.weights:
         checks["weights"] = lambda: _weights(parameters.weights, train.weights_sha256 if train else "")
     if run.store:
@@ -109,6 +112,8 @@ def check_run(parameters: Parameters, run: Run) -> tuple[dict[str, Any], SourceL
     found = dict(zip(checks, check_all(list(checks.values()), problems), strict=True))
     source, listing = found.get("source", (None, None))
     about = {"source": source, "weights": found.get("weights"), "settings": _as_dicts(settings), "code": code_digest()}
+    if corrections := found.get("corrections"):
+        about["corrections"] = corrections
     return about, listing
 
 

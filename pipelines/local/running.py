@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.components.common.compute.weights import NAMED
+from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
@@ -96,8 +98,10 @@ def run_locally(
         command_of(validate_with, folder, port=0)
     source = _absolute(parameters.source)
     weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
-    arguments = dataclasses.asdict(parameters) | {"source": source, "weights": weights, "store": run.store}
-    inputs = [path for path in (source, weights) if path.startswith("/") and Path(path).exists()]
+    config, corrections = _with_absolute_corrections(parameters.config)
+    given = {"source": source, "weights": weights, "store": run.store, "config": config}
+    arguments = dataclasses.asdict(parameters) | given
+    inputs = [path for path in (source, weights, corrections) if path.startswith("/") and Path(path).exists()]
     failure: str | None = None
     require("A run", ["kfp"] if containers else ["kfp", "tensorflow"])
     board = Board()
@@ -161,6 +165,16 @@ def run_locally(
 def _absolute(path: str) -> str:
     """Returns a local path resolved, since steps run elsewhere; a URI stays as it is."""
     return path if "://" in path else str(Path(path).resolve())
+
+
+def _with_absolute_corrections(config: str) -> tuple[str, str]:
+    """Returns the pipeline's `config` with the list of corrections that it names resolved, and that; nothing if it names none."""
+    named = section(config, "ingest").get("corrections")
+    if not isinstance(named, str) or not named:
+        return config, ""
+    sections = json.loads(config)
+    sections["ingest"]["corrections"] = _absolute(named)
+    return json.dumps(sections), sections["ingest"]["corrections"]
 
 
 def _refuse_query(uri: str) -> None:

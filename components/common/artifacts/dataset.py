@@ -17,14 +17,14 @@ INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
 WHOLE_LISTS = "whole_lists.parquet"
 """All entries of the lists of which the record has the first ones alone; only a Dataset that has such lists has this file."""
-MINIATURE = "miniature"
-"""The column of the index that an older Graft's lacks."""
+MINIATURE, LABEL_KEPT = "miniature", "label_kept"
+"""The columns of the index that an older Graft's lacks. A kept label is one that a person decided on: no search need suspect it."""
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 
 
 class Unusable(Part):
-    """A file that is no usable image."""
+    """A file that is no usable image, or that a correction removes."""
 
     path: str = Field(description="Its path in the source.")
     label: str = Field(description="Its class.")
@@ -66,6 +66,29 @@ class SplitShare(Part):
     obtained: float = Field(description="The share that it came to.")
 
 
+class Relabelled(Part):
+    """An image whose label a person corrected."""
+
+    path: str = Field(description="Its path in the source.")
+    label: str = Field(description="Its class.")
+    source_label: str = Field(description="The class that the source gives it.")
+    sha256: str = Field(description="SHA-256 of its bytes.")
+
+
+class AppliedCorrections(Part):
+    """What a list of corrections did to the images."""
+
+    list: str = Field(description="Its path or URI, without secrets.")
+    sha256: str = Field(description="SHA-256 of its bytes.")
+    corrected: int = Field(description="Images that it gave another label than the source.")
+    removed: int = Field(description="Images that it removed.")
+    kept: int = Field(description="Images whose label a person found right.")
+    without_effect: int = Field(
+        description="Its rows that are about no image of the source, or about a label that it gives no more."
+    )
+    lines_without_effect: tuple[int, ...] = Field(description="The lines of the first of these rows.")
+
+
 class Shard(Part):
     """A file of images."""
 
@@ -97,7 +120,7 @@ class Dataset(Artifact):
 
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     counts: Mapping[str, Mapping[str, int]] = Field(description="Images by split and class.")
-    digest: str = Field(description="Digest of images, labels and splits, whatever the source.")
+    digest: str = Field(description="Digest of images, labels, kept ones and splits, whatever the source.")
     source: str = Field(description="Path or URI of the source, without secrets.")
     source_digest: str = Field(description="What `resolve` found; empty if it was not asked.")
     excluded: tuple[LeftOutTwin | Unusable, ...] = Field(description="Files that were left out.")
@@ -118,13 +141,17 @@ class Dataset(Artifact):
         exclude_if=lambda value: not value,
         description="Entries of each list of which the first 1,000 stand here; `whole_lists.parquet` has all of them.",
     )
+    corrections: Sparse[AppliedCorrections] = Field(None, description="What corrections did; None if none were given.")
+    relabelled: tuple[Relabelled, ...] = Field(
+        (), exclude_if=lambda entries: not entries, description="Images whose label was corrected."
+    )
     columns: tuple[str, ...] = Field(description="Further columns that a manifest brought into the index.")
     settings: Mapping[str, Setting] = Field(description="Settings that it was ingested with.")
     checked: int = Field(description="Images that were read, decoded and checked.")
     reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
     shards: tuple[Shard, ...] = Field(description="The files that hold the images, in the order of the index.")
 
-    LISTS: ClassVar[tuple[str, ...]] = ("excluded", "duplicates", "warnings", "ignored")
+    LISTS: ClassVar[tuple[str, ...]] = ("excluded", "duplicates", "warnings", "ignored", "relabelled")
     """Fields that grow with the images and are cut in the record."""
 
     _opened: dict[str, int] = PrivateAttr(default_factory=dict)
@@ -179,11 +206,12 @@ class Dataset(Artifact):
         return dict(table.to_pydict())
 
 
-def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
+def content_digest(images: Iterable[tuple[str, str, str]], kept: Iterable[str] = ()) -> str:
     """Returns the digest of a dataset's content, whatever the images' names, order and container.
 
     Args:
         images: Split, class and content SHA-256 of every image.
+        kept: Content SHA-256 of the images whose label a person decided on.
     """
     import numpy as np
 
@@ -200,4 +228,6 @@ def content_digest(images: Iterable[tuple[str, str, str]]) -> str:
         for content in np.sort(np.frombuffer(groups[beginning], f"S{hashlib.sha256().digest_size}")):
             digest.update(f'{separator}{beginning}, "{content.ljust(32, bytes(1)).hex()}"]'.encode())
             separator = "\n"
+    for sha256 in sorted(kept):
+        digest.update(f'\n["{LABEL_KEPT}", "{sha256}"]'.encode())
     return digest.hexdigest()

@@ -13,7 +13,10 @@ from graft.components.common.errors import GraftError
 
 COLUMNS = ("sha256", "path", "split", "label", "suggested", "confidence", "correction")
 """The columns, in this order. `correction` is a class, `remove` or `keep`; empty says nothing."""
-_LARGEST = 64 * 2**20  # bytes of a list: of 100,000 rows it has about 20 MB
+KEEP, REMOVE = "keep", "remove"
+"""What a correction may be besides a class: the label is right; the image is to be left out."""
+LARGEST = 64 * 2**20
+"""Bytes that a list may have: of 100,000 rows it has about 20 MB."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What a spreadsheet takes for a formula if a cell starts with it; the wide ones are what it makes of the narrow ones in East Asia.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
@@ -74,9 +77,9 @@ def read_labels(file: IO[bytes], where: str) -> Iterator[ListedLabel]:
     Raises:
         GraftError: It is no such list, or is larger than 64 MiB, or a row names no image.
     """
-    content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise GraftError(f"{where} is larger than {_LARGEST >> 20} MiB: name a list of labels, or split it.")
+    content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise GraftError(f"{where} is larger than {LARGEST >> 20} MiB: name a list of labels, or split it.")
     try:
         rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         header = next(rows, [])

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
 MOST = 1_000
 """Of a longer list a record has so many entries."""
 _ROWS = 2**14
-_TEXTS = ("path", "label", "split", "reason", "version", "sha256", "twin", "twin_label", "twin_split", "twin_sha256")
+_TEXTS = (
+    "path",
+    "label",
+    "split",
+    "reason",
+    "version",
+    "sha256",
+    "twin",
+    "twin_label",
+    "twin_split",
+    "twin_sha256",
+    "source_label",
+)
 
 
 def _schema() -> "pa.Schema":

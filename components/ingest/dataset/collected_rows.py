@@ -25,7 +25,7 @@ class IndexRow:
     Attributes:
         sha256: Digest of the source's bytes.
         path: Its path in the source.
-        split: Its split.
+        split: Its split; empty for one that is left out by a correction.
         label: Its class.
         width: Width in pixels.
         height: Height in pixels.
@@ -37,6 +37,7 @@ class IndexRow:
         shard: Number of its shard.
         record: Number of its record in the shard.
         offset: Where that begins, in bytes.
+        label_kept: Whether a person decided on its label.
     """
 
     sha256: str
@@ -53,6 +54,7 @@ class IndexRow:
     shard: int
     record: int
     offset: int
+    label_kept: bool = False
 
 
 # The digest comes first.
@@ -73,7 +75,7 @@ class RowWriter:
 
         numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
         types = numbers | {"offset": pa.int64(), "brightness": pa.float32()}
-        types |= {"sha256": pa.binary(_DIGEST_BYTES), "miniature": pa.binary(SIDE**2)}
+        types |= {"label_kept": pa.bool_(), "sha256": pa.binary(_DIGEST_BYTES), "miniature": pa.binary(SIDE**2)}
         names = [*COLUMNS, *columns]
         self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
         self._writer = pq.ParquetWriter(file, self._schema, compression="none", use_dictionary=False)

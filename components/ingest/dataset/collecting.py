@@ -13,6 +13,7 @@ from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.checking import Checked, check_all, check_anew
 from graft.components.ingest.dataset.class_coverage import examples
 from graft.components.ingest.dataset.collected_rows import CollectedRows, IndexRow, RowWriter
+from graft.components.ingest.dataset.corrections import Corrections
 from graft.components.ingest.dataset.image_arrays import Array
 from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.dataset.shards import Shards
@@ -35,7 +36,7 @@ class Collected:
 
     Attributes:
         rows: A row an image, with the number of its shard.
-        by_content: bool [N], true where the source doesn't say which split an image is in.
+        by_content: bool [N], true where the source doesn't say which split an image is in, and it stays.
         unusable: Files that are no usable images.
         thumbnails: What could be decoded of them, JPEG by path.
         checked: How many images were read and decoded.
@@ -57,6 +58,7 @@ def collect(
     layout: Layout,
     shards: Shards,
     previous: PreviousDataset | None,
+    corrections: Corrections,
     config: IngestConfig,
     scratch: IO[bytes],
 ) -> Collected:
@@ -67,6 +69,7 @@ def collect(
         layout: Splits and classes of its files.
         shards: Takes the images.
         previous: An earlier dataset, whose images are in shards already; None for none.
+        corrections: What people say about the images.
         config: The shares of the splits, and how many files may be unusable.
         scratch: An open temporary file, which keeps the rows.
 
@@ -78,12 +81,12 @@ def collect(
     checked = reused = bytes_read = 0
     labels = {name: number for number, name in enumerate(layout.classes)}
 
-    def written(done: Checked, image: CheckedImage) -> IndexRow:
+    def written(done: Checked, image: CheckedImage, label: str) -> IndexRow:
         file, path = done.file, printable(done.file.path)
         split = file.split or split_by_content(image.sha256, config)
-        place = shards.write(split, labels[file.label], file.label, path, image)
+        place = shards.write(split, labels[label], label, path, image)
         looks = (image.width, image.height, image.brightness, image.phash, image.miniature, ",".join(image.conversions))
-        return IndexRow(image.sha256, path, split, file.label, *looks, done.version, *place)
+        return IndexRow(image.sha256, path, split, label, *looks, done.version, *place)
 
     taken = defaultdict[int, bytearray](bytearray)  # by shard, a byte a record
     with RowWriter(scratch, layout.columns) as index:
@@ -104,15 +107,17 @@ def collect(
                 if found.thumbnail and len(thumbnails) < MAX_PICTURED:
                     thumbnails[path] = found.thumbnail
                 continue
+            decided = corrections.decide(found.sha256, path, file.label)
             if isinstance(found, IndexRow):
                 split = file.split or split_by_content(found.sha256, config)
-                row = dataclasses.replace(found, path=path, split=split, label=file.label, version=done.version)
+                row = dataclasses.replace(found, path=path, split=split, label=decided.label, version=done.version)
                 reused += 1
             else:
-                row = written(done, found)
+                row = written(done, found, decided.label)
                 checked += 1
+            row = dataclasses.replace(row, split="" if decided.removed else row.split, label_kept=decided.kept)
             index.add(row, file.columns)
-            by_content.append(file.split is None)
+            by_content.append(file.split is None and not decided.removed)
     total = len(unusable) + len(by_content)
     if len(unusable) > config.max_bad_fraction * total:
         raise GraftError(

@@ -37,7 +37,7 @@ class ImageArrays:
         rows: The rows that were collected.
 
     Attributes:
-        splits: int8 [N], index in SPLITS of the split that each image was given as it came.
+        splits: int8 [N], index in SPLITS of the split that each image was given as it came; NOWHERE for one that is left out.
         labels: int32 [N], index of its class in `label_names`.
         label_names: The classes in the order in which they came.
     """
@@ -52,7 +52,7 @@ class ImageArrays:
         labels, start = dict[str, int](), 0
         for batch in rows.batches("split", "label", "phash", "brightness", "miniature", "sha256"):
             part = slice(start, start := start + len(batch))
-            self.splits[part] = [SPLITS.index(split) for split in batch["split"].to_pylist()]
+            self.splits[part] = [SPLITS.index(split) if split else NOWHERE for split in batch["split"].to_pylist()]
             self.labels[part] = [labels.setdefault(label, len(labels)) for label in batch["label"].to_pylist()]
             self._phashes[part] = [int(phash, 16) for phash in batch["phash"].to_pylist()]
             self._brightness[part] = batch["brightness"]

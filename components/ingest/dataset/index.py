@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, SPLITS
+from graft.components.common.artifacts.dataset import INDEX, LABEL_KEPT, LEFT_OUT, SPLITS
 from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
 from graft.components.ingest.dataset.image_arrays import Array
 from graft.components.ingest.images.checked_image import REWRITTEN
@@ -115,6 +115,14 @@ def read_contents(path: Path) -> Iterator[tuple[str, str, str]]:
     with pq.ParquetFile(path, pre_buffer=False) as index:
         for batch in index.iter_batches(ROWS_A_GROUP, columns=["split", "label", "sha256"], use_threads=False):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def kept_labels(path: Path) -> list[str]:
+    """Returns the SHA-256 of the images of an index whose label a person decided on."""
+    import pyarrow.parquet as pq
+
+    kept = pq.read_table(path, columns=["sha256"], filters=[(LABEL_KEPT, "=", True)], pre_buffer=False)
+    return [str(sha256) for sha256 in kept["sha256"].to_pylist()]
 
 
 def count_images(index: "pa.Table", classes: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import (
     INDEX,
+    LABEL_KEPT,
     LEFT_OUT,
     MINIATURE,
     WHOLE_LISTS,
@@ -59,7 +60,7 @@ class PreviousDataset:
             try:
                 # The index of an older Graft has no miniatures: its images are checked again, and its decisions stand.
                 has_all = MINIATURE in pq.read_schema(files[0]).names
-                names = [name for name in COLUMNS if has_all or name != MINIATURE]
+                names = [name for name in COLUMNS if name != LABEL_KEPT and (has_all or name != MINIATURE)]
                 index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files[:2])
                 table = pa.concat_tables([index, left_out])
                 self._by_path, self._by_content = RowNumbers(table["path"]), RowNumbers(table["sha256"])

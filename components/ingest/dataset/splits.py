@@ -55,7 +55,7 @@ def assign_splits(
 
     Args:
         rows: The index's rows, with the splits that the images were given as they came.
-        by_content: bool [N], true for images that have no split of the source's own.
+        by_content: bool [N], true for images that stay and have no split of the source's own.
         previous: An earlier dataset, whose splits bind; None for none.
         config: The shares of the splits, and what happens to leaks.
 
@@ -141,7 +141,7 @@ def _still_left_out(images: ImageArrays, before: dict[int, LeftOutTwin]) -> dict
     wanted = {entry.twin_sha256 for entry in before.values()}
     numbers: dict[str, int] = {}
     for number, sha256 in enumerate(images.digests()):
-        if sha256 in wanted:
+        if sha256 in wanted and images.splits[number] != NOWHERE:
             numbers.setdefault(sha256, number)
     images.read_names(np.array([*before, *numbers.values()]))
     return {

@@ -52,6 +52,7 @@ def write_report(
         [
             *(sample["path"] for chosen in samples.values() for sample in chosen),
             *(path for pair in pairs[:MAX_PAIRS] for path in (pair.path, pair.twin)),
+            *(entry.path for entry in dataset.relabelled[:MAX_PAIRS]),
             *(entry.path for entry in excluded[:MAX_PICTURED]),
         ]
     )

@@ -84,6 +84,9 @@ class IngestResult(Result):
     digest: str = Field(description="Its content digest.")
     counts: Mapping[str, Mapping[str, int]] = Field(description="Images by split and class.")
     excluded: int = Field(description="Files that were left out.")
+    corrected: int = Field(
+        0, exclude_if=lambda images: not images, description="Images that were relabelled or removed by corrections."
+    )
     checked: int = Field(description="Images that were read, decoded and checked.")
     reused: int = Field(description="Images that were not, an earlier dataset having the same ones.")
     bytes_read: int | None = Field(None, description="Bytes of images that were read; None in old records.")
@@ -100,8 +103,9 @@ class IngestResult(Result):
         splits = ", ".join(f"{sum(classes.values()):,} {split}" for split, classes in self.counts.items())
         classes = listed(next(iter(self.counts.values())))
         excluded = f"; {self.excluded:,} files excluded" if self.excluded else ""
+        corrected = f"; {self.corrected:,} corrected" if self.corrected else ""
         reused = f"; {self.checked:,} of them new" if self.reused else ""
-        return f"{splits} images of {classes}{excluded}{reused}"
+        return f"{splits} images of {classes}{excluded}{corrected}{reused}"
 
 
 class TrainResult(Result):

@@ -23,7 +23,7 @@ MAX_COLUMNS = 100
 # What the index has columns of its own for.
 RESERVED = (
     *("sha256", "path", "split", "label", "width", "height", "brightness", "phash", "miniature"),
-    *("shard", "record", "offset", "conversions", "version"),
+    *("shard", "record", "offset", "conversions", "version", "label_kept"),
 )
 _UNDECIDED = ("", "unassigned")
 # Spreadsheets separate by semicolons where numbers have commas, and by tabs in their "Unicode text".

@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 from data_reports import DUPLICATE, make_index, make_record
 
-from graft.components.common.artifacts.dataset import Dataset, LeftOutTwin, TwinPair, Unusable
+from graft.components.common.artifacts.dataset import Dataset, LeftOutTwin, Relabelled, TwinPair, Unusable
 from graft.components.common.artifacts.whole_lists import MOST, read_list, table_of
 
 BAD = {"label": "cats", "reason": "is damaged", "version": "1-2"}
@@ -48,4 +48,5 @@ def test_of_a_longer_one_the_record_has_the_beginning_and_the_file_all(tmp_path)
 
 def test_the_file_has_a_column_for_each_field_of_an_entry():
     columns = set(table_of("excluded", []).column_names)
-    assert columns == {"list", "text"}.union(Unusable.model_fields, LeftOutTwin.model_fields, TwinPair.model_fields)
+    entries = (Unusable, LeftOutTwin, TwinPair, Relabelled)
+    assert columns == {"list", "text"}.union(*(entry.model_fields for entry in entries))

@@ -21,7 +21,7 @@ from graft.components.ingest.ingest import ingest
 
 COLUMNS = [
     *["sha256", "path", "split", "label", "width", "height", "brightness", "phash", "miniature"],
-    *["conversions", "version", "shard", "record", "offset"],
+    *["conversions", "version", "shard", "record", "offset", "label_kept"],
 ]
 
 

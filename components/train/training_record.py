@@ -62,6 +62,7 @@ def training_record(
         selection=Selection(
             split=training_set.selection_split, images=len(training_set.selection_rows), accuracy=trained.accuracy
         ),
+        calibration=trained.calibration,
         training_images=len(training_set.rows),
         features=FeatureCounts(computed=training_set.computed, cached=training_set.cached),
         images_per_second=round(pace.images / pace.seconds, 1) if pace.images else None,

@@ -67,6 +67,19 @@ class Selection(Part):
     accuracy: float = Field(description="Accuracy on them at the kept weights.")
 
 
+class Calibration(Part):
+    """The temperature by which the logits were divided, within the model's last layer."""
+
+    temperature: float = Field(description="The temperature; 1 changes nothing.")
+    split: str = Field(
+        description="Split of the images that it was fitted on, which are those that selected the weights."
+    )
+    images: int = Field(description="How many they are.")
+    loss_before: float = Field(description="Negative log-likelihood of their labels without it, in nats.")
+    loss: float = Field(description="Negative log-likelihood of their labels with it, in nats.")
+    reason: Sparse[str] = Field(None, description="Why none was fitted and it is 1; left out where one was.")
+
+
 class FeatureCounts(Part):
     """Where the images' features came from."""
 
@@ -99,6 +112,9 @@ class Model(Artifact):
     stopped: Stopped = Field(description="Why the last phase ended.")
     phases: tuple[PhaseSummary, ...] = Field(description="The training's phases.")
     selection: Selection = Field(description="The images that selected the weights.")
+    calibration: Sparse[Calibration] = Field(
+        None, description="How the probabilities were calibrated; left out of records of before there was that."
+    )
     training_images: int = Field(description="Images that trained the head.")
     features: FeatureCounts = Field(description="Where the images' features came from.")
     images_per_second: Sparse[float] = Field(

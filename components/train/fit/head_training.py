@@ -4,10 +4,11 @@ import dataclasses
 from typing import Any
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import Stopped
+from graft.components.common.artifacts.model import Calibration, Stopped
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit import phases
+from graft.components.train.fit.calibration import Logits, apply_temperature, fit_temperature
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
 from graft.components.train.fit.fit_phase import Fitted, fit_phase
@@ -20,12 +21,14 @@ class Trained:
     """A trained head, and how it came about.
 
     Attributes:
-        head: The head, with the best weights; the network's unfrozen layers have theirs.
+        head: The head, with the best weights, calibrated; the network's unfrozen layers have theirs.
         phases: How each phase went.
+        calibration: How it was calibrated.
     """
 
     head: Any
     phases: list[Fitted]
+    calibration: Calibration
 
     @property
     def accuracy(self) -> float:
@@ -65,7 +68,7 @@ def train_head(
     checkpoints: Checkpoints,
     events: EventLogs,
 ) -> Trained:
-    """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy.
+    """Trains a new head, and then the unfrozen layers with it, unless the head alone has reached the wanted accuracy; calibrates it.
 
     Args:
         dataset: Holds the images and names the classes.
@@ -82,8 +85,12 @@ def train_head(
 
     keras.utils.set_random_seed(config.seed)  # so that the head doesn't depend on what was drawn to make the features
     head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), len(dataset.classes))
-    fitted = [fit_phase(phases.head_phase(dataset, network, head, training_set, config), config, checkpoints, events)]
+    phase = phases.head_phase(dataset, network, head, training_set, config)
+    fitted = [fit_phase(phase, config, checkpoints, events)]
     if network.unfrozen and fitted[0].stopped is not Stopped.ACCURACY_REACHED:
         phase = phases.unfrozen_phase(dataset, network, head, training_set, config)
         fitted.append(fit_phase(phase, config, checkpoints, events))
-    return Trained(head, fitted)
+    logits = Logits(phase.logits(), training_set.selection_labels, training_set.selection_split)
+    calibration = fit_temperature(logits)
+    apply_temperature(head, calibration.temperature)
+    return Trained(head, fitted, calibration)

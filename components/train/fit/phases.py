@@ -12,10 +12,12 @@ from graft.components.common.compute.tensorflow import as_it_is, import_tensorfl
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.batches import fetch_images, fetch_vectors, stream_of
-from graft.components.train.fit.scoring import class_weights, scorer, targets_of
+from graft.components.train.fit.calibration import Array
+from graft.components.train.fit.scoring import class_weights, logits_of, scorer, targets_of
 from graft.components.train.network.assembly import Network, with_head
 from graft.components.train.network.augmentation import live_augmentation
 from graft.components.train.network.backbone import unfreeze
+from graft.components.train.network.head import without_last_layer
 
 HEAD, UNFROZEN = "head", "unfrozen layers"
 _VECTORS_AT_ONCE = 4096
@@ -34,6 +36,7 @@ class Phase:
         stream: Gives all batches (inputs, targets) after as many steps, as a `tf.data.Dataset`; the same every time.
         steps: Batches an epoch.
         score: Returns `selection_loss` and `selection_accuracy` of the model as it is.
+        logits: Returns float64 [M, m, 1 or classes], the logits of the selection images by view, of the model as it is.
         epochs: Epochs at most.
         learning_rate: The learning rate to start with.
         class_weight: Weight of each class in the loss; None for all alike.
@@ -48,6 +51,7 @@ class Phase:
     stream: Callable[[int], Any]
     steps: int
     score: Callable[[], dict[str, float]]
+    logits: Callable[[], Array]
     epochs: int
     learning_rate: float
     class_weight: dict[int, float] | None = None
@@ -92,6 +96,7 @@ def head_phase(dataset: Dataset, network: Network, head: Any, training_set: Trai
         stream,
         steps,
         score,
+        logits_of(head, without_last_layer(head), parts),
         config.epochs,
         config.learning_rate,
         weights,
@@ -122,8 +127,10 @@ def unfrozen_phase(
     targets, selection_targets, weights = _targets(dataset, training_set, config)
     fetch = fetch_images(dataset, training_set.selection_split, network.preprocessing, training_set.selection_rows)
     size = images_at_once(network.backbone.input.shape[1] ** 2)
+    filled = size if on_gpus() else 0
     rows = tf.data.Dataset.range(len(selection_targets)).batch(size)
     batches = rows.map(as_it_is(lambda numbers: fetch(numbers)[None])).prefetch(2)
+    views = batches.map(lambda images: tf.concat([images, images[:, :, :, ::-1]], 0)) if config.mirror else batches
     fetch_training = fetch_images(dataset, TRAIN, network.preprocessing, training_set.rows)
     augment = live_augmentation(config)
     stream, steps = stream_of(fetch_training, targets, config, 1, config.unfreeze_epochs, augment)
@@ -138,8 +145,9 @@ def unfrozen_phase(
             selection_targets,
             config,
             weights,
-            size if on_gpus() else 0,
+            filled,
         ),
+        logits_of(head, with_head(network, without_last_layer(head)), views, filled),
         config.unfreeze_epochs,
         config.unfreeze_learning_rate,
         weights,

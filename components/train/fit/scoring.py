@@ -7,6 +7,7 @@ import numpy as np
 
 from graft.components.common.compute.running import on_all_devices
 from graft.components.train.config import TrainConfig
+from graft.components.train.fit.calibration import Array
 
 
 def targets_of(labels: Any, classes: int) -> Any:
@@ -60,3 +61,25 @@ def scorer(
         }
 
     return score
+
+
+def logits_of(head: Any, before: Any, batches: Any, size: int = 0) -> Callable[[], Array]:
+    """Returns a function that computes a head's logits, in 64 bits, as the head then is.
+
+    Args:
+        head: The head.
+        before: Keras model from the inputs to what the head's last layer takes.
+        batches: As `scorer` takes them.
+        size: Inputs that a smaller batch is filled up to; 0 for none.
+
+    Returns:
+        A function to float64 [M, m, 1 or classes], by view.
+    """
+    run = on_all_devices(before, size=size)
+
+    def logits() -> Array:
+        kernel, bias = (weights.astype(np.float64) for weights in head.layers[-1].get_weights())
+        taken = [np.stack([run(np.asarray(view, np.float32)) for view in views]) for views in batches]
+        return np.asarray(np.concatenate([part @ kernel + bias for part in taken], axis=1))
+
+    return logits

@@ -54,6 +54,13 @@ def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
     return keras.Sequential(layers, name=HEAD)
 
 
+def without_last_layer(head: Any) -> Any:
+    """Returns a Keras model from the features to what a head's last layer takes, which shares the head's layers."""
+    import keras
+
+    return keras.Model(head.inputs, head.layers[-1].input, name="before_the_last")
+
+
 def _standardize(features: Any) -> Any:
     """Returns the layer that gives every feature mean 0 and variance 1; random features differ in scale by orders of magnitude.
 

@@ -20,6 +20,7 @@ from graft.components.ingest.ingest import ingest
 from graft.components.train import train as train_step
 from graft.components.train.features.training_set import collect_training_set
 from graft.components.train.fit import fit_phase
+from graft.components.train.fit.calibration import Logits
 from graft.components.train.fit.phases import unfrozen_phase
 from graft.components.train.network.assembly import build_network
 from graft.components.train.network.backbone import find_range, number_layers_afresh
@@ -188,6 +189,18 @@ def test_unfrozen_layers_see_images_augmented_as_the_head_did(
     images = [network.preprocessing(image[None])[0] for image, _ in read_images(data, "train")]
     plain = sum(any(np.allclose(image, other, atol=1e-5) for other in images) for image in seen)
     assert plain < len(seen) if augmented else plain == len(seen)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_the_logits_that_are_calibrated_are_those_of_the_probabilities_that_are_scored(
+    dataset, network, training_set, quick, mirror
+):
+    config = dataclasses.replace(quick, unfreeze=RANGE, mirror=mirror)
+    head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), 2)
+    phase = unfrozen_phase(Dataset.load(dataset), network, head, training_set, config)
+    logits = Logits(phase.logits(), training_set.selection_labels, "train")
+    assert len(logits.views) == 1 + mirror
+    assert logits.loss() == pytest.approx(phase.score()["selection_loss"], rel=1e-4)
 
 
 @pytest.fixture(scope="module", params=["off", "live"])

@@ -12,10 +12,12 @@ from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
+from graft.components.train.fit.calibration import Logits, apply_temperature, fit_temperature
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.fit_phase import fit_phase
 from graft.components.train.fit.phases import head_phase
-from graft.components.train.network.head import build_head
+from graft.components.train.fit.scoring import logits_of
+from graft.components.train.network.head import build_head, without_last_layer
 
 pytestmark = pytest.mark.slow
 
@@ -137,3 +139,23 @@ def test_a_loss_that_is_nan_from_the_start_is_refused(fitted_head):
         GraftError, match=r"The loss became NaN in epoch 1, steps 1 to 16: lower the learning rate \(0\.01\)"
     ):
         fitted_head(poison=(1, 1))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("kind", ["gap", "flatten-dense"])
+def test_a_calibrated_head_decides_and_ranks_as_before_by_probabilities_that_fit_better(fitted_head, classes, kind):
+    head, _, vectors, labels = fitted_head(classes, (200, 200, 200), epochs=60, learning_rate=0.1, head=kind)
+    logits = Logits(logits_of(head, without_last_layer(head), [vectors[None]])(), labels, "train")
+    before = head.predict(vectors, verbose=0)
+    calibration = fit_temperature(logits)
+    apply_temperature(head, calibration.temperature)
+    after = head.predict(vectors, verbose=0)
+    for found, temperature in ((before, 1.0), (after, calibration.temperature)):
+        expected = np.exp(logits.log_probabilities(temperature))
+        assert found[:, -1] == pytest.approx(expected[:, -1], abs=1e-5)
+    assert calibration.loss < calibration.loss_before
+    if classes == 2:
+        assert ((after > 0.5) == (before > 0.5)).all()
+        assert (np.diff(after[np.argsort(before[:, 0], kind="stable"), 0]) >= -1e-6).all()
+    else:
+        assert (after.argmax(axis=1) == before.argmax(axis=1)).all()

@@ -65,13 +65,20 @@ def environment():
 @contextlib.contextmanager
 def graft_serve(model, *words):
     """Runs `graft serve` at a free port. Yields the process, whose `line` is what it says when it serves, and `url` the address in it."""
-    command = [GRAFT, "serve", model, "--port", "0", *words]
+    with graft_at_a_port("serve", model, "--port", "0", *words) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def graft_at_a_port(*words, **options):
+    """Runs a command of `graft` that listens; as `graft_serve`."""
+    command = [GRAFT, *words]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options
     ) as process:
         try:
             process.line = process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:\d+", process.line)
+            found = re.search(r"http://127\.0\.0\.1:\d+\S*", process.line)
             assert found, process.stderr.read()
             process.url = found[0]
             yield process

@@ -36,6 +36,7 @@ COMMANDS = {
     "Models and stores": {
         "models.predict_command:predict": "Predicts the classes of images; exit code 1 if one of them can't be used.",
         "models.serve_command:serve": "Serves a model over HTTP to this machine, with a page to drop photographs on, until Ctrl-C.",
+        "models.labels_command:labels": "Shows the labels that are probably wrong on a page, and writes down what you say of them.",
         "models.registry_commands:registry": "Lists, publishes, promotes and withdraws the versions of a model.",
         "models.deploy_commands:deploy": "Brings what the registry calls the latest version of a model into traffic.",
         "models.gc_command:gc": "Deletes from a store what no version, dataset or recent run needs: images, features, predictions.",

@@ -11,8 +11,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from aiohttp.typedefs import Handler
 
 from graft.components.common.ending import in_time
 from graft.components.common.errors import GraftError
+from graft.components.common.serving.listening import HOST, bind, listen
 from graft.components.common.serving.page import page
 from graft.components.common.serving.protocols import open_inference_protocol, tensorflow_serving_protocol
 from graft.components.common.serving.refusals import Refusal, status_of
@@ -35,10 +34,8 @@ from graft.components.common.serving.tensorflow_library import TensorFlowError
 log = logging.getLogger("graft")
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-HOST = "127.0.0.1"
 _A_PIXEL = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"  # an image
 _INVALID_ARGUMENT = 3
-_SECONDS_TO_ANSWER = 3.0  # of requests under way when the server is told to end
 
 
 def create_app(
@@ -132,25 +129,6 @@ def _prepare(session: SavedModelSession) -> None:
             log.warning("The model was loaded, but can't run (%s): export it again.", error)
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    """Returns a socket with an address, which is listened at later: one that is taken is told before a model is loaded.
-
-    Raises:
-        GraftError: It is taken, or can't be had.
-    """
-    place = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        # Else an address counts as taken for a minute after its server ended.
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind((host, port))
-    except OSError as error:
-        place.close()
-        raise GraftError(
-            f"Port {port} of {host} can't be listened at ({error.strerror}): name another by --port."
-        ) from error
-    return place
-
-
 async def serve(
     folder: Path, name: str, host: str, port: int, tell: Callable[[str], None], classes: Sequence[str] = ()
 ) -> None:
@@ -168,22 +146,11 @@ async def serve(
         GraftError: There is no model that can be served, or the port can't be listened at.
     """
     saved_model = newest_version(folder)
-    with _bind(host, port) as place:
+    with bind(host, port) as place:
         with _quiet():
             session = SavedModelSession(saved_model)
         _prepare(session)
-        told = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, told.set)
-        app = create_app(session, name, int(saved_model.name), host, classes)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SECONDS_TO_ANSWER)
-        await runner.setup()
-        try:
-            await web.SockSite(runner, place).start()
-            tell(f"http://{host}:{place.getsockname()[1]}")
-            await told.wait()
-        finally:
-            await runner.cleanup()
+        await listen(create_app(session, name, int(saved_model.name), host, classes), place, tell)
 
 
 def main() -> None:

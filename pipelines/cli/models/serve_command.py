@@ -29,7 +29,7 @@ def serve(
         verify_key: File of the public keys, one of which must have signed the version; if not given: what GRAFT_VERIFY_KEY names.
         port: The port to listen at; 0 for any that is free.
     """
-    from graft.components.common.serving.server import HOST
+    from graft.components.common.serving.listening import HOST
     from graft.components.common.serving.server import serve as run_server
 
     with verifying(verify_key), open_servable(find_model(model, store)) as servable:

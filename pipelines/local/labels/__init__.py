@@ -1,0 +1,1 @@
+"""Walking a person through the labels that are probably wrong."""

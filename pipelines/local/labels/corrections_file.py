@@ -1,0 +1,58 @@
+"""The file that a person's corrections go to: each is on the disk before the next one is asked for."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from graft.components.common.artifacts.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
+from graft.components.common.errors import GraftError
+
+
+class CorrectionsFile:
+    """A list of labels with corrections. What others write into it meanwhile stays, but for what is said of the same image.
+
+    Args:
+        path: The file; it need not exist.
+
+    Raises:
+        GraftError: Something else is there, which is not overwritten.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read()
+
+    def corrections(self) -> dict[str, str]:
+        """Returns what it says by the image's digest, or by its path where it tells none."""
+        return {_key(row): row.correction for row in self._read() if row.correction}
+
+    def set(self, entry: ListedLabel, correction: str) -> None:
+        """Says something of an image, or nothing if the correction is empty, in place of what was said of it.
+
+        Raises:
+            GraftError: The file can't be read or written, or is none of Graft's lists any more.
+        """
+        rows = [row for row in self._read() if _key(row) != _key(entry)]
+        if correction:
+            rows.append(dataclasses.replace(entry, correction=correction))
+        write_labels(self.path, rows)
+
+    def _read(self) -> list[ListedLabel]:
+        if not self.path.exists():
+            return []
+        try:
+            with self.path.open("rb") as file:
+                rows = list(read_labels(file, str(self.path)))
+            with self.path.open(encoding="utf-8-sig", newline="") as text:
+                header = next(csv.reader(text), [])
+        except OSError as error:
+            raise GraftError(f"{self.path} can't be read ({error.strerror}): name another file by --output.") from error
+        if tuple(header) != COLUMNS:  # it would lose its further columns
+            raise GraftError(
+                f"{self.path} has other columns than {','.join(COLUMNS)}: bring it into that form, or name another file by --output."
+            )
+        return rows
+
+
+def _key(row: ListedLabel) -> str:
+    return row.sha256 or row.path

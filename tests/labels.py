@@ -1,7 +1,8 @@
 """A store in which a run has left a list of labels that are probably wrong."""
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.labels_list import LABELS_LIST, ListedLabel, read_labels, write_labels
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.labels_list import ListedLabel, read_labels, write_labels
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
@@ -20,7 +21,7 @@ def leave_list(source, folder, listed=4, name="pets"):
         for number, (sha256, path, label) in enumerate(rows)
     ]
     chosen = entries[:: max(1, len(entries) // listed)][:listed]
-    write_labels(folder / "store" / "models" / name / "runs" / "run-1" / LABELS_LIST, chosen)
+    write_labels(folder / "store" / "models" / name / "runs" / "run-1" / Evaluation.LABELS, chosen)
     return run.store, chosen
 
 

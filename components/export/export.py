@@ -13,7 +13,6 @@ from graft.components.common.artifacts.dataset import INDEX, TRAIN, WHOLE_LISTS,
 from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export, ExportedFormat, ParityFigures, Served
-from graft.components.common.artifacts.labels_list import LABELS_LIST
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import ExportResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
@@ -234,6 +233,6 @@ def _copy_lineage(model: Model, data: Dataset, evaluation: Evaluation, decision:
     folder.mkdir()
     files = [artifact.path / artifact.FILE for artifact in (data, model, decision, evaluation)]
     files += [data.path / name for name in (INDEX, *([WHOLE_LISTS] if data.totals else []))]
-    files += [file for file in [evaluation.path / LABELS_LIST] if file.is_file()]  # an older Graft's has none
+    files += [file for file in [evaluation.path / Evaluation.LABELS] if file.is_file()]  # an older Graft's has none
     for file in [*files, evaluation.predictions, evaluation.path / Evaluation.REPORT]:
         shutil.copyfile(file, folder / file.name)

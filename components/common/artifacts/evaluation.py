@@ -181,6 +181,8 @@ class Evaluation(Artifact):
     """File name of the table of predictions, a row an image."""
     REPORT: ClassVar[str] = "report.html"
     """File name of the report."""
+    LABELS: ClassVar[str] = "labels.csv"
+    """File name of the list of labels that are probably wrong, which a person fills in."""
     REMEDY: ClassVar[str] = "evaluate again"
 
     split: str = Field(description="The split that the model was judged on.")

@@ -11,8 +11,6 @@ from typing import IO
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 
-LABELS_LIST = "labels.csv"
-"""The name of the list that an evaluation makes."""
 COLUMNS = ("sha256", "path", "split", "label", "suggested", "confidence", "correction")
 """The columns, in this order. `correction` is a class, `remove` or `keep`; empty says nothing."""
 KEEP, REMOVE = "keep", "remove"

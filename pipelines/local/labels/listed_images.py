@@ -5,7 +5,8 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, Dataset
-from graft.components.common.artifacts.labels_list import LABELS_LIST, ListedLabel, read_labels
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.labels_list import ListedLabel, read_labels
 from graft.components.common.artifacts.shards.tfrecord import image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.versions import models_in
@@ -55,7 +56,7 @@ def find_listed(store: str, name: str) -> ListedImages:
         GraftError: There is none, or it or its dataset can't be read.
     """
     folder = _newest(store, name)
-    uri = f"{folder}/{LABELS_LIST}"
+    uri = f"{folder}/{Evaluation.LABELS}"
     where = storage.redact(uri)
     with storage.open(uri) as listed:
         rows = {entry.sha256 or entry.path: entry for entry in read_labels(listed, where)}
@@ -70,10 +71,10 @@ def _newest(store: str, name: str) -> str:
     """Returns the folder of the newest list of a model, which has its dataset's record and index as well."""
     check_name("name", name)
     files = storage.list(f"{store.rstrip('/')}/models/{name}")
-    lists = [file for file in files if file.name == LABELS_LIST]
+    lists = [file for file in files if file.name == Evaluation.LABELS]
     if not lists:
         raise GraftError(
-            f"No evaluation of {name!r} in {storage.redact(store)} has left a {LABELS_LIST}: run the pipeline with this store. "
+            f"No evaluation of {name!r} in {storage.redact(store)} has left a {Evaluation.LABELS}: run the pipeline with this store. "
             f"{models_in(store)}"
         )
     return max(lists, key=lambda file: (file.written_at, file.path)).uri.rpartition("/")[0]

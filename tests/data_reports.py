@@ -103,6 +103,13 @@ def eventful():
         ],
         converted={"cmyk": 1200, "rotated": 3},
         ignored=[HOSTILE],
+        corrections={
+            **{"list": HOSTILE, "sha256": "0" * 64, "corrected": 30, "removed": 1, "kept": 2},
+            **{"without_effect": 2, "lines_without_effect": [7, 9]},
+        },
+        relabelled=[
+            {"path": path, "label": "cats", "source_label": f"dogs {HOSTILE}", "sha256": "1" * 64} for path in paths[:30]
+        ],
         passed_over={"*.xmp": 1200, f"@eaDir {HOSTILE}": 1},
         duplicates=[
             DUPLICATE | {"path": paths[0], "twin": paths[1]},

@@ -13,6 +13,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.checks import check_all
 from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights
+from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
 from graft.components.common.progress import progress
@@ -78,6 +79,7 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
     checks: list[Callable[[], object]] = [
         lambda: check_settings(given),
         lambda: Run(store, given.name, "run"),
+        lambda: _check_corrections(given.config),
         *(partial(_check_seen, option, uri) for option, uri in named),
         lambda: _check_store(store, needed=bool(local) and upload),
         *(partial(_check_last_step, step, store) for step in LAST_STEPS if getattr(profile, step)),
@@ -108,6 +110,15 @@ def _check_store(store: str, *, needed: bool) -> None:
     if store and _is_local(store):
         raise GraftError(
             f"--store {store} is on this machine: name a bucket that the cluster reaches, such as gs://my-bucket/store."
+        )
+
+
+def _check_corrections(config: str) -> None:
+    named = section(config, "ingest").get("corrections")
+    if isinstance(named, str) and named and _is_local(named):
+        raise GraftError(
+            f"The corrections {named} are on this machine, which the cluster can't reach: copy them to a bucket, and name their URI in "
+            "--config. Each run reads them anew."
         )
 
 

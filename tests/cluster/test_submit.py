@@ -103,6 +103,7 @@ def test_an_unknown_run(graft, cluster):
         (["--source", "nowhere", "--upload", "--store", "memory://s"], "nowhere doesn't exist"),
         (["--recipe", "none"], "recipe"),
         (["--config", "{"], "--config is not JSON"),
+        (["--config", '{"ingest": {"corrections": "said.csv"}}'], "The corrections said.csv are on this machine"),
         (["--name", "a/b", "--store", "gs://b/s"], "'a/b' can't be a name"),
     ],
 )

@@ -50,6 +50,12 @@ def test_an_eventful_dataset(page):
     assert "cats , train, excluded" in page.text
 
 
+def test_corrections_show_what_the_source_had_said(page):
+    assert "30 labels are corrected, 1 image is removed, and 2 labels are kept as right." in page.text
+    assert "2 rows have no effect" in page.text and "(line 7, 9)" in page.text and "6 labels more" in page.text
+    assert page.text.count(f"cats , not dogs {VISIBLE}") == 30
+
+
 def test_every_exclusion_has_its_picture_where_there_is_one(page):
     assert sum(image["alt"] == "The part that can be decoded" for image in page.all("img")) == 2
     assert page.text.count("no picture") == 40

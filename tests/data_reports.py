@@ -108,7 +108,8 @@ def eventful():
             **{"without_effect": 2, "lines_without_effect": [7, 9]},
         },
         relabelled=[
-            {"path": path, "label": "cats", "source_label": f"dogs {HOSTILE}", "sha256": "1" * 64} for path in paths[:30]
+            {"path": path, "label": "cats", "source_label": f"dogs {HOSTILE}", "sha256": "1" * 64}
+            for path in paths[:30]
         ],
         passed_over={"*.xmp": 1200, f"@eaDir {HOSTILE}": 1},
         duplicates=[

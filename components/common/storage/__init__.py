@@ -6,6 +6,7 @@ from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
 from graft.components.common.storage.listing import list_files as list
 from graft.components.common.storage.local import (
+    flush,
     flush_folder,
     make_folder,
     rename_folder,
@@ -61,6 +62,7 @@ __all__ = [
     "existing",
     "exists",
     "fetch",
+    "flush",
     "flush_folder",
     "is_folder",
     "is_web",

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from io import BufferedReader
@@ -74,6 +75,16 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for made in reversed(missing):
         _flush_names(made.parent)
+
+
+def flush(file: Path) -> None:
+    """Brings a file's content to the disk.
+
+    Raises:
+        FileError: The disk refuses.
+    """
+    with access(str(file), "write"):
+        _flush(file)
 
 
 def flush_folder(folder: Path) -> None:
@@ -170,7 +181,8 @@ def open_local(path: Path) -> BufferedReader:
         OSError: It can't be read, or is a folder.
         FileError: It is neither a file nor a folder.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would wait forever
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would wait forever
         raise FileError(f"{path} {_PIPE}: name a file.", _PIPE)
     return path.open("rb")
 
@@ -212,7 +224,8 @@ def walk(
         try:
             with access(str(folder)):
                 status = folder.stat()
-                children = [(child, child.is_dir()) for child in folder.iterdir()]
+                with os.scandir(folder) as entries:
+                    children = [(folder / entry.name, _is_folder(entry)) for entry in entries]
             identity = (status.st_dev, status.st_ino)
             if identity in above:
                 raise FileError(f"{folder} {_LOOP}: remove the link.", _LOOP)
@@ -239,3 +252,8 @@ def walk(
                 pending.append((child, above | {identity}))
             else:
                 yield child, is_folder
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one. Without a look at the file itself, most systems' listings tell of all but links."""
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()

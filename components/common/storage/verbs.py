@@ -75,10 +75,13 @@ def version(uri: str, reach: Reach = Reach.NAMED) -> str:
     """
     if local := locate(uri).local:
         with access(uri):
-            status = local.stat()
-        # The time of the last change of content or name: unlike that of modification, no program can set it.
-        return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
+            return _local_version(local.stat())
     return stat(uri, reach).version
+
+
+def _local_version(status: os.stat_result) -> str:
+    # The time of the last change of content or name: unlike that of modification, no program can set it.
+    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
 
 
 def read(uri: str, most: int | None = None, reach: Reach = Reach.NAMED) -> bytes:
@@ -96,13 +99,20 @@ def read(uri: str, most: int | None = None, reach: Reach = Reach.NAMED) -> bytes
     with access(uri):
         if place.local:
             with open_local(place.local) as file:
-                size = os.fstat(file.fileno()).st_size
-                if most is not None and size > most:
-                    raise too_large(uri, most)
-                # Python sets aside what it is asked to read: no more than the file has, but for one byte that it may have grown by.
-                content = file.read() if most is None else file.read(size + 1)
-        else:
-            content = persist(lambda: _read(uri, place, most))
+                return _whole(uri, file, most)
+        content = persist(lambda: _read(uri, place, most))
+    return _bounded(uri, content, most)
+
+
+def _whole(uri: str, file: io.BufferedReader, most: int | None) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    if most is not None and size > most:
+        raise too_large(uri, most)
+    # Python sets aside what it is asked to read: no more than the file has, but for one byte that it may have grown by.
+    return _bounded(uri, file.read() if most is None else file.read(size + 1), most)
+
+
+def _bounded(uri: str, content: bytes, most: int | None) -> bytes:
     if most is not None and len(content) > most:
         raise too_large(uri, most)
     return content
@@ -141,8 +151,14 @@ def read_as(uri: str, told: str, most: int, reach: Reach = Reach.NAMED) -> tuple
         # A server may tell the size with a part of a file alone, or with the whole one alone.
         versions = [content_version(answer | {"size": size}) for size in (answer["size"], len(content), None)]
         return content, told if told in versions else versions[0]
+    place = locate(uri, reach)
+    if place.local:
+        with access(uri), open_local(place.local) as file:
+            content = _whole(uri, file, most)
+            # That of the file that was read: what lies in its place by now may be another one.
+            return content, told if told == _local_version(os.fstat(file.fileno())) else ""
     content = read(uri, most, reach)
-    if not told or (not locate(uri).local and told in versions_of(content)):
+    if not told or told in versions_of(content):
         return content, told
     try:
         return content, told if version(uri) == told else ""

@@ -26,8 +26,9 @@ class LocalFolder:
 
     def paths(self) -> list[str]:
         """Returns the paths of all files, links followed, and of folders that are empty or not looked into."""
+        start = len(str(self._root / "_")) - 1
         return [
-            path.relative_to(self._root).as_posix() + "/" * is_folder
+            str(path)[start:] + "/" * is_folder
             for path, is_folder in storage.walk(self._root, self._left_out)
             if not is_folder or str(path) not in self._left_out.own
         ]

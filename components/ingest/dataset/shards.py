@@ -1,4 +1,4 @@
-"""Writing a dataset's shards: one open file a split, a new one when it is full. Full ones go to the store while others are written."""
+"""Writing a dataset's shards: one open file a split, a new one when it is full. Full ones go to disk or store while others are written."""
 
 import contextlib
 from collections import Counter, deque
@@ -15,8 +15,8 @@ from graft.components.common.artifacts.shards.tfrecord import ShardWriter, examp
 from graft.components.common.errors import GraftError
 from graft.components.ingest.images.checked_image import CheckedImage
 
-_UPLOADS = 4
-"""So many shards are on their way to the store at once. Each is on the disk till it is there, and in memory only in part."""
+KEPT_AT_ONCE = 4
+"""So many shards are on their way to disk or store at once. Each is on the disk till it is there, and in memory only in part."""
 _READ_AHEAD = 2**18  # a photograph and more, so that one request to a remote store brings all of it
 
 
@@ -41,14 +41,14 @@ class Shards:
         self._files = contextlib.ExitStack()
         self._open: dict[str, tuple[int, ShardWriter]] = {}
         self._count: Counter[str] = Counter()
-        self._uploads = ThreadPoolExecutor(_UPLOADS, "upload")
-        self._uploading: deque[Future[None]] = deque()
+        self._keepers = ThreadPoolExecutor(KEPT_AT_ONCE, "keep-shard")
+        self._keeping: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finishes all shards, if writing went well, and waits until they are in the store.
+        """Finishes all shards, if writing went well, and waits until they are on the disk, or in the store.
 
         Raises:
             GraftError: One can't be stored. What is not on its way yet is then left alone.
@@ -57,10 +57,10 @@ class Shards:
             try:
                 for split in list(self._open) if kind is None else ():
                     self._finish(split)
-                while self._uploading and kind is None:
-                    self._uploading.popleft().result()
+                while self._keeping and kind is None:
+                    self._keeping.popleft().result()
             finally:
-                self._uploads.shutdown(cancel_futures=True)
+                self._keepers.shutdown(cancel_futures=True)
 
     @property
     def finished(self) -> list[Shard]:
@@ -123,24 +123,26 @@ class Shards:
                 raise GraftError(f"The shard {uri} is damaged ({error}): remove it, and ingest again.") from error
 
     def _finish(self, split: str) -> None:
-        """Closes a split's shard. One for the store is uploaded meanwhile; if as many are on their way already, the first is waited for."""
+        """Closes a split's shard and has it kept meanwhile; if as many are on their way already, the first is waited for."""
         number, writer = self._open.pop(split)
         writer.close()
-        if not self._store:
-            self._note(number, writer, writer.path.name)
-            return
-        if len(self._uploading) == _UPLOADS:
-            self._uploading.popleft().result()
-        self._uploading.append(self._uploads.submit(self._upload, number, writer))
+        if len(self._keeping) == KEPT_AT_ONCE:
+            self._keeping.popleft().result()
+        self._keeping.append(self._keepers.submit(self._keep, number, writer))
 
-    def _upload(self, number: int, writer: ShardWriter) -> None:
+    def _keep(self, number: int, writer: ShardWriter) -> None:
+        if self._store:
+            uri = self._upload(writer)
+        else:
+            storage.flush(writer.path)  # or the step would wait for all of them in the end
+            uri = writer.path.name
+        self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)
+
+    def _upload(self, writer: ShardWriter) -> str:
         folder, name = shards_folder(self._store), f"{writer.sha256}.tfrecord"
         storage.put(writer.path, f"{folder}/{name}")
         if name in announcements(folder, CONDEMNED):  # `graft gc` may just be deleting it
             name = f"{writer.sha256}-{uuid4().hex[:8]}.tfrecord"
             storage.put(writer.path, f"{folder}/{name}")
         writer.path.unlink()
-        self._note(number, writer, f"{folder}/{name}")
-
-    def _note(self, number: int, writer: ShardWriter, uri: str) -> None:
-        self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)
+        return f"{folder}/{name}"

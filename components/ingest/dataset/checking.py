@@ -5,7 +5,6 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from itertools import islice
 
 from graft.components.common.compute.machine import cores
 from graft.components.common.progress import progress
@@ -17,7 +16,9 @@ from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 
-_BATCH = 8
+# A batch is so many files, or of large ones fewer, by what the last ones came to: all that are on their way are in memory. Handing one
+# over takes as long as handing over ten photographs does.
+_FIRST_BATCH, _LARGEST_BATCH, _BATCH_BYTES = 8, 16, 2**19
 # So many batches are read at once, and a few more while others are decoded: remote files take their time to come.
 _READERS = 8
 
@@ -49,7 +50,7 @@ def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDatas
     """
     waiting: deque[Future[list[Checked]]] = deque()
     ahead = _READERS + 2 * cores()
-    batches = (listed[start : start + _BATCH] for start in range(0, len(listed), _BATCH))
+    begun, size = 0, _FIRST_BATCH
     with (
         progress("checking images", len(listed)) as advance,
         decoders(len(listed)) as pool,
@@ -57,16 +58,24 @@ def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDatas
     ):
         try:
             while True:
-                for batch in islice(batches, ahead - len(waiting)):
+                while begun < len(listed) and len(waiting) < ahead:
+                    batch = listed[begun : begun + size]
                     waiting.append(readers.submit(_check_batch, files, batch, previous, pool))
+                    begun += len(batch)
                 if not waiting:
                     break
                 done = waiting.popleft().result()
+                size = _next_batch(done)
                 yield from done
                 advance(len(done))
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _next_batch(done: list[Checked]) -> int:
+    mean = sum(checked.bytes for checked in done) // len(done)
+    return max(1, min(_LARGEST_BATCH, _BATCH_BYTES // max(1, mean)))
 
 
 def check_anew(files: ImageFiles, file: LabelledImage) -> Checked:

@@ -6,7 +6,11 @@ import pytest
 from pictures import LENIENT, encoded, noise, record, refusal, rows, split_files, write_folder
 
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset import checking
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.source.folders import LocalFolder
+from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
+from graft.components.ingest.source.left_out import LeftOut
 
 BAD = {
     "train/cats/cut.jpg": encoded(noise(7))[:-100],
@@ -106,3 +110,30 @@ def test_pipes_and_broken_links_are_left_out(tmp_path):
 def test_a_source_that_is_no_file(tmp_path, source):
     os.mkfifo(tmp_path / "pipe")
     assert "is not a folder, zip, tar or tar.gz" in refusal(tmp_path / source, tmp_path / "dataset")
+
+
+class Listed(LabelledImages):
+    """Notes how many files were asked for at once."""
+
+    def __init__(self, images: list[LabelledImage]) -> None:
+        super().__init__(images)
+        self.batches: list[int] = []
+
+    def __getitem__(self, number):
+        found = super().__getitem__(number)
+        if isinstance(number, slice):
+            self.batches.append(len(found))
+        return found
+
+
+def test_few_large_files_are_in_memory_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "cores", lambda: 1)  # and so ten batches are on their way
+    sizes = {f"{number:03}.jpg": 10 if number < 300 else 2**20 for number in range(500)}
+    for name, size in sizes.items():
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    listed = Listed([LabelledImage(name, "train", "cats") for name in sizes])
+    checked = list(checking.check_all(LocalFolder(tmp_path, LeftOut()), listed, None))
+    assert {one.file.path: one.bytes for one in checked} == sizes
+    assert [one.file.path for one in checked] == list(sizes)
+    assert max(listed.batches) == 16 and listed.batches[-10:] == [1] * 10

@@ -1,10 +1,12 @@
 """A web server of one file, with the troubles that tests give it; also a program of its own, which can be killed.
 
-As a program: file_server.py FILE PORT BYTES_PER_SECOND
+As a program: file_server.py FILE PORT [BYTES]; it is killed once it has sent so many bytes of the file.
 """
 
 import hashlib
+import os
 import re
+import signal
 import socket
 import struct
 import sys
@@ -113,6 +115,16 @@ def cut(after):
     return lambda handler, content: handler.send(content[:after])
 
 
+def kill(after):
+    """The end of the server, and of the process that it is in, after some bytes."""
+
+    def trouble(handler, content):
+        handler.send(content[:after])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return trouble
+
+
 def change(after, new):
     """A file that is replaced while it is read: the rest of the body is the new one's."""
 
@@ -132,4 +144,6 @@ def file_server(content, **options):
 
 
 if __name__ == "__main__":
-    FileServer(Path(sys.argv[1]).read_bytes(), int(sys.argv[2]), speed=float(sys.argv[3])).serve_forever()
+    served = FileServer(Path(sys.argv[1]).read_bytes(), int(sys.argv[2]))
+    served.troubles += map(kill, map(int, sys.argv[3:]))
+    served.serve_forever()

@@ -61,11 +61,11 @@ def test_headers_without_end_end(monkeypatch, piece):
 
 
 def check_that_it_ends(piece, begin=b""):
-    """Reads a file from a server that sends a piece of its answer ten times a second."""
+    """Reads a file from a server that sends a piece of its answer ten times a second, for minutes."""
 
     def answer(handler):
         handler.wfile.write(begin)
-        for _ in range(100):
+        for _ in range(2000):
             handler.wfile.write(piece)
             time.sleep(0.1)
 
@@ -73,7 +73,7 @@ def check_that_it_ends(piece, begin=b""):
         start = time.monotonic()
         with pytest.raises(GraftError, match="can't be reached|took longer"):
             storage.read(f"{server.url}/x")
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 60
 
 
 BODIES = {
@@ -115,16 +115,16 @@ def test_a_download_without_end_ends(tmp_path, monkeypatch):
 def test_a_file_that_comes_in_drops_is_given_up(monkeypatch):
     def drops(handler):
         handler.start(200, {"Content-Length": "1000000"})
-        for _ in range(200):
+        for _ in range(2000):
             handler.wfile.write(b"x")
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     monkeypatch.setattr("graft.components.common.storage.web.client.CONTENT_SECONDS", 0.3)
     with hostile_server(x=drops) as server:
         before = time.monotonic()
         with pytest.raises(GraftError, match="it took longer than"):
             storage.read(f"{server.url}/x")
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 60
 
 
 def test_an_answer_longer_than_announced_is_none(tmp_path, monkeypatch):

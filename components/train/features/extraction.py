@@ -23,8 +23,21 @@ Array = np.ndarray[Any, Any]
 PLAIN, MIRRORED = "as it is", "mirrored"
 
 
-Put = Callable[[int, Array, Array], None]
-"""Takes features as they come: a view's number, int64 [k] numbers of images, and float16 [k, F] features."""
+Put = Callable[[int, slice, Array, Array], None]
+"""Takes features as they come: a view's number, the columns they go to, int64 [k] numbers of images, and float16 [k, F] features."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """The features of a view at a cut: where they go, and where they are kept."""
+
+    view: int
+    columns: slice
+    cache: FeatureCache
+
+    @property
+    def width(self) -> int:
+        return int(self.columns.stop - self.columns.start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,19 +70,29 @@ def prediction_views(config: TrainConfig) -> list[str]:
     return [PLAIN, MIRRORED] if config.mirror else [PLAIN]
 
 
-def kind_of_features(config: TrainConfig, network: Network, view: str) -> dict[str, Any]:
-    """Returns all that an image's features of a view depend on but the image itself.
+def columns_of(config: TrainConfig, network: Network) -> dict[str, slice]:
+    """Returns the columns of the features that each cut gives."""
+    cuts = config.cut.split("+")
+    if len(cuts) == 1:
+        return {config.cut: slice(0, network.extractor.output.shape[1])}
+    ends = np.cumsum([output.shape[-1] for output in network.backbone.outputs]).tolist()
+    return {cut: slice(start, end) for cut, start, end in zip(cuts, [0, *ends], ends, strict=False)}
+
+
+def kind_of_features(config: TrainConfig, network: Network, view: str, cut: str) -> dict[str, Any]:
+    """Returns all that an image's features of a view at a cut depend on but the image itself.
 
     Args:
-        config: Names backbone, cut, image size in pixels, scaling and head.
+        config: Names backbone, image size in pixels, scaling and head.
         network: Knows the weights, and the precision that it computes in.
         view: The view's name.
+        cut: The cut: each of several keeps its own, so that others find them.
     """
     return {
         "backbone": config.backbone,
         "weights": network.weights_digest,
         "precision": network.precision,
-        "cut": config.cut,
+        "cut": cut,
         "image_size": config.image_size,
         "preprocessing": f"{config.scaling}, {DECODING}",
         "pooling": config.head,
@@ -107,18 +130,23 @@ def compute_features(
     """
     tf = import_tensorflow()
     width = network.extractor.output.shape[1]
-    caches = [FeatureCache(store, kind_of_features(config, network, view)) for view in views]
-    missing = np.ones((len(views), len(sha256s)), bool)
-    for view, cache in enumerate(caches):
-        for found, vectors in cache.find_by_pack(sha256s, width):
-            put(view, found, vectors)
-            missing[view, found] = False
+    parts = [
+        _Part(view, columns, FeatureCache(store, kind_of_features(config, network, name, cut)))
+        for view, name in enumerate(views)
+        for cut, columns in columns_of(config, network).items()
+    ]
+    missing = np.ones((len(parts), len(sha256s)), bool)
+    for part, is_missing in zip(parts, missing, strict=True):
+        for found, vectors in part.cache.find_by_pack(sha256s, part.width):
+            put(part.view, part.columns, found, vectors)
+            is_missing[found] = False
     numbers, done = np.flatnonzero(missing.any(axis=0)), 0
     numbers = numbers[np.argsort(rows[numbers])]  # in the order of the index they pass
     if len(numbers):
         wanted = np.zeros(dataset.count(split), bool)
         wanted[rows[numbers]] = True
-        chosen = np.flatnonzero(missing.any(axis=1)).tolist()
+        computed = [(part, is_missing) for part, is_missing in zip(parts, missing, strict=True) if is_missing.any()]
+        chosen = sorted({part.view for part, _ in computed})
         seeds = np.stack([_seeds(views[view], [sha256s[number] for number in numbers]) for view in chosen], axis=1)
         augment = build_augmentation(config)
         # What computes in half precision rounds its input first of all: half the bytes go over the bus, and nothing else changes.
@@ -150,15 +178,16 @@ def compute_features(
         )
         for outputs, _ in passes:
             batch = numbers[done : done + len(outputs)]
-            for place, view in enumerate(chosen):
-                vectors = half(outputs[:, place])
-                put(view, batch, vectors)
-                caches[view].keep([sha256s[number] for number in batch], vectors)
+            for part, is_missing in computed:
+                lacking = is_missing[batch]
+                vectors = half(outputs[lacking, chosen.index(part.view), part.columns])
+                put(part.view, part.columns, batch[lacking], vectors)
+                part.cache.keep([sha256s[number] for number in batch[lacking]], vectors)
             done += len(outputs)
-        for view in chosen:
-            caches[view].flush()
-            caches[view].tidy(width)
-    read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
+        for part, _ in computed:
+            part.cache.flush()
+            part.cache.tidy(part.width)
+    read, written = (sum(getattr(part.cache, name) for part in parts) for name in ("bytes_read", "bytes_written"))
     return Counts(len(numbers), read, written)
 
 

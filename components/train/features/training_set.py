@@ -96,14 +96,14 @@ def collect_training_set(dataset: Dataset, network: Network, config: TrainConfig
     vectors = scratch_array((len(views), len(trained), width))
     selection_vectors = scratch_array((len(averaged), len(selecting) + len(others[0]), width))
 
-    def put(view: int, numbers: Array, found: Array) -> None:
+    def put(view: int, columns: slice, numbers: Array, found: Array) -> None:
         trains = numbers < len(trained)
-        vectors[view, numbers[trains]] = found[trains]
+        vectors[view][numbers[trains], columns] = found[trains]
         if view < len(averaged):
-            selection_vectors[view, numbers[~trains] - len(trained)] = found[~trains]
+            selection_vectors[view][numbers[~trains] - len(trained), columns] = found[~trains]
 
-    def put_selection(view: int, numbers: Array, found: Array) -> None:
-        selection_vectors[view, numbers] = found
+    def put_selection(view: int, columns: slice, numbers: Array, found: Array) -> None:
+        selection_vectors[view][numbers, columns] = found
 
     pace, needed = Pace(), np.concatenate([trained, selecting])
     chosen = [sha256s[number] for number in needed]

@@ -27,18 +27,24 @@ NETWORK = SimpleNamespace(weights_digest="a", precision="float32")
 )
 def test_another_cut_size_head_or_scaling_makes_other_features(change):
     config = dataclasses.replace(TrainConfig(), **change)
-    assert kind_of_features(config, NETWORK, "plain") != kind_of_features(TrainConfig(), NETWORK, "plain")
+    assert kind_of_features(config, NETWORK, "plain", config.cut) != kind_of_features(
+        TrainConfig(), NETWORK, "plain", "mixed7"
+    )
 
 
 @pytest.mark.parametrize("change", [{"weights_digest": "b"}, {"precision": "mixed_float16"}])
 def test_other_weights_or_another_precision_make_other_features(change):
     other = SimpleNamespace(**vars(NETWORK) | change)
-    assert kind_of_features(TrainConfig(), other, "plain") != kind_of_features(TrainConfig(), NETWORK, "plain")
+    assert kind_of_features(TrainConfig(), other, "plain", "mixed7") != kind_of_features(
+        TrainConfig(), NETWORK, "plain", "mixed7"
+    )
 
 
 def test_what_happens_after_the_features_makes_no_others():
     config = dataclasses.replace(TrainConfig(), epochs=1, learning_rate=0.5, seed=9)
-    assert kind_of_features(config, NETWORK, "plain") == kind_of_features(TrainConfig(), NETWORK, "plain")
+    assert kind_of_features(config, NETWORK, "plain", config.cut) == kind_of_features(
+        TrainConfig(), NETWORK, "plain", "mixed7"
+    )
 
 
 @pytest.mark.slow
@@ -56,7 +62,7 @@ def test_half_precision_takes_half_the_bytes_and_gives_the_same(monkeypatch):
     monkeypatch.setattr(extraction, "pass_over", pass_over)
     dataset, made = SimpleNamespace(count=lambda split: 4), {}
     rows = np.array([2, 0, 3, 1])
-    put = lambda view, numbers, vectors: made.update(zip(rows[numbers], vectors, strict=True))  # noqa: E731
+    put = lambda view, columns, numbers, vectors: made.update(zip(rows[numbers], vectors, strict=True))  # noqa: E731
     compute_features(dataset, "train", list("cadb"), rows, put, network, config, "", [PLAIN], Pace())
     assert handed[0].dtype == tf.float16
     found = np.array([made[row] for row in range(4)])

@@ -83,6 +83,11 @@ bench-evaluate: $(RUN_READY) ## Time evaluate against a bare pass of the trained
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-evaluate needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/evaluate.py --source "$(SOURCE)" --weights "$(WEIGHTS)"
 
+.PHONY: bench-tune
+bench-tune: $(RUN_READY) ## Time 50 trials of a search against one bare pass of the backbone, and ask what it gains: SOURCE= WEIGHTS= ARGS=--quick
+	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-tune needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
+	@$(BIN)/python tests/bench/tune.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
+
 .PHONY: bench-gpu
 bench-gpu: $(RUN_READY) ## Time train and evaluate against what decoding and the bare backbone allow: SOURCE= WEIGHTS= ARGS=--small
 	@$(BIN)/python tests/bench/gpu.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)

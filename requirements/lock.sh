@@ -11,10 +11,10 @@ lock() {
         --no-annotate --custom-compile-command "make lock" --output-file "$output" "$@"
 }
 
-lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra kserve --extra s3 --extra heic --extra formats --extra dev
+lock dev.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra kserve --extra s3 --extra heic --extra formats --extra tune --extra dev
 # The others are subsets of it, at the same versions.
-lock run.txt pyproject.toml --extra cpu --extra pipelines --extra s3 --extra heic --extra formats -c requirements/dev.txt
-lock run-gpu.txt pyproject.toml --extra gpu --extra pipelines --extra s3 --extra heic --extra formats -c requirements/dev.txt
+lock run.txt pyproject.toml --extra cpu --extra pipelines --extra s3 --extra heic --extra formats --extra tune -c requirements/dev.txt
+lock run-gpu.txt pyproject.toml --extra gpu --extra pipelines --extra s3 --extra heic --extra formats --extra tune -c requirements/dev.txt
 lock vertex.txt pyproject.toml --extra cpu --extra pipelines --extra vertex --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock cpu.txt pyproject.toml --extra cpu --extra kserve --extra s3 --extra heic --extra formats -c requirements/dev.txt
 lock gpu.txt pyproject.toml --extra gpu --extra kserve --extra s3 --extra heic --extra formats -c requirements/dev.txt

@@ -12,6 +12,7 @@ EXTRAS = {
     "kserve": ("kubernetes",),
     "s3": ("s3fs",),
     "heic": ("pi_heif",),
+    "tune": ("optuna",),
     "formats": ("ai_edge_litert", "onnx", "onnxruntime", "tf2onnx"),
 }
 """The packages of every extra, by their import names. `gpu` brings what `cpu` brings."""

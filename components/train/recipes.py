@@ -158,5 +158,7 @@ def _settings_of(recipe: str) -> Mapping[str, Any]:
         except ValueError as error:
             raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
     if recipe not in RECIPES:
-        raise GraftError(f"There is no recipe {recipe!r}: there are {', '.join(RECIPES)}, or a .yaml file of your own.")
+        raise GraftError(
+            f"There is no recipe {recipe!r}: there are {', '.join(RECIPES)}, or a .yaml file of your own, such as graft tune writes."
+        )
     return RECIPES[recipe].settings

@@ -30,8 +30,8 @@ EPOCHS, LEAST_EPOCHS, TIMES, NEW = 20, 10, 4, 100
 GRAFT = Path(sys.executable).with_name("graft")
 
 
-def pass_seconds(dataset: Path, weights: Path) -> tuple[float, int]:
-    """Returns the seconds of a bare pass of the cut backbone over all images, decoded and scaled beforehand, and their number."""
+def pass_seconds(dataset: Path, weights: Path) -> tuple[float, float, int]:
+    """Returns seconds and CPU seconds of a bare pass of the cut backbone over all images, decoded beforehand, and their number."""
     tf = import_tensorflow()
     config, data = TrainConfig(), Dataset.load(dataset)
     backbone, _ = build_backbone(config.cut, config.image_size, weights, config.seed)
@@ -41,9 +41,9 @@ def pass_seconds(dataset: Path, weights: Path) -> tuple[float, int]:
     forward = tf.function(lambda batch: backbone(batch, training=False), reduce_retracing=True)
     for batch in (batches[0], batches[-1]):
         forward(batch)
-    start = time.monotonic()
+    start, cpu = time.monotonic(), time.process_time()
     pass_over(forward, batches)
-    return time.monotonic() - start, len(images)
+    return time.monotonic() - start, time.process_time() - cpu, len(images)
 
 
 def graft_run(source: Path | str, weights: Path, runs: Path, *options: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs, photographs, crops = (Path(folder) / name for name in ("runs", "photographs", "crops"))
         cold = graft_run(source, weights, runs)
-        seconds, images = pass_seconds(Path(cold["steps"]["ingest"]["output"]), weights)
+        seconds, _, images = pass_seconds(Path(cold["steps"]["ingest"]["output"]), weights)
         say(
             images=images,
             pass_seconds=round(seconds, 2),

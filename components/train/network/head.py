@@ -41,7 +41,11 @@ def build_head(config: TrainConfig, features: Any, classes: int) -> Any:
 
     layers: list[Any] = [keras.Input((features.shape[1],), name="features")]
     if config.head == "gap":
-        layers += [_standardize(features), keras.layers.Dropout(config.dropout, seed=config.seed)]
+        mean, variance = moments(features)
+        layers += [
+            keras.layers.Normalization(mean=mean, variance=variance, name="standardize"),
+            keras.layers.Dropout(config.dropout, seed=config.seed),
+        ]
     else:
         layers += [
             keras.layers.Dense(DENSE_UNITS, activation="relu", name="hidden"),
@@ -61,17 +65,19 @@ def without_last_layer(head: Any) -> Any:
     return keras.Model(head.inputs, head.layers[-1].input, name="before_the_last")
 
 
-def _standardize(features: Any) -> Any:
-    """Returns the layer that gives every feature mean 0 and variance 1; random features differ in scale by orders of magnitude.
+def moments(features: Any) -> tuple[Any, Any]:
+    """Returns means and variances, float64 [F] both, by which every feature gets mean 0 and variance 1.
 
-    A feature that hardly varies in training is not blown up: a rare value of it in other images would drown all else.
+    Random features differ in scale by orders of magnitude. A feature that hardly varies in training is not blown up: a rare value of it in
+    other images would drown all else.
+
+    Args:
+        features: float16 or float32 [N, F], the training features.
     """
-    import keras
-
     mean = _mean(features, lambda numbers: numbers)
     variance = _mean(features, lambda numbers: (numbers - mean) ** 2)
     floor = _SMALLEST_VARIANCE * (variance.mean() or 1.0)
-    return keras.layers.Normalization(mean=mean, variance=variance.clip(min=floor), name="standardize")
+    return mean, variance.clip(min=floor)
 
 
 def _mean(features: Any, of: Callable[[Any], Any]) -> Any:

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 NEEDS = {
     "predict model picture.png": ("tensorflow", "cpu"),
     "train --dataset dataset --output out --weights random": ("tensorflow", "cpu"),
+    "tune --dataset dataset --weights random": ("optuna", "tune"),
     "resolve --source pictures --weights random": ("tensorflow", "cpu"),
     "resolve --source pictures --weights random --config onnx.yaml": ("onnx", "formats"),
     "serve export": ("TensorFlow", "cpu"),

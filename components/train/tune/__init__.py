@@ -1,0 +1,1 @@
+"""Tune: searching better settings of the head on the features of images that train."""

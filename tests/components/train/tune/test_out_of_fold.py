@@ -1,0 +1,65 @@
+"""Settings are judged on images that the head has not seen."""
+
+import numpy as np
+
+from graft.components.train.config import TrainConfig
+from graft.components.train.features.training_set import TrainingSet
+from graft.components.train.tune import out_of_fold
+from graft.components.train.tune.out_of_fold import FOLDS, OutOfFold
+from graft.components.train.tune.search import search_settings
+from graft.components.train.tune.search_space import SearchConfig
+
+CONFIG = TrainConfig(cut="a+c", dropout=0.0, batch_size=16, epochs=20)
+COLUMNS = {"a": slice(0, 200), "b": slice(200, 300), "c": slice(300, 500)}
+
+
+def training_set(labels):
+    random, many = np.random.default_rng(0), len(labels)
+    vectors = random.normal(size=(1, many, 500)).astype(np.float16)
+    selecting = np.arange(0, many, 3)
+    return TrainingSet(
+        np.arange(many), labels, vectors, "train", selecting, vectors[:, selecting], labels[selecting], 0, 0, 0, 0, None
+    )
+
+
+def judged(images, config=CONFIG):
+    losses, right = zip(*images.judge(config), strict=True)
+    return np.concatenate(losses), np.concatenate(right)
+
+
+def test_noise_can_t_be_learned_by_heart():
+    labels = np.random.default_rng(1).integers(0, 2, 240)
+    made = training_set(labels)
+    losses, right = judged(OutOfFold(made, COLUMNS, 2))
+    assert len(losses) == len(right) == 240
+    assert 0.35 < right.mean() < 0.65, "a head would have found more among images that it was trained on"
+
+
+def test_only_the_features_of_the_cut_play_a_part():
+    labels = np.arange(120) % 2
+    made = training_set(labels)
+    for columns, cut, found in ((slice(0, 200), "a", True), (slice(200, 300), "a+c", False)):
+        vectors = made.vectors.copy()
+        vectors[0, :, columns] += 3 * labels[:, None].astype(np.float16)
+        told = TrainingSet(**vars(made) | {"vectors": vectors, "selection_vectors": vectors[:, made.selection_rows]})
+        _, right = judged(OutOfFold(told, COLUMNS, 2), TrainConfig(cut=cut, batch_size=16, epochs=20))
+        assert (right.mean() > 0.9) == found
+
+
+def test_the_same_seed_finds_the_same_settings():
+    made = training_set(np.arange(90) % 2)
+    searches = [SearchConfig(trials=4, cuts=("a", "b+c"), seed=seed) for seed in (3, 3, 4)]
+    one, again, other = (
+        [tried.config for tried in search_settings(OutOfFold(made, COLUMNS, 2), CONFIG, search)] for search in searches
+    )
+    assert one == again != other
+    assert one[0] == CONFIG and len(one) == 5
+
+
+def test_many_images_are_looked_at_in_part_of_each_class_its_share(monkeypatch):
+    monkeypatch.setattr(out_of_fold, "MOST_IMAGES", 40)
+    labels = np.sort(np.array([0] * 90 + [1] * 30))
+    images = OutOfFold(training_set(labels), COLUMNS, 2)
+    assert images.images == 40
+    assert np.bincount(images._labels).tolist() == [30, 10]
+    assert all(np.bincount(images._labels[images._folds == fold]).min() >= 3 for fold in range(FOLDS))

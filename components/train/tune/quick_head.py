@@ -1,7 +1,7 @@
 """The head `gap`, trained in NumPy: what Keras needs seconds for, mostly to trace it, takes a tenth of one.
 
-It is the same head, loss, optimizer, batches and early stopping. Only what is drawn differs: first weights, order and dropout. The trained
-head itself is not kept: a search looks only at what settings bring.
+It is the same head, loss, optimizer, batches, early stopping and calibration. Only what is drawn differs: first weights, order and
+dropout. The trained head itself is not kept: a search looks only at what settings bring.
 """
 
 import dataclasses
@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.train.config import TrainConfig
+from graft.components.train.fit.calibration import Logits, fit_temperature
 from graft.components.train.tune.update_rules import UPDATE_RULES
 
 Array = np.ndarray[Any, Any]
@@ -45,7 +47,11 @@ class QuickHead:
 
     def probabilities(self, vectors: Array) -> Array:
         """Returns float32 [n, outputs] for features float32 [M, n, F], averaged over the views."""
-        return np.asarray(_activation(vectors @ self.theta[:-1] + self.theta[-1]).mean(axis=0))
+        return np.asarray(_activation(self.logits(vectors)).mean(axis=0))
+
+    def logits(self, vectors: Array) -> Array:
+        """Returns float32 [M, n, outputs] for features float32 [M, n, F]."""
+        return np.asarray(vectors @ self.theta[:-1] + self.theta[-1])
 
 
 def losses(probabilities: Array, targets: Array) -> Array:
@@ -56,8 +62,9 @@ def losses(probabilities: Array, targets: Array) -> Array:
     return np.asarray(-(targets * np.log(likely)).sum(axis=1))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a loss that is no number is seen
 def train_quick_head(training: Labelled, selection: Labelled, config: TrainConfig) -> QuickHead:
-    """Trains a head, and returns it with the weights that had the lowest loss on the selection images.
+    """Trains a head, and returns it with the weights that had the lowest loss on the selection images, calibrated on these.
 
     Args:
         training: Images to train on, each view of them being one more.
@@ -94,7 +101,10 @@ def train_quick_head(training: Labelled, selection: Labelled, config: TrainConfi
             best, least, best_epoch = theta.copy(), loss, epoch
         elif epoch - best_epoch >= config.patience:
             break
-    return QuickHead(best)
+    # A sigmoid's label is its target; of others it is where the one stands.
+    labels = selection.targets[:, 0].astype(np.int64) if outputs == 1 else selection.targets.argmax(axis=1)
+    calibration = fit_temperature(Logits(QuickHead(best).logits(selection.vectors).astype(np.float64), labels, TRAIN))
+    return QuickHead(best / np.float32(calibration.temperature))
 
 
 def _drop(inputs: Array, dropout: float, random: np.random.Generator) -> float:

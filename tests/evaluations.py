@@ -28,6 +28,12 @@ METRICS = {
 }
 
 
+ANSWERED = {
+    **{"wanted_accuracy": 0.98, "abstain_below": 0.9, "images": 800, "coverage": 0.8},
+    **{"wrong": 16, "risk": 0.02, "risk_upper": 0.03},
+}
+
+
 def slice_of(by, value, images, accuracy):
     """A slice."""
     return {"by": by, "value": value, "images": images, "accuracy": accuracy, "interval": [0.0, 1.0]}

@@ -30,6 +30,7 @@ from graft.components.evaluate.drift import drift_since
 from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.metrics import compute_metrics
 from graft.components.evaluate.report.evaluation_report import write_report
+from graft.components.evaluate.selective import answered_part, risk_by_coverage
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
 Array = np.ndarray[Any, Any]
@@ -80,6 +81,7 @@ def evaluate(
         doing("computing the figures")
         check_finite(probabilities, str(model))
         predicted, digest = probabilities.argmax(axis=1), training.model_digest
+        right = predicted == labels
         kept = KeptPredictions(run.store, data, split, index["sha256"])
         kept.add(training, probabilities)
         baselines = run_baselines(models, data, split, index, {digest: predicted}, kept)
@@ -89,9 +91,11 @@ def evaluate(
             images=len(labels),
             classes=data.classes,
             metrics=compute_metrics(probabilities, labels, data.classes),
-            slices=make_slices(index, predicted == labels, config.slices),
+            slices=make_slices(index, right, config.slices),
             comparisons=Comparisons(champion=compared.get("champion"), anchor=compared.get("anchor")),
             drift=drift_since(models.get("champion"), data, index, features),
+            risk_coverage=risk_by_coverage(probabilities, right),
+            answered=answered_part(training, probabilities, right),
             selected_on_split=split in (TRAIN, training.selection.split),
             images_per_second=round(len(labels) / seconds, 1),
             dataset_digest=data.digest,

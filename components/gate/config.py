@@ -33,6 +33,8 @@ class GateConfig:
         min_slice_accuracy: Least accuracy on every slice of at least `min_slice_images` images.
         min_slice_images: How many images a slice needs to be judged.
         min_images: Least number of evaluated images.
+        min_coverage: Least share of the images for which the model is confident; it has to be trained with `wanted_accuracy`.
+        max_selective_risk: Greatest share of wrong ones among these.
         max_regression: How much worse than champion and anchor the model may be; 0.02 is two points. The gate has to be 95% sure
             of it (one-sided, paired), which takes at least 115 images for two points.
     """
@@ -45,6 +47,8 @@ class GateConfig:
     min_slice_accuracy: Share | None = None
     min_slice_images: Annotated[int, Number, Field(ge=1)] = 30
     min_images: Annotated[int, Number, Field(ge=1)] | None = None
+    min_coverage: Share | None = None
+    max_selective_risk: Share | None = None
     max_regression: Annotated[float, Number, Field(ge=0, lt=0.5)] | None = 0.02
 
 

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.decision import Rule
-from graft.components.common.artifacts.evaluation import Comparison, Evaluation
+from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation
 from graft.components.gate.config import GateConfig
 
 # Of so many images, less two, two models that answer all alike are surely (95%, one-sided) as good as each other but for a margin of 1:
@@ -47,9 +47,24 @@ def judge(evaluation: Evaluation, config: GateConfig) -> Iterator[Rule]:
         ]
         missing = f"accuracy on a slice of at least {config.min_slice_images} images"
         yield _at_least("min_slice_accuracy", config.min_slice_accuracy, *_worst(accuracies, missing))
+    yield from _abstaining(evaluation.answered, config)
     if config.max_regression is not None:
         for role, compared in evaluation.comparisons.by_role().items():
             yield _regression(role, config.max_regression, compared)
+
+
+def _abstaining(answered: Answered | None, config: GateConfig) -> Iterator[Rule]:
+    """Judges how many images the model answers, and how many of the answers are wrong."""
+    lacks = (
+        "" if answered else " (the model has no abstain_below: train it with wanted_accuracy, or switch the rule off)"
+    )
+    if config.min_coverage is not None:
+        coverage = answered.coverage if answered else None
+        yield _at_least("min_coverage", config.min_coverage, coverage, f"the share of answered images{lacks}")
+    if config.max_selective_risk is not None:
+        risk = answered.risk if answered else None
+        what = f"the share of wrong answers{lacks}"
+        yield _at_most("max_selective_risk", config.max_selective_risk, risk, what)
 
 
 def _regression(role: str, margin: float, compared: Comparison | None) -> Rule:
@@ -85,7 +100,9 @@ def _at_least(name: str, threshold: float, value: Figure, what: str) -> Rule:
     return _rule(name, threshold, value, passed, f"{what} {_digits(value, threshold)} {outcome} {threshold:,}")
 
 
-def _at_most(name: str, threshold: float, value: float, what: str) -> Rule:
+def _at_most(name: str, threshold: float, value: Figure, what: str) -> Rule:
+    if value is None:
+        return _rule(name, threshold, None, False, f"{what} is missing, and at most {threshold} is allowed")
     passed = value <= threshold
     outcome = "is within the allowed" if passed else "is above the allowed"
     return _rule(name, threshold, value, passed, f"{what} {_digits(value, threshold)} {outcome} {threshold}")

@@ -55,6 +55,8 @@ class TrainConfig:
         selection_split: Images that select the weights. `train` sets a fraction of the training images aside, so that the
             evaluated images stay unseen; `validation` takes the validation images.
         selection_fraction: Fraction of the training images that is set aside.
+        wanted_accuracy: Accuracy that the answered images shall have: a confidence is chosen on the selection images, below which the
+            model says that it is not confident. 0 for none.
         unfreeze: Layers `FROM..TO` of the backbone that are fine-tuned once the head has converged; empty for none.
         unfreeze_learning_rate: Learning rate of the fine-tuning.
         unfreeze_epochs: Epochs of the fine-tuning at most.
@@ -90,6 +92,7 @@ class TrainConfig:
     patience: Count = 10
     selection_split: Literal["train", "validation"] = "train"
     selection_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    wanted_accuracy: Share = 0.0
     unfreeze: str = ""
     unfreeze_learning_rate: Rate = 1e-5
     unfreeze_epochs: Count = 10

@@ -116,7 +116,8 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Any) 
         "tensorboard",
         "require_gpu",
         "weights_sha256",
-    ):  # where it is watched and may run, and what was expected
+        "wanted_accuracy",
+    ):  # where it is watched and may run, what was expected, and what is chosen when the training is over
         del settings[field]
     return {
         "layout": 4,  # of the checkpoints themselves, and the order of the images

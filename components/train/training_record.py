@@ -63,6 +63,7 @@ def training_record(
             split=training_set.selection_split, images=len(training_set.selection_rows), accuracy=trained.accuracy
         ),
         calibration=trained.calibration,
+        abstention=trained.abstention,
         training_images=len(training_set.rows),
         features=FeatureCounts(computed=training_set.computed, cached=training_set.cached),
         images_per_second=round(pace.images / pace.seconds, 1) if pace.images else None,

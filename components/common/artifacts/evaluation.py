@@ -170,6 +170,28 @@ class Drift(Part):
     features_reason: Sparse[str] = Field(None, description="Why features were not compared; empty if they were.")
 
 
+class RiskCoverage(Part):
+    """Risk by coverage: only the most confident images are answered, at most 100 shares of them."""
+
+    coverage: tuple[float, ...] = Field(description="Share of the images that are answered, ascending.")
+    risk: tuple[float, ...] = Field(description="Share of the answered images that are wrong.")
+    confidence: tuple[float, ...] = Field(description="Confidence from which on images are answered.")
+
+
+class Answered(Part):
+    """The images for which the model is confident, by the confidence that was chosen when it was trained."""
+
+    wanted_accuracy: float = Field(description="The accuracy that they should have.")
+    abstain_below: float = Field(description="The confidence below which the model is not confident.")
+    images: int = Field(description="How many images are answered.")
+    coverage: float = Field(description="Share of the images that are answered.")
+    wrong: int = Field(description="The answered images that are wrong.")
+    risk: float | None = Field(description="Share of the answered images that are wrong; None if none is answered.")
+    risk_upper: float = Field(
+        description="With 95% confidence (one-sided, Clopper and Pearson) the risk is at most this, unless the images chose the model."
+    )
+
+
 _UNKNOWN = Drift(reason="the Graft that evaluated it did not compare them")
 
 
@@ -192,6 +214,12 @@ class Evaluation(Artifact):
     slices: tuple[Slice, ...] = Field(description="Accuracy on parts of the images.")
     comparisons: Comparisons = Field(description="The same images by champion and anchor.")
     drift: Drift = Field(_UNKNOWN, description="How images differ that are new since the champion.")
+    risk_coverage: Sparse[RiskCoverage] = Field(
+        None, description="Risk by coverage; left out of records of before there was that."
+    )
+    answered: Sparse[Answered] = Field(
+        None, description="The images for which the model is confident; left out where it has no confidence chosen."
+    )
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
     images_per_second: float = Field(description="Images predicted in a second.")
     dataset_digest: str = Field(description="Content digest of the dataset that it was evaluated on.")

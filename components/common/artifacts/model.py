@@ -80,6 +80,21 @@ class Calibration(Part):
     reason: Sparse[str] = Field(None, description="Why none was fitted and it is 1; left out where one was.")
 
 
+class Abstention(Part):
+    """The confidence below which the model is not confident, chosen on the images that selected the weights."""
+
+    wanted_accuracy: float = Field(description="The accuracy that the answered images shall have.")
+    abstain_below: Sparse[float] = Field(
+        None,
+        description="The confidence: the probability of the predicted class, from which on the model is confident; left out where "
+        "none would do.",
+    )
+    split: str = Field(description="Split of the images that it was chosen on.")
+    images: int = Field(description="How many they are.")
+    answered: int = Field(description="Those of them with at least that confidence.")
+    wrong: int = Field(description="The answered ones that are wrong.")
+
+
 class FeatureCounts(Part):
     """Where the images' features came from."""
 
@@ -115,6 +130,9 @@ class Model(Artifact):
     calibration: Sparse[Calibration] = Field(
         None, description="How the probabilities were calibrated; left out of records of before there was that."
     )
+    abstention: Sparse[Abstention] = Field(
+        None, description="From which confidence on it is confident; left out where no accuracy was wanted."
+    )
     training_images: int = Field(description="Images that trained the head.")
     features: FeatureCounts = Field(description="Where the images' features came from.")
     images_per_second: Sparse[float] = Field(
@@ -132,3 +150,8 @@ class Model(Artifact):
     model_digest: str = Field(description="SHA-256 of `model.keras`.")
     seconds: Mapping[str, float] = Field(description="Seconds by part of the step.")
     versions: Mapping[str, str] = Field(description="Versions of the packages that trained it.")
+
+    @property
+    def abstain_below(self) -> float | None:
+        """The confidence below which the model is not confident; None if there is none."""
+        return self.abstention.abstain_below if self.abstention else None

@@ -138,6 +138,16 @@ def _with_features(network: Any) -> Any:
     return keras.Model(same.input, keras.ops.concatenate([same.output, mapped], axis=1))
 
 
+def is_confident(probabilities: Array, abstain_below: float) -> Array:
+    """Tells for which images a model is confident, bool [N]: as every export computes it, in 32 bits.
+
+    Args:
+        probabilities: float32 [N, classes].
+        abstain_below: The confidence below which it is not.
+    """
+    return np.asarray(probabilities.max(axis=1) >= np.float32(abstain_below))
+
+
 def by_class(probabilities: Array) -> Array:
     """Turns a sigmoid's probability of class 1, float32 [N, 1], into one column a class; others stay as they are."""
     return np.hstack([1 - probabilities, probabilities]) if probabilities.shape[1] == 1 else probabilities

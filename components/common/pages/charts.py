@@ -159,6 +159,15 @@ def plot_shares(axes: Any, points: Points, *, marked: bool) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=_QUARTERS, yticks=_QUARTERS)
 
 
+def plot_by_share(axes: Any, points: Points) -> None:
+    """Plots a share by another one, which goes from 0 to 1."""
+    _plot(axes, _FIRST | {"marker": ""}, points)
+    axes.set(xlim=(0, 1), xticks=_QUARTERS)
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        _write(axis, "share")
+
+
 def plot_bars(axes: Any, shares: Mapping[str, Sequence[float]], names: Sequence[str]) -> None:
     """Plots shares as bars, side by side for each name.
 

@@ -1,14 +1,15 @@
-"""The curves of an evaluation: ROC and reliability."""
+"""The curves of an evaluation: ROC, reliability, and risk by coverage."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from graft.components.common.artifacts.evaluation import Bin, Metrics, RocCurve
-from graft.components.common.pages.charts import COLOURS, Chart, chart, plot_shares
+from graft.components.common.artifacts.evaluation import Answered, Bin, Metrics, RiskCoverage, RocCurve
+from graft.components.common.pages.charts import COLOURS, THIN, Chart, chart, plot_by_share, plot_shares
 from graft.components.common.pages.rendering import shorten
 
 _BAR_SHARE = 0.3
 _FEW = 0.05
+_ROWS = 20
 
 
 def roc_charts(metrics: Metrics, classes: Sequence[str], most: int) -> list[Chart]:
@@ -63,3 +64,28 @@ def reliability_chart(bins: Sequence[Bin], ece: float) -> Chart:
         axes.set(xlabel="Probability of the predicted class", ylabel="Share that is right")
 
     return chart("Reliability", [summary], plot, numbers)
+
+
+def risk_coverage_chart(curve: RiskCoverage, answered: Answered | None) -> Chart:
+    """Returns the share of wrong answers by the share of images that are answered, the most confident ones first."""
+    points = list(zip(curve.coverage, curve.risk, strict=True))
+    summary = [
+        f"If all images are answered, {points[-1][1]:.1%} of the answers are wrong. Fewer are if only the most confident ones are."
+    ]
+    if answered:
+        summary.append(
+            f"The line stands where the model is confident: {answered.coverage:.1%} of the images are answered."
+        )
+    numbers = [["Answered", "Wrong of these", "From a confidence of"]]
+    numbers += [
+        [f"{coverage:.1%}", f"{risk:.1%}", f"{confidence:.4f}"]
+        for coverage, risk, confidence in zip(curve.coverage, curve.risk, curve.confidence, strict=True)
+    ][:: max(1, len(points) // _ROWS)]
+
+    def plot(axes: Any) -> None:
+        plot_by_share(axes, points)
+        if answered:
+            axes.axvline(answered.coverage, **THIN)
+        axes.set(xlabel="Share of the images that is answered", ylabel="Share of the answers that is wrong")
+
+    return chart("Risk by coverage", summary, plot, numbers)

@@ -12,7 +12,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.learning_curves import learning_charts
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.evaluate.report.comparison_table import comparison_table
-from graft.components.evaluate.report.curves import reliability_chart, roc_charts
+from graft.components.evaluate.report.curves import reliability_chart, risk_coverage_chart, roc_charts
 from graft.components.evaluate.report.drawing import draw
 from graft.components.evaluate.report.findings import verdict
 from graft.components.evaluate.report.gallery import choose
@@ -84,6 +84,9 @@ def write_report(
         "pictures": draw(chosen, labels, images, model),
         "roc": roc_charts(metrics, classes, MAX_CHARTS),
         "reliability": reliability_chart(metrics.reliability, metrics.ece),
+        "risk_coverage": risk_coverage_chart(curve, evaluation.answered)
+        if (curve := evaluation.risk_coverage)
+        else None,
         "learning": learning_charts(training),
         "slices": slice_table(evaluation.slices, metrics.accuracy),
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},

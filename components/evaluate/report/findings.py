@@ -1,7 +1,7 @@
 """What an evaluation found, in sentences: how sure, against the champion, on which images, and which threshold."""
 
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.evaluation import Comparison, Evaluation, Threshold
+from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation, Threshold
 from graft.components.common.artifacts.record import Interval
 
 
@@ -15,6 +15,8 @@ def verdict(evaluation: Evaluation) -> list[str]:
     ]
     if threshold := evaluation.metrics.threshold:
         sentences.append(_best_threshold(threshold, evaluation.classes[1]))
+    if evaluation.answered:
+        sentences.append(_answers(evaluation.answered))
     return sentences
 
 
@@ -44,6 +46,15 @@ def _best_threshold(threshold: Threshold, positive: str) -> str:
     return (
         f"The best threshold for “{positive}” on these images is a probability of {threshold.best:.3f}. It gives a balanced "
         f"accuracy of {threshold.balanced_accuracy:.1%}; 0.5 gives {threshold.balanced_accuracy_at_half:.1%}."
+    )
+
+
+def _answers(answered: Answered) -> str:
+    if answered.risk is None:
+        return f"It is confident for none of the images: none has a probability of {answered.abstain_below:.4f}."
+    return (
+        f"It is confident for {answered.coverage:.1%} of the images, and {1 - answered.risk:.1%} of these are right: at least "
+        f"{1 - answered.risk_upper:.1%} with 95% confidence (wanted: {answered.wanted_accuracy:.1%})."
     )
 
 

@@ -3,11 +3,14 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.model import Calibration, Stopped
+from graft.components.common.artifacts.model import Abstention, Calibration, Stopped
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit import phases
+from graft.components.train.fit.abstention import choose_threshold
 from graft.components.train.fit.calibration import Logits, apply_temperature, fit_temperature
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
@@ -24,11 +27,13 @@ class Trained:
         head: The head, with the best weights, calibrated; the network's unfrozen layers have theirs.
         phases: How each phase went.
         calibration: How it was calibrated.
+        abstention: From which confidence on it is confident; None if no accuracy was wanted.
     """
 
     head: Any
     phases: list[Fitted]
     calibration: Calibration
+    abstention: Abstention | None = None
 
     @property
     def accuracy(self) -> float:
@@ -93,4 +98,8 @@ def train_head(
     logits = Logits(phase.logits(), training_set.selection_labels, training_set.selection_split)
     calibration = fit_temperature(logits)
     apply_temperature(head, calibration.temperature)
-    return Trained(head, fitted, calibration)
+    abstention = None
+    if config.wanted_accuracy:
+        probabilities = np.exp(logits.log_probabilities(calibration.temperature))
+        abstention = choose_threshold(probabilities, logits.labels, logits.split, config.wanted_accuracy)
+    return Trained(head, fitted, calibration, abstention)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from data_reports import HOSTILE
 from evaluation_reports import BOTH, FIVE, TRAINING, TWO, Made, changed
+from evaluations import ANSWERED
 from PIL import Image
 
 from graft.components.common.artifacts.evaluation import Drift, Slice
@@ -200,6 +201,24 @@ def test_curves_say_what_they_show(plain):
     assert [chart.title for chart in charts] == ["ROC: dogs", "Reliability", "Accuracy", "Loss"]
     assert "Training images: 75.0% in the first epoch, 93.3% in the last, 92.8% in the kept one." in charts[2].summary
     assert re.findall("<title>(.*)</title>", charts[2].svg) == ["kept: epoch 9, gap +0.020", "layers unfrozen"]
+
+
+def test_what_is_answered_is_told_and_drawn(tmp_path):
+    made = Made()
+    curve = {"coverage": [0.25, 0.8, 1.0], "risk": [0.0, 0.02, 0.2], "confidence": [0.99, 0.9, 0.5]}
+    for answered, said in (
+        (None, "The model answers always. Train it with wanted_accuracy to"),
+        (
+            ANSWERED,
+            "The model is confident from a probability of 0.9000 on, which was chosen for an accuracy of 98.0%.",
+        ),
+    ):
+        made.evaluation = changed(made.evaluation, risk_coverage=curve, answered=answered)
+        page = made.write(tmp_path / "report.html")
+        assert said in page.text
+        assert "If all images are answered, 20.0% of the answers are wrong." in page.text
+    assert "confident for 80.0% of the images, and 98.0% of these are right: at least 97.0% with" in page.text
+    assert "Answered Wrong of these From a confidence of 25.0% 0.0% 0.9900 80.0% 2.0% 0.9000" in page.text
 
 
 def test_roc_of_many_classes_shows_the_worst_first(hostile):

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from evaluations import EVALUATION, METRICS, comparison, evaluated, slice_of
+from evaluations import ANSWERED, EVALUATION, METRICS, comparison, evaluated, slice_of
 
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.evaluate.comparison import compare
@@ -101,6 +101,28 @@ def test_rules(name, config, value, passed, said):
     ((found, outcome, sentence),) = rule(name, **config)
     assert (found, outcome) == (value, passed)
     assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold", "value", "passed", "said"),
+    [
+        ("min_coverage", 0.8, 0.8, True, "the share of answered images 0.8000 meets the required 0.8"),
+        ("min_coverage", 0.81, 0.8, False, "the share of answered images 0.8000 is below the required 0.81"),
+        ("max_selective_risk", 0.02, 0.02, True, "the share of wrong answers 0.0200 is within the allowed 0.02"),
+        ("max_selective_risk", 0.01, 0.02, False, "the share of wrong answers 0.0200 is above the allowed 0.01"),
+    ],
+)
+def test_rules_about_what_is_answered(name, threshold, value, passed, said):
+    assert rule(name, evaluated(answered=ANSWERED), **{name: threshold}) == [(value, passed, said)]
+    ((found, outcome, sentence),) = rule(name, **{name: threshold})
+    assert (found, outcome) == (None, False)
+    assert "the model has no abstain_below: train it with wanted_accuracy, or switch the rule off" in sentence
+
+
+def test_a_model_that_answers_nothing_has_no_risk_that_passes():
+    none = ANSWERED | {"images": 0, "coverage": 0.0, "wrong": 0, "risk": None, "risk_upper": 1.0}
+    said = "the share of wrong answers is missing, and at most 1.0 is allowed"
+    assert rule("max_selective_risk", evaluated(answered=none), max_selective_risk=1.0) == [(None, False, said)]
 
 
 def test_rules_that_are_off_are_not_named():

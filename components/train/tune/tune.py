@@ -1,6 +1,7 @@
 """Searches better settings of the head: features once, then a head a trial, on images that train."""
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Tuned:
         computed: How many images went through the backbone; the others' features were in the store.
         trials: How many settings were tried, besides those that the search began with.
         given_up: How many of them were given up early.
+        seconds: How long all trials took.
         start: The settings that the search began with.
         best: The settings with the lowest loss.
         gain: By how much its loss is lower than that of `start`.
@@ -50,6 +52,7 @@ class Tuned:
     computed: int
     trials: int
     given_up: int
+    seconds: float
     start: Judged
     best: Judged
     gain: float
@@ -100,7 +103,9 @@ def tune(
             doing("preparing the features")
             training_set = collect_training_set(data, network, wide, store)
         images = OutOfFold(training_set, columns_of(wide, network), len(data.classes))
+        begun = time.monotonic()
         tried = search_settings(images, start, search)
+        seconds = time.monotonic() - begun
     write_recipe(output, tried, data.digest)
     best = best_of(tried)
     gained, error = gain(best, tried[0])
@@ -116,6 +121,7 @@ def tune(
         computed=training_set.computed,
         trials=search.trials,
         given_up=sum(not one.is_whole for one in tried),
+        seconds=round(seconds, 2),
         start=judged[0],
         best=judged[1],
         gain=gained,

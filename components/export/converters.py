@@ -12,17 +12,23 @@ import numpy as np
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.tensorflow import import_tensorflow
 
-INPUT, OUTPUT = "image", "probabilities"
+INPUT, OUTPUT, CONFIDENT = "image", "probabilities", "confident"
 
 
-def by_classes(model: Any) -> Any:
-    """Returns a model from uint8 [N, H, W, 3] RGB to `probabilities`, float32 [N, classes], also of two classes."""
+def by_classes(model: Any, abstain_below: float | None = None) -> Any:
+    """Returns a model from uint8 [N, H, W, 3] RGB to `probabilities`, float32 [N, classes], also of two classes.
+
+    With a confidence below which it is not confident it gives `confident` as well, bool [N].
+    """
     import keras
 
     outputs = model.output
     if outputs.shape[1] == 1:
         outputs = keras.layers.Concatenate(name=OUTPUT)([1 - outputs, outputs])
-    return keras.Model(model.input, {OUTPUT: outputs}, name="graft")
+    answer = {OUTPUT: outputs}
+    if abstain_below is not None:
+        answer[CONFIDENT] = keras.ops.max(outputs, axis=1) >= np.float32(abstain_below)
+    return keras.Model(model.input, answer, name="graft")
 
 
 def write_onnx(model: Any, path: Path) -> None:

@@ -87,7 +87,7 @@ def export(
     with new_artifact(output, SUMS), in_use(data):
         if before := exported_before(run, evaluated.model_digest, wanted, output):
             return before
-        samples = _samples(data, evaluated, config.parity_images)
+        samples = _samples(data, evaluated, config.parity_images, trained.abstain_below)
         formats, served = _write_formats(model, data, samples, output, config, run, validate_with)
         record = Export(classes=data.classes, formats=formats, served=served)
         doing("writing the lineage and the model card")
@@ -141,13 +141,13 @@ def _write_formats(
         # Nothing else of this process uses TensorFlow meanwhile: what it counts shows in the names in the SavedModel.
         keras_model = load_model(model)
         doing("writing the SavedModel")
-        write_saved_model(keras_model, data.classes, output / saved_model.path)
+        write_saved_model(keras_model, data.classes, output / saved_model.path, samples.abstain_below)
         write_serving_files(output, run.name, samples.encoded[0])
         doing("checking the formats, trying a server")
         with tried_server(base, "", log_uri) as server:
             made = make_images(samples.encoded)
             expected = np.concatenate([samples.probabilities, probabilities_of(keras_model, made)])
-            all_samples = EvaluatedImages(samples.encoded, expected, made)
+            all_samples = EvaluatedImages(samples.encoded, expected, made, samples.abstain_below)
             written = comparing.submit(_checked, compare, all_samples, output, saved_model)
             tried = asking.submit(ask, server, data.classes, all_samples, saved_model.limits)
             _all_pass(keras, written, tried)
@@ -184,7 +184,7 @@ def _checked(
     return describe(output, form, parity)
 
 
-def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedImages":
+def _samples(data: Dataset, evaluation: Evaluation, count: int, abstain_below: float | None) -> "EvaluatedImages":
     """Returns evaluated images from all over the split and the probabilities that the evaluation got for them."""
     import numpy as np
     import pyarrow as pa
@@ -206,7 +206,7 @@ def _samples(data: Dataset, evaluation: Evaluation, count: int) -> "EvaluatedIma
             f"{evaluation.predictions} is damaged ({storage.brief(error)}): evaluate the model again."
         ) from error
     expected = np.stack([column.to_numpy() for column in pa.Table.from_batches(found).columns], axis=1)
-    return EvaluatedImages(list(read_encoded(data, evaluation.split, rows)), expected)
+    return EvaluatedImages(list(read_encoded(data, evaluation.split, rows)), expected, abstain_below=abstain_below)
 
 
 def _spread(total: int, count: int) -> list[int]:

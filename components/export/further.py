@@ -31,7 +31,7 @@ def export_further(
     Raises:
         GraftError: One differs too much from what was evaluated, or can't be run.
     """
-    convertible = by_classes(model)
+    convertible = by_classes(model, samples.abstain_below)
     return {FURTHER[name].path: _export(convertible, name, output, samples, calibration) for name in formats}
 
 

@@ -7,24 +7,27 @@ from typing import Any
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING
 from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.export.converters import CONFIDENT
 
 DEFAULT, BYTES, PIXELS = "serving_default", "serve_bytes", "serve_pixels"
 # TensorFlow Serving's REST interface decodes {"b64": …} for inputs of such names.
 INPUT = "image_bytes"
 
 
-def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
+def write_saved_model(model: Any, classes: Sequence[str], folder: Path, abstain_below: float | None = None) -> None:
     """Writes a Keras model as a SavedModel.
 
     It has two endpoints, which are signatures as well. `serve_bytes`, the `serving_default`, takes encoded images, string [N], each of a
     size of its own, and decodes them as `decode` does. `serve_pixels` takes uint8 [N, H, W, 3] RGB images, upright, of one size a batch.
-    Both give `label`, string [N], `class`, int64 [N], and `probabilities`, float32 [N, classes]. Keras' own export would trace every part
+    Both give `label`, string [N], `class`, int64 [N], and `probabilities`, float32 [N, classes]; with `abstain_below` also `confident`,
+    bool [N]. Keras' own export would trace every part
     of the model as an endpoint of its own, which takes three times as long.
 
     Args:
         model: A model that the train step saved.
         classes: The class names in label order.
         folder: The SavedModel's directory.
+        abstain_below: The confidence below which the model is not confident; None if there is none.
     """
     tf = import_tensorflow()
     preprocessing, network = model.get_layer(PREPROCESSING), model.get_layer(NETWORK)
@@ -36,7 +39,10 @@ def write_saved_model(model: Any, classes: Sequence[str], folder: Path) -> None:
         outputs = network(images, training=False)
         probabilities = tf.concat([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
         predicted = tf.argmax(probabilities, axis=1)
-        return {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
+        answer = {"label": tf.gather(names, predicted), "class": predicted, "probabilities": probabilities}
+        if abstain_below is not None:
+            answer[CONFIDENT] = tf.reduce_max(probabilities, axis=1) >= tf.constant(abstain_below, tf.float32)
+        return answer
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=INPUT)], autograph=False)
     def serve_bytes(image_bytes: Any) -> Any:

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.model_source import open_model
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import NETWORK, PREPROCESSING, load_model
-from graft.components.common.compute.predictions import by_class
+from graft.components.common.compute.predictions import by_class, is_confident
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.progress import progress
 from graft.components.ingest.images.checked_image import check_image
@@ -32,12 +33,14 @@ class Prediction:
         label: The class of the highest probability; empty if the image can't be used.
         probabilities: By class; empty if the image can't be used.
         error: Why it can't be used; empty if it can.
+        confident: Whether the model is confident; None if the image can't be used, or the model has no confidence below which it is not.
     """
 
     image: str
     label: str = ""
     probabilities: dict[str, float] = dataclasses.field(default_factory=dict)
     error: str = ""
+    confident: bool | None = None
 
 
 def find_images(places: Sequence[str]) -> tuple[list[str], list[Prediction]]:
@@ -93,7 +96,7 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
         ThreadPoolExecutor(_READERS) as readers,
         progress("predicting", len(images)) as advance,
     ):
-        loaded = load_model(opened.folder)
+        loaded, abstain_below = load_model(opened.folder), Model.load(opened.folder).abstain_below
         preprocessing, network = loaded.get_layer(PREPROCESSING), loaded.get_layer(NETWORK)
         run = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
         # Preprocessing is always traced, since Keras resizes otherwise where it runs eagerly.
@@ -113,7 +116,9 @@ def predict_images(model: str, images: Sequence[str]) -> Iterator[Prediction]:
                     continue
                 row = next(rows)
                 probabilities = {label: float(value) for label, value in zip(opened.classes, row, strict=True)}
-                yield Prediction(storage.redact(name), opened.classes[int(row.argmax())], probabilities)
+                confident = None if abstain_below is None else bool(is_confident(row[None], abstain_below)[0])
+                label = opened.classes[int(row.argmax())]
+                yield Prediction(storage.redact(name), label, probabilities, confident=confident)
             advance(len(names))
 
 

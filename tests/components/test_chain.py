@@ -20,7 +20,7 @@ from support import QUICK
 from graft.components.common.artifacts.checksums import SUMS, write_sums
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.model import Stopped
+from graft.components.common.artifacts.model import Abstention, Model, Stopped
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.keras_models import load_model
@@ -171,12 +171,26 @@ FORMATS = tuple(name for name in FURTHER if name != "litert-int8")
 
 
 @pytest.fixture(scope="module")
-def exports(chain, three_classes, tmp_path_factory):
+def abstaining(chain, tmp_path_factory):
+    """The Model of the chain as one that is confident for the half of the evaluated images with the highest probabilities."""
+    folder, model = tmp_path_factory.mktemp("abstaining"), Model.load(chain / "model")
+    rows = pq.read_table(chain / "evaluation" / "predictions.parquet")
+    confidence = np.maximum(rows["probability_cats"], rows["probability_dogs"])
+    told = {"wanted_accuracy": 0.98, "split": "train", "images": 4, "answered": 2, "wrong": 0}
+    abstention = Abstention(abstain_below=float(np.median(confidence)), **told)
+    shutil.copyfile(chain / "model" / "model.keras", folder / "model.keras")
+    model.model_copy(update={"abstention": abstention}).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exports(chain, abstaining, three_classes, tmp_path_factory):
     """Two Exports that were published, one after the other, and the latest version after the first: of three classes and waiting for a
-    person, then of two classes in further formats."""
+    person, then of two classes in further formats, of a model that abstains."""
     folder = tmp_path_factory.mktemp("exports")
     run = Run(str(folder / "store"), "pets", "1")
     three, two = ([made / name for name in INPUTS] for made in (three_classes[0], chain))
+    two[0] = abstaining
     waiting = export(*three, folder / "waiting", ExportConfig(parity_images=4, promote="manual"), run)
     latest = Registry(run.store, run.name).latest().version
     first = export(*two, folder / "first", ExportConfig(formats=FORMATS, parity_images=20), run)
@@ -190,6 +204,29 @@ def test_further_formats_give_what_was_evaluated(exports):
     assert formats["model.onnx"]["parity"]["max_difference"] <= 1e-5
     assert formats["model.tflite"]["parity"]["max_difference"] <= 1e-5
     assert "| model-float16.tflite |" in (folder / "first" / "MODEL_CARD.md").read_text()
+
+
+def test_every_format_is_confident_for_the_same_images(exports, abstaining, chain):
+    folder, _, _, _ = exports
+    told = record(folder / "first", "export.json")
+    agreements = {path: entry["parity"].get("confident_agreement") for path, entry in told["formats"].items()}
+    assert agreements.pop("model.keras") is None, "it is the evaluated file itself, which has no such output"
+    assert set(agreements.values()) == {1.0} and len(agreements) == 1 + len(FORMATS)
+    assert told["served"][0]["parity"]["confident_agreement"] == 1.0
+    answer = json.loads((folder / "first" / "serving" / "response.json").read_text())["predictions"][0]
+    assert set(answer) == {"label", "class", "probabilities", "confident"}
+    assert answer["confident"] is (max(answer["probabilities"]) >= Model.load(abstaining).abstain_below)
+    # By TensorFlow itself, of the evaluated images: half of them, as the evaluation has it.
+    loaded = tf.saved_model.load(str(folder / "first" / "serving" / "pets" / "1"))
+    encoded = list(read_encoded(Dataset.load(chain / "dataset"), "validation", range(20)))
+    found = loaded.signatures["serving_default"](image_bytes=tf.constant(encoded))["confident"].numpy()
+    rows = pq.read_table(chain / "evaluation" / "predictions.parquet")
+    confidence = np.maximum(rows["probability_cats"], rows["probability_dogs"])
+    assert found.sum() in (9, 10, 11)
+    assert (found == (confidence >= np.median(confidence))).sum() >= 19
+    # A model without a confidence gives what it gave before.
+    plain = json.loads((chain / "export" / "serving" / "response.json").read_text())["predictions"][0]
+    assert set(plain) == {"label", "class", "probabilities"}
 
 
 def test_export_is_whole_and_its_checksums_hold(chain):

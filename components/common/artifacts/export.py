@@ -21,6 +21,10 @@ class ParityFigures(Part):
     images: int = Field(description="Images that were compared.")
     max_difference: float | None = Field(description="Largest difference of a probability; None for NaN.")
     label_agreement: float = Field(description="Share of the images that both put into the same class.")
+    confident_agreement: Sparse[float] = Field(
+        None,
+        description="Share of the images for which both are confident or both are not; left out where the format has no such output.",
+    )
     latency_ms: float = Field(description="Median milliseconds for one image on the CPU.")
 
 
@@ -28,7 +32,9 @@ class ParityLimits(Part):
     """How close a format must come."""
 
     max_difference: float | None = Field(description="Largest difference allowed; None if labels alone count.")
-    label_agreement: float = Field(description="Least share of the images that must be put into the same class.")
+    label_agreement: float = Field(
+        description="Least share of the images that must be put into the same class, and for which both must be confident alike."
+    )
 
 
 class ExportedFormat(Part):

@@ -68,6 +68,7 @@ function show(file, told, answer) {
   });
   shares.sort((one, other) => other.share - one.share);
   make(make(told, "p"), "strong").append(make(told, "bdi", answer.label));
+  if (answer.confident === false) make(told, "p", "The model is not confident.", { className: "quiet" });
   const table = make(told, "table");
   make(table, "caption", `Probabilities of ${file.name}`, { className: "hidden" });
   const body = make(table, "tbody");

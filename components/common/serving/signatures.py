@@ -9,17 +9,18 @@ from google.protobuf.message import DecodeError
 from graft.components.common.errors import GraftError
 from graft.components.common.protobuf import message_class
 
-FLOAT, UINT8, STRING, INT64 = 1, 4, 7, 9
+FLOAT, UINT8, STRING, INT64, BOOL = 1, 4, 7, 9, 10
 """Types of tensors that Graft's models have: `DataType` of tensorflow/core/framework/types.proto."""
 DTYPES: dict[int, np.dtype[Any]] = {
     FLOAT: np.dtype(np.float32),
     UINT8: np.dtype(np.uint8),
     STRING: np.dtype(object),
     INT64: np.dtype(np.int64),
+    BOOL: np.dtype(np.bool_),
 }
 """Their numpy types: a string is a Python object, bytes."""
-TENSORFLOW_NAMES = {FLOAT: "DT_FLOAT", UINT8: "DT_UINT8", STRING: "DT_STRING", INT64: "DT_INT64"}
-INFERENCE_NAMES = {FLOAT: "FP32", UINT8: "UINT8", STRING: "BYTES", INT64: "INT64"}
+TENSORFLOW_NAMES = {FLOAT: "DT_FLOAT", UINT8: "DT_UINT8", STRING: "DT_STRING", INT64: "DT_INT64", BOOL: "DT_BOOL"}
+INFERENCE_NAMES = {FLOAT: "FP32", UINT8: "UINT8", STRING: "BYTES", INT64: "INT64", BOOL: "BOOL"}
 """What the Open Inference Protocol calls them."""
 DEFAULT_SIGNATURE = "serving_default"
 

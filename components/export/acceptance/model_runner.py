@@ -5,8 +5,8 @@
 It reads pickles of images from its standard input, and None after those of each model: uint8 [H, W, 3], or for a SavedModel their
 encoded bytes, and of the first `ALONE` ones the pixels as well. For a SavedModel files follow that can't be decoded, and None again: each
 must be an error, and the first image gives the same after it. The first model has to be there from the start, another one when its first
-image comes. RESULT becomes an .npz file of `probabilities`, as the model gives them, `rows`, the number of the image that each belongs to,
-and `seconds`, for one image each. A line on the standard output says that it is there.
+image comes. RESULT becomes an .npz file of `probabilities`, as the model gives them, `confident` if the model has that output, `rows`, the
+number of the image that each belongs to, and `seconds`, for one image each. A line on the standard output says that it is there.
 """
 
 import gc
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-Outputs = tuple[Any, Any, list[float]]
+Outputs = dict[str, Any]
 
 # Keras, which comes with TensorFlow, would import these for what is not used here: 1.5 of 4.4 CPU seconds.
 _NOT_INSTALLED: dict[str, Any] = {"sklearn": None, "matplotlib": None}
@@ -37,13 +37,22 @@ def read_images() -> Iterator[Any]:
 
 
 def one_by_one(run: Callable[[Any], Any]) -> Outputs:
-    """Runs each image alone, by a function from uint8 [1, H, W, 3] to probabilities."""
+    """Runs each image alone, by a function from uint8 [1, H, W, 3] to the model's outputs by name."""
     outputs, seconds = [], []
     for image in read_images():
         start = time.monotonic()
-        outputs.append(np.array(run(image[None])))
+        outputs.append({name: np.array(value) for name, value in run(image[None]).items()})
         seconds.append(time.monotonic() - start)
-    return np.concatenate(outputs), np.arange(len(outputs)), seconds
+    return together(outputs, range(len(outputs)), seconds)
+
+
+def together(outputs: list[dict[str, Any]], rows: Any, seconds: list[float]) -> Outputs:
+    """Returns what RESULT holds, of the outputs that came one after the other."""
+    told = [name for name in ("probabilities", "confident") if name in outputs[0]]
+    return {name: np.concatenate([each[name] for each in outputs]) for name in told} | {
+        "rows": rows,
+        "seconds": seconds,
+    }
 
 
 def run_saved_model(path: str) -> Outputs:
@@ -54,25 +63,25 @@ def run_saved_model(path: str) -> Outputs:
     loaded = tf.saved_model.load(path)
     by_bytes, by_pixels = loaded.signatures["serving_default"], loaded.signatures["serve_pixels"]
     starts = range(0, len(encoded), BATCH)
-    outputs = [by_bytes(image_bytes=tf.constant(encoded[n : n + BATCH]))["probabilities"].numpy() for n in starts]
+    outputs = [by_bytes(image_bytes=tf.constant(encoded[n : n + BATCH])) for n in starts]
     seconds: list[float] = []
     rows = list(range(len(encoded)))
     for row, (content, pixels) in enumerate(zip(encoded[:ALONE], decoded, strict=False)):
         start = time.monotonic()
-        outputs.append(by_bytes(image_bytes=tf.constant([content]))["probabilities"].numpy())
+        outputs.append(by_bytes(image_bytes=tf.constant([content])))
         seconds.append(time.monotonic() - start)
-        outputs.append(by_pixels(image=tf.constant(pixels[None]))["probabilities"].numpy())
+        outputs.append(by_pixels(image=tf.constant(pixels[None])))
         rows += [row, row]
     for number, content in enumerate(read_images()):
         try:
             by_bytes(image_bytes=tf.constant([content]))
         except tf.errors.InvalidArgumentError:
             again = by_bytes(image_bytes=tf.constant(encoded[:1]))["probabilities"].numpy()
-            if not np.allclose(again, outputs[0][:1], rtol=0, atol=CLOSE, equal_nan=True):
+            if not np.allclose(again, outputs[0]["probabilities"][:1], rtol=0, atol=CLOSE, equal_nan=True):
                 sys.exit(f"after file {number} that can't be decoded it gives another answer for the same image")
         else:
             sys.exit(f"it gives a prediction for file {number} that can't be decoded")
-    return np.concatenate(outputs), rows, seconds
+    return together(outputs, rows, seconds)
 
 
 def run_keras(path: str) -> Outputs:
@@ -83,7 +92,8 @@ def run_keras(path: str) -> Outputs:
     model = keras.models.load_model(path, compile=False, safe_mode=True)
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8)]
     compiled = tf.function(lambda images: model(images, training=False), input_signature=signature, autograph=False)
-    return one_by_one(compiled.get_concrete_function())  # which is made before the first image comes
+    run = compiled.get_concrete_function()
+    return one_by_one(lambda image: {"probabilities": run(image)})  # which is made before the first image comes
 
 
 def run_litert(path: str) -> Outputs:
@@ -91,14 +101,15 @@ def run_litert(path: str) -> Outputs:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=path)
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (given,), made = interpreter.get_input_details(), interpreter.get_output_details()
+    named = {"confident" if detail["dtype"] is np.bool_ else "probabilities": detail["index"] for detail in made}
 
     def run(image: Any) -> Any:
         interpreter.resize_tensor_input(given["index"], image.shape)
         interpreter.allocate_tensors()
         interpreter.set_tensor(given["index"], image)
         interpreter.invoke()
-        return interpreter.get_tensor(made["index"])
+        return {name: interpreter.get_tensor(index) for name, index in named.items()}
 
     return one_by_one(run)
 
@@ -109,7 +120,8 @@ def run_onnx(path: str) -> Outputs:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
-    return one_by_one(lambda image: session.run(None, {given.name: image})[0])
+    names = [made.name for made in session.get_outputs()]
+    return one_by_one(lambda image: dict(zip(names, session.run(None, {given.name: image}), strict=True)))
 
 
 def main() -> None:
@@ -121,8 +133,7 @@ def main() -> None:
     sys.modules |= _NOT_INSTALLED
     runs = {"saved_model": run_saved_model, "keras": run_keras, "litert": run_litert, "onnx": run_onnx}
     for runtime, model, result in zip(*[iter(sys.argv[1:])] * 3, strict=True):
-        probabilities, rows, seconds = runs[runtime](model)
-        np.savez(result, probabilities=probabilities, rows=rows, seconds=seconds)
+        np.savez(result, **runs[runtime](model))
         os.write(told, b"done\n")
     gc.freeze()
 

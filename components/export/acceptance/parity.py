@@ -16,7 +16,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.export import ExportedFormat, ParityFigures, ParityLimits
 from graft.components.common.artifacts.signing.keys import without_signing_key
 from graft.components.common.compute.machine import cores
-from graft.components.common.compute.predictions import by_class
+from graft.components.common.compute.predictions import by_class, is_confident
 from graft.components.common.ending import undone
 from graft.components.common.errors import GraftError
 from graft.components.export.acceptance.made_images import unreadable_images
@@ -25,6 +25,7 @@ from graft.components.export.client import pixels_of
 from graft.components.export.formats import Format
 
 _RUNNER = Path(__file__).with_name("model_runner.py")
+_STEP = 1 / 256  # between two probabilities in 8 bits
 # A GPU belongs to the step itself, and every server has a CPU.
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -39,16 +40,20 @@ class EvaluatedImages:
         encoded: Evaluated images, as they stand in the dataset.
         probabilities: float32 [N, classes], what the evaluation got for them, and then what the Keras model gives for the made ones.
         made: Turned and transparent images that were made from them.
+        abstain_below: The confidence below which the model is not confident; None if there is none.
     """
 
     encoded: Sequence[bytes]
     probabilities: Array
     made: Sequence[bytes] = ()
+    abstain_below: float | None = None
 
 
 def is_close(parity: ParityFigures, limits: ParityLimits) -> bool:
     """Tells whether a format comes close enough to the model that was evaluated."""
     if parity.max_difference is None or parity.label_agreement < limits.label_agreement:
+        return False
+    if parity.confident_agreement is not None and parity.confident_agreement < limits.label_agreement:
         return False
     return limits.max_difference is None or parity.max_difference <= limits.max_difference
 
@@ -64,6 +69,11 @@ def check_parity(parity: ParityFigures, form: Format) -> None:
     if parity.max_difference is None:
         raise GraftError(
             f"{form.path} differs from the evaluated model: it gives probabilities that are no numbers. Nothing is exported."
+        )
+    if parity.confident_agreement is not None and parity.confident_agreement < form.limits.label_agreement:
+        raise GraftError(
+            f"{form.path} differs from the evaluated model: it is confident for the same images on {parity.confident_agreement:.1%} of "
+            f"them (limit {form.limits.label_agreement:.1%}). Nothing is exported."
         )
     limit = "" if form.limits.max_difference is None else f" (limit {form.limits.max_difference:g})"
     raise GraftError(
@@ -113,7 +123,7 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImage
                     raise GraftError(
                         f"{form.path} can't be loaded and run as on a server (exit code {code}): {said[-1]}."
                     )
-                return _compare(result, samples)
+                return _compare(result, samples, form)
 
             try:
                 with undone(server.kill):
@@ -124,11 +134,34 @@ def serving(export: Path, *formats: Format) -> Iterator[Callable[[EvaluatedImage
                     given.close()
 
 
-def _compare(result: Path, samples: EvaluatedImages) -> ParityFigures:
+def _compare(result: Path, samples: EvaluatedImages, form: Format) -> ParityFigures:
     """Holds what a server wrote against the evaluation."""
     with np.load(result) as served:
         got, rows, seconds = by_class(served["probabilities"]), served["rows"], served["seconds"]
-    return compared(got, samples.probabilities[rows], seconds, len(samples.encoded))
+        confident = served.get("confident")
+    expected = samples.probabilities[rows]
+    parity = compared(got, expected, seconds, len(samples.encoded))
+    if samples.abstain_below is None or form.runtime == "keras":
+        return parity
+    if confident is None:
+        raise GraftError(f"{form.path} has no output confident: nothing is exported.")
+    agreement = confident_agreement(confident, expected, samples.abstain_below, form.limits)
+    return parity.model_copy(update={"confident_agreement": agreement})
+
+
+def confident_agreement(confident: Array, expected: Array, abstain_below: float, limits: ParityLimits) -> float:
+    """Returns for which share of the images a server is confident where the evaluated model is.
+
+    Either answer will do where the confidence is as near to `abstain_below` as probabilities may differ, or in 8 bits must.
+
+    Args:
+        confident: bool [N], what a server gave.
+        expected: float32 [N, classes], the probabilities that it has to give.
+        abstain_below: The confidence below which it is not confident.
+        limits: How close its probabilities must come.
+    """
+    is_near = np.abs(expected.max(axis=1) - np.float32(abstain_below)) <= (limits.max_difference or _STEP)
+    return float(((confident == is_confident(expected, abstain_below)) | is_near).mean())
 
 
 def compared(got: Array, expected: Array, seconds: Sequence[float], images: int) -> ParityFigures:

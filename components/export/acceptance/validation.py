@@ -17,7 +17,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.export import ParityLimits, Served
 from graft.components.common.errors import GraftError
 from graft.components.export.acceptance.made_images import unreadable_images
-from graft.components.export.acceptance.parity import EvaluatedImages, compared, is_close
+from graft.components.export.acceptance.parity import EvaluatedImages, compared, confident_agreement, is_close
 from graft.components.export.acceptance.server_process import Answer, Server, ServerError, running_server
 
 log = logging.getLogger("graft")
@@ -30,6 +30,7 @@ class _Prediction(BaseModel):
 
     label: str
     probabilities: Annotated[list[float], Field(min_length=1)]
+    confident: bool | None = None
 
 
 class _Answer(BaseModel):
@@ -110,6 +111,12 @@ def ask(server: Server, classes: Sequence[str], samples: EvaluatedImages, limits
             f"its probabilities differ from the evaluation's by up to {parity.max_difference:.2g}, and both name the same class on "
             f"{parity.label_agreement:.1%} of the images"
         )
+    if samples.abstain_below is not None:
+        confident = np.array([prediction.confident for prediction in predictions], object)
+        agreement = confident_agreement(confident, samples.probabilities, samples.abstain_below, limits)
+        if agreement < limits.label_agreement:
+            raise ServerError(f"it is confident for the same images as the evaluation on {agreement:.1%} of them")
+        parity = parity.model_copy(update={"confident_agreement": agreement})
     for prediction, number in zip(predictions, got.argmax(axis=1), strict=True):
         if prediction.label != classes[number]:
             raise ServerError(f"it calls the class {classes[number]!r} {prediction.label!r}")

@@ -52,23 +52,34 @@ def _table(found: list[Prediction]) -> None:
     width = max(len(escaped(prediction.image)) for prediction in found)
     for prediction in found:
         told = prediction.error or f"{prediction.label}  {max(prediction.probabilities.values()):.1%}"
+        if prediction.confident is False:
+            told += "  not confident"
         print(f"{escaped(prediction.image):<{width}}  {escaped(told)}")
 
 
 def _json(found: list[Prediction]) -> None:
-    for line in json.dumps(
-        [dataclasses.asdict(prediction) for prediction in found], indent=2, ensure_ascii=False
-    ).split("\n"):
+    told = [dataclasses.asdict(prediction) for prediction in found]
+    if not _abstains(found):
+        for prediction in told:
+            del prediction["confident"]
+    for line in json.dumps(told, indent=2, ensure_ascii=False).split("\n"):
         print(escaped(line))
 
 
 def _csv(found: list[Prediction]) -> None:
     classes = next((list(prediction.probabilities) for prediction in found if prediction.probabilities), [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["image", "label", *map(_cell, classes), "error"])
+    abstains = ["confident"] if _abstains(found) else []
+    writer.writerow(["image", "label", *map(_cell, classes), *abstains, "error"])
     for prediction in found:
         shown = [prediction.probabilities.get(name, "") for name in classes]
+        shown += ["" if prediction.confident is None else str(prediction.confident).lower() for _ in abstains]
         writer.writerow([_cell(prediction.image), _cell(prediction.label), *shown, _cell(prediction.error)])
+
+
+def _abstains(found: list[Prediction]) -> bool:
+    """Tells whether the model says if it is confident."""
+    return any(prediction.confident is not None for prediction in found)
 
 
 def _cell(text: str) -> str:

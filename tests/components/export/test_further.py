@@ -52,7 +52,8 @@ def picture(side, seed):
 def samples(model):
     encoded = [picture(20 + 3 * number, number) for number in range(30)]
     images = [np.asarray(Image.open(io.BytesIO(content)))[None] for content in encoded]
-    return EvaluatedImages(encoded, np.concatenate([model.predict(image, verbose=0) for image in images]))
+    probabilities = np.concatenate([model.predict(image, verbose=0) for image in images])
+    return EvaluatedImages(encoded, probabilities, abstain_below=float(np.median(probabilities.max(axis=1))))
 
 
 def test_every_format_gives_what_the_model_gives(model, samples, tmp_path):
@@ -62,6 +63,7 @@ def test_every_format_gives_what_the_model_gives(model, samples, tmp_path):
         assert entry.bytes == (tmp_path / path).stat().st_size
         assert entry.parity.images == 30
         assert entry.parity.latency_ms > 0
+        assert entry.parity.confident_agreement >= entry.limits.label_agreement
     assert made["model-int8.tflite"].quantization == "full-integer"
     sizes = [made[path].bytes for path in ("model-int8.tflite", "model-float16.tflite", "model.tflite")]
     assert sizes == sorted(sizes)

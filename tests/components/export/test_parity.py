@@ -9,7 +9,13 @@ from PIL import Image
 
 from graft.components.common.artifacts.export import ParityFigures
 from graft.components.common.errors import GraftError
-from graft.components.export.acceptance.parity import EvaluatedImages, check_parity, is_close, serving
+from graft.components.export.acceptance.parity import (
+    EvaluatedImages,
+    check_parity,
+    confident_agreement,
+    is_close,
+    serving,
+)
 from graft.components.export.formats import FURTHER, KERAS, Format, saved_model_format
 
 pytestmark = pytest.mark.slow
@@ -110,6 +116,28 @@ def test_an_answer_for_what_is_no_image(tmp_path, encoded):
 def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):
     with serving(tmp_path, KERAS):
         pass
+
+
+def test_a_format_that_does_not_say_whether_it_is_confident_is_refused(tmp_path, encoded):
+    save_model(tmp_path / TENSORFLOW.path, [0.25, 0.75], [0.25, 0.75])
+    samples = EvaluatedImages(encoded, expected([[0.25, 0.75]]), abstain_below=0.7)
+    with pytest.raises(GraftError, match="has no output confident"), serving(tmp_path, TENSORFLOW) as compare:
+        compare(samples)
+
+
+def test_confidence_is_held_against_the_evaluation_but_for_rounding():
+    probabilities = np.array([[0.1, 0.9], [0.3, 0.7], [0.2995, 0.7005], [0.4, 0.6]], np.float32)
+    for confident, limits, share in (
+        ([True, True, True, False], KERAS.limits, 1.0),
+        ([True, False, False, False], KERAS.limits, 1.0),
+        ([True, True, True, True], KERAS.limits, 0.75),
+        ([True, False, False, False], FURTHER["litert-int8"].limits, 1.0),
+        ([False, True, True, False], FURTHER["litert-int8"].limits, 0.75),
+    ):
+        assert confident_agreement(np.array(confident), probabilities, 0.7, limits) == share
+    parity = ParityFigures(images=4, max_difference=0.0, label_agreement=1.0, confident_agreement=0.99, latency_ms=1.0)
+    with pytest.raises(GraftError, match=r"confident for the same images on 99\.0% of them \(limit 99\.5%\)"):
+        check_parity(parity, KERAS)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import json
 import os
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from exports import export_of
@@ -61,6 +62,23 @@ def test_the_answer_is_evaluate_s(trained, answer, predict, model):
         assert one["label"] == row["predicted"] and not one["error"]
         wanted = {name: row[f"probability_{name}"] for name in ("cats", "dogs")}
         assert one["probabilities"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_model_that_abstains_says_where_it_is_not_confident(trained, predict, tmp_path):
+    folder, pictures, expected = trained
+    record = json.loads((folder / "model" / "training.json").read_text())
+    surest = {path: max(row["probability_cats"], row["probability_dogs"]) for path, row in expected.items()}
+    least = sorted(surest.values())[10] - 1e-5
+    told = {"wanted_accuracy": 0.9, "abstain_below": least, "split": "train", "images": 4, "answered": 2, "wrong": 0}
+    (tmp_path / "training.json").write_text(json.dumps(record | {"abstention": told}))
+    (tmp_path / "model.keras").symlink_to((folder / "model" / "model.keras").resolve())
+    found = json.loads(predict(tmp_path, pictures, "--format", "json"))
+    assert sum(one["confident"] for one in found) in (9, 10, 11)
+    assert all(one["confident"] == (max(one["probabilities"].values()) >= np.float32(least)) for one in found)
+    (sure, not_sure) = (next(one["image"] for one in found if one["confident"] is wanted) for wanted in (True, False))
+    assert [line.endswith("not confident") for line in predict(tmp_path, sure, not_sure).splitlines()] == [False, True]
+    (head, *rows) = csv.reader(io.StringIO(predict(tmp_path, sure, not_sure, "--format", "csv")))
+    assert [dict(zip(head, row, strict=True))["confident"] for row in rows] == ["true", "false"]
 
 
 def test_many_images_get_the_answer_of_a_few(trained, answer, predict, monkeypatch):

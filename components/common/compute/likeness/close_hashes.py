@@ -74,8 +74,9 @@ def _starts(keys: Array) -> Callable[[Array], Array]:
     """Returns a function that says at which place keys begin among sorted ones, int32 [N]."""
     if len(keys) < _FEW:  # to go through a table of all keys would take longer than to search for each
         return lambda wanted: np.searchsorted(keys, wanted).astype(np.int32)
-    counts = np.bincount(keys, minlength=2 ** (_BAND_BITS + _STEP_BITS))
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32).__getitem__
+    starts = np.zeros(2 ** (_BAND_BITS + _STEP_BITS) + 1, np.int32)
+    np.cumsum(np.bincount(keys, minlength=len(starts) - 1), dtype=np.int32, out=starts[1:])
+    return starts.__getitem__
 
 
 def _within(hashes: Array, asking: Array, begins: Array, ends: Array) -> Iterator[tuple[Array, Array]]:

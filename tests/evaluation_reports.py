@@ -1,5 +1,6 @@
 """Reports of made-up evaluations."""
 
+import base64
 from collections import Counter
 
 import numpy as np
@@ -15,8 +16,11 @@ from sklearn.metrics import (
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Evaluation
+from graft.components.common.artifacts.labels_list import CheckedSplit, LabelCheck
 from graft.components.common.artifacts.model import Model
+from graft.components.evaluate.labels.label_check import Place
 from graft.components.evaluate.report.evaluation_report import write_report
+from graft.components.evaluate.report.suspects import ShownImage, ShownSuspect
 
 TWO = ("cats", "dogs")
 FIVE = ("cats", f"dogs {HOSTILE}", "אבג\u202e", "a <b>bold</b> & 'quoted' class", "x" * 200)
@@ -173,6 +177,18 @@ def interval(right):
     return [float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))]
 
 
+def shown_suspect(number, path, classes):
+    """A suspected image with three neighbours, of which one has no picture."""
+
+    def image(row, drawn=True):
+        place = Place("validation", row, path, classes[row % len(classes)])
+        uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg(row, (112, 80))).decode()}"
+        return ShownImage(place, path[:30], uri if drawn else "")
+
+    neighbours = tuple(image(number + near, drawn=near < 3) for near in (1, 2, 3))
+    return ShownSuspect(image(number), classes[(number + 1) % len(classes)], 0.987, neighbours)
+
+
 class Made:
     """A made-up evaluation, ready for its report.
 
@@ -181,9 +197,10 @@ class Made:
         images: How many images there are.
         wrong: How many of them are mistakes.
         champion: Whether there was a champion, which erred on some images of its own.
+        suspects: How many labels are probably wrong.
     """
 
-    def __init__(self, classes=TWO, images=60, wrong=12, champion=False):
+    def __init__(self, classes=TWO, images=60, wrong=12, champion=False, suspects=0):
         random = np.random.default_rng(0)
         size = len(classes)
         labels = np.arange(images) % size
@@ -223,6 +240,11 @@ class Made:
         }
         self.dataset = Dataset.model_validate(dataset)
         self.training, self.asked = TRAINING, []
+        self.suspects = [shown_suspect(number, names[number], classes) for number in range(suspects)]
+        if suspects:
+            splits = (CheckedSplit(split="validation", images=images, suspected=suspects),)
+            labels = LabelCheck(splits=splits, accuracy_without=0.75, accuracy_range=(0.68, 0.72))
+            self.evaluation = self.evaluation.model_copy(update={"labels": labels})
 
     def images(self, rows):
         """Encoded pictures of these rows."""
@@ -231,5 +253,7 @@ class Made:
 
     def write(self, path, model=None):
         """Writes the report and returns its page."""
-        write_report(path, self.evaluation, self.training, self.dataset, self.predictions, self.images, model)
+        write_report(
+            path, self.evaluation, self.training, self.dataset, self.predictions, self.images, model, self.suspects
+        )
         return Page(path.read_text(encoding="utf-8"))

@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
+from graft.components.common.artifacts.labels_list import LabelCheck, write_labels
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
@@ -28,8 +30,11 @@ from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
 from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
 from graft.components.evaluate.kept_predictions import KeptPredictions
+from graft.components.evaluate.labels.known_features import SeenFeatures, gather, why_unknown
+from graft.components.evaluate.labels.label_check import check_labels
 from graft.components.evaluate.metrics import compute_metrics
 from graft.components.evaluate.report.evaluation_report import write_report
+from graft.components.evaluate.report.suspects import draw_suspects
 from graft.components.evaluate.selective import answered_part, risk_by_coverage
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
@@ -53,7 +58,7 @@ def evaluate(
     >>> 0 <= result.metrics.accuracy <= 1
     True
     >>> sorted(file.name for file in (folder / "evaluation").iterdir())
-    ['evaluation.json', 'predictions.parquet', 'report.html']
+    ['evaluation.json', 'labels.csv', 'predictions.parquet', 'report.html']
 
     Args:
         model: A Model's directory.
@@ -75,8 +80,9 @@ def evaluate(
     index = _read_index(data, split, config)
     with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
         keras_model = load_model(model)
-        start = time.monotonic()
-        probabilities, labels, features = predict(keras_model, data, split, "evaluating images")
+        start, seen, why_not = time.monotonic(), SeenFeatures(data.count(split)), why_unknown(training)
+        put = None if why_not else seen.put
+        probabilities, labels, features = predict(keras_model, data, split, "evaluating images", put)
         seconds = time.monotonic() - start
         doing("computing the figures")
         check_finite(probabilities, str(model))
@@ -86,6 +92,8 @@ def evaluate(
         kept.add(training, probabilities)
         baselines = run_baselines(models, data, split, index, {digest: predicted}, kept)
         compared = {role: compare_with(found, digest, predicted, labels) for role, found in baselines.items()}
+        known = None if why_not else gather(data, split, seen.vectors, training, keras_model, run.store)
+        checked, suspects = check_labels(known, data, right) if known else (LabelCheck(reason=why_not), [])
         evaluation = Evaluation(
             split=split,
             images=len(labels),
@@ -96,6 +104,7 @@ def evaluate(
             drift=drift_since(models.get("champion"), data, index, features),
             risk_coverage=risk_by_coverage(probabilities, right),
             answered=answered_part(training, probabilities, right),
+            labels=checked,
             selected_on_split=split in (TRAIN, training.selection.split),
             images_per_second=round(len(labels) / seconds, 1),
             dataset_digest=data.digest,
@@ -108,8 +117,12 @@ def evaluate(
         champion = baselines.get("champion")
         predictions = _write_predictions(output / Evaluation.PREDICTIONS, data, index, probabilities, champion)
         images = functools.partial(read_encoded, data, split)
-        write_report(output / Evaluation.REPORT, evaluation, training, data, predictions, images, keras_model)
+        shown = draw_suspects(data, suspects)
+        write_report(output / Evaluation.REPORT, evaluation, training, data, predictions, images, keras_model, shown)
+        write_labels(output / Evaluation.LABELS, (suspect.listed for suspect in suspects))
         evaluation.write(output)
+    if run.store:  # there `graft labels` finds it, also if the model doesn't pass the gate
+        storage.put(output / Evaluation.LABELS, f"{run.folder}/{Evaluation.LABELS}")
     return EvaluateResult(
         path=str(output),
         split=split,
@@ -119,10 +132,11 @@ def evaluate(
         selected_on_split=evaluation.selected_on_split,
         classes=evaluation.classes,
         drift=evaluation.drift.flagged,
+        suspected_labels=checked.suspected,
         baselines_computed=kept.computed,
         baselines_kept=kept.found,
-        bytes_read=sum(data.opened.values()) + kept.bytes_read,
-        bytes_written=kept.bytes_written,
+        bytes_read=sum(data.opened.values()) + kept.bytes_read + (known.bytes_read if known else 0),
+        bytes_written=kept.bytes_written + (known.bytes_written if known else 0),
     )
 
 

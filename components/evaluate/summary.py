@@ -35,6 +35,11 @@ def markdown(result: EvaluateResult) -> str:
             if result.selected_on_split
             else []
         ),
+        *(
+            [f"- {result.suspected_labels:,} labels are probably wrong: see the report."]
+            if result.suspected_labels
+            else []
+        ),
         *(_versus(role, compared) for role, compared in result.comparisons.by_role().items()),
         "",
         "| class | images | precision | recall | F1 |",

@@ -7,6 +7,7 @@ from statistics import NormalDist
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation
+from graft.components.common.artifacts.labels_list import LabelCheck
 from graft.components.gate.config import GateConfig
 
 # Of so many images, less two, two models that answer all alike are surely (95%, one-sided) as good as each other but for a margin of 1:
@@ -25,9 +26,10 @@ def judge(evaluation: Evaluation, config: GateConfig) -> Iterator[Rule]:
     metrics = evaluation.metrics
     if config.confident:
         lower = metrics.accuracy_interval[0]
-        yield _at_least("min_accuracy", config.min_accuracy, lower, "the lower end of the accuracy's 95% interval")
+        accuracy = _at_least("min_accuracy", config.min_accuracy, lower, "the lower end of the accuracy's 95% interval")
     else:
-        yield _at_least("min_accuracy", config.min_accuracy, metrics.accuracy, "accuracy")
+        accuracy = _at_least("min_accuracy", config.min_accuracy, metrics.accuracy, "accuracy")
+    yield accuracy.model_copy(update={"sentence": f"{accuracy.sentence}{_doubt(evaluation.labels)}"})
     if evaluation.split == TRAIN:
         yield _rule("unseen_images", 1, 0, False, "the model was trained on the evaluated images")
     if config.min_images is not None:
@@ -65,6 +67,15 @@ def _abstaining(answered: Answered | None, config: GateConfig) -> Iterator[Rule]
         risk = answered.risk if answered else None
         what = f"the share of wrong answers{lacks}"
         yield _at_most("max_selective_risk", config.max_selective_risk, risk, what)
+
+
+def _doubt(labels: LabelCheck) -> str:
+    """Says how far wrong labels of the evaluated images may move the accuracy; nothing where none is suspected."""
+    if not labels.suspected_here or labels.accuracy_range is None:
+        return ""
+    low, high = labels.accuracy_range
+    number = "1 suspected label" if labels.suspected_here == 1 else f"{labels.suspected_here:,} suspected labels"
+    return f" ({number} may move the accuracy to between {low:.4f} and {high:.4f})"
 
 
 def _regression(role: str, margin: float, compared: Comparison | None) -> Rule:

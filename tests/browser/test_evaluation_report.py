@@ -26,7 +26,7 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     made = {
         "two": Made(),
-        "five": Made(FIVE, 300, 90, champion=True),
+        "five": Made(FIVE, 300, 90, champion=True, suspects=5),
         "twenty": Made([f"class {number}" for number in range(20)], 1000, 300),
         "faultless": Made(wrong=0, champion=True),
     }
@@ -115,6 +115,20 @@ def test_names_are_not_markup(view, pages):
     assert page.complaints == [] and page.locator("script").count() == 0
     assert outside(page.requests, page.url) == []
     assert HOSTILE[:25] in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_labels_to_look_at_stand_beside_what_they_look_like(view, pages, width):
+    page = view(pages / "five.html", width, java_script_enabled=False)
+    suspects = page.locator(".suspects > li")
+    assert suspects.count() == 5 and page.get_by_role("heading", name="Labels to look at").is_visible()
+    second = suspects.nth(1)
+    said = second.locator("p").first.inner_text()
+    assert said.startswith("Label dogs") and ", looks like אבג" in said and ", 98.7%" in said
+    boxes = [image.bounding_box() for image in second.locator("img").all()]
+    assert len(boxes) == 3 and all(40 < box["width"] <= 112 for box in boxes)
+    assert len({round(box["y"]) for box in boxes[1:]}) == 1, "neighbours stand in a row"
+    assert second.locator(".nearest").inner_text().count("no picture") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -236,7 +236,7 @@ def test_export_is_whole_and_its_checksums_hold(chain):
     names = {path.name for path in (exported / "lineage").iterdir()}
     assert names == {
         *("dataset.json", "index.parquet", "training.json", "decision.json"),
-        *("evaluation.json", "predictions.parquet", "report.html"),
+        *("evaluation.json", "predictions.parquet", "report.html", "labels.csv"),
     }
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "SHA256SUMS"], cwd=exported, check=True)
     listed = {line.split("  ")[1] for line in (exported / "SHA256SUMS").read_text().splitlines()}

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.labels_list import LabelCheck
 from graft.components.common.artifacts.record import Interval, Part, Setting, Sparse
 
 MOST_CLASSES = 50
@@ -193,6 +194,7 @@ class Answered(Part):
 
 
 _UNKNOWN = Drift(reason="the Graft that evaluated it did not compare them")
+_NOT_LOOKED = LabelCheck(reason="the Graft that evaluated it did not look for wrong ones")
 
 
 class Evaluation(Artifact):
@@ -219,6 +221,9 @@ class Evaluation(Artifact):
     )
     answered: Sparse[Answered] = Field(
         None, description="The images for which the model is confident; left out where it has no confidence chosen."
+    )
+    labels: LabelCheck = Field(
+        _NOT_LOOKED, exclude_if=lambda labels: labels == _NOT_LOOKED, description="Labels that are probably wrong."
     )
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
     images_per_second: float = Field(description="Images predicted in a second.")

@@ -1,4 +1,4 @@
-"""The list of labels that are probably wrong, a CSV that a person fills in: its one writer and its one reader."""
+"""Labels that are probably wrong: what a record says of them, and the list that a person fills in, a CSV with one writer and one reader."""
 
 import csv
 import dataclasses
@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from pydantic import Field
+
 from graft.components.common import storage
+from graft.components.common.artifacts.record import Interval, Part, Sparse
 from graft.components.common.errors import GraftError
 
 COLUMNS = ("sha256", "path", "split", "label", "suggested", "confidence", "correction")
@@ -20,6 +23,37 @@ LARGEST = 64 * 2**20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What a spreadsheet takes for a formula if a cell starts with it; the wide ones are what it makes of the narrow ones in East Asia.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
+
+
+class CheckedSplit(Part):
+    """The images of a split whose labels were looked at."""
+
+    split: str = Field(description="The split.")
+    images: int = Field(description="Its images whose labels were looked at.")
+    suspected: int = Field(description="Those of them whose labels are probably wrong; `labels.csv` lists them.")
+
+
+class LabelCheck(Part):
+    """Labels that are probably wrong, by the images themselves (Northcutt, Jiang and Chuang, JAIR 70, 2021)."""
+
+    reason: Sparse[str] = Field(None, description="Why no labels were looked at; else None.")
+    splits: tuple[CheckedSplit, ...] = Field((), description="The splits that were looked at, the evaluated one first.")
+    accuracy_without: Sparse[float] = Field(
+        None, description="Accuracy on the evaluated images that are not suspected."
+    )
+    accuracy_range: Sparse[Interval] = Field(
+        None, description="Lowest and highest accuracy that there may be, whichever of the suspected labels are wrong."
+    )
+
+    @property
+    def suspected(self) -> int:
+        """Suspected images of all splits."""
+        return sum(split.suspected for split in self.splits)
+
+    @property
+    def suspected_here(self) -> int:
+        """Suspected images of the evaluated split."""
+        return self.splits[0].suspected if self.splits else 0
 
 
 @dataclasses.dataclass(frozen=True)

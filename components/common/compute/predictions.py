@@ -1,7 +1,7 @@
 """Running a saved model over a split, by the model's own layers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ _TOLERANCE = 1e-4  # a batch and a single image may be computed by other algorit
 Array = np.ndarray[Any, Any]
 
 
-def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
+def predict(
+    model: Any, dataset: Dataset, split: str, what: str, put: Callable[[Array], None] | None = None
+) -> tuple[Array, Array, Array]:
     """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
 
     >>> from graft.components.common.compute.keras_models import load_model
@@ -36,6 +38,7 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
         dataset: Holds the images.
         split: `train`, `validation` or `test`.
         what: What this is for, for the progress.
+        put: As `predict_batches` takes it.
 
     Returns:
         float32 [N, classes] probabilities, int64 [N] labels, and float32 [N, FEATURES], in the order of the index.
@@ -43,13 +46,18 @@ def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array,
     Raises:
         GraftError: As `predict_batches` does.
     """
-    batches = list(predict_batches(model, dataset, split, what))
+    batches = list(predict_batches(model, dataset, split, what, put=put))
     probabilities, labels, features = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return probabilities, labels, features
 
 
 def predict_batches(
-    model: Any, dataset: Dataset, split: str, what: str, wanted: Array | None = None
+    model: Any,
+    dataset: Dataset,
+    split: str,
+    what: str,
+    wanted: Array | None = None,
+    put: Callable[[Array], None] | None = None,
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Computes what `predict` does for some images of a split, a batch at a time. An image's numbers don't depend on the others.
 
@@ -62,6 +70,7 @@ def predict_batches(
         split: `train`, `validation` or `test`.
         what: What this is for, for the progress.
         wanted: bool [N], true for the images to run, of which there are some, in the order of the index; None for all.
+        put: Takes of each batch what the head sees, float32 [k, F], before the batch is yielded; None for nothing.
 
     Yields:
         Of each batch what `predict` returns of all.
@@ -69,7 +78,7 @@ def predict_batches(
     Raises:
         GraftError: The dataset is damaged or its classes are not the model's, or the parts disagree with the whole.
     """
-    preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK))
+    preprocessing, network = model.get_layer(PREPROCESSING), _with_features(model.get_layer(NETWORK), put is not None)
     columns = model.output.shape[1]
     # Whether XLA compiles is a matter of the whole split, as it is for a run that finds nothing kept.
     compiles = pays_to_compile(dataset.count(split) * math.prod(preprocessing.outputs[0].shape[1:3]))
@@ -83,7 +92,11 @@ def predict_batches(
             raise GraftError(
                 f"The model tells {probabilities.shape[1]} classes apart and {dataset.path} has {len(dataset.classes)}."
             )
-        yield probabilities, labels, outputs[:, columns:]
+        features = outputs[:, columns : columns + FEATURES]
+        if put:
+            put(outputs[:, columns + FEATURES :])
+            probabilities, features = probabilities.copy(), features.copy()  # views of them would hold all that was put
+        yield probabilities, labels, features
 
 
 def check_finite(probabilities: Array, model: str) -> None:
@@ -118,8 +131,13 @@ def _compare(model: Any, dataset: Dataset, split: str, row: int, probabilities: 
         )
 
 
-def _with_features(network: Any) -> Any:
-    """Returns a network whose output goes on, after the probabilities, with `FEATURES` numbers of what its last layer sees."""
+def _with_features(network: Any, whole: bool) -> Any:
+    """Returns a network whose output goes on, after the probabilities, with `FEATURES` numbers of what its last layer sees.
+
+    Args:
+        network: The network.
+        whole: Whether all that the head sees comes after them.
+    """
     import keras
 
     seen: list[Any] = []
@@ -129,13 +147,14 @@ def _with_features(network: Any) -> Any:
             hidden = args[0]
             for part in layer.layers[:-1]:
                 hidden = part(hidden, training=False)
-            seen.append(hidden)
+            seen.extend([hidden, args[0]])
         return layer(*args, **kwargs)
 
     same = keras.models.clone_model(network, clone_function=lambda layer: layer, call_function=call)
     chance = np.random.default_rng(0).standard_normal((seen[0].shape[1], FEATURES)) / np.sqrt(FEATURES)
     mapped = keras.ops.matmul(seen[0], chance.astype("float32"))
-    return keras.Model(same.input, keras.ops.concatenate([same.output, mapped], axis=1))
+    outputs = [same.output, mapped, *(seen[1:] if whole else [])]
+    return keras.Model(same.input, keras.ops.concatenate(outputs, axis=1))
 
 
 def is_confident(probabilities: Array, abstain_below: float) -> Array:

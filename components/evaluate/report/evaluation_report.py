@@ -19,6 +19,7 @@ from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.matrix import confused, matrix
 from graft.components.evaluate.report.reproduce import commands
 from graft.components.evaluate.report.slice_table import slice_table
+from graft.components.evaluate.report.suspects import ShownSuspect
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +40,7 @@ def write_report(
     predictions: "pa.Table",
     images: Callable[[Sequence[int]], Iterator[bytes]],
     model: Any,
+    suspects: Sequence[ShownSuspect] = (),
 ) -> None:
     """Writes the report of an evaluation.
 
@@ -51,6 +53,7 @@ def write_report(
             there was a champion, `champion`, the class that it predicted.
         images: Returns the encoded bytes of the images of these rows, which are ascending; it is called once.
         model: The loaded Keras model, for Grad-CAM; None for none.
+        suspects: Images whose labels are probably wrong, as far as they are shown.
     """
     import pyarrow as pa
 
@@ -81,6 +84,7 @@ def write_report(
         "most_classes": MOST_CLASSES,
         "chosen": chosen,
         "about": about,
+        "suspects": suspects,
         "pictures": draw(chosen, labels, images, model),
         "roc": roc_charts(metrics, classes, MAX_CHARTS),
         "reliability": reliability_chart(metrics.reliability, metrics.ece),

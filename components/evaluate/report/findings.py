@@ -13,6 +13,8 @@ def verdict(evaluation: Evaluation) -> list[str]:
         _against_champion(evaluation.comparisons.champion),
         _independence(evaluation),
     ]
+    if doubt := _doubt(evaluation):
+        sentences.append(doubt)
     if threshold := evaluation.metrics.threshold:
         sentences.append(_best_threshold(threshold, evaluation.classes[1]))
     if evaluation.answered:
@@ -40,6 +42,20 @@ def _independence(evaluation: Evaluation) -> str:
     if evaluation.dataset_digest != evaluation.trained_on_digest:
         return "The model was trained on another dataset. Whether that held some of these images is not known."
     return f"The {evaluation.split} images had no part in training or in choosing the model."
+
+
+def _doubt(evaluation: Evaluation) -> str:
+    """Says how far wrong labels may move the accuracy; nothing where none is suspected."""
+    labels = evaluation.labels
+    if not labels.suspected_here or labels.accuracy_range is None:
+        return ""
+    low, high = labels.accuracy_range
+    which = f"{labels.suspected_here:,} of the {evaluation.images:,} {evaluation.split} labels"
+    verb = "is" if labels.suspected_here == 1 else "are"
+    without = (
+        "" if labels.accuracy_without is None else f"On the others the accuracy is {labels.accuracy_without:.1%}. "
+    )
+    return f"{which} {verb} probably wrong. {without}Whichever of them are wrong, the accuracy on all is {low:.1%} to {high:.1%}."
 
 
 def _best_threshold(threshold: Threshold, positive: str) -> str:

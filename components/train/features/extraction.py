@@ -1,6 +1,7 @@
 """Features: the frozen backbone's output for every image and view of it, computed once."""
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable
 from importlib.metadata import version
@@ -9,18 +10,17 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.compute.decoding import VERSION as DECODING
+from graft.components.common.compute.kept_features import PLAIN, FeatureCache, half, kind_of_features
 from graft.components.common.compute.passes import Pace, pass_over
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.feature_cache import FeatureCache, half
 from graft.components.train.network.assembly import Network
 from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 from graft.components.train.network.augmentation import build_augmentation
 
 Array = np.ndarray[Any, Any]
 
-PLAIN, MIRRORED = "as it is", "mirrored"
+MIRRORED = "mirrored"
 
 
 Put = Callable[[int, slice, Array, Array], None]
@@ -79,27 +79,6 @@ def columns_of(config: TrainConfig, network: Network) -> dict[str, slice]:
     return {cut: slice(start, end) for cut, start, end in zip(cuts, [0, *ends], ends, strict=False)}
 
 
-def kind_of_features(config: TrainConfig, network: Network, view: str, cut: str) -> dict[str, Any]:
-    """Returns all that an image's features of a view at a cut depend on but the image itself.
-
-    Args:
-        config: Names backbone, image size in pixels, scaling and head.
-        network: Knows the weights, and the precision that it computes in.
-        view: The view's name.
-        cut: The cut: each of several keeps its own, so that others find them.
-    """
-    return {
-        "backbone": config.backbone,
-        "weights": network.weights_digest,
-        "precision": network.precision,
-        "cut": cut,
-        "image_size": config.image_size,
-        "preprocessing": f"{config.scaling}, {DECODING}",
-        "pooling": config.head,
-        "view": view,
-    }
-
-
 def compute_features(
     dataset: Dataset,
     split: str,
@@ -130,8 +109,10 @@ def compute_features(
     """
     tf = import_tensorflow()
     width = network.extractor.output.shape[1]
+    settings = dataclasses.asdict(config)
+    kind = functools.partial(kind_of_features, settings, network.weights_digest, network.precision)
     parts = [
-        _Part(view, columns, FeatureCache(store, kind_of_features(config, network, name, cut)))
+        _Part(view, columns, FeatureCache(store, kind(name, cut)))
         for view, name in enumerate(views)
         for cut, columns in columns_of(config, network).items()
     ]

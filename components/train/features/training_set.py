@@ -8,11 +8,11 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, VALIDATION, Dataset
 from graft.components.common.compute.passes import Pace
+from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.extraction import compute_features, prediction_views, views_of
-from graft.components.train.features.scratch_array import scratch_array
 from graft.components.train.network.assembly import Network
 
 Array = np.ndarray[Any, Any]

@@ -19,6 +19,7 @@ from graft.components.common.artifacts.checksums import write_sums
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.artifacts.source_listing import LISTING
+from graft.components.common.compute.kept_features import FeatureCache
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
@@ -26,7 +27,6 @@ from graft.components.evaluate.kept_predictions import PredictionCache
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
-from graft.components.train.features.feature_cache import FeatureCache
 from graft.components.train.fit.checkpoints import Checkpoint, Checkpoints
 from graft.pipelines.cli.app import app
 from graft.pipelines.local.garbage import Store

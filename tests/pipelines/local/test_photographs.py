@@ -1,5 +1,6 @@
 """The whole pipeline on the real photographs with pretrained weights, as `make run` runs it."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -12,11 +13,16 @@ import pytest
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.model import Model
+from graft.components.common.compute.kept_features import FeatureCache, half
+from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.predictions import predict
+from graft.components.evaluate.labels.known_features import SeenFeatures, gather
+from graft.components.evaluate.labels.label_check import check_labels
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig
 from graft.components.train.features import extraction
-from graft.components.train.features.feature_cache import FeatureCache, half
 from graft.components.train.train import train
 
 pytestmark = [pytest.mark.photographs, pytest.mark.slow]
@@ -121,3 +127,28 @@ def test_training_again_computes_nothing_again(finished, pretrained, tmp_path):
     (trained,) = run.glob("*/train/*/training.json")
     first, again = (json.loads(path.read_text()) for path in (trained, tmp_path / "model" / "training.json"))
     assert first["history"] == again["history"]
+
+
+def test_flipped_labels_are_found(finished):
+    """5% of the training labels, at random; the features are those that the run left in its store."""
+    data, run = Dataset.load(Path(finished["steps"]["ingest"]["output"])), Path(finished["export"]).parents[2]
+    (trained,) = run.glob("*/train/*/training.json")
+    network, seen = load_model(trained.parent), SeenFeatures(data.count("validation"))
+    predict(network, data, "validation", "evaluating images", seen.put)
+    known = gather(data, "validation", seen.vectors, Model.load(trained.parent), network, str(run.parent / "store"))
+    assert known.bytes_written == 0, "the training images' features were there"
+    precision, recall = np.mean([found_of_flipped(known, data, seed) for seed in range(3)], axis=0)
+    assert recall >= 0.85
+    assert 2 * precision * recall / (precision + recall) >= 0.87
+
+
+def found_of_flipped(known, data, seed):
+    """Precision and recall, among the training images, of the list that is made after some of their labels were flipped."""
+    training = np.flatnonzero(known.split == known.splits.index("train"))
+    flipped = np.random.default_rng(seed).choice(training, len(training) // 20, replace=False)
+    labels = known.labels.copy()
+    labels[flipped] = 1 - labels[flipped]
+    _, suspects = check_labels(dataclasses.replace(known, labels=labels), data, np.ones(data.count("validation"), bool))
+    listed = {one.sha256 for one in suspects if one.place.split == "train"}
+    right = len(listed & {known.sha256s[row] for row in flipped})
+    return right / len(listed), right / len(flipped)

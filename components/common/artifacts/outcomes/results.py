@@ -141,6 +141,9 @@ class EvaluateResult(Result):
     selected_on_split: bool = Field(description="Whether these images had a part in choosing the model.")
     classes: tuple[str, ...] = Field(description="The class names in label order.")
     drift: tuple[str, ...] = Field((), description="In what images differ that are new since the champion.")
+    suspected_labels: int = Field(
+        0, exclude_if=lambda images: not images, description="Images of all splits whose labels are probably wrong."
+    )
     baselines_computed: Sparse[int] = Field(
         None, description="Images that went through champion or anchor; None in old records."
     )
@@ -158,9 +161,10 @@ class EvaluateResult(Result):
         champion = self.comparisons.champion
         against = f"; {champion.versus('champion')}" if champion else ""
         drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
+        labels = f"; {self.suspected_labels:,} labels are probably wrong" if self.suspected_labels else ""
         return (
             f"accuracy {self.metrics.accuracy:.4f} (95% interval {low:.3f} to {high:.3f}), "
-            f"AUC {auc} on {self.images:,} {self.split} images{against}{drift}"
+            f"AUC {auc} on {self.images:,} {self.split} images{against}{drift}{labels}"
         )
 
 

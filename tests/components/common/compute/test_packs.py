@@ -14,8 +14,8 @@ from web import web_server
 
 from graft.components.common import storage
 from graft.components.common.compute import packs as packs_of
+from graft.components.common.compute.kept_features import FeatureCache, half
 from graft.components.common.errors import GraftError
-from graft.components.train.features.feature_cache import FeatureCache, half
 
 KIND = {"weights": "w", "cut": "mixed7"}
 

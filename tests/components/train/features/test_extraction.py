@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from graft.components.common.compute.kept_features import PLAIN, kind_of_features
 from graft.components.common.compute.passes import Pace
 from graft.components.train.config import TrainConfig
 from graft.components.train.features import extraction
-from graft.components.train.features.extraction import PLAIN, compute_features, kind_of_features
+from graft.components.train.features.extraction import compute_features
 from graft.components.train.network.assembly import build_network
 
-NETWORK = SimpleNamespace(weights_digest="a", precision="float32")
+NETWORK = {"weights_digest": "a", "precision": "float32"}
+
+
+def kind(config, **network):
+    return kind_of_features(dataclasses.asdict(config), **NETWORK | network, view=PLAIN, cut=config.cut)
 
 
 @pytest.mark.parametrize(
@@ -27,24 +32,17 @@ NETWORK = SimpleNamespace(weights_digest="a", precision="float32")
 )
 def test_another_cut_size_head_or_scaling_makes_other_features(change):
     config = dataclasses.replace(TrainConfig(), **change)
-    assert kind_of_features(config, NETWORK, "plain", config.cut) != kind_of_features(
-        TrainConfig(), NETWORK, "plain", "mixed7"
-    )
+    assert kind(config) != kind(TrainConfig())
 
 
 @pytest.mark.parametrize("change", [{"weights_digest": "b"}, {"precision": "mixed_float16"}])
 def test_other_weights_or_another_precision_make_other_features(change):
-    other = SimpleNamespace(**vars(NETWORK) | change)
-    assert kind_of_features(TrainConfig(), other, "plain", "mixed7") != kind_of_features(
-        TrainConfig(), NETWORK, "plain", "mixed7"
-    )
+    assert kind(TrainConfig(), **change) != kind(TrainConfig())
 
 
 def test_what_happens_after_the_features_makes_no_others():
     config = dataclasses.replace(TrainConfig(), epochs=1, learning_rate=0.5, seed=9)
-    assert kind_of_features(config, NETWORK, "plain", config.cut) == kind_of_features(
-        TrainConfig(), NETWORK, "plain", "mixed7"
-    )
+    assert kind(config) == kind(TrainConfig())
 
 
 @pytest.mark.slow

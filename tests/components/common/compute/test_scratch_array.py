@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from graft.components.common.compute import scratch_array as module
+from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.common.errors import GraftError
-from graft.components.train.features import scratch_array as module
-from graft.components.train.features.scratch_array import scratch_array
 
 
 def test_features_are_zeros_on_the_disk_that_can_be_written():

@@ -1,0 +1,1 @@
+"""Labels that are probably wrong, by what the images themselves say."""

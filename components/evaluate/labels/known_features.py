@@ -1,0 +1,167 @@
+"""The images whose features are at hand: those that were just evaluated, and, with a store, all others."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import INDEX, LABEL_KEPT, TRAIN, Dataset
+from graft.components.common.artifacts.model import Model
+from graft.components.common.compute.kept_features import PLAIN, FeatureCache, half, kind_of_features
+from graft.components.common.compute.predictions import predict_batches
+from graft.components.common.compute.scratch_array import scratch_array
+from graft.components.evaluate.contamination import known_columns
+
+_EVALUATED = "as evaluate computes it"  # apart from what training finds, which must be the same to the last bit
+_AT_ONCE = 4_096
+
+Array = np.ndarray[Any, Any]
+
+
+class SeenFeatures:
+    """What the head sees of the evaluated images, taken as it is computed.
+
+    Attributes:
+        vectors: float16 [N, F], maybe on the disk, in the order of the index.
+    """
+
+    vectors: Array
+
+    def __init__(self, count: int) -> None:
+        self._count, self._done = count, 0
+
+    def put(self, batch: Array) -> None:
+        """Takes the next images' features, float32 [k, F]."""
+        if not self._done:
+            self.vectors = scratch_array((self._count, batch.shape[1]))
+        self.vectors[self._done : self._done + len(batch)] = half(batch)
+        self._done += len(batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """Images with their features, in the order of their content, however they lie in the shards.
+
+    Attributes:
+        splits: Their splits, by name.
+        split: int64 [N], the number of each image's split in `splits`.
+        rows: int64 [N], each image's row in the index of its split.
+        sha256s: Their content digests.
+        paths: Their paths in the source.
+        labels: int64 [N], their labels.
+        kept: bool [N], true where a person found the label right.
+        features: float16 [N, F], maybe on the disk.
+        found: bool [N], true where there are features.
+        bytes_read: Bytes of features that were read from the store.
+        bytes_written: Bytes of features that were written there.
+    """
+
+    splits: tuple[str, ...]
+    split: Array
+    rows: Array
+    sha256s: list[str]
+    paths: list[str]
+    labels: Array
+    kept: Array
+    features: Array
+    found: Array
+    bytes_read: int
+    bytes_written: int
+
+
+def why_unknown(training: Model) -> str:
+    """Returns why images can't be compared by what a model's head sees; empty if they can."""
+    if training.config.get("head") != "gap":
+        return "the model's head takes whole maps of features, of which none are kept"
+    if training.config.get("unfreeze"):
+        return "the model's backbone was tuned on these very labels"
+    return ""
+
+
+def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: Any, store: str) -> Known:
+    """Gathers the features of all images that they are known of, or can be for little.
+
+    Those of the training images lie in the store since the training: what is not there is left out, since to compute it would take another
+    pass over most of the images. Those of a third split are computed once, and kept.
+
+    Args:
+        data: Holds the images.
+        evaluated: The evaluated split.
+        seen: float16 [n, F], the features of its images in the order of the index.
+        training: The model's record.
+        model: The loaded Keras model.
+        store: Path or URI of the store; empty for none: then only the evaluated images' are known.
+
+    Raises:
+        GraftError: The dataset or the store can't be read, or the store can't be written.
+    """
+    cut = str(training.config["cut"])
+    has_kept = store and "+" not in cut  # features of several cuts are kept cut by cut
+    splits = (evaluated, *(split for split in data.counts if has_kept and split != evaluated))
+    columns = ["sha256", "path", "label", *known_columns(data.path / INDEX, [LABEL_KEPT], str(data.path))]
+    indices = [data.index(split, columns) for split in splits]
+    numbers = {name: number for number, name in enumerate(data.classes)}
+    sizes = [len(index["sha256"]) for index in indices]
+    sha256s, paths = ([value for index in indices for value in index[name]] for name in ("sha256", "path"))
+    labels = np.array([numbers[name] for index in indices for name in index["label"]], np.int64)
+    kept = np.array(
+        [bool(is_kept) for index in indices for is_kept in index.get(LABEL_KEPT, [False] * len(index["path"]))]
+    )
+    split = np.repeat(np.arange(len(splits)), sizes)
+    rows = np.concatenate([np.arange(size) for size in sizes])
+    order = np.lexsort((rows, split, labels, np.array(sha256s, "S")))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    features = scratch_array((len(order), seen.shape[1]))
+    for start in range(0, len(seen), _AT_ONCE):
+        features[places[start : min(start + _AT_ONCE, len(seen))]] = seen[start : start + _AT_ONCE]
+    found = split[order] == 0
+    caches: list[FeatureCache] = []
+    kinds = [
+        kind_of_features(training.config, training.weights_digest, precision, view, cut)
+        for precision, view in ((training.devices.precision, PLAIN), ("float32", _EVALUATED))
+    ]
+    for number, name in enumerate(splits[1:], 1):
+        own, caches_here = places[split == number], [FeatureCache(store, kind) for kind in kinds]
+        caches += caches_here
+        runs = None if name == TRAIN else model
+        for some, vectors in _features_of(data, name, indices[number]["sha256"], caches_here, runs, seen.shape[1]):
+            features[own[some]], found[own[some]] = vectors, True
+    return Known(
+        splits,
+        split[order],
+        rows[order],
+        [sha256s[place] for place in order],
+        [paths[place] for place in order],
+        labels[order],
+        kept[order],
+        features,
+        found,
+        sum(cache.bytes_read for cache in caches),
+        sum(cache.bytes_written for cache in caches),
+    )
+
+
+def _features_of(
+    data: Dataset, split: str, sha256s: Sequence[str], caches: Sequence[FeatureCache], model: Any, width: int
+) -> Iterator[tuple[Array, Array]]:
+    """Yields int64 [n] rows of a split and their features, float16 [n, F]: kept ones, then those that a model, if any, computes."""
+    missing = np.ones(len(sha256s), bool)
+    for cache in caches:
+        left = np.flatnonzero(missing)
+        for found, vectors in cache.find_by_pack([sha256s[row] for row in left.tolist()], width):
+            missing[left[found]] = False
+            yield left[found], vectors
+    rows, done = np.flatnonzero(missing), 0
+    if not len(rows) or model is None:
+        return
+    batches: list[Array] = []
+    for _ in predict_batches(model, data, split, f"computing features of {split} images", missing, batches.append):
+        vectors = half(batches.pop())
+        now = rows[done : done + len(vectors)]
+        caches[-1].keep([sha256s[row] for row in now.tolist()], vectors)
+        yield now, vectors
+        done += len(now)
+    caches[-1].flush()
+    caches[-1].tidy(width)

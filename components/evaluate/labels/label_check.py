@@ -1,0 +1,143 @@
+"""Looking for labels that are probably wrong, in every split whose features are known."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.labels_list import CheckedSplit, LabelCheck, ListedLabel
+from graft.components.common.compute.scratch_array import scratch_array
+from graft.components.evaluate.labels.confident_learning import find_suspects
+from graft.components.evaluate.labels.known_features import Known
+from graft.components.evaluate.labels.neighbours import nearest
+from graft.components.evaluate.labels.out_of_fold import deal_folds, out_of_fold
+
+LEAST = 20
+"""With fewer different images whose features are known, a class's labels are not judged."""
+MOST_SHOWN, NEIGHBOURS = 24, 3
+"""Of so many suspected images, so many neighbours are found, for the report."""
+
+_AT_ONCE = 4_096
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where an image is: its split, its row in the index of that split, its path and its class."""
+
+    split: str
+    row: int
+    path: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Suspect:
+    """An image whose label is probably wrong.
+
+    Attributes:
+        place: Where it is.
+        sha256: Its content digest.
+        suggested: The class that it looks like.
+        confidence: Probability of that class, out of fold.
+        neighbours: The images that it looks like most, the nearest first; of the first suspects alone.
+    """
+
+    place: Place
+    sha256: str
+    suggested: str
+    confidence: float
+    neighbours: tuple[Place, ...] = ()
+
+    @property
+    def listed(self) -> ListedLabel:
+        """Its row of the list."""
+        place = self.place
+        return ListedLabel(self.sha256, place.path, place.split, place.label, self.suggested, self.confidence)
+
+
+def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck, list[Suspect]]:
+    """Looks for labels that are probably wrong.
+
+    Args:
+        known: The images with their features; the first split is the evaluated one.
+        data: Tells classes and near twins.
+        right: bool [n], whether the model agrees with the label of each evaluated image, in the order of the index.
+
+    Returns:
+        What was found, and the suspected images, the least like their labels first.
+    """
+    judged = _judged(known, len(data.classes))
+    present, labels = np.unique(known.labels[judged], return_inverse=True)
+    if len(present) < 2:
+        return LabelCheck(reason=f"fewer than two classes have {LEAST} different images to compare"), []
+    features = known.features if len(judged) == len(known.labels) else _chosen(known.features, judged)
+    folds = deal_folds([known.sha256s[place] for place in judged], labels, _twins(known, data, judged))
+    probabilities = out_of_fold(features, labels, folds)
+    rows, looks = find_suspects(probabilities, labels)
+    doubtful = ~known.kept[judged[rows]]
+    rows, looks = rows[doubtful], looks[doubtful]
+    shown = rows[:MOST_SHOWN]
+    neighbours = nearest(features, shown, NEIGHBOURS)
+
+    def place(row: int) -> Place:
+        number = judged[row]
+        where = known.splits[known.split[number]]
+        return Place(where, int(known.rows[number]), known.paths[number], data.classes[known.labels[number]])
+
+    suspects = [
+        Suspect(
+            place(row),
+            known.sha256s[judged[row]],
+            data.classes[present[look]],
+            round(float(probabilities[row, look]), 4),
+            tuple(place(near) for near in neighbours[number]) if number < len(shown) else (),
+        )
+        for number, (row, look) in enumerate(zip(rows, looks, strict=True))
+    ]
+    return _record(known, judged, suspects, right), suspects
+
+
+def _judged(known: Known, classes: int) -> Array:
+    """Returns int64 [n], the images of classes that have enough different ones."""
+    found = np.flatnonzero(known.found)
+    _, first = np.unique(np.array(known.sha256s, "S")[found], return_index=True)
+    counts = np.bincount(known.labels[found[first]], minlength=classes)
+    return found[counts[known.labels[found]] >= LEAST]
+
+
+def _chosen(features: Array, rows: Array) -> Array:
+    """Returns some rows of features, maybe on the disk."""
+    chosen = scratch_array((len(rows), features.shape[1]))
+    for start in range(0, len(rows), _AT_ONCE):
+        chosen[start : start + _AT_ONCE] = features[rows[start : start + _AT_ONCE]]
+    return chosen
+
+
+def _twins(known: Known, data: Dataset, judged: Array) -> Iterator[tuple[int, int]]:
+    """Yields pairs of judged images that the dataset's record knows as near twins."""
+    pairs = [(pair.path, pair.twin) for pair in data.duplicates if not pair.dropped]
+    named = {path for pair in pairs for path in pair}
+    rows = {known.paths[place]: row for row, place in enumerate(judged) if known.paths[place] in named}
+    return ((rows[one], rows[other]) for one, other in pairs if one in rows and other in rows)
+
+
+def _record(known: Known, judged: Array, suspects: list[Suspect], right: Array) -> LabelCheck:
+    images = np.bincount(known.split[judged], minlength=len(known.splits))
+    by_split = {split: [one for one in suspects if one.place.split == split] for split in known.splits}
+    doubtful = np.zeros(len(right), bool)
+    doubtful[[one.place.row for one in by_split[known.splits[0]]]] = True
+    count = len(right)
+    lost, won = int(right[doubtful].sum()), int((~right[doubtful]).sum())
+    return LabelCheck(
+        splits=tuple(
+            CheckedSplit(split=split, images=int(number), suspected=len(by_split[split]))
+            for split, number in zip(known.splits, images, strict=True)
+            if number or split == known.splits[0]
+        ),
+        accuracy_without=None if doubtful.all() else float(right[~doubtful].mean()),
+        accuracy_range=((int(right.sum()) - lost) / count, (int(right.sum()) + won) / count),
+    )

@@ -179,7 +179,7 @@ def test_killed_at_all_kinds_of_moments(tmp_path):
     start = time.monotonic()
     subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
     seconds, whole = time.monotonic() - start, Dataset.load(tmp_path / "whole")
-    moments, finished = 8, 0
+    moments, finished = 6, 0
     for number in range(moments):
         output, before = tmp_path / "dataset", set((tmp_path / "store/shards").iterdir())
         with subprocess.Popen([*command, output], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -195,11 +195,11 @@ def test_killed_at_all_kinds_of_moments(tmp_path):
                 Dataset.load(output)
         shards = [path for path in (tmp_path / "store/shards").iterdir() if path.suffix == ".tfrecord"]
         assert all(path in before or sha256_file(path) == path.stem for path in shards)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_alive, workers))
-        if number % 4 == 3:
+        if number % 3 == 2:
             assert ingest(str(source), output).digest == whole.digest
             shutil.rmtree(output)
     assert finished < moments

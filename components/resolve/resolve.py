@@ -13,7 +13,6 @@ from graft.components.common.artifacts.outcomes.results import UNCHANGED, Resolv
 from graft.components.common.artifacts.outcomes.run_record import outcome_of
 from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.checks import check_all
-from graft.components.common.compute.weights import NAMED, check_weights
 from graft.components.common.config import configure, section
 from graft.components.common.errors import GraftError, raise_all
 from graft.components.common.parameters import Parameters
@@ -32,6 +31,9 @@ from graft.components.ingest.source.file_names import printable
 from graft.components.resolve.code import code_digest
 from graft.components.resolve.fingerprint import fingerprint, look_at
 from graft.components.resolve.preflight import check_store
+from graft.components.train.backbones.known import architecture_of
+from graft.components.train.backbones.weights import NAMED, check_weights
+from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import train_config
 
 
@@ -101,7 +103,7 @@ def check_run(parameters: Parameters, run: Run) -> tuple[dict[str, Any], SourceL
     if ingest and ingest.corrections:
         checks["corrections"] = lambda: read_corrections(ingest).digest
     if parameters.weights:
-        checks["weights"] = lambda: _weights(parameters.weights, train.weights_sha256 if train else "")
+        checks["weights"] = partial(_weights, parameters.weights, train)
     if run.store:
         checks["store"] = lambda: _check_store(run)
     if train and train.tensorboard:
@@ -117,10 +119,13 @@ def check_run(parameters: Parameters, run: Run) -> tuple[dict[str, Any], SourceL
     return about, listing
 
 
-def _weights(weights: str, sha256: str) -> str:
+def _weights(weights: str, train: TrainConfig | None) -> str:
     """Returns the name of the weights, or the fingerprint of their file, after checking them."""
     weights = storage.uri_in(weights)
-    check_weights(weights, sha256)
+    if train:
+        check_weights(weights, train.weights_sha256, architecture_of(train.backbone))
+    else:
+        check_weights(weights)
     return weights if weights in NAMED else fingerprint(weights)
 
 

@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from graft.components.common.config import Sha256
+from graft.components.common.errors import GraftError
+from graft.components.train.backbones.architecture import OWN, Architecture, Scaling
+from graft.components.train.backbones.known import ARCHITECTURES, BackboneName, architecture_of
 
 Optimizer = Literal["adagrad", "adam", "adamw", "rmsprop", "sgd"]
 Schedule = Literal["constant", "cosine"]
 Head = Literal["gap", "flatten-dense"]
-Scaling = Literal["symmetric", "unit"]
 Augmentation = Literal["off", "cached", "live"]
-ImageSize = Annotated[int, Field(ge=75)]  # the least that InceptionV3 takes
+ImageSize = Annotated[int, Field(ge=min(known.smallest_image for known in ARCHITECTURES.values()))]
 Count = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -26,12 +28,13 @@ class TrainConfig:
     Attributes:
         backbone: Pretrained network whose features the head is trained on.
         weights_sha256: SHA-256 that the weights file must have, as 64 hex digits; empty for any.
-        cut: Layer whose output the head takes. `mixed10` is the whole network; `mixed7` and lower layers are smaller and faster.
-            Join several by `+` to concatenate their features.
+        cut: Layer whose output the head takes; earlier ones are smaller and faster. `own` is the backbone's: `mixed7` of InceptionV3, of
+            which `mixed10` is the whole network, and the whole network of the others. Join several by `+` to concatenate their features.
         head: `gap` is global average pooling, standardisation, dropout and a dense layer. `flatten-dense` is flattening, a
             dense layer of 1,024 units with ReLU, dropout and a dense layer.
         image_size: Side in pixels of the square that images are resized to for the backbone.
-        scaling: Range of the pixels. `symmetric` is -1 to 1, as Keras' InceptionV3 was trained; `unit` is 0 to 1.
+        scaling: Range of the pixels. `own` is the one that the backbone was trained on. `symmetric` is -1 to 1; `unit` is 0 to 1;
+            `imagenet` gives each colour mean 0 and variance 1 over ImageNet.
         mirror: Train on every image and its mirror image, and average the two predictions. Prediction takes twice as long.
         augmentation: `off`. `cached` computes the features of a few augmented views of each training image once. `live`
             augments every image anew at every step and passes it through the backbone each time.
@@ -65,12 +68,12 @@ class TrainConfig:
         seed: Random seed.
     """
 
-    backbone: Literal["inception_v3"] = "inception_v3"
+    backbone: BackboneName = "inception_v3"
     weights_sha256: Sha256 = ""
-    cut: str = "mixed7"
+    cut: str = OWN
     head: Head = "gap"
     image_size: ImageSize = 150
-    scaling: Scaling = "symmetric"
+    scaling: Scaling = OWN
     mirror: bool = False
     augmentation: Augmentation = "off"
     views: Count = 2
@@ -99,3 +102,28 @@ class TrainConfig:
     tensorboard: str = ""
     require_gpu: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    def __post_init__(self) -> None:
+        """Fills in what the backbone says, and refuses what is another backbone's."""
+        architecture = architecture_of(self.backbone)
+        if self.cut == OWN:
+            object.__setattr__(self, "cut", architecture.default_cut)
+        if self.scaling == OWN:
+            object.__setattr__(self, "scaling", architecture.scaling)
+        if self.image_size < architecture.smallest_image:
+            raise GraftError(
+                f"train: image_size can't be {self.image_size}: it should be greater than or equal to {architecture.smallest_image}, the "
+                f"least that {architecture.title} takes."
+            )
+        _check_cut(self.cut, architecture)
+
+
+def _check_cut(cut: str, architecture: Architecture) -> None:
+    """Refuses other backbones' cuts before any work starts; what else is no layer of this one shows when it is built."""
+    for other in ARCHITECTURES.values():
+        strange = set(cut.split("+")) & (set(other.blocks) - set(architecture.blocks))
+        if strange:
+            raise GraftError(
+                f"train: cut can't be {cut!r}: {min(strange)} is {other.title}'s, and the blocks of {architecture.title} are "
+                f"{', '.join(architecture.blocks)}."
+            )

@@ -31,6 +31,8 @@ class Recipe:
     settings: Mapping[str, Any]
 
 
+_OF_THE_BACKBONE = ("cut", "scaling", "unfreeze")
+
 DEFAULT = "fast"
 SAMPLE = "sample"
 
@@ -123,6 +125,8 @@ def train_config(
 ) -> TrainConfig:
     """Builds the settings of a training: defaults < recipe < config < overrides.
 
+    A recipe's layers and scaling are its backbone's. With another backbone, that one's own stand in their place.
+
     Args:
         recipe: A recipe's name, or one of one's own as `read_recipe` returns it; empty for the default one.
         config: The pipeline's `config` parameter, JSON.
@@ -139,7 +143,11 @@ def train_config(
         problems.append(error)
     given = {field: value for field, value in overrides.items() if value is not None}
     try:
-        chosen = configure("train", TrainConfig, settings, section(config, "train"), given)
+        given = section(config, "train") | given
+        own = settings.get("backbone", TrainConfig.backbone)
+        if given.get("backbone", own) != own:
+            settings = {field: value for field, value in settings.items() if field not in _OF_THE_BACKBONE}
+        chosen = configure("train", TrainConfig, settings, given)
     except GraftError as error:
         problems.append(error)
     raise_all(problems)

@@ -15,8 +15,9 @@ from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import Devices, find_devices
 from graft.components.common.compute.keras_models import save_model
 from graft.components.common.compute.tensorflow import import_tensorflow
-from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.common.progress import doing
+from graft.components.train.backbones.known import architecture_of
+from graft.components.train.backbones.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
 
 TENSORBOARD, PAGE = "tensorboard", "training.html"
@@ -50,7 +51,8 @@ def train(
     """
     data = Dataset.load(dataset)
     weights = storage.uri_in(weights)
-    check_weights(weights, config.weights_sha256)
+    architecture = architecture_of(config.backbone)
+    check_weights(weights, config.weights_sha256, architecture)
     with new_artifact(output, Model.FILE), in_use(data), storage.scratch_folder("train") as scratch:
         clock = _Clock()
         devices = find_devices(config.require_gpu)
@@ -65,7 +67,7 @@ def train(
         from graft.components.train.training_record import training_record
 
         clock.lap("import")
-        file = local_weights(weights, scratch, config.weights_sha256)
+        file = local_weights(weights, scratch, config.weights_sha256, architecture)
         backbone.number_layers_afresh()
         with devices.strategy.scope(), EventLogs(output / TENSORBOARD, config.tensorboard) as events:
             doing("building the network")

@@ -15,8 +15,8 @@ from graft.components.common.artifacts.model import (
     Selection,
 )
 from graft.components.common.compute.devices import Devices
-from graft.components.common.compute.weights import NAMED
 from graft.components.common.storage import sha256_file
+from graft.components.train.backbones.weights import NAMED
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.head_training import Trained

@@ -23,7 +23,7 @@ COMMANDS = {
         "steps.evaluate_command:evaluate": "Evaluates a Model on images it was not trained on and writes an Evaluation.",
         "steps.gate_command:gate": "Decides whether an evaluated Model may be published.",
         "steps.export_command:export": "Exports a Model that passed the gate, and checks the result on real images.",
-        "steps.train_commands:layers": "Lists the layers that the backbone can be cut at.",
+        "steps.train_commands:layers": "Lists the layers that a backbone can be cut at.",
         "steps.tune_command:tune": "Searches better settings of the head on the training images, and writes them as a recipe.",
     },
     "Clusters": {

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.checks import check_all
-from graft.components.common.compute.weights import IMAGENET, NAMED, check_weights
 from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters, with_name
@@ -21,6 +20,7 @@ from graft.components.common.runs.run import Run
 from graft.components.common.steps import LAST_STEPS, LastStep
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.resolve import check_settings
+from graft.components.train.backbones.weights import IMAGENET, NAMED, check_weights
 from graft.pipelines.cluster.backend import Package
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.profile.images import pinned_images, unknown_images

@@ -6,12 +6,13 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
-from graft.components.common.compute.weights import IMAGENET, IMAGENET_URL, RANDOM
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import PUBLIC_ARCHIVE, Parameters
 from graft.components.common.runs.run import Run, new_run_id
 from graft.components.resolve.resolve import check_run, check_settings
-from graft.components.train.recipes import SAMPLE
+from graft.components.train.backbones.known import architecture_of
+from graft.components.train.backbones.weights import IMAGENET, RANDOM
+from graft.components.train.recipes import SAMPLE, train_config
 from graft.pipelines.local.sample import draw_sample
 
 log = logging.getLogger("graft")
@@ -32,7 +33,8 @@ def choose_inputs(parameters: Parameters, sample: Path) -> Parameters:
     weights = parameters.weights
     if parameters.source:
         return replace(parameters, weights=weights or IMAGENET)
-    needed = [PUBLIC_ARCHIVE] if weights else [PUBLIC_ARCHIVE, IMAGENET_URL]
+    backbone = train_config(parameters.recipe, parameters.config).backbone
+    needed = [PUBLIC_ARCHIVE] if weights else [PUBLIC_ARCHIVE, architecture_of(backbone).imagenet_url]
     if all(answers(address) for address in needed):
         return replace(parameters, source=PUBLIC_ARCHIVE, weights=weights or IMAGENET)
     log.info(

@@ -9,12 +9,13 @@ from graft.components.common.artifacts.signing.keys import look_at_keys
 from graft.components.common.compute.asked_tensorflow import TENSORFLOW_SECONDS, ask_once, look_at_tensorflow
 from graft.components.common.compute.gpus import look_at_gpu
 from graft.components.common.compute.machine import look_at_memory, look_at_package, look_at_python
-from graft.components.common.compute.weights import IMAGENET_URL, look_at_weights
 from graft.components.common.extras import how_to_install
 from graft.components.common.findings import Look
 from graft.components.common.storage.web.clock import look_at_clock
 from graft.components.export.formats import look_at_formats
 from graft.components.resolve.preflight import look_at_store
+from graft.components.train.backbones.known import DEFAULT
+from graft.components.train.backbones.weights import look_at_weights
 from graft.pipelines.local.docker_runner import DockerOptions, look_at_docker
 
 _PIPELINES = f"Run {how_to_install('kfp')}."
@@ -35,7 +36,9 @@ def machine_looks(weights: str, store: str, server: str) -> list[Look]:
         Look("Python", look_at_python),
         Look("Memory", look_at_memory),
         Look("Disk", partial(storage.look_at_disk, folders), "Check the disks: one of them hangs."),
-        Look("Clock", partial(look_at_clock, server or IMAGENET_URL), "Set it by NTP if in doubt.", needed=False),
+        Look(
+            "Clock", partial(look_at_clock, server or DEFAULT.imagenet_url), "Set it by NTP if in doubt.", needed=False
+        ),
         Look("TensorFlow", partial(look_at_tensorflow, ask), seconds=_TENSORFLOW),
         Look("GPU", partial(look_at_gpu, ask), needed=False, seconds=_TENSORFLOW),
         Look("Pipelines", partial(look_at_package, "Pipelines", "kfp", _PIPELINES)),

@@ -14,7 +14,6 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
-from graft.components.common.compute.weights import NAMED
 from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
@@ -24,6 +23,7 @@ from graft.components.common.runs.run import Run, new_run_id
 from graft.components.common.runs.step_record import mark_cancelled, read_run
 from graft.components.common.runs.verdict import judge
 from graft.components.export.acceptance.server_process import command_of
+from graft.components.train.backbones.weights import NAMED
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.console import shown
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner

@@ -52,7 +52,7 @@ def bare_rate(config: TrainConfig, weights: Path | None, *, compiles: bool) -> t
         compiles: Whether XLA compiles it.
     """
     tf = import_tensorflow()
-    backbone, _ = build_backbone(config.cut, config.image_size, weights, config.seed, find_devices().precision)
+    backbone, _ = build_backbone(config, weights, find_devices().precision)
     side, count = config.image_size, images_at_once(config.image_size**2)
     batch = tf.random.uniform((count, side, side, 3))
     forward = tf.function(lambda images: backbone(images, training=False), autograph=False, jit_compile=compiles)

@@ -34,7 +34,7 @@ def pass_seconds(dataset: Path, weights: Path) -> tuple[float, float, int]:
     """Returns seconds and CPU seconds of a bare pass of the cut backbone over all images, decoded beforehand, and their number."""
     tf = import_tensorflow()
     config, data = TrainConfig(), Dataset.load(dataset)
-    backbone, _ = build_backbone(config.cut, config.image_size, weights, config.seed)
+    backbone, _ = build_backbone(config, weights)
     preprocessing = build_preprocessing(config.image_size)
     images = [image for split in data.counts for image, _ in read_images(data, split, None, preprocessing)]
     batches = [tf.stack(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]

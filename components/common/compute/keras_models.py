@@ -12,10 +12,11 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 
 # A model is PREPROCESSING, from uint8 images to the network's input, and NETWORK, from there to probabilities. NETWORK is
-# EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is BACKBONE and POOLING.
+# EXTRACTOR and HEAD; AVERAGE follows if the mirror image is predicted too. EXTRACTOR is the backbone, under
+# the name that the record gives it, and POOLING.
 PREPROCESSING, NETWORK = "preprocessing", "network"
 EXTRACTOR, HEAD, AVERAGE = "extractor", "head", "average"
-BACKBONE, POOLING = "inception_v3", "pool"
+POOLING = "pool"
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -43,6 +44,12 @@ def _numbered(content: bytes) -> str:
         return found
 
     return json.dumps(json.loads(content, object_hook=number))
+
+
+def backbone_of(extractor: Any) -> Any:
+    """Returns the backbone of an EXTRACTOR: a Keras model from prepared images to maps, one a cut."""
+    _, backbone, _ = extractor.layers
+    return backbone
 
 
 def load_model(model: Path) -> Any:

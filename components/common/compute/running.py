@@ -11,7 +11,7 @@ from graft.components.common.compute.tensorflow import import_tensorflow
 
 _CPU_IMAGES = 32
 _GPU_IMAGES = (8, 512)
-# InceptionV3's largest map, at 299 px, takes 62 bytes a pixel of the image; there are up to four such at once.
+# InceptionV3's largest map, at 299 px, takes 62 bytes a pixel of the image, MobileNetV3's 68; there are up to four such at once.
 _BYTES_A_PIXEL = 256
 _MEMORY_SHARE = 8
 # XLA takes 6 to 11 s to compile a network for one shape (measured on one H100 with 16 cores). There it ran 250 million pixels a second.

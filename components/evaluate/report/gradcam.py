@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.compute.keras_models import AVERAGE, BACKBONE, EXTRACTOR, HEAD, NETWORK, POOLING
+from graft.components.common.compute.keras_models import AVERAGE, EXTRACTOR, HEAD, NETWORK, POOLING, backbone_of
 from graft.components.common.compute.running import on_gpus
 from graft.components.common.compute.tensorflow import import_tensorflow
 
@@ -106,7 +106,7 @@ class _Parts:
 
     def __init__(self, network: Any) -> None:
         extractor = network.get_layer(EXTRACTOR)
-        self.backbone, self._pooling = extractor.get_layer(BACKBONE), extractor.get_layer(POOLING)
+        self.backbone, self._pooling = backbone_of(extractor), extractor.get_layer(POOLING)
         self._head = network.get_layer(HEAD)
         self.mirrors = any(layer.name == AVERAGE for layer in network.layers)
         order = [layer.name for layer in self.backbone.layers]

@@ -37,7 +37,7 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
     """Builds what stands before the head.
 
     Args:
-        config: Names cut, image size, scaling, head, seed, and the layers to unfreeze.
+        config: Names backbone, cut, image size, scaling, head, seed, and the layers to unfreeze.
         weights: The backbone's weights file; None for random weights.
         precision: Keras' dtype policy of the backbone.
 
@@ -46,7 +46,7 @@ def build_network(config: TrainConfig, weights: Path | None, precision: str = "f
     """
     import keras
 
-    backbone, digest = build_backbone(config.cut, config.image_size, weights, config.seed, precision)
+    backbone, digest = build_backbone(config, weights, precision)
     check_head(config.head, backbone)
     unfrozen = find_range(backbone, config.unfreeze) if config.unfreeze else []
     preprocessing = build_preprocessing(config.image_size, config.scaling)

@@ -1,4 +1,4 @@
-"""The frozen backbone: InceptionV3 of keras.applications, cut at one layer or at several."""
+"""The frozen backbone: a network of keras.applications, cut at one layer or at several."""
 
 import difflib
 import hashlib
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from graft.components.common.compute.keras_models import BACKBONE
 from graft.components.common.errors import GraftError
-from graft.components.train.config import Head
+from graft.components.train.backbones.architecture import Architecture
+from graft.components.train.backbones.known import architecture_of
+from graft.components.train.config import Head, TrainConfig
 
 
 def number_layers_afresh() -> None:
@@ -21,20 +22,17 @@ def number_layers_afresh() -> None:
     keras.backend.clear_session()
 
 
-def build_backbone(
-    cut: str, image_size: int, weights: Path | None, seed: int, precision: str = "float32"
-) -> tuple[Any, str]:
-    """Builds InceptionV3 up to a layer, frozen.
+def build_backbone(config: TrainConfig, weights: Path | None, precision: str = "float32") -> tuple[Any, str]:
+    """Builds the network up to a layer, frozen.
 
     Args:
-        cut: Name of the last layer, or several joined by `+`; their outputs must be maps of features, [N, H, W, C].
-        image_size: Side of the input in pixels.
+        config: Names the backbone, the cut, whose layers' outputs must be maps of features, [N, H, W, C], the side of the input in
+            pixels, and the seed of random weights.
         weights: A Keras weights file, or None for random weights.
-        seed: Seed of random weights.
         precision: Keras' dtype policy for the network: `float32` or `mixed_float16`.
 
     Returns:
-        A Keras model from float32 [N, image_size, image_size, 3] to a list of maps [N, H, W, C], one a cut, and the digest
+        A Keras model from float32 [N, S, S, 3] to a list of maps [N, H, W, C], one a cut, and the digest
         of the whole network's weights.
 
     Raises:
@@ -42,11 +40,12 @@ def build_backbone(
     """
     import keras
 
-    keras.utils.set_random_seed(seed)
+    architecture = architecture_of(config.backbone)
+    keras.utils.set_random_seed(config.seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(image_size, image_size, 3))
+        full = architecture.build(config.image_size)
     finally:
         keras.config.set_dtype_policy(before)
     if weights is not None:
@@ -54,10 +53,10 @@ def build_backbone(
             full.load_weights(str(weights))
         except (ValueError, KeyError, OSError) as error:
             raise GraftError(
-                f"{weights.name} doesn't fit InceptionV3 without its top: name InceptionV3's notop file."
+                f"{weights.name} doesn't fit {architecture.title} without its top: name {architecture.title}'s notop file."
             ) from error
-    outputs = [_find_layer(full, name).output for name in cut.split("+")]
-    backbone = keras.Model(full.input, outputs, name=BACKBONE)
+    outputs = [_find_layer(full, name, architecture).output for name in config.cut.split("+")]
+    backbone = keras.Model(full.input, outputs, name=architecture.name)
     backbone.trainable = False
     return backbone, _digest(full)
 
@@ -94,7 +93,10 @@ def find_range(backbone: Any, layers: str) -> list[Any]:
 
     first, separator, last = layers.partition("..")
     if not separator or not first or not last:
-        raise GraftError(f"unfreeze can't be {layers!r}: name a range of layers, such as mixed6..mixed7.")
+        architecture = architecture_of(backbone.name)
+        end = architecture.blocks.index(architecture.default_cut)
+        example = "..".join(architecture.blocks[end - 1 : end + 1])
+        raise GraftError(f"unfreeze can't be {layers!r}: name a range of layers, such as {example}.")
     names = [layer.name for layer in backbone.layers]
     for name in (first, last):
         if name not in names:
@@ -117,11 +119,11 @@ def unfreeze(backbone: Any, layers: Sequence[Any]) -> None:
         layer.trainable = layer in layers
 
 
-def describe_layers(image_size: int, *, every: bool) -> list[tuple[str, tuple[int, ...], int]]:
+def describe_layers(config: TrainConfig, *, every: bool) -> list[tuple[str, tuple[int, ...], int]]:
     """Lists the layers to cut at.
 
     Args:
-        image_size: Side of the input in pixels.
+        config: Names the backbone, and the side of the input in pixels.
         every: Whether to list all layers rather than the ends of the blocks.
 
     Returns:
@@ -130,15 +132,17 @@ def describe_layers(image_size: int, *, every: bool) -> list[tuple[str, tuple[in
     import keras
 
     number_layers_afresh()
-    full = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(image_size, image_size, 3))
+    architecture = architecture_of(config.backbone)
+    full = architecture.build(config.image_size)
     parts: dict[int, set[Any]] = {}  # by output: the layers up to there, its own included
-    for layer in full.layers:
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        parts[id(layer.output)] = {layer}.union(*(parts.get(id(given), set()) for given in inputs))
+    for operation in full.operations:  # layers, and plain sums and products between them
+        inputs = operation.input if isinstance(operation.input, list) else [operation.input]
+        own = {operation} if isinstance(operation, keras.Layer) else set()
+        parts[id(operation.output)] = own.union(*(parts.get(id(given), set()) for given in inputs))
     return [
         (layer.name, tuple(layer.output.shape[1:]), sum(part.count_params() for part in parts[id(layer.output)]))
         for layer in full.layers
-        if _can_be_cut_at(full, layer) and (every or layer.name.startswith("mixed"))
+        if _can_be_cut_at(full, layer) and (every or layer.name in architecture.blocks)
     ]
 
 
@@ -146,14 +150,13 @@ def _can_be_cut_at(full: Any, layer: Any) -> bool:
     return len(layer.output.shape) == 4 and layer is not full.layers[0]
 
 
-def _find_layer(full: Any, cut: str) -> Any:
+def _find_layer(full: Any, cut: str, architecture: Architecture) -> Any:
     layer = next((layer for layer in full.layers if layer.name == cut), None)
     if layer is None or not _can_be_cut_at(full, layer):
         names = [layer.name for layer in full.layers if _can_be_cut_at(full, layer)]
-        blocks = [name for name in names if name.startswith("mixed")]
         raise GraftError(
-            f"InceptionV3 has no layer {cut!r} to cut at: the blocks are {', '.join(blocks)}, and any other of its layers "
-            f"will do, {names[0]} to {names[-1]}.{_hint(cut, names)}"
+            f"{architecture.title} has no layer {cut!r} to cut at: the blocks are {', '.join(architecture.blocks)}, and any other of "
+            f"its layers will do, {names[0]} to {names[-1]}.{_hint(cut, names)}"
         )
     return layer
 

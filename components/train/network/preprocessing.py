@@ -3,13 +3,27 @@
 Whoever changes them changes `decoding.VERSION`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from graft.components.common.compute.keras_models import PREPROCESSING
-from graft.components.train.config import Scaling
+import numpy as np
 
-# Scale and offset of a pixel: symmetric is keras.applications.inception_v3.preprocess_input.
-_SCALINGS: dict[Scaling, tuple[float, float]] = {"symmetric": (1 / 127.5, -1.0), "unit": (1 / 255, 0.0)}
+from graft.components.common.compute.keras_models import PREPROCESSING
+from graft.components.train.backbones.architecture import Scaling
+
+# What Keras names tf (InceptionV3, and within MobileNetV3) and torch (within EfficientNetV2B0): scale and offset, of a pixel or by colour.
+_MEANS, _DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_SCALINGS: Mapping[Scaling, tuple[Any, Any]] = MappingProxyType(
+    {
+        "symmetric": (1 / 127.5, -1.0),
+        "unit": (1 / 255, 0.0),
+        "imagenet": (
+            [1 / 255 / deviation for deviation in _DEVIATIONS],
+            [-mean / deviation for mean, deviation in zip(_MEANS, _DEVIATIONS, strict=True)],
+        ),
+    }
+)
 
 
 def build_preprocessing(image_size: int, scaling: Scaling = "symmetric") -> Any:
@@ -48,5 +62,5 @@ def pixels(prepared: Any, scaling: Scaling) -> Any:
     Returns:
         uint8, of the same shape.
     """
-    scale, offset = _SCALINGS[scaling]
+    scale, offset = (np.asarray(number, prepared.dtype) for number in _SCALINGS[scaling])
     return ((prepared - offset) / scale).round().clip(0, 255).astype("uint8")

@@ -9,9 +9,10 @@ from graft.components.common import storage
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import find_devices
-from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.common.extras import require
 from graft.components.common.progress import doing
+from graft.components.train.backbones.known import architecture_of
+from graft.components.train.backbones.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.tune.search_space import SEARCHED, SearchConfig, layers_of, searchable
 from graft.components.train.tune.tuned_recipe import trials_file, write_recipe
@@ -84,7 +85,8 @@ def tune(
     table, data = trials_file(output), Dataset.load(dataset)
     start = searchable(config)
     weights = storage.uri_in(weights)
-    check_weights(weights, config.weights_sha256)
+    architecture = architecture_of(config.backbone)
+    check_weights(weights, config.weights_sha256, architecture)
     wide = dataclasses.replace(start, cut="+".join(layers_of(start, search)))
     with in_use(data), storage.scratch_folder("tune") as scratch:
         devices = find_devices(config.require_gpu)
@@ -95,7 +97,7 @@ def tune(
         from graft.components.train.tune.out_of_fold import OutOfFold
         from graft.components.train.tune.search import best_of, gain, search_settings
 
-        file = local_weights(weights, scratch, config.weights_sha256)
+        file = local_weights(weights, scratch, config.weights_sha256, architecture)
         backbone.number_layers_afresh()
         with devices.strategy.scope():
             doing("building the network")

@@ -41,7 +41,8 @@ def write_recipe(uri: str, tried: Sequence[Tried], dataset: str) -> None:
 
     best, start, table = best_of(tried), tried[0], trials_file(uri)
     fields = {field.name: getattr(best.config, field.name) for field in dataclasses.fields(TrainConfig)}
-    settings = {name: value for name, value in fields.items() if value != getattr(TrainConfig(), name)}
+    defaults = dataclasses.asdict(TrainConfig(best.config.backbone)) | {"backbone": TrainConfig.backbone}
+    settings = {name: value for name, value in fields.items() if value != defaults[name]}
     found = (
         f"# graft tune: the best of {len(tried) - 1} trials by their loss, out of fold, on {best.images:,} training images of the\n"
         f"# dataset {dataset}.\n"

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from cyclopts import CycloptsError
 from rich.table import Table
 
 from graft.components.common.compute.tensorflow import import_tensorflow
+from graft.components.common.errors import GraftError
+from graft.components.train.backbones.known import BackboneName
 from graft.components.train.config import ImageSize, TrainConfig
 from graft.components.train.network.backbone import describe_layers
 from graft.components.train.recipes import train_config
@@ -39,15 +42,25 @@ def train(
     run_step("train", record, lambda run: train_step(dataset, output, weights, settings, run.store))
 
 
-def layers(*, image_size: ImageSize = TrainConfig().image_size, every: bool = False) -> None:  # noqa: B008
-    """Lists the layers that the backbone can be cut at.
+def layers(
+    *,
+    backbone: BackboneName = TrainConfig.backbone,
+    image_size: ImageSize = TrainConfig.image_size,
+    every: bool = False,
+) -> None:
+    """Lists the layers that a backbone can be cut at.
 
     Args:
+        backbone: The network.
         image_size: Side of the square, in pixels, to which images are resized.
         every: List every layer, not only the blocks.
     """
+    try:
+        config = TrainConfig(backbone=backbone, image_size=image_size)
+    except GraftError as error:  # the image is too small for the backbone
+        raise CycloptsError(msg=str(error)) from error
     import_tensorflow()
     table = Table("cut", "output", "parameters", box=None, pad_edge=False)
-    for name, shape, parameters in describe_layers(image_size, every=every):
+    for name, shape, parameters in describe_layers(config, every=every):
         table.add_row(name, "×".join(map(str, shape)), f"{parameters:,}")
     print_table(table)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from evaluation_reports import Made
 
-from graft.components.common.compute.keras_models import BACKBONE, EXTRACTOR, HEAD, NETWORK, POOLING
+from graft.components.common.compute.keras_models import EXTRACTOR, HEAD, NETWORK, POOLING, backbone_of
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.evaluate.report import gradcam
 from graft.components.evaluate.report.gradcam import affordable, heat_maps, log_odds
@@ -45,7 +45,7 @@ def build(tmp_path_factory):
 
 def parts(model):
     extractor = model.get_layer(NETWORK).get_layer(EXTRACTOR)
-    return extractor.get_layer(BACKBONE), model.get_layer(NETWORK).get_layer(HEAD)
+    return backbone_of(extractor), model.get_layer(NETWORK).get_layer(HEAD)
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def looks_at_one_place():
 
     def build(place, size=6):
         image = keras.Input((size, size, 3))
-        backbone = keras.Model(image, keras.layers.Activation("linear")(image), name=BACKBONE)
+        backbone = keras.Model(image, keras.layers.Activation("linear")(image))
         tensor = keras.Input((size, size, 3))
         pool = keras.Model(tensor, keras.layers.Flatten()(tensor), name=POOLING)
         inputs = keras.Input((size, size, 3))

@@ -6,7 +6,6 @@ import fsspec
 import pytest
 from web import web_server
 
-from graft.components.common.compute.weights import check_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.run import Run
@@ -14,6 +13,7 @@ from graft.components.common.runs.step_record import read_run, recorded
 from graft.components.resolve.fingerprint import fingerprint
 from graft.components.resolve.preflight import check_store
 from graft.components.resolve.resolve import resolve
+from graft.components.train.backbones.weights import check_weights
 
 
 def test_a_store_that_works_keeps_nothing_of_the_probe(tmp_path):

@@ -1,10 +1,14 @@
 """Settings of a training: layers of overrides, and refusals that name what is allowed."""
 
+from typing import get_args
+
 import pytest
 
 from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.gate.config import gate_config
+from graft.components.train.backbones.known import ARCHITECTURES, BackboneName
+from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import RECIPES, read_recipe, train_config
 
 
@@ -37,12 +41,57 @@ def test_every_recipe_is_valid(recipe):
         ("", "{cut: mixed7}", {}, "is not JSON"),
         ("", '{"train": {"learning_rate": NaN}}', {}, "learning_rate can't be nan"),
         ("", '{"train": {"epochs": 0}}', {}, "epochs can't be 0"),
+        (
+            "",
+            "",
+            {"backbone": "resnet50"},
+            "backbone can't be 'resnet50': .*'inception_v3', 'efficientnet_v2_b0' or 'mobil",
+        ),
+        ("", "", {"backbone": "mobilenet_v3_large", "image_size": 31}, "image_size can't be 31: .*or equal to 32"),
         ("", '{"train": {"image_size": 74}}', {}, "image_size can't be 74: .*greater than or equal to 75"),
     ],
 )
 def test_refusals_name_the_field_and_what_is_allowed(recipe, config, overrides, said):
     with pytest.raises(GraftError, match=said):
         train_config(recipe, config, overrides)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_a_backbone_brings_its_own_cut_and_scaling(architecture):
+    config = train_config("", f'{{"train": {{"backbone": "{architecture.name}"}}}}')
+    assert config == TrainConfig(backbone=architecture.name)
+    assert (config.cut, config.scaling) == (architecture.default_cut, architecture.scaling)
+    assert architecture.default_cut in architecture.blocks
+    chosen = train_config("", "", {"backbone": architecture.name, "cut": architecture.blocks[0], "scaling": "unit"})
+    assert (chosen.cut, chosen.scaling) == (architecture.blocks[0], "unit")
+
+
+def test_every_backbone_can_be_named():
+    assert set(get_args(BackboneName)) == set(ARCHITECTURES)
+
+
+def test_a_recipe_s_layers_and_scaling_are_its_own_backbone_s():
+    assert train_config("seed", "", {"backbone": "inception_v3"}) == train_config("seed")
+    other = train_config("seed", "", {"backbone": "mobilenet_v3_large"})
+    assert (other.cut, other.scaling, other.optimizer) == ("activation_19", "symmetric", "rmsprop")
+    recipe = '{"backbone": "efficientnet_v2_b0", "cut": "block5e_add"}'
+    assert train_config(recipe).cut == "block5e_add"
+    assert train_config(recipe, "", {"backbone": "inception_v3"}) == TrainConfig()
+
+
+def test_what_is_another_backbone_s_is_refused_before_any_work():
+    assert TrainConfig(backbone="mobilenet_v3_large", image_size=32).image_size == 32
+    for settings, said in (
+        ({"backbone": "resnet50"}, "backbone can't be 'resnet50': there are inception_v3, efficientnet_v2_b0"),
+        ({"image_size": 74}, "image_size can't be 74: .* 75, the least that InceptionV3 takes"),
+        (
+            {"backbone": "mobilenet_v3_large", "cut": "expanded_conv_2_add+mixed7"},
+            r"cut can't be 'expanded_conv_2_add\+mixed7': mixed7 is InceptionV3's, and the blocks of MobileNetV3Large are exp",
+        ),
+        ({"cut": "top_activation"}, "top_activation is EfficientNetV2B0's, and the blocks of InceptionV3 are mixed0"),
+    ):
+        with pytest.raises(GraftError, match=said):
+            TrainConfig(**settings)
 
 
 def test_ints_that_kfp_turned_into_floats_are_still_ints():

@@ -1,5 +1,6 @@
 """What `graft doctor` looks at here: each thing is OK, or comes with what to do, and what hangs or crashes is a line."""
 
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -11,13 +12,14 @@ import pytest
 from web import in_a_thread, web_server
 
 from graft.components.common.compute.asked_tensorflow import ask_once, look_at_tensorflow
-from graft.components.common.compute.weights import look_at_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding, Look, look_at_all
 from graft.components.common.messages import anonymous
 from graft.components.common.storage import disk, look_at_disk
 from graft.components.common.storage.web.clock import look_at_clock
 from graft.components.resolve.preflight import look_at_store
+from graft.components.train.backbones import weights
+from graft.components.train.backbones.weights import look_at_weights
 from graft.pipelines.local import docker_runner
 from graft.pipelines.local.docker_runner import look_at_docker
 
@@ -150,7 +152,8 @@ def test_weights_that_were_named_must_be_there_and_the_default_ones_need_not(tmp
         look_at_weights(str(tmp_path / "nosuch.h5"))
     assert look_at_weights("random").ok
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("graft.components.common.compute.weights.IMAGENET_URL", "http://127.0.0.1:9/notop.h5")
+    elsewhere = dataclasses.replace(weights.DEFAULT, imagenet_url="http://127.0.0.1:9/notop.h5")
+    monkeypatch.setattr(weights, "DEFAULT", elsewhere)
     lacking = look_at_weights("")
     assert (lacking.ok, lacking.needed, "copy notop.h5" in lacking.text) == (False, False, True)
     (tmp_path / "models").mkdir()

@@ -1,5 +1,6 @@
 """A weights file is named as wrong before any work starts."""
 
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -7,10 +8,10 @@ import numpy as np
 import pytest
 from web import web_server
 
-from graft.components.common.compute import weights
-from graft.components.common.compute.weights import check_weights, local_weights
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import sha256_file
+from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
+from graft.components.train.backbones.weights import check_weights, local_weights
 
 pytestmark = pytest.mark.slow
 
@@ -27,19 +28,20 @@ def test_random_weights_need_no_file():
     check_weights("random")
 
 
-def test_imagenet_weights_must_be_here_or_answer(tmp_path, monkeypatch):
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
+def test_imagenet_weights_must_be_here_or_answer(tmp_path, monkeypatch, architecture):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    name = weights.IMAGENET_URL.rpartition("/")[2]
+    name = architecture.imagenet_url.rpartition("/")[2]
     with web_server(lambda *request: (200, {})) as web:
-        monkeypatch.setattr(weights, "IMAGENET_URL", f"{web.url}/{name}")
-        check_weights("imagenet")
+        architecture = dataclasses.replace(architecture, imagenet_url=f"{web.url}/{name}")
+        check_weights("imagenet", "", architecture)
         assert web.asked[0][:2] == ("HEAD", f"/{name}")
         web.answer = lambda *request: (403, {})
-        with pytest.raises(GraftError, match="ImageNet weights can't be reached"):
-            check_weights("imagenet")
+        with pytest.raises(GraftError, match=f"ImageNet weights can't be reached .* copy {name} to"):
+            check_weights("imagenet", "", architecture)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / name).touch()
-    check_weights("imagenet")
+    check_weights("imagenet", "", architecture)
 
 
 def test_a_file_with_the_network_s_parameters_passes_whatever_its_optimizer(tmp_path):
@@ -56,6 +58,21 @@ def test_a_file_with_the_network_s_parameters_passes_whatever_its_optimizer(tmp_
 def test_another_network_is_refused(tmp_path, sizes, said):
     with pytest.raises(GraftError, match=said):
         check_weights(write_h5(tmp_path / "other.h5", *sizes))
+
+
+def test_another_backbone_s_weights_are_named_as_such(tmp_path):
+    mobile, path = ARCHITECTURES["mobilenet_v3_large"], write_h5(tmp_path / "mobile.h5", 2_996_352)
+    check_weights(path)
+    check_weights(path, "", mobile)
+    said = (
+        r"mobile\.h5 is MobileNetV3Large's, and the backbone is inception_v3: .* or set backbone to mobilenet_v3_large"
+    )
+    with pytest.raises(GraftError, match=said):
+        check_weights(path, "", DEFAULT)
+    with pytest.raises(GraftError, match=r"mobile\.h5 is Mob.*: name EfficientNetV2B0's notop file"):
+        check_weights(path, "", ARCHITECTURES["efficientnet_v2_b0"])
+    with pytest.raises(GraftError, match="EfficientNetV2B0 with its top"):
+        check_weights(write_h5(tmp_path / "top.h5", 7_200_312), "", mobile)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"\x89HDF\r\n\x1a\n" + b"\0" * 100])

@@ -1,4 +1,4 @@
-"""The backbone's pretrained weights: checked to be InceptionV3's before any work starts, and made readable for Keras."""
+"""A backbone's pretrained weights: checked to be that backbone's before any work starts, and made readable for Keras."""
 
 import os
 from pathlib import Path
@@ -9,21 +9,16 @@ import h5py
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
+from graft.components.train.backbones.architecture import Architecture
+from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
 
 IMAGENET, RANDOM = "imagenet", "random"
 NAMED = (IMAGENET, RANDOM)
-IMAGENET_URL = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
-    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
-# Of keras.applications.InceptionV3(include_top=False) and of the same with its top (Szegedy et al. 2015, arXiv:1512.00567).
-_PARAMETERS = 21_802_784
-_PARAMETERS_WITH_TOP = 23_851_784
 _SECONDS = 10
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def check_weights(weights: str, sha256: str = "") -> None:
+def check_weights(weights: str, sha256: str = "", architecture: Architecture | None = None) -> None:
     """Checks that the weights can be had and fit the backbone, without TensorFlow.
 
     Of a file the header is read, and all of it only for its SHA-256. Of `imagenet` Keras' own copy must be on this machine, or its
@@ -32,20 +27,34 @@ def check_weights(weights: str, sha256: str = "") -> None:
     Args:
         weights: `imagenet`, `random`, or the path or URI of a Keras `.h5` or `.weights.h5` file.
         sha256: The SHA-256 that the file must have, as hex digits; empty for any.
+        architecture: The backbone; None if that is unknown: then a file may be any one's, and `imagenet` isn't looked for.
 
     Raises:
         GraftError: The weights can't be had, are no Keras weights file, another network's, or not the file that `sha256` names.
     """
     if sha256 and weights in NAMED:
         raise GraftError(f"weights_sha256 is of a file, and the weights are {weights}: name the file, or leave it out.")
-    if weights == RANDOM:
-        return
-    if weights == IMAGENET:
-        _check_imagenet()
+    if weights == IMAGENET and architecture:
+        _check_imagenet(architecture)
+    if weights in NAMED:
         return
     if sha256:
         with storage.scratch_folder("weights") as scratch:
             storage.fetch(weights, scratch, sha256)
+    found = _whose(weights)
+    if architecture and found is not architecture:
+        raise GraftError(
+            f"{storage.redact(weights)} is {found.title}'s, and the backbone is {architecture.name}: "
+            f"name {architecture.title}'s notop file, or set backbone to {found.name}."
+        )
+
+
+def _whose(weights: str) -> Architecture:
+    """Tells which backbone's weights a file holds.
+
+    Raises:
+        GraftError: It can't be read, is no Keras weights file, or no backbone's.
+    """
     shown = storage.redact(weights)
     with storage.open(weights) as file:
         if file.read(len(_HDF5_SIGNATURE)) != _HDF5_SIGNATURE:
@@ -58,43 +67,48 @@ def check_weights(weights: str, sha256: str = "") -> None:
                 parameters = _count_parameters(opened)
         except OSError as error:
             raise GraftError(f"{shown} is damaged ({error}): get the file again.") from error
-    if parameters == _PARAMETERS_WITH_TOP:
-        raise GraftError(f"{shown} holds InceptionV3 with its top: name the file without the top (notop).")
-    if parameters != _PARAMETERS:
-        raise GraftError(
-            f"{shown} holds {parameters:,} weights and InceptionV3 without its top has {_PARAMETERS:,}: "
-            "it is of another network; name InceptionV3's notop file."
-        )
+    for architecture in ARCHITECTURES.values():
+        if parameters == architecture.parameters:
+            return architecture
+        if parameters == architecture.parameters_with_top:
+            raise GraftError(f"{shown} holds {architecture.title} with its top: name the file without the top (notop).")
+    known = ", ".join(f"{known.title} {known.parameters:,}" for known in ARCHITECTURES.values())
+    raise GraftError(
+        f"{shown} holds {parameters:,} weights and is of another network: name a backbone's notop file ({known})."
+    )
 
 
 def look_at_weights(weights: str) -> Finding:
-    """Tells whether the weights can be had.
+    """Tells whether the weights can be had, and of a file whose they are.
 
     Args:
-        weights: As in `check_weights`; empty for `imagenet`, without which a run can do.
+        weights: As in `check_weights`; empty for `imagenet`, without which a run can do. Of those, the default backbone's are looked at.
 
     Raises:
         GraftError: They can't be had, and were named.
     """
     try:
-        check_weights(storage.uri_in(weights or IMAGENET))
+        if weights and weights not in NAMED:
+            text = f"{storage.redact(weights)} is {_whose(storage.uri_in(weights)).title}'s"
+        else:
+            check_weights(weights or IMAGENET, "", DEFAULT)
+            text = RANDOM if weights == RANDOM else "ImageNet's can be had"
     except GraftError as error:
         if weights:
             raise
         return Finding("Weights", False, str(error), "A run on drawn pictures needs none.", needed=False)
-    text = {"": "ImageNet's can be had", IMAGENET: "ImageNet's can be had", RANDOM: "random"}
-    return Finding("Weights", ok=True, text=text.get(weights) or f"{storage.redact(weights)} is InceptionV3's")
+    return Finding("Weights", ok=True, text=text)
 
 
-def _check_imagenet() -> None:
+def _check_imagenet(architecture: Architecture) -> None:
     import requests
 
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    copy = home / "models" / IMAGENET_URL.rpartition("/")[2]
+    copy = home / "models" / architecture.imagenet_url.rpartition("/")[2]
     if copy.exists():
         return
     try:
-        requests.head(IMAGENET_URL, timeout=_SECONDS, allow_redirects=True).raise_for_status()
+        requests.head(architecture.imagenet_url, timeout=_SECONDS, allow_redirects=True).raise_for_status()
     except requests.RequestException as error:
         raise GraftError(
             f"The ImageNet weights can't be reached from here ({type(error).__name__}): copy {copy.name} to where the "
@@ -115,13 +129,14 @@ def _count_parameters(file: Any) -> int:
     return total
 
 
-def local_weights(weights: str, folder: Path, sha256: str = "") -> Path | None:
+def local_weights(weights: str, folder: Path, sha256: str = "", architecture: Architecture = DEFAULT) -> Path | None:
     """Makes a weights file readable by Keras.
 
     Args:
         weights: As in `check_weights`, which has passed them.
         folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
         sha256: As in `check_weights`.
+        architecture: The backbone.
 
     Returns:
         The file, or None for `random`.
@@ -132,7 +147,7 @@ def local_weights(weights: str, folder: Path, sha256: str = "") -> Path | None:
     if weights == RANDOM:
         return None
     if weights == IMAGENET:
-        return _imagenet()
+        return _imagenet(architecture)
     return _named_for_keras(storage.fetch(weights, folder, sha256), folder)
 
 
@@ -147,18 +162,14 @@ def _named_for_keras(file: Path, folder: Path) -> Path:
     return link
 
 
-def _imagenet() -> Path:
+def _imagenet(architecture: Architecture) -> Path:
     """Returns Keras' own copy of the ImageNet weights, downloaded and checksummed by Keras the first time."""
     import keras
 
-    name = IMAGENET_URL.rpartition("/")[2]
+    url = architecture.imagenet_url
+    name = url.rpartition("/")[2]
     try:
-        # The checksum is the one in keras.applications.inception_v3.
-        return Path(
-            keras.utils.get_file(
-                name, IMAGENET_URL, cache_subdir="models", file_hash="bcbd6486424b2319ff4ef7d526e38f63"
-            )
-        )
+        return Path(keras.utils.get_file(name, url, cache_subdir="models", file_hash=architecture.imagenet_md5))
     except Exception as error:
         raise GraftError(
             f"The ImageNet weights can't be downloaded ({type(error).__name__}): name a copy of {name} as weights, or random."

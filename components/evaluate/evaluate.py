@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
-from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
+from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Foreign
 from graft.components.common.artifacts.labels_list import LabelCheck, write_labels
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
@@ -29,6 +29,7 @@ from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
 from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
+from graft.components.evaluate.foreign import find_foreign
 from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.labels.known_features import SeenFeatures, gather, why_unknown
 from graft.components.evaluate.labels.label_check import check_labels
@@ -105,6 +106,7 @@ def evaluate(
             risk_coverage=risk_by_coverage(probabilities, right),
             answered=answered_part(training, probabilities, right),
             labels=checked,
+            foreign=find_foreign(known, data, keras_model) if known else Foreign(reason=why_not),
             selected_on_split=split in (TRAIN, training.selection.split),
             images_per_second=round(len(labels) / seconds, 1),
             dataset_digest=data.digest,

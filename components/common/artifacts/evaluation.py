@@ -193,6 +193,24 @@ class Answered(Part):
     )
 
 
+class Planted(Part):
+    """Images that have nothing to do with the training images, made to see how well the score tells them."""
+
+    kind: str = Field(description="What they are.")
+    images: int = Field(description="How many.")
+    beyond: int = Field(description="Those whose score is higher than 99% of the training images' own.")
+    auc: float = Field(description="Area under the ROC curve by which the score tells them from evaluated images.")
+
+
+class Foreign(Part):
+    """Images unlike all training images: the score is the distance to the 10th nearest, by features. It promises nothing."""
+
+    reason: Sparse[str] = Field(None, description="Why images were not scored; else None.")
+    images: int = Field(0, description="Evaluated images that were scored, at most 10,000.")
+    beyond: int = Field(0, description="Those whose score is higher than 99% of the training images' own.")
+    planted: tuple[Planted, ...] = Field((), description="How well planted images are told.")
+
+
 _UNKNOWN = Drift(reason="the Graft that evaluated it did not compare them")
 _NOT_LOOKED = LabelCheck(reason="the Graft that evaluated it did not look for wrong ones")
 
@@ -225,6 +243,7 @@ class Evaluation(Artifact):
     labels: LabelCheck = Field(
         _NOT_LOOKED, exclude_if=lambda labels: labels == _NOT_LOOKED, description="Labels that are probably wrong."
     )
+    foreign: Sparse[Foreign] = Field(None, description="Images unlike all training images; left out of older records.")
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
     images_per_second: float = Field(description="Images predicted in a second.")
     dataset_digest: str = Field(description="Content digest of the dataset that it was evaluated on.")

@@ -175,6 +175,8 @@ def test_a_run_with_a_store_looks_at_all_splits_and_writes_the_same_again(datase
     run = Run(store, "pets", "a-run")
     made = [evaluate(tmp_path / "model", dataset, tmp_path / name, run=run) for name in ("one", "two")]
     checked, data = Evaluation.load(tmp_path / "one").labels, Dataset.load(dataset)
+    foreign, again = (Evaluation.load(tmp_path / name).foreign for name in ("one", "two"))
+    assert foreign == again and foreign.images == 20 and [kind.images for kind in foreign.planted] == [16] * 4
     assert {split.split: split.images for split in checked.splits} == {"validation": 20, "train": 40}
     with (tmp_path / "one" / Evaluation.LABELS).open(newline="") as file:
         rows = list(csv.DictReader(file))

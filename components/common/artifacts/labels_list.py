@@ -31,6 +31,10 @@ class CheckedSplit(Part):
     split: str = Field(description="The split.")
     images: int = Field(description="Its images whose labels were looked at.")
     suspected: int = Field(description="Those of them whose labels are probably wrong; `labels.csv` lists them.")
+    left_out: Sparse[int] = Field(
+        None,
+        description="Its other images: the store has no features of them, or their class has fewer than 20 different ones. None for none.",
+    )
 
 
 class LabelCheck(Part):

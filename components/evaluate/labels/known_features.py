@@ -1,7 +1,8 @@
 """The images whose features are at hand: those that were just evaluated, and, with a store, all others."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from graft.components.common.artifacts.dataset import INDEX, LABEL_KEPT, TRAIN, Dataset
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.kept_features import PLAIN, FeatureCache, half, kind_of_features
+from graft.components.common.compute.keras_models import EXTRACTOR, NETWORK, backbone_of
 from graft.components.common.compute.predictions import predict_batches
 from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.contamination import known_columns
@@ -37,6 +39,19 @@ class SeenFeatures:
             self.vectors = scratch_array((self._count, batch.shape[1]))
         self.vectors[self._done : self._done + len(batch)] = half(batch)
         self._done += len(batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """The features at one of the cuts: their columns, and where they are kept, as training computed them and as this step does."""
+
+    columns: slice
+    by_training: FeatureCache
+    own: FeatureCache
+
+    @property
+    def width(self) -> int:
+        return int(self.columns.stop - self.columns.start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +111,7 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
     Raises:
         GraftError: The dataset or the store can't be read, or the store can't be written.
     """
-    cut = str(training.config["cut"])
-    has_kept = store and "+" not in cut  # features of several cuts are kept cut by cut
-    splits = (evaluated, *(split for split in data.counts if has_kept and split != evaluated))
+    splits = (evaluated, *(split for split in data.counts if store and split != evaluated))
     columns = ["sha256", "path", "label", *known_columns(data.path / INDEX, [LABEL_KEPT], str(data.path))]
     indices = [data.index(split, columns) for split in splits]
     numbers = {name: number for number, name in enumerate(data.classes)}
@@ -118,16 +131,14 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
         features[places[start : min(start + _AT_ONCE, len(seen))]] = seen[start : start + _AT_ONCE]
     found = split[order] == 0
     caches: list[FeatureCache] = []
-    kinds = [
-        kind_of_features(training.config, training.weights_digest, precision, view, cut)
-        for precision, view in ((training.devices.precision, PLAIN), ("float32", _EVALUATED))
-    ]
     for number, name in enumerate(splits[1:], 1):
-        own, caches_here = places[split == number], [FeatureCache(store, kind) for kind in kinds]
-        caches += caches_here
-        runs = None if name == TRAIN else model
-        for some, vectors in _features_of(data, name, indices[number]["sha256"], caches_here, runs, seen.shape[1]):
-            features[own[some]], found[own[some]] = vectors, True
+        own, parts = places[split == number], _parts(training, model, store)
+        caches += [cache for part in parts for cache in (part.by_training, part.own)]
+
+        def put(rows: Array, columns: slice, vectors: Array, own: Array = own) -> None:
+            features[own[rows], columns] = vectors
+
+        found[own] = _find(data, name, indices[number]["sha256"], parts, None if name == TRAIN else model, put)
     return Known(
         splits,
         split[order],
@@ -143,25 +154,63 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
     )
 
 
-def _features_of(
-    data: Dataset, split: str, sha256s: Sequence[str], caches: Sequence[FeatureCache], model: Any, width: int
-) -> Iterator[tuple[Array, Array]]:
-    """Yields int64 [n] rows of a split and their features, float16 [n, F]: kept ones, then those that a model, if any, computes."""
-    missing = np.ones(len(sha256s), bool)
-    for cache in caches:
-        left = np.flatnonzero(missing)
-        for found, vectors in cache.find_by_pack([sha256s[row] for row in left.tolist()], width):
-            missing[left[found]] = False
-            yield left[found], vectors
-    rows, done = np.flatnonzero(missing), 0
-    if not len(rows) or model is None:
-        return
+def _parts(training: Model, model: Any, store: str) -> list[_Part]:
+    """Returns where the features of a split are kept, cut by cut, in the order in which the head takes them."""
+    cuts = str(training.config["cut"]).split("+")
+    maps = backbone_of(model.get_layer(NETWORK).get_layer(EXTRACTOR)).outputs
+    ends = np.cumsum([0, *(output.shape[-1] for output in maps)]).tolist()
+
+    def cache(cut: str, precision: str, view: str) -> FeatureCache:
+        return FeatureCache(store, kind_of_features(training.config, training.weights_digest, precision, view, cut))
+
+    return [
+        _Part(slice(*columns), cache(cut, training.devices.precision, PLAIN), cache(cut, "float32", _EVALUATED))
+        for cut, columns in zip(cuts, itertools.pairwise(ends), strict=True)
+    ]
+
+
+def _find(
+    data: Dataset,
+    split: str,
+    sha256s: Sequence[str],
+    parts: Sequence[_Part],
+    model: Any,
+    put: Callable[[Array, slice, Array], None],
+) -> Array:
+    """Finds the features of a split's images: kept ones, then those that a model, if any, computes.
+
+    Args:
+        data: Holds the images.
+        split: The split.
+        sha256s: Its content digests, in the order of the index.
+        parts: Where features are kept.
+        model: The loaded Keras model; None to compute nothing.
+        put: Takes int64 [n] rows, the columns, and the features, float16 [n, F].
+
+    Returns:
+        bool [N], true for images whose features are whole.
+    """
+    missing = np.ones((len(parts), len(sha256s)), bool)
+    for part, is_missing in zip(parts, missing, strict=True):
+        for cache in (part.by_training, part.own):
+            left = np.flatnonzero(is_missing)
+            for found, vectors in cache.find_by_pack([sha256s[row] for row in left.tolist()], part.width):
+                is_missing[left[found]] = False
+                put(left[found], part.columns, vectors)
+    wanted = np.asarray(missing.any(axis=0))
+    if model is None or not wanted.any():
+        return ~wanted
+    rows, done = np.flatnonzero(wanted), 0
     batches: list[Array] = []
-    for _ in predict_batches(model, data, split, f"computing features of {split} images", missing, batches.append):
+    for _ in predict_batches(model, data, split, f"computing features of {split} images", wanted, batches.append):
         vectors = half(batches.pop())
         now = rows[done : done + len(vectors)]
-        caches[-1].keep([sha256s[row] for row in now.tolist()], vectors)
-        yield now, vectors
+        for part, is_missing in zip(parts, missing, strict=True):
+            lacking = is_missing[now]
+            put(now[lacking], part.columns, vectors[lacking, part.columns])
+            part.own.keep([sha256s[row] for row in now[lacking].tolist()], vectors[lacking, part.columns])
         done += len(now)
-    caches[-1].flush()
-    caches[-1].tidy(width)
+    for part in parts:
+        part.own.flush()
+        part.own.tidy(part.width)
+    return np.ones(len(sha256s), bool)

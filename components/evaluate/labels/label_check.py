@@ -1,6 +1,7 @@
 """Looking for labels that are probably wrong, in every split whose features are known."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,7 +99,7 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
         )
         for number, (row, look) in enumerate(zip(rows, looks, strict=True))
     ]
-    return _record(known, judged, suspects, right), suspects
+    return _record(known, data, judged, suspects, right), suspects
 
 
 def _judged(known: Known, classes: int) -> Array:
@@ -125,18 +126,26 @@ def _twins(known: Known, data: Dataset, judged: Array) -> Iterator[tuple[int, in
     return ((rows[one], rows[other]) for one, other in pairs if one in rows and other in rows)
 
 
-def _record(known: Known, judged: Array, suspects: list[Suspect], right: Array) -> LabelCheck:
-    images = np.bincount(known.split[judged], minlength=len(known.splits))
-    by_split = {split: [one for one in suspects if one.place.split == split] for split in known.splits}
+def _record(known: Known, data: Dataset, judged: Array, suspects: list[Suspect], right: Array) -> LabelCheck:
+    images, all_images = (
+        dict(zip(known.splits, np.bincount(split, minlength=len(known.splits)).tolist(), strict=True))
+        for split in (known.split[judged], known.split)
+    )
+    by_split = Counter(one.place.split for one in suspects)
+    evaluated = known.splits[0]
     doubtful = np.zeros(len(right), bool)
-    doubtful[[one.place.row for one in by_split[known.splits[0]]]] = True
+    doubtful[[one.place.row for one in suspects if one.place.split == evaluated]] = True
     count = len(right)
     lost, won = int(right[doubtful].sum()), int((~right[doubtful]).sum())
     return LabelCheck(
         splits=tuple(
-            CheckedSplit(split=split, images=int(number), suspected=len(by_split[split]))
-            for split, number in zip(known.splits, images, strict=True)
-            if number or split == known.splits[0]
+            CheckedSplit(
+                split=split,
+                images=images.get(split, 0),
+                suspected=by_split[split],
+                left_out=(all_images[split] - images[split] if split in images else data.count(split)) or None,
+            )
+            for split in dict.fromkeys([evaluated, *data.counts])
         ),
         accuracy_without=None if doubtful.all() else float(right[~doubtful].mean()),
         accuracy_range=((int(right.sum()) - lost) / count, (int(right.sum()) + won) / count),

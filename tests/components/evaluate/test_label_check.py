@@ -12,6 +12,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.labels_list import COLUMNS, CheckedSplit, LabelCheck
 from graft.components.common.runs.run import Run
+from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known
@@ -127,10 +128,11 @@ def test_images_without_features_have_no_part(data):
     here = np.arange(300) < 100
     some, among = (known_of(features * at[:, None], labels, sha256s, found=at) for at in (here, np.ones(300, bool)))
     checked, suspects = check_labels(some, data, np.ones(100, bool))
-    assert [split.split for split in checked.splits] == ["validation"] and checked.splits[0].images == 100
+    told = [(split.split, split.images, split.left_out) for split in checked.splits[:2]]
+    assert told == [("validation", 100, None), ("train", 0, 200)]
     assert {one.place.split for one in suspects} == {"validation"}
     assert {near.split for one in suspects for near in one.neighbours} == {"validation"}
-    assert len(check_labels(among, data, np.ones(100, bool))[0].splits) == 2
+    assert [split.left_out for split in check_labels(among, data, np.ones(100, bool))[0].splits[:2]] == [None, None]
 
 
 def test_a_class_of_few_images_is_not_judged(data):
@@ -149,7 +151,7 @@ def test_the_gate_and_the_report_say_how_far_wrong_labels_move_the_accuracy(tmp_
     made = Made()
     splits = (
         CheckedSplit(split="validation", images=60, suspected=5),
-        CheckedSplit(split="train", images=9, suspected=1),
+        CheckedSplit(split="train", images=9, suspected=1, left_out=3),
     )
     labels = LabelCheck(splits=splits, accuracy_without=0.825, accuracy_range=(0.76, 0.84))
     made.evaluation = made.evaluation.model_copy(update={"labels": labels})
@@ -159,7 +161,10 @@ def test_the_gate_and_the_report_say_how_far_wrong_labels_move_the_accuracy(tmp_
     )
     text = made.write(tmp_path / "report.html").text
     assert "5 of the 60 validation labels are probably wrong. On the others the accuracy is 82.5%." in text
-    assert "6 labels are probably wrong: 5 of 60 in validation, 1 of 9 in train." in text
+    assert (
+        "6 labels are probably wrong: 5 of 60 in validation, 1 of 9 in train. 3 other train images were not looked at: "
+        in text
+    )
 
 
 def test_without_a_store_only_the_evaluated_images_are_looked_at(chain):
@@ -170,8 +175,9 @@ def test_without_a_store_only_the_evaluated_images_are_looked_at(chain):
 
 @pytest.mark.slow
 def test_a_run_with_a_store_looks_at_all_splits_and_writes_the_same_again(dataset, tmp_path):
+    """Also where features are kept cut by cut."""
     store = str(tmp_path / "store")
-    train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, epochs=1), store)
+    train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, cut="mixed0+mixed1", epochs=1), store)
     run = Run(store, "pets", "a-run")
     made = [evaluate(tmp_path / "model", dataset, tmp_path / name, run=run) for name in ("one", "two")]
     checked, data = Evaluation.load(tmp_path / "one").labels, Dataset.load(dataset)
@@ -188,3 +194,10 @@ def test_a_run_with_a_store_looks_at_all_splits_and_writes_the_same_again(datase
         assert row["suggested"] in data.classes and row["suggested"] != row["label"] and row["correction"] == ""
     one, two = ((tmp_path / name / Evaluation.LABELS).read_bytes() for name in ("one", "two"))
     assert one == two == (tmp_path / "store/models/pets/runs/a-run" / Evaluation.LABELS).read_bytes()
+    # Of images that are neither evaluated nor trained on the features are computed, and kept.
+    other = evaluate(
+        tmp_path / "model", dataset, tmp_path / "other", EvaluateConfig(split="train"), Run(store, "pets", "b")
+    )
+    checked = Evaluation.load(tmp_path / "other").labels
+    assert [(split.split, split.images) for split in checked.splits] == [("train", 40), ("validation", 20)]
+    assert other.bytes_written > made[1].bytes_written == 0

@@ -36,7 +36,7 @@ def markdown(result: EvaluateResult) -> str:
             else []
         ),
         *(
-            [f"- {result.suspected_labels:,} labels are probably wrong: see the report."]
+            [f"- Labels that are probably wrong: {result.suspected_labels:,}. The report shows them."]
             if result.suspected_labels
             else []
         ),

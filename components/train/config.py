@@ -119,9 +119,12 @@ class TrainConfig:
 
 
 def _check_cut(cut: str, architecture: Architecture) -> None:
-    """Refuses other backbones' cuts before any work starts; what else is no layer of this one shows when it is built."""
+    """Refuses other backbones' cuts, and a layer twice, before any work starts; what else is no layer shows when the network is built."""
+    layers = cut.split("+")
+    if twice := [layer for layer in layers if layers.count(layer) > 1]:
+        raise GraftError(f"train: cut can't be {cut!r}: it names {twice[0]} twice.")
     for other in ARCHITECTURES.values():
-        strange = set(cut.split("+")) & (set(other.blocks) - set(architecture.blocks))
+        strange = set(layers) & (set(other.blocks) - set(architecture.blocks))
         if strange:
             raise GraftError(
                 f"train: cut can't be {cut!r}: {min(strange)} is {other.title}'s, and the blocks of {architecture.title} are "

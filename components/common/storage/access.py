@@ -98,6 +98,8 @@ def _refusal(uri: str, right: Literal["read", "write"], error: Exception) -> Gra
         return FileError(f"{name} {reason}: grant it {remedy}.", reason)
     if status is not None and status < _SERVER_ERRORS:
         return FileError(f"{unreachable}.", f"can't be read (HTTP status {status})")
+    if isinstance(cause, IsADirectoryError) and right == "read":
+        return FileError(f"{name} is a folder: name a file.", "doesn't exist, or is no file")
     if isinstance(cause, OSError) and cause.errno in _NO_FILE:
         return FileError(f"{unreachable}.", "doesn't exist, or is no file")
     if isinstance(cause, OSError) and cause.errno == errno.EIO and right == "read" and "://" not in uri:

@@ -246,6 +246,10 @@ def test_resolve_sees_another_list_and_one_that_can_t_be_read(tmp_path):
 
     with pytest.raises(GraftError, match=r"labels\.csv doesn't exist: check the path or URI\."):
         found()
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(GraftError, match=r"labels\.csv is a folder: name a file\.$"):
+        found()
+    (tmp_path / "labels.csv").rmdir()
     listed(tmp_path, by_digest())
     first = found()
     assert found() == first

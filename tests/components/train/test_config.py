@@ -88,6 +88,7 @@ def test_what_is_another_backbone_s_is_refused_before_any_work():
             {"backbone": "mobilenet_v3_large", "cut": "expanded_conv_2_add+mixed7"},
             r"cut can't be 'expanded_conv_2_add\+mixed7': mixed7 is InceptionV3's, and the blocks of MobileNetV3Large are exp",
         ),
+        ({"cut": "mixed5+mixed7+mixed5"}, r"cut can't be 'mixed5\+mixed7\+mixed5': it names mixed5 twice"),
         ({"cut": "top_activation"}, "top_activation is EfficientNetV2B0's, and the blocks of InceptionV3 are mixed0"),
     ):
         with pytest.raises(GraftError, match=said):

@@ -150,8 +150,12 @@ class EvaluateResult(Result):
     baselines_kept: Sparse[int] = Field(
         None, description="Images whose predictions by champion or anchor were in the store; None in old records."
     )
-    bytes_read: Sparse[int] = Field(None, description="Bytes of shards and predictions read; None in old records.")
-    bytes_written: Sparse[int] = Field(None, description="Bytes of predictions written; None in old records.")
+    bytes_read: Sparse[int] = Field(
+        None, description="Bytes of shards, predictions and features read; None in old records."
+    )
+    bytes_written: Sparse[int] = Field(
+        None, description="Bytes of predictions and features written; None in old records."
+    )
 
     @property
     def summary(self) -> str:
@@ -161,7 +165,7 @@ class EvaluateResult(Result):
         champion = self.comparisons.champion
         against = f"; {champion.versus('champion')}" if champion else ""
         drift = f"; new images differ in {', '.join(self.drift)}" if self.drift else ""
-        labels = f"; {self.suspected_labels:,} labels are probably wrong" if self.suspected_labels else ""
+        labels = f"; labels that are probably wrong: {self.suspected_labels:,}" if self.suspected_labels else ""
         return (
             f"accuracy {self.metrics.accuracy:.4f} (95% interval {low:.3f} to {high:.3f}), "
             f"AUC {auc} on {self.images:,} {self.split} images{against}{drift}{labels}"

@@ -16,7 +16,7 @@ from sklearn.metrics import (
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Evaluation
-from graft.components.common.artifacts.labels_list import CheckedSplit, LabelCheck
+from graft.components.common.artifacts.lists.labels_list import CheckedSplit, LabelCheck
 from graft.components.common.artifacts.model import Model
 from graft.components.evaluate.labels.label_check import Place
 from graft.components.evaluate.report.evaluation_report import write_report

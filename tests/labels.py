@@ -2,7 +2,7 @@
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.labels_list import ListedLabel, read_labels, write_labels
+from graft.components.common.artifacts.lists.labels_list import ListedLabel, read_labels, write_labels
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest

@@ -14,7 +14,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Foreign
-from graft.components.common.artifacts.labels_list import LabelCheck, write_labels
+from graft.components.common.artifacts.lists.labels_list import LabelCheck, write_labels
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded

@@ -7,7 +7,7 @@ from statistics import NormalDist
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.decision import Rule
 from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation
-from graft.components.common.artifacts.labels_list import LabelCheck
+from graft.components.common.artifacts.lists.labels_list import LabelCheck
 from graft.components.gate.config import GateConfig
 
 # Of so many images, less two, two models that answer all alike are surely (95%, one-sided) as good as each other but for a margin of 1:

@@ -10,8 +10,8 @@ from tempfile import TemporaryFile
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, Dataset, LeftOutTwin, Unusable, content_digest
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.artifacts.outcomes.results import IngestResult
-from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.progress import doing
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig

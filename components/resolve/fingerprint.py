@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from graft.components.common import storage
-from graft.components.common.artifacts.source_listing import SourceListing
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.compute.machine import cores
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import may_be_image

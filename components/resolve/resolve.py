@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from graft.components.common import storage
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.artifacts.model_source import find_record
 from graft.components.common.artifacts.outcomes.results import UNCHANGED, ResolveResult
 from graft.components.common.artifacts.outcomes.run_record import outcome_of
-from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.checks import check_all
 from graft.components.common.config import configure, section
 from graft.components.common.errors import GraftError, raise_all

@@ -13,6 +13,7 @@ from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, WHOLE_LISTS, Dataset
 from graft.components.common.artifacts.export import Export
+from graft.components.common.artifacts.lists.source_listing import LISTING
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.shards.in_use import (
     ANNOUNCEMENT,
@@ -22,7 +23,6 @@ from graft.components.common.artifacts.shards.in_use import (
     announced,
     announcements,
 )
-from graft.components.common.artifacts.source_listing import LISTING
 from graft.components.common.errors import DamagedRecordError, GraftError
 
 _DAY = 24 * 60 * 60

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from pydantic import Field, PrivateAttr
 
 from graft.components.common.artifacts.artifact import Artifact
+from graft.components.common.artifacts.lists.whole_lists import MOST, write_lists
 from graft.components.common.artifacts.record import Part, Setting, Sparse
-from graft.components.common.artifacts.whole_lists import MOST, write_lists
 from graft.components.common.errors import GraftError
 
 INDEX = "index.parquet"

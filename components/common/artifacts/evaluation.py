@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from graft.components.common.artifacts.artifact import Artifact
-from graft.components.common.artifacts.labels_list import LabelCheck
+from graft.components.common.artifacts.lists.labels_list import LabelCheck
 from graft.components.common.artifacts.record import Interval, Part, Setting, Sparse
 
 MOST_CLASSES = 50

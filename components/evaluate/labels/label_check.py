@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.labels_list import CheckedSplit, LabelCheck, ListedLabel
+from graft.components.common.artifacts.lists.labels_list import CheckedSplit, LabelCheck, ListedLabel
 from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known

@@ -19,8 +19,8 @@ from graft.components.common.artifacts.dataset import (
     LeftOutTwin,
     Shard,
 )
+from graft.components.common.artifacts.lists.whole_lists import read_list, table_of
 from graft.components.common.artifacts.shards.in_use import CONDEMNED, IN_USE, announced, announcements
-from graft.components.common.artifacts.whole_lists import read_list, table_of
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow

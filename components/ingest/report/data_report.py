@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from graft.components.common.artifacts.dataset import WHOLE_LISTS, Dataset, TwinPair
-from graft.components.common.artifacts.whole_lists import MOST
+from graft.components.common.artifacts.lists.whole_lists import MOST
 from graft.components.common.compute.machine import cores
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.common.progress import progress

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.source_listing import SourceListing
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.ingest.source.image_files import (
     MAX_FILE_BYTES,
     TOO_LARGE,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from graft.components.common import storage
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.artifacts.outcomes.results import listed
-from graft.components.common.artifacts.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import MAX_UNPACK_RATIO, IngestConfig
 from graft.components.ingest.source.archives import DAMAGE, Zip, open_archive

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 from pathlib import Path
 
-from graft.components.common.artifacts.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
 from graft.components.common.errors import GraftError
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from graft.components.common.artifacts.labels_list import KEEP, REMOVE
+from graft.components.common.artifacts.lists.labels_list import KEEP, REMOVE
 from graft.components.common.errors import GraftError
 from graft.components.common.serving.listening import HOST, listen
 from graft.components.common.serving.page import scripted_page

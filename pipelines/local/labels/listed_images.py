@@ -6,7 +6,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.labels_list import ListedLabel, read_labels
+from graft.components.common.artifacts.lists.labels_list import ListedLabel, read_labels
 from graft.components.common.artifacts.shards.tfrecord import image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.versions import models_in

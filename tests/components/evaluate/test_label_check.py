@@ -10,7 +10,7 @@ from support import QUICK
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.labels_list import COLUMNS, CheckedSplit, LabelCheck
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, CheckedSplit, LabelCheck
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate

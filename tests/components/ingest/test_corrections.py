@@ -9,8 +9,8 @@ import pytest
 from pictures import encoded, image_files, noise, pack, record, refusal, rows, shard_records, write_folder
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.labels_list import COLUMNS, LARGEST, ListedLabel, write_labels
-from graft.components.common.artifacts.whole_lists import MOST, read_list
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, LARGEST, ListedLabel, write_labels
+from graft.components.common.artifacts.lists.whole_lists import MOST, read_list
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.run import Run

@@ -11,7 +11,7 @@ from proxy import Handler, Proxy
 from web import in_a_thread
 
 from graft.components.common import storage
-from graft.components.common.artifacts.source_listing import LISTING, SourceListing
+from graft.components.common.artifacts.lists.source_listing import LISTING, SourceListing
 from graft.components.common.parameters import Parameters
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig

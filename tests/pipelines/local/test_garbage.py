@@ -17,8 +17,8 @@ from pictures import encoded, image_files, noise, record, write_folder
 from graft.components.common import storage
 from graft.components.common.artifacts.checksums import write_sums
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.lists.source_listing import LISTING
 from graft.components.common.artifacts.shards.located import locate
-from graft.components.common.artifacts.source_listing import LISTING
 from graft.components.common.compute.kept_features import FeatureCache
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry

@@ -10,7 +10,7 @@ from pictures import image_files, write_folder
 from served import graft_at_a_port
 
 from graft.components.common import storage
-from graft.components.common.artifacts.labels_list import ListedLabel, write_labels
+from graft.components.common.artifacts.lists.labels_list import ListedLabel, write_labels
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import IO
 
 from graft.components.common import storage
-from graft.components.common.artifacts.source_listing import SourceListing
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 from graft.components.ingest.source.layout import Layout, arranged

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graft.components.common import storage
-from graft.components.common.artifacts.source_listing import SourceListing
+from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.image_files import read_file
 from graft.components.ingest.source.layout import Layout

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.components.common.artifacts.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
 from graft.components.common.errors import GraftError
 
 DIGEST = "ab" * 32

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 from data_reports import DUPLICATE, make_index, make_record
 
 from graft.components.common.artifacts.dataset import Dataset, LeftOutTwin, Relabelled, TwinPair, Unusable
-from graft.components.common.artifacts.whole_lists import MOST, read_list, table_of
+from graft.components.common.artifacts.lists.whole_lists import MOST, read_list, table_of
 
 BAD = {"label": "cats", "reason": "is damaged", "version": "1-2"}
 TWIN = {

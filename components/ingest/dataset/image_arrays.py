@@ -1,7 +1,7 @@
 """What decides about the images' splits, as arrays of numbers, and the names of those few that have twins."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from graft.components.common.artifacts.dataset import SPLITS, LeftOutTwin
 from graft.components.common.compute.likeness.miniatures import Miniatures, as_rows, mark
 from graft.components.common.compute.likeness.twins import IDENTICAL, Twins, find_twins
 from graft.components.ingest.dataset.collected_rows import CollectedRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 
@@ -52,12 +55,12 @@ class ImageArrays:
         labels, start = dict[str, int](), 0
         for batch in rows.batches("split", "label", "phash", "brightness", "miniature", "sha256"):
             part = slice(start, start := start + len(batch))
-            self.splits[part] = [SPLITS.index(split) if split else NOWHERE for split in batch["split"].to_pylist()]
-            self.labels[part] = [labels.setdefault(label, len(labels)) for label in batch["label"].to_pylist()]
-            self._phashes[part] = [int(phash, 16) for phash in batch["phash"].to_pylist()]
+            self.splits[part] = _numbers(batch["split"], lambda split: SPLITS.index(split) if split else NOWHERE)
+            self.labels[part] = _numbers(batch["label"], lambda label: labels.setdefault(label, len(labels)))
+            self._phashes[part] = np.frombuffer(bytes.fromhex("".join(batch["phash"].to_pylist())), ">u8")
             self._brightness[part] = batch["brightness"]
             marks[part] = mark(as_rows(batch["miniature"].to_pylist()))
-            digests[part] = [int.from_bytes(digest[:8]) for digest in batch["sha256"].to_pylist()]
+            digests[part] = np.frombuffer(b"".join(digest[:8] for digest in batch["sha256"].to_pylist()), np.uint64)
         self.label_names = list(labels)
         self._miniatures = Miniatures(marks, self._read_miniatures)
         # The first 64 bits of digests are as good as all of them: images that share them look the same as well.
@@ -115,3 +118,10 @@ class ImageArrays:
             distance=max(why.distance, 0),
             identical=why.distance == IDENTICAL,
         )
+
+
+def _numbers(words: "pa.Array", number: Callable[[str], int]) -> Array:
+    """Returns the numbers of words of which there are few different ones: int [N]."""
+    encoded = words.dictionary_encode()
+    numbers = np.array([number(word) for word in encoded.dictionary.to_pylist()])
+    return np.asarray(numbers[encoded.indices.to_numpy()])

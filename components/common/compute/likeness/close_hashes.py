@@ -12,9 +12,13 @@ MAX_DISTANCE = 10
 """Bits, of 64, in which the perceptual hashes of twins may differ: finds 97% of copies cropped by 3% a side."""
 
 _MAX_STEPS = 2
-# Two hashes that are at most ten bits apart differ in at most so many bits of one of their bands: otherwise they would in 3 + 3 + 3 + 2.
-# The last band has the fewest lookups, since its bits are the least evenly spread: the very last one is always set.
-_BAND_BITS, _MAX_FLIPS = 16, (2, 2, 2, 1)
+# Two hashes that are at most ten bits apart differ in at most so many bits of one of their bands: otherwise they would in 2 + 3 + 3 + 3.
+# The first band has the fewest lookups, since its bits are the least evenly spread: the very first one is always set.
+_BAND_BITS, _MAX_FLIPS = 16, (1, 2, 2, 2)
+# A hash tells of 8 × 8 frequencies. Those of a row or a column have much in common, so each band takes two of every one: its buckets are
+# fuller than if all bits were even by 7 to 17%, not by 29 to 38%, among 3,000 photographs.
+_ROWS, _COLUMNS = np.indices((8, 8)).reshape(2, 64)
+_BANDS = np.argsort((_ROWS // 2 + _COLUMNS // 2) % len(_MAX_FLIPS), kind="stable")
 _STEP_BITS = 6
 _FEW = 2**12
 _LOOKUPS_AT_ONCE, _PAIRS_AT_ONCE = 2**15, 2**16
@@ -31,6 +35,7 @@ def close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
         steps: int32 [N], brightness in steps, 0 to 59.
         seekers: bool [N], true for those whose pairs are wanted.
     """
+    hashes = _by_bands(hashes)
     for band in range(len(_MAX_FLIPS)):
         # Within a bucket they are sorted by brightness: those that are about as bright as one lie side by side.
         keys = _band(hashes, band) << _STEP_BITS | steps + _MAX_STEPS
@@ -99,6 +104,12 @@ def _within(hashes: Array, asking: Array, begins: Array, ends: Array) -> Iterato
         close = np.flatnonzero(np.bitwise_count(bits) <= MAX_DISTANCE)
         if len(close):
             yield asking[part][np.searchsorted(totals, close, side="right")], other[close]
+
+
+def _by_bands(hashes: Array) -> Array:
+    """Returns hashes with their bits in the order of the bands."""
+    bits = np.unpackbits(hashes.astype(">u8").view(np.uint8).reshape(-1, 8), axis=1)
+    return np.packbits(bits.take(_BANDS, axis=1), axis=1, bitorder="little").view("<u8").ravel()
 
 
 def _band(hashes: Array, band: int) -> Array:

@@ -6,6 +6,9 @@ import pytest
 from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE, close_pairs
 
 MAX_STEPS = 2
+# The bits of each band: of the 8 × 8 frequencies, the first of which is the highest bit, two of each row and of each column.
+ROWS, COLUMNS = np.divmod(63 - np.arange(64), 8)
+BANDS = np.argsort((ROWS // 2 + COLUMNS // 2) % 4, kind="stable").reshape(4, 16).astype(np.uint64)
 
 
 def all_with_all(hashes, steps, seekers):
@@ -41,20 +44,20 @@ def flipped(rng, hashes, least, most):
 def unevenly(rng, hashes):
     """Each hash with so many bits of each band flipped that not one more could be: eleven are too many."""
     counts = (
-        (3, 3, 3, 1),
-        (3, 3, 3, 2),
+        (1, 3, 3, 3),
+        (2, 3, 3, 3),
         (2, 3, 3, 2),
-        (3, 2, 3, 2),
-        (3, 3, 2, 2),
-        (0, 0, 0, 10),
-        (0, 0, 0, 11),
-        (4, 4, 2, 0),
+        (2, 3, 2, 3),
+        (2, 2, 3, 3),
+        (10, 0, 0, 0),
+        (11, 0, 0, 0),
+        (0, 2, 4, 4),
     )
     result = hashes.copy()
     for number in range(len(hashes)):
         for band, flips in enumerate(counts[number % len(counts)]):
-            for bit in rng.choice(16, flips, replace=False):
-                result[number] ^= np.uint64(1) << np.uint64(16 * band + int(bit))
+            for bit in rng.choice(BANDS[band], flips, replace=False):
+                result[number] ^= np.uint64(1) << bit
     return result
 
 

@@ -34,7 +34,7 @@ from graft.components.train.fit.event_logs import EventLogs
 from graft.components.train.fit.head_training import train_head
 from graft.components.train.network.assembly import build_network
 from graft.components.train.recipes import read_recipe, train_config
-from graft.components.train.tune.search_space import SearchConfig, layers_of
+from graft.components.train.tune.search_space import SearchConfig, cuts_of, layers_of
 
 GRAFT = Path(sys.executable).with_name("graft")
 
@@ -52,7 +52,7 @@ def graft(*words: Any) -> tuple[str, float, float]:
 def judge(dataset: Path, weights: Path, store: str, folder: Path) -> Callable[[TrainConfig], float]:
     """Returns a function that trains a head by some settings, and returns its accuracy on the validation images."""
     data, wide = Dataset.load(dataset), TrainConfig()
-    wide = dataclasses.replace(wide, cut="+".join(layers_of(wide, SearchConfig())))
+    wide = dataclasses.replace(wide, cut="+".join(layers_of(wide, SearchConfig(cuts=cuts_of(wide.backbone)))))
     network = build_network(wide, weights)
     training = collect_training_set(data, network, wide, store)
     index = data.index(VALIDATION, ["sha256", "label"])

@@ -88,7 +88,7 @@ class Known:
 def why_unknown(training: Model) -> str:
     """Returns why images can't be compared by what a model's head sees; empty if they can."""
     if training.config.get("head") != "gap":
-        return "the model's head takes whole maps of features, of which none are kept"
+        return "the model's head takes whole maps of features, and images are compared by pooled ones"
     if training.config.get("unfreeze"):
         return "the model's backbone was tuned on these very labels"
     return ""

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from pydantic import Field
 
 from graft.components.common.errors import GraftError
+from graft.components.train.backbones.known import architecture_of
 from graft.components.train.config import Count, Optimizer, TrainConfig
 
 if TYPE_CHECKING:
     from optuna import Trial
 
 SEARCHED = ("cut", "optimizer", "learning_rate", "dropout", "label_smoothing")
+_BLOCKS = 6
+_JOINED = ((-6, -4), (-4, -2), (-4, -1), (-7, -4, -1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +23,13 @@ class SearchConfig:
 
     Attributes:
         trials: Settings to try, besides those that the search begins with.
-        cuts: Cuts to try, each a layer or several joined by `+`.
+        cuts: Cuts to try, each a layer or several joined by `+`; the ends of the backbone's last six blocks, and some joined, if not
+            given.
         seed: Seed of the search.
     """
 
     trials: Count = 50
-    cuts: Annotated[tuple[str, ...], Field(min_length=1)] = (
-        "mixed5",
-        "mixed6",
-        "mixed7",
-        "mixed8",
-        "mixed9",
-        "mixed10",
-        "mixed5+mixed7",
-        "mixed7+mixed9",
-        "mixed7+mixed10",
-        "mixed4+mixed7+mixed10",
-    )
+    cuts: tuple[str, ...] = ()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
@@ -57,6 +50,16 @@ def searchable(config: TrainConfig) -> TrainConfig:
         if why:
             raise GraftError(f"graft tune can't begin with {field} {getattr(config, field)}: {why}.")
     return dataclasses.replace(config, selection_split="train")
+
+
+def cuts_of(backbone: str) -> tuple[str, ...]:
+    """Returns the cuts that are tried if none are named.
+
+    >>> cuts_of("inception_v3")[-3:]
+    ('mixed7+mixed9', 'mixed7+mixed10', 'mixed4+mixed7+mixed10')
+    """
+    blocks = architecture_of(backbone).blocks
+    return (*blocks[-_BLOCKS:], *("+".join(blocks[place] for place in places) for places in _JOINED))
 
 
 def layers_of(config: TrainConfig, search: SearchConfig) -> list[str]:

@@ -14,7 +14,7 @@ from graft.components.common.progress import doing
 from graft.components.train.backbones.known import architecture_of
 from graft.components.train.backbones.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
-from graft.components.train.tune.search_space import SEARCHED, SearchConfig, layers_of, searchable
+from graft.components.train.tune.search_space import SEARCHED, SearchConfig, cuts_of, layers_of, searchable
 from graft.components.train.tune.tuned_recipe import trials_file, write_recipe
 
 
@@ -84,6 +84,7 @@ def tune(
     require("graft tune", ("optuna", "tensorflow", "keras"))
     table, data = trials_file(output), Dataset.load(dataset)
     start = searchable(config)
+    search = dataclasses.replace(search, cuts=search.cuts or cuts_of(config.backbone))
     weights = storage.uri_in(weights)
     architecture = architecture_of(config.backbone)
     check_weights(weights, config.weights_sha256, architecture)

@@ -10,11 +10,13 @@ import pytest
 from support import QUICK
 
 from graft.components.common.errors import GraftError
+from graft.components.train.backbones.architecture import OWN
+from graft.components.train.backbones.known import ARCHITECTURES
 from graft.components.train.recipes import read_recipe, train_config
 from graft.components.train.train import train
 from graft.components.train.tune import out_of_fold
 from graft.components.train.tune.search import Tried, best_of, gain
-from graft.components.train.tune.search_space import SearchConfig, searchable, suggested
+from graft.components.train.tune.search_space import SearchConfig, cuts_of, searchable, suggested
 from graft.components.train.tune.tune import tune
 
 BASE = dataclasses.replace(QUICK, selection_split="validation", mirror=True)
@@ -93,6 +95,14 @@ def test_settings_without_kept_pooled_features_are_refused(change, said):
 def test_a_recipe_that_no_command_would_read_is_refused_before_anything_is_done(dataset, tmp_path):
     with pytest.raises(GraftError, match="recipe can't be .*tuned.json: give a file that ends in .yaml"):
         tune(dataset, str(tmp_path / "tuned.json"), "random", BASE, SEARCH)
+
+
+@pytest.mark.parametrize("backbone", ARCHITECTURES)
+def test_cuts_that_are_tried_unless_named_are_the_backbone_s(backbone):
+    cuts = cuts_of(backbone)
+    base = dataclasses.replace(BASE, backbone=backbone, cut=OWN)
+    assert len(set(cuts)) == 10 and all(dataclasses.replace(base, cut=cut).cut == cut for cut in cuts)
+    assert set("+".join(cuts).split("+")) <= set(ARCHITECTURES[backbone].blocks)
 
 
 def test_what_was_given_up_is_never_the_best_and_a_gain_is_of_pairs():

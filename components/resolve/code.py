@@ -6,7 +6,7 @@ from pathlib import Path
 
 import graft.components.resolve
 
-_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn")
+_PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "pillow", "scikit-learn", "scipy")
 
 
 def code_digest() -> str:

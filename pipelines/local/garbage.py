@@ -12,6 +12,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.checksums import SUMS, fetch_checked, read_sums
 from graft.components.common.artifacts.dataset import INDEX, LEFT_OUT, WHOLE_LISTS, Dataset
+from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.lists.source_listing import LISTING
 from graft.components.common.artifacts.model import Model
@@ -145,8 +146,8 @@ class Store:
 
     def _reason(self, path: str, shards: set[str], images: set[str], models: set[str], old_runs: set[str]) -> str:
         folder, _, name = path.rpartition("/")
-        if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT, WHOLE_LISTS):
-            return "the dataset of an old run"
+        if folder in old_runs and name in (Dataset.FILE, INDEX, LEFT_OUT, WHOLE_LISTS, Evaluation.LABELS):
+            return "the dataset of an old run, or the list of its labels"
         if _SHARD.fullmatch(path) and name not in shards:
             return "images of no dataset in use"
         if _CHECKPOINT.fullmatch(path):

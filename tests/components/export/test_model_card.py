@@ -81,6 +81,19 @@ def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):
     assert "Fewer than 100 evaluated images of cats:" in text
 
 
+def test_what_people_said_of_labels_and_what_is_probably_wrong_is_said(lineage):
+    assert "corrected" not in card(lineage) and "probably wrong" not in card(lineage)
+    applied = {"list": "said.csv", "sha256": "0" * 64, "corrected": 1200, "removed": 2, "kept": 3}
+    change(lineage, "dataset.json", {"corrections": applied | {"without_effect": 0, "lines_without_effect": []}})
+    checked = {"splits": [{"split": "validation", "images": 1000, "suspected": 9}], "accuracy_range": [0.9351, 0.944]}
+    change(lineage, "evaluation.json", {"labels": checked})
+    text = card(lineage)
+    assert "Labels that people corrected: 1,200; images that they removed: 2; labels that they found right: 3." in text
+    assert (
+        "probably wrong: 9. Whichever of them are wrong, the accuracy is 0.935 to 0.944. `lineage/labels.csv`" in text
+    )
+
+
 def test_a_champion_is_told_of(lineage):
     champion = {
         "uri": "store/models/pets/versions/1",

@@ -56,6 +56,7 @@ def history(tmp_path, store):
         run = Run(store, "pets", f"run-{number}")
         ingest(str(source), tmp_path / f"dataset-{number}", CONFIG, run=run, previous=latest_dataset(run))
         images = [sha256 for split in ("train", "validation") for sha256 in index(tmp_path, number, split)]
+        storage.write(f"{run.folder}/labels.csv", b"sha256,correction")
         cache = FeatureCache(store, KIND)
         cache.keep(images, np.full((len(images), 4), number, np.float16))
         cache.flush()
@@ -94,8 +95,8 @@ def test_what_recent_runs_need_stays_and_the_rest_goes(tmp_path, store, history,
     assert f"{len(gone)} files of" in capsys.readouterr().out and all(path in told for path in gone)
     assert shards(tmp_path, 2) <= after
     assert (shards(tmp_path, 0) | shards(tmp_path, 1)) - shards(tmp_path, 2) <= gone
-    assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in NAMES} <= gone
-    assert "models/pets/runs/run-2/train.json" in after
+    assert {f"models/pets/runs/run-{n}/{name}" for n in (0, 1) for name in (*NAMES, "labels.csv")} <= gone
+    assert {f"models/pets/runs/run-2/{name}" for name in ("train.json", "labels.csv")} <= after
     assert not [path for path in after if path.startswith("checkpoints/") or path.endswith((".part", LISTING))]
     cache = FeatureCache(store, KIND)
     assert [cache.find(images, 4)[1].all() for images in history] == [False, False, True]

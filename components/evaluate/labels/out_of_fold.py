@@ -23,7 +23,7 @@ def deal_folds(sha256s: Sequence[str], labels: Array, twins: Iterable[tuple[int,
     Args:
         sha256s: The images' content digests.
         labels: int64 [N], their labels.
-        twins: Pairs of rows that show the same picture.
+        twins: Pairs of rows that show the same picture; of a chain of pairs all do.
 
     Returns:
         int64 [N], the folds, from 0.
@@ -33,8 +33,14 @@ def deal_folds(sha256s: Sequence[str], labels: Array, twins: Iterable[tuple[int,
     for label in np.unique(labels[first]):
         members = np.flatnonzero(labels[first] == label)
         folds[members] = np.arange(len(members)) % FOLDS
-    for one, other in twins:
-        folds[content[other]] = folds[content[one]]
+    together: dict[int, list[int]] = {}  # twins of twins, too
+    for pair in twins:
+        one, other = content[list(pair)].tolist()
+        ours, theirs = together.setdefault(one, [one]), together.setdefault(other, [other])
+        if ours is not theirs:
+            ours += theirs
+            folds[theirs] = folds[one]
+            together |= dict.fromkeys(theirs, ours)
     return folds[content]
 
 

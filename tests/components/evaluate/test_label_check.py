@@ -80,6 +80,7 @@ def test_folds_depend_on_content_alone_and_hold_the_same_picture_together():
     sha256s[7], labels[7] = sha256s[1], labels[1]
     folds = deal_folds(sha256s, labels, [(3, 9)])
     assert folds[7] == folds[1] and folds[3] == folds[9]
+    assert len(set(deal_folds(sha256s, labels, [(3, 9), (12, 9), (30, 33), (33, 12)])[[3, 9, 12, 30, 33]])) == 1
     counts = np.bincount(labels * FOLDS + folds, minlength=3 * FOLDS)
     assert counts.min() >= 18 and counts.max() <= 22
     turned = deal_folds(sha256s[::-1], labels[::-1], [(len(labels) - 4, len(labels) - 10)])

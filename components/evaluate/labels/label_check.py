@@ -13,10 +13,10 @@ from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known
 from graft.components.evaluate.labels.neighbours import nearest
-from graft.components.evaluate.labels.out_of_fold import deal_folds, out_of_fold
+from graft.components.evaluate.labels.out_of_fold import deal_folds, number_pictures, out_of_fold
 
 LEAST = 20
-"""With fewer different images whose features are known, a class's labels are not judged."""
+"""With fewer different pictures whose features are known, a class's labels are not judged."""
 MOST_SHOWN, NEIGHBOURS = 24, 3
 """Of so many suspected images, so many neighbours are found, for the report."""
 
@@ -71,13 +71,13 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
     Returns:
         What was found, and the suspected images, the least like their labels first.
     """
-    judged = _judged(known, len(data.classes))
+    pictures = number_pictures(known.sha256s, _twins(known, data))
+    judged = _judged(known, pictures, len(data.classes))
     present, labels = np.unique(known.labels[judged], return_inverse=True)
     if len(present) < 2:
         return LabelCheck(reason=f"fewer than two classes have {LEAST} different images to compare"), []
     features = known.features if len(judged) == len(known.labels) else _chosen(known.features, judged)
-    folds = deal_folds([known.sha256s[place] for place in judged], labels, _twins(known, data, judged))
-    probabilities = out_of_fold(features, labels, folds)
+    probabilities = out_of_fold(features, labels, deal_folds(pictures[judged], labels))
     rows, looks = find_suspects(probabilities, labels)
     doubtful = ~known.kept[judged[rows]]
     rows, looks = rows[doubtful], looks[doubtful]
@@ -102,11 +102,11 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
     return _record(known, data, judged, suspects, right), suspects
 
 
-def _judged(known: Known, classes: int) -> Array:
-    """Returns int64 [n], the images of classes that have enough different ones."""
+def _judged(known: Known, pictures: Array, classes: int) -> Array:
+    """Returns int64 [n], the images of classes that have enough different pictures, int64 [N], to be in all folds."""
     found = np.flatnonzero(known.found)
-    _, first = np.unique(np.array(known.sha256s, "S")[found], return_index=True)
-    counts = np.bincount(known.labels[found[first]], minlength=classes)
+    different = np.unique(pictures[found] * classes + known.labels[found])
+    counts = np.bincount(different % classes, minlength=classes)
     return found[counts[known.labels[found]] >= LEAST]
 
 
@@ -118,11 +118,11 @@ def _chosen(features: Array, rows: Array) -> Array:
     return chosen
 
 
-def _twins(known: Known, data: Dataset, judged: Array) -> Iterator[tuple[int, int]]:
-    """Yields pairs of judged images that the dataset's record knows as near twins."""
+def _twins(known: Known, data: Dataset) -> Iterator[tuple[int, int]]:
+    """Yields pairs of images that the dataset's record knows as near twins."""
     pairs = [(pair.path, pair.twin) for pair in data.duplicates if not pair.dropped]
     named = {path for pair in pairs for path in pair}
-    rows = {known.paths[place]: row for row, place in enumerate(judged) if known.paths[place] in named}
+    rows = {path: row for row, path in enumerate(known.paths) if path in named}
     return ((rows[one], rows[other]) for one, other in pairs if one in rows and other in rows)
 
 

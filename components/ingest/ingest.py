@@ -111,7 +111,7 @@ def ingest(
             corrections=corrections.applied,
             relabelled=corrections.relabelled,
             columns=layout.columns,
-            settings=dataclasses.asdict(config) | {"corrections": storage.redact(config.corrections)},
+            settings=dataclasses.asdict(config) | {"corrections": printable(storage.redact(config.corrections))},
             checked=collected.checked,
             reused=collected.reused,
             shards=[shard for shard in shards.finished if shard.name in used],

@@ -11,7 +11,7 @@ from graft.components.common.artifacts.lists.labels_list import KEEP, LARGEST, R
 from graft.components.common.artifacts.outcomes.results import listed, one_line
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
-from graft.components.ingest.source.file_names import class_name
+from graft.components.ingest.source.file_names import class_name, printable
 
 _NAMED_LINES = 20
 REMOVED = "is removed by a correction"
@@ -164,9 +164,8 @@ def read_corrections(config: IngestConfig) -> Corrections:
     if not config.corrections:
         return Corrections()
     uri = storage.uri_in(config.corrections)
-    where = storage.redact(uri)
-    with storage.access(uri), storage.open(uri, reach=config.reach) as file:
-        content = file.read(LARGEST + 1)  # one byte more than is taken
+    where = printable(storage.redact(uri))
+    content = storage.read(uri, LARGEST, config.reach)
     return Corrections(read_labels(io.BytesIO(content), where), where, hashlib.sha256(content).hexdigest())
 
 

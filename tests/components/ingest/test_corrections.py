@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import json
+import os
 
 import pytest
 from pictures import encoded, image_files, noise, pack, record, refusal, rows, shard_records, write_folder
@@ -200,8 +201,22 @@ def test_one_that_is_larger_than_a_list_may_be_is_not_read(tmp_path):
     path = tmp_path / "said.csv"
     with path.open("wb") as file:
         file.truncate(100 * LARGEST)
-    with pytest.raises(GraftError, match=r"said.csv is larger than 64 MiB: "):
+    with pytest.raises(GraftError, match=r"said.csv is larger than 64 MiB\."):
         read_corrections(IngestConfig(corrections=str(path)))
+
+
+def test_a_class_that_loses_all_its_images_to_others_says_why(tmp_path):
+    source = write_folder(tmp_path / "source", FILES)
+    config = listed(tmp_path, by_digest({path: "dogs" for path in FILES if path.startswith("cats")}))
+    words = r"Class 'cats' has no usable image: corrections give all of them other labels\."
+    with pytest.raises(GraftError, match=words):
+        raise GraftError(refusal(source, tmp_path / "dataset", config))
+
+
+def test_a_list_whose_name_is_no_text_can_be_recorded(tmp_path):
+    config = listed(tmp_path, by_digest(), os.fsdecode(b"m\xfcll.csv"))
+    ingest(str(write_folder(tmp_path / "source", FILES)), tmp_path / "dataset", config)
+    assert record(tmp_path / "dataset")["corrections"]["list"].endswith(r"m\udcfcll.csv")
 
 
 def test_a_class_that_is_called_like_a_word_of_the_list_is_refused():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import AppliedCorrections, Relabelled, Unusable
-from graft.components.common.artifacts.lists.labels_list import KEEP, LARGEST, REMOVE, ListedLabel, read_labels
+from graft.components.common.artifacts.lists.labels_list import KEEP, LARGEST, REMOVE, ListedLabel, check_words, read_labels
 from graft.components.common.artifacts.outcomes.results import listed, one_line
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
@@ -97,11 +97,7 @@ class Corrections:
         """
         if not self._verdicts:
             return
-        for name in (KEEP, REMOVE):
-            if name in classes:
-                raise GraftError(
-                    f"{self._where} can't be used: a class of the source is called {name}, as what a `correction` may say: rename it."
-                )
+        check_words(classes, self._where)
         known = {*classes, REMOVE}
         for verdict in self._verdicts.values():
             if not verdict.only_keeps and verdict.label not in known:

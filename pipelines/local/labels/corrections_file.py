@@ -2,9 +2,11 @@
 
 import csv
 import dataclasses
+import io
 from pathlib import Path
 
-from graft.components.common.artifacts.lists.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
+from graft.components.common import storage
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, LARGEST, ListedLabel, read_labels, write_labels
 from graft.components.common.errors import GraftError
 
 
@@ -12,7 +14,7 @@ class CorrectionsFile:
     """A list of labels with corrections. What others write into it meanwhile stays, but for what is said of the same image.
 
     Args:
-        path: The file; it need not exist.
+        path: The file; it need not exist. A link stays one.
 
     Raises:
         GraftError: Something else is there, which is not overwritten.
@@ -35,18 +37,15 @@ class CorrectionsFile:
         rows = [row for row in self._read() if _key(row) != _key(entry)]
         if correction:
             rows.append(dataclasses.replace(entry, correction=correction))
-        write_labels(self.path, rows)
+        write_labels(self.path.resolve(), rows)
 
     def _read(self) -> list[ListedLabel]:
-        if not self.path.exists():
-            return []
         try:
-            with self.path.open("rb") as file:
-                rows = list(read_labels(file, str(self.path)))
-            with self.path.open(encoding="utf-8-sig", newline="") as text:
-                header = next(csv.reader(text), [])
-        except OSError as error:
-            raise GraftError(f"{self.path} can't be read ({error.strerror}): name another file by --output.") from error
+            content = storage.read(str(self.path), LARGEST)
+        except storage.MissingError:
+            return []
+        rows = list(read_labels(io.BytesIO(content), str(self.path)))
+        header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")), [])
         if tuple(header) != COLUMNS:  # it would lose its further columns
             raise GraftError(
                 f"{self.path} has other columns than {','.join(COLUMNS)}: bring it into that form, or name another file by --output."

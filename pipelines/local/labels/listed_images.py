@@ -6,7 +6,7 @@ from pathlib import Path
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import INDEX, Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
-from graft.components.common.artifacts.lists.labels_list import ListedLabel, read_labels
+from graft.components.common.artifacts.lists.labels_list import ListedLabel, check_words, read_labels
 from graft.components.common.artifacts.shards.tfrecord import image_at
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.versions import models_in
@@ -53,7 +53,7 @@ def find_listed(store: str, name: str) -> ListedImages:
         name: The model's name.
 
     Raises:
-        GraftError: There is none, or it or its dataset can't be read.
+        GraftError: There is none, it or its dataset can't be read, or a class is called `keep` or `remove`.
     """
     folder = _newest(store, name)
     uri = f"{folder}/{Evaluation.LABELS}"
@@ -62,6 +62,7 @@ def find_listed(store: str, name: str) -> ListedImages:
         rows = {entry.sha256 or entry.path: entry for entry in read_labels(listed, where)}
     record = f"{folder}/{Dataset.FILE}"
     dataset = Dataset.parse(storage.read(record), storage.redact(record))
+    check_words(dataset.classes, where)
     with storage.scratch_folder("labels") as scratch:
         index = storage.fetch(f"{folder}/{INDEX}", scratch, keep=False)
         return ListedImages(where, dataset.classes, tuple(rows.values()), _places(dataset, index, set(rows)))

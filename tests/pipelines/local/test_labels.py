@@ -1,6 +1,7 @@
 """`graft labels`: what a person says of a label is on the disk before it is answered, and nobody else is told or heard."""
 
 import dataclasses
+import os
 import re
 
 import pytest
@@ -136,6 +137,25 @@ def test_what_is_no_list_of_corrections_is_not_overwritten(left, tmp_path, conte
     with pytest.raises(GraftError, match=words):
         labels("pets", store=left[0], output=output)
     assert output.read_bytes() == content.encode()
+
+
+def test_a_class_that_is_called_like_a_word_of_the_list_is_told_before_any_decision(left, tmp_path):
+    run = next((tmp_path.__class__(left[0])).glob("models/pets/runs/run-1"))
+    for name in ("labels.csv", "index.parquet"):
+        storage.put(run / name, str(tmp_path / "models/pets/runs/run-1" / name))
+    text = (run / "dataset.json").read_text().replace('"dogs"', '"keep"')
+    storage.write(str(tmp_path / "models/pets/runs/run-1/dataset.json"), text.encode())
+    with pytest.raises(GraftError, match="a class of the source is called keep, as what a `correction` may say"):
+        find_listed(str(tmp_path), "pets")
+
+
+def test_a_pipe_is_not_waited_for_and_a_link_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(GraftError, match=r"pipe\.csv is a pipe, a socket or a device: name a file\."):
+        CorrectionsFile(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "shared.csv")
+    CorrectionsFile(tmp_path / "link.csv").set(ListedLabel("", "a.jpg"), "keep")
+    assert (tmp_path / "link.csv").is_symlink() and corrections(tmp_path / "shared.csv") == {"a.jpg": "keep"}
 
 
 def test_what_a_spreadsheet_adds_meanwhile_stays(tmp_path):

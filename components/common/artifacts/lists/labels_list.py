@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -133,6 +133,19 @@ def read_labels(file: IO[bytes], where: str) -> Iterator[ListedLabel]:
         raise GraftError(f"{where} is not UTF-8: save it as CSV in UTF-8.") from error
     except csv.Error as error:
         raise GraftError(f"{where} is no CSV ({error} in line {rows.line_num}): save it as CSV again.") from error
+
+
+def check_words(classes: Collection[str], where: str) -> None:
+    """Checks that what a correction may say besides a class is no class.
+
+    Raises:
+        GraftError: It is one.
+    """
+    for word in (KEEP, REMOVE):
+        if word in classes:
+            raise GraftError(
+                f"{where} can't be used: a class of the source is called {word}, as what a `correction` may say: rename it."
+            )
 
 
 def escaped_cell(text: str) -> str:

@@ -25,7 +25,7 @@ def choose_threshold(probabilities: Array, labels: Array, split: str, wanted_acc
     that T answers it, whatever the model and the images. T answers hardly more than the rule does.
 
     Args:
-        probabilities: float64 [N, classes], of images that the model was not trained on.
+        probabilities: float [N, classes], as the model gives them, of images that the model was not trained on.
         labels: int64 [N], their labels.
         split: The split that they are from.
         wanted_accuracy: The accuracy that the answered images shall have, below 1.

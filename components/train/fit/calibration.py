@@ -41,6 +41,10 @@ class Logits:
             scaled = np.concatenate([np.zeros_like(scaled), scaled], axis=2)
         return np.asarray(logsumexp(log_softmax(scaled, axis=2), axis=0) - math.log(len(scaled)))
 
+    def probabilities(self, temperature: float) -> Array:
+        """Returns float32 [m, classes], the probabilities at a temperature, in as many bits as a model gives them."""
+        return np.exp(self.log_probabilities(temperature)).astype(np.float32)
+
     def loss(self, temperature: float = 1.0) -> float:
         """Returns the mean negative log-likelihood of the labels at a temperature, in nats."""
         return -float(self.log_probabilities(temperature)[np.arange(len(self.labels)), self.labels].mean())

@@ -3,8 +3,6 @@
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.model import Abstention, Calibration, Stopped
 from graft.components.train.config import TrainConfig
@@ -100,6 +98,6 @@ def train_head(
     apply_temperature(head, calibration.temperature)
     abstention = None
     if config.wanted_accuracy:
-        probabilities = np.exp(logits.log_probabilities(calibration.temperature))
+        probabilities = logits.probabilities(calibration.temperature)
         abstention = choose_threshold(probabilities, logits.labels, logits.split, config.wanted_accuracy)
     return Trained(head, fitted, calibration, abstention)

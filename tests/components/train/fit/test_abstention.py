@@ -5,6 +5,7 @@ import pytest
 from support import ROOT
 
 from graft.components.train.fit.abstention import choose_threshold
+from graft.components.train.fit.calibration import Logits
 
 
 def of_two(second):
@@ -25,6 +26,13 @@ def test_it_answers_as_many_as_it_may_with_one_more_wrong():
 def test_images_of_the_same_confidence_are_answered_together():
     found = chosen([0.9] * 9 + [0.8] * 3, [1] * 9 + [1, 0, 0])
     assert (found.answered, found.abstain_below) == (9, 0.9), "one of the three would do, and two of them"
+
+
+def test_confidences_that_a_model_can_t_tell_apart_are_the_same():
+    """In 32 bits all of these are 1, so the wrong ones would be answered with the others."""
+    logits = Logits(np.linspace(40, 20, 60)[None, :, None], np.array([1] * 40 + [0] * 20), "train")
+    found = choose_threshold(logits.probabilities(1.0), logits.labels, logits.split, 0.9)
+    assert (found.abstain_below, found.answered) == (None, 0)
 
 
 @pytest.mark.parametrize(

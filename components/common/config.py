@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -54,9 +55,17 @@ def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Co
     return settings
 
 
+class _Short(reprlib.Repr):
+    """Shows a value of any size: by YAML's aliases a few lines hold billions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxlong, self.maxother = 2, 300, 300, 300
+
+
 def _refusal(step: str, entry: ErrorDetails) -> str:
     field = ".".join(str(part) for part in entry["loc"])
-    return f"{step}: {field} can't be {entry['input']!r}: {entry['msg'].removeprefix('Value error, ')}."
+    return f"{step}: {field} can't be {_Short().repr(entry['input'])}: {entry['msg'].removeprefix('Value error, ')}."
 
 
 def read_yaml(uri: str) -> dict[str, Any]:
@@ -73,7 +82,7 @@ def read_yaml(uri: str) -> dict[str, Any]:
     content = storage.read(uri)
     try:
         fields = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(fields, dict):
         raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `min_accuracy: 0.9`.")

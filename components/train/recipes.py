@@ -117,7 +117,7 @@ def read_recipe(uri: str) -> str:
         configure("train", TrainConfig, fields)
     except GraftError as error:
         raise_all(GraftError(f"{storage.redact(uri)}: {problem}") for problem in error.problems)
-    return json.dumps(fields)
+    return json.dumps(fields, default=bytes.decode)  # YAML's `!!binary`, which settings take for text
 
 
 def train_config(

@@ -129,6 +129,11 @@ def test_a_recipe_of_one_s_own_stands_where_a_name_does(tmp_path):
     )
 
 
+def test_yaml_s_binary_text_is_text(tmp_path):
+    (tmp_path / "mine.yaml").write_text("cut: !!binary bWl4ZWQ1\n")
+    assert train_config(read_recipe(str(tmp_path / "mine.yaml"))).cut == "mixed5"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -137,6 +142,11 @@ def test_a_recipe_of_one_s_own_stands_where_a_name_does(tmp_path):
         ("- cut", r"mine\.yaml must hold settings, a line each"),
         ("cut: [", r"mine\.yaml is not YAML"),
         ("", r"mine\.yaml must hold settings"),
+        ("[" * 5000, r"mine\.yaml is not YAML"),
+        (
+            "cut:\n- &a0 [1]\n" + "".join(f"- &a{n + 1} [{f'*a{n},' * 9}]\n" for n in range(9)),
+            "train: cut can't be .{20,999}:",
+        ),
         ("!!python/object/apply:os.system ['true']", r"mine\.yaml is not YAML"),
         (None, r"mine\.yaml doesn't exist"),
     ],

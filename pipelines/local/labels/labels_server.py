@@ -93,7 +93,7 @@ def create_app(name: str, images: ListedImages, corrections: CorrectionsFile, to
 
     @web.middleware
     async def know_token(request: web.Request, handler: Handler) -> web.StreamResponse:
-        given = request.path.split("/")[1]
+        given = request.path.strip("/").partition("/")[0]  # of `OPTIONS *` there is no path
         if not secrets.compare_digest(given.encode(), token.encode()):
             raise web.HTTPNotFound
         return await handler(request)

@@ -1,6 +1,8 @@
 """`graft labels`: what a person says of a label is on the disk before it is answered, and nobody else is told or heard."""
 
+import contextlib
 import dataclasses
+import http.client
 import os
 import re
 
@@ -77,6 +79,9 @@ def test_who_does_not_know_the_token_and_other_sites_are_refused(server):
     site, token = re.fullmatch(r"(http://127\.0\.0\.1:\d+)/([\w-]{32})/", server.url).groups()
     for path in ("/", "/pictures/0", f"/{token[:-1]}x/", f"/{token[:-1]}x/pictures/0", "/decisions"):
         assert requests.get(site + path, timeout=60).status_code == 404
+    with contextlib.closing(http.client.HTTPConnection(site.removeprefix("http://"), timeout=60)) as asked:
+        asked.request("OPTIONS", "*")
+        assert asked.getresponse().status == 404
     for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}):
         assert say(server, 0, "remove", **headers).status_code == 403
         assert requests.get(server.url, headers=headers, timeout=60).status_code == 403

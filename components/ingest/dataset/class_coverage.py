@@ -36,8 +36,8 @@ def check_classes(
     """
     for name in layout.classes:
         if not any(classes[name] for classes in counts.values()):
-            own = [entry for entry in excluded if entry.label == name]
-            reasons = examples(own) or "corrections give all of them other labels"
+            left_out = [entry for entry in excluded if entry.label == name]
+            reasons = examples(left_out) or "corrections give all of them other labels"
             raise GraftError(f"Class {name!r} has no usable image: {reasons}. Repair its images, or remove the class.")
     by_source = set(layout.images.kinds)
     remedy = _REMEDY + (_KEEP if any(isinstance(entry, LeftOutTwin) for entry in excluded) else "")

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from graft.components.common import storage
 from graft.components.common.artifacts.dataset import AppliedCorrections, Relabelled, Unusable
-from graft.components.common.artifacts.lists.labels_list import KEEP, LARGEST, REMOVE, ListedLabel, check_words, read_labels
+from graft.components.common.artifacts.lists.labels_list import (
+    KEEP,
+    LARGEST,
+    REMOVE,
+    ListedLabel,
+    check_words,
+    read_labels,
+)
 from graft.components.common.artifacts.outcomes.results import listed, one_line
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig

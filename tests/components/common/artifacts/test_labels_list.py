@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.components.common.artifacts.lists.labels_list import COLUMNS, ListedLabel, read_labels, write_labels
@@ -36,6 +36,7 @@ def test_no_cell_is_a_formula_and_all_come_back(tmp_path, path):
     assert (back.sha256, back.confidence) == (DIGEST, 0.9876)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_path_comes_back(tmp_path_factory, path):
     (back,) = read(written(tmp_path_factory.mktemp("list"), ListedLabel("", path)))

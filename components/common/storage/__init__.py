@@ -12,7 +12,6 @@ from graft.components.common.storage.local import (
     rename_folder,
     scratch_folder,
     sha256_file,
-    walk,
 )
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
@@ -43,6 +42,7 @@ from graft.components.common.storage.verbs import (
     version,
     write,
 )
+from graft.components.common.storage.walking import walk
 
 __all__ = [
     "PAGE",

@@ -75,10 +75,11 @@ def test_killed(tmp_path, source):
 import sys
 from pathlib import Path
 from graft.components.ingest import ingest as step
-def wait(rows):
+def wait(*_):
     Path(sys.argv[2], "index.parquet").write_bytes(b"half an index")
     open(sys.argv[3]).read()
-step.count_rows = wait
+assert step.write_indexes
+step.write_indexes = wait
 step.ingest(sys.argv[1], Path(sys.argv[2]))
 """
     with subprocess.Popen([sys.executable, "-c", program, source, output, tmp_path / "gate"]) as process:

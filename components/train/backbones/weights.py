@@ -15,6 +15,8 @@ from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
 IMAGENET, RANDOM = "imagenet", "random"
 NAMED = (IMAGENET, RANDOM)
 _SECONDS = 10
+# What h5py raises wherever bytes of a file are not what they should be.
+_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -65,8 +67,8 @@ def _whose(weights: str) -> Architecture:
         try:
             with h5py.File(file, "r") as opened:
                 parameters = _count_parameters(opened)
-        except OSError as error:
-            raise GraftError(f"{shown} is damaged ({error}): get the file again.") from error
+        except _DAMAGE as error:
+            raise GraftError(f"{shown} is damaged ({storage.brief(error)}): get the file again.") from error
     for architecture in ARCHITECTURES.values():
         if parameters == architecture.parameters:
             return architecture

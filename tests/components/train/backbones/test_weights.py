@@ -83,6 +83,16 @@ def test_no_weights_file_is_refused(tmp_path, content):
         check_weights(str(path))
 
 
+@pytest.mark.parametrize("mark", [b"TREE", b"HEAP", b"SNOD"])
+def test_a_file_that_is_damaged_within_is_told_as_such(tmp_path, mark):
+    path = tmp_path / "weights.h5"
+    write_h5(path, 10)
+    before, _, after = path.read_bytes().rpartition(mark)
+    path.write_bytes(before + b"\0" * 4 + after)
+    with pytest.raises(GraftError, match=r"weights\.h5 is damaged \(\w+Error .*\): get the file again\.$"):
+        check_weights(str(path))
+
+
 @pytest.fixture(scope="module")
 def network():
     import keras

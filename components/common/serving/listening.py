@@ -31,9 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
         place.bind((host, port))
     except OSError as error:
         place.close()
-        raise GraftError(
-            f"Port {port} of {host} can't be listened at ({error.strerror}): name another by --port."
-        ) from error
+        raise _taken(host, port, error) from error
     return place
 
 
@@ -44,6 +42,9 @@ async def listen(app: web.Application, place: socket.socket, tell: Callable[[str
         app: The application.
         place: What `bind` returned.
         tell: Is called with the address once that is listened at.
+
+    Raises:
+        GraftError: Another process, which took the address at the same time, listens at it already.
     """
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,9 +52,16 @@ async def listen(app: web.Application, place: socket.socket, tell: Callable[[str
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_SECONDS_TO_ANSWER)
     await runner.setup()
     try:
-        await web.SockSite(runner, place).start()
         host, port = place.getsockname()[:2]
+        try:
+            await web.SockSite(runner, place).start()
+        except OSError as error:
+            raise _taken(host, port, error) from error
         tell(f"http://{host}:{port}")
         await told.wait()
     finally:
         await runner.cleanup()
+
+
+def _taken(host: str, port: int, error: OSError) -> GraftError:
+    return GraftError(f"Port {port} of {host} can't be listened at ({error.strerror}): name another by --port.")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.fit.scoring import class_weights, targets_of
@@ -28,6 +29,9 @@ class OutOfFold:
 
     Attributes:
         images: How many images are in the folds.
+
+    Raises:
+        GraftError: No class has two images.
     """
 
     def __init__(self, training_set: TrainingSet, columns: dict[str, slice], classes: int) -> None:
@@ -36,6 +40,10 @@ class OutOfFold:
         self._selection_vectors = training_set.selection_vectors[:, selecting]
         self._selection_labels = training_set.selection_labels[selecting]
         self._folds, self._columns, self._classes = _rank(self._labels) % FOLDS, columns, classes
+        if not self._folds.any():
+            raise GraftError(
+                "graft tune needs a class of two training images or more, to train on some and judge others."
+            )
         self.images = len(chosen)
 
     def judge(self, config: TrainConfig) -> Iterator[tuple[Array, Array]]:

@@ -1,7 +1,9 @@
 """Settings are judged on images that the head has not seen."""
 
 import numpy as np
+import pytest
 
+from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
 from graft.components.train.tune import out_of_fold
@@ -33,6 +35,13 @@ def test_noise_can_t_be_learned_by_heart():
     losses, right = judged(OutOfFold(made, COLUMNS, 2))
     assert len(losses) == len(right) == 240
     assert 0.35 < right.mean() < 0.65, "a head would have found more among images that it was trained on"
+
+
+def test_an_image_a_class_is_too_little():
+    with pytest.raises(GraftError, match="needs a class of two training images or more"):
+        OutOfFold(training_set(np.arange(2)), COLUMNS, 2)
+    losses, _ = judged(OutOfFold(training_set(np.array([0, 1, 1])), COLUMNS, 2))
+    assert np.isfinite(losses).all() and len(losses) == 3
 
 
 def test_only_the_features_of_the_cut_play_a_part():

@@ -88,6 +88,11 @@ bench-tune: $(RUN_READY) ## Time 50 trials of a search against one bare pass of 
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-tune needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
 	@$(BIN)/python tests/bench/tune.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 
+.PHONY: bench-labels
+bench-labels: $(RUN_READY) ## Flip labels of training images, and ask which are listed and what corrections bring back: SOURCE= WEIGHTS= ARGS="--seeds 3"
+	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make bench-labels needs SOURCE= and WEIGHTS=, local files." >&2; exit 1; }
+	@$(BIN)/python tests/bench/labels.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
+
 .PHONY: bench-gpu
 bench-gpu: $(RUN_READY) ## Time train and evaluate against what decoding and the bare backbone allow: SOURCE= WEIGHTS= ARGS=--small
 	@$(BIN)/python tests/bench/gpu.py $(if $(SOURCE),--source "$(SOURCE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.evaluation import Answered, RiskCoverage
+from graft.components.common.artifacts.answers import Answered, RiskCoverage
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.predictions import is_confident
 

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
+from graft.components.common.artifacts.answers import Answered
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.decision import Rule
-from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation
+from graft.components.common.artifacts.evaluation import Comparison, Evaluation
 from graft.components.common.artifacts.lists.labels_list import LabelCheck
 from graft.components.gate.config import GateConfig
 

@@ -1,7 +1,8 @@
 """What an evaluation found, in sentences: how sure, against the champion, on which images, and which threshold."""
 
+from graft.components.common.artifacts.answers import Answered
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.evaluation import Answered, Comparison, Evaluation, Threshold
+from graft.components.common.artifacts.evaluation import Comparison, Evaluation, Threshold
 from graft.components.common.artifacts.record import Interval
 
 

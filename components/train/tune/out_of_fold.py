@@ -31,7 +31,7 @@ class OutOfFold:
         images: How many images are in the folds.
 
     Raises:
-        GraftError: No class has two images.
+        GraftError: No class has two images, or features are infinite or no numbers.
     """
 
     def __init__(self, training_set: TrainingSet, columns: dict[str, slice], classes: int) -> None:
@@ -45,6 +45,10 @@ class OutOfFold:
                 "graft tune needs a class of two training images or more, to train on some and judge others."
             )
         self.images = len(chosen)
+        if not all(np.isfinite(vectors).all() for vectors in (self._vectors, self._selection_vectors)):
+            raise GraftError(
+                "The backbone gives features that are no numbers, of which no head can be trained: name other weights."
+            )
 
     def judge(self, config: TrainConfig) -> Iterator[tuple[Array, Array]]:
         """Judges one fold after the other.

@@ -44,6 +44,13 @@ def test_an_image_a_class_is_too_little():
     assert np.isfinite(losses).all() and len(losses) == 3
 
 
+def test_features_that_are_no_numbers_are_told():
+    made = training_set(np.arange(60) % 2)
+    made.vectors[0, 7, 0] = np.nan
+    with pytest.raises(GraftError, match="features that are no numbers"):
+        OutOfFold(made, COLUMNS, 2)
+
+
 def test_only_the_features_of_the_cut_play_a_part():
     labels = np.arange(120) % 2
     made = training_set(labels)

@@ -103,7 +103,7 @@ def section(text: str, step: str) -> dict[str, Any]:
         return {}
     try:
         sections = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise GraftError(f'--config is not JSON ({error}): write it like \'{{"train": {{"epochs": 20}}}}\'.') from error
     if not isinstance(sections, dict) or not all(isinstance(value, dict) for value in sections.values()):
         raise GraftError('--config must be a JSON object with one object a step, like {"train": {"epochs": 20}}.')

@@ -163,7 +163,7 @@ def _settings_of(recipe: str) -> Mapping[str, Any]:
     if recipe.startswith("{"):
         try:
             return dict(json.loads(recipe))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
     if recipe not in RECIPES:
         raise GraftError(

@@ -39,6 +39,8 @@ def test_every_recipe_is_valid(recipe):
         ("", '{"training": {}}', {}, "section 'training': there are ingest, train"),
         ("", '{"train": 3}', {}, "one object a step"),
         ("", "{cut: mixed7}", {}, "is not JSON"),
+        ("", '{"train": ' + "[" * 10**5, {}, "is not JSON"),
+        ('{"cut": ' + "[" * 10**5, "", {}, "recipe is not JSON"),
         ("", '{"train": {"learning_rate": NaN}}', {}, "learning_rate can't be nan"),
         ("", '{"train": {"epochs": 0}}', {}, "epochs can't be 0"),
         (

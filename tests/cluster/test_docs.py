@@ -162,7 +162,8 @@ PAGES = ["README.md", "images/README.md", *sorted(f"docs/{path.name}" for path i
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_is_one(name, tmp_path, monkeypatch):
-    (tmp_path / "mine.yaml").write_text("epochs: 3\n")
+    for recipe in ("mine.yaml", "tuned.yaml"):
+        (tmp_path / recipe).write_text("epochs: 3\n")
     monkeypatch.chdir(tmp_path)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     found = list(commands(ROOT / name))

@@ -53,7 +53,7 @@ def test_a_run_ends_with_an_export_and_its_record(tmp_path, pictures, monkeypatc
     (written,) = tmp_path.glob("runs/*/run.json")
     assert json.loads(written.read_text()) == content
     records = tmp_path / "runs/store/models/model/runs" / written.parent.name
-    kept = {"dataset.json", "index.parquet", "left_out.parquet"}
+    kept = {"dataset.json", "index.parquet", "left_out.parquet", "labels.csv"}
     assert {path.name for path in records.iterdir()} == kept | {
         f"{step}.json" for step in (*content["steps"], "notify")
     }

@@ -5,6 +5,7 @@ import os
 import runpy
 import socket
 import sys
+import tempfile
 
 import numpy
 
@@ -53,6 +54,7 @@ class Request:
         self.close()
         # Nothing is taken away: the host was started with fewer variables, and what TensorFlow's import sets stays.
         os.environ.update(self.environment)
+        tempfile.tempdir = None  # the host has looked it up in its own environment
         numpy.random.seed()  # else all steps would draw the same; Python sees to its own generator
         _, module, *arguments = self.arguments
         sys.argv = ["-m", *arguments]

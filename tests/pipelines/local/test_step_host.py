@@ -124,6 +124,11 @@ def test_steps_draw_other_random_numbers(host):
     assert set(drawn[0]).isdisjoint(drawn[1])
 
 
+def test_a_step_has_its_own_temporary_folder(host, tmp_path):
+    code = "import tempfile; print(tempfile.gettempdir())"
+    assert run(host, code, env=dict(os.environ, TMPDIR=str(tmp_path))) == (f"{tmp_path}\n", 0)
+
+
 def test_steps_run_side_by_side_and_know_nothing_of_one_another(host, tmp_path):
     here, there = (
         f"open('{a}', 'w'); exec('while not os.path.exists(\"{b}\"): time.sleep(0.01)')" for a, b in ("ab", "ba")

@@ -173,7 +173,8 @@ def test_tensorflow_is_imported_and_has_not_begun_to_compute(host):
 @pytest.fixture
 def started(tmp_path):
     """A run that is a process group of its own, in the middle of its step, whose shell gives no signal on."""
-    code = 'exec(\'try: open("begun", "w"); sleep()\\nfinally: open("ended", "w")\')'
+    # A folder, since an interrupt that comes while Python closes a file is lost.
+    code = 'exec(\'try: os.mkdir("begun"); sleep()\\nfinally: open("ended", "w")\')'
     handler = "signal.signal(signal.SIGTERM, signal.default_int_handler);"
     environment = os.environ | {"TMPDIR": str(tmp_path / "tmp" / ("long" * 20 + "\n ü'")), "PYTHONIOENCODING": "ascii"}
     Path(environment["TMPDIR"]).mkdir(parents=True)

@@ -20,6 +20,7 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.numbers import Numbers
+from graft.components.common.artifacts.outcomes.part_records import PartRecord, PartsPlan
 from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, Cancelled
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.components.common.steps import COMPONENTS
@@ -48,6 +49,8 @@ def generated_files() -> dict[Path, str]:
     schemas: dict[str, type[BaseModel]] = {record.FILE.removesuffix(".json"): record for record in _RECORDS}
     schemas |= {f"run-{step}": record for step, record in STEP_RECORDS.items()} | {
         "run-cancelled": Cancelled,
+        "run-part": PartRecord,
+        "run-parts-plan": PartsPlan,
         "run": RunSummary,
     }
     texts |= {_ROOT / "docs" / "schemas" / f"{name}.schema.json": _schema(record) for name, record in schemas.items()}

@@ -12,6 +12,11 @@ Step = Literal["resolve", "ingest", "train", "evaluate", "gate", "export", LastS
 Component = Literal[Step, "notify"]
 """A step, or the exit handler that tells people how the run ended."""
 
+FannedStep = Literal["ingest", "train", "evaluate"]
+"""A step whose work may be shared by parts, which run side by side before it."""
+
+FANNED_STEPS: tuple[FannedStep, ...] = get_args(FannedStep)
+
 LAST_STEPS: tuple[LastStep, ...] = get_args(LastStep)
 
 ALL_STEPS: tuple[Step, ...] = get_args(Step)

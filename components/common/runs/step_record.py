@@ -48,12 +48,13 @@ class Recording:
 
 
 @contextlib.contextmanager
-def recorded(step: Component, run: Run) -> Iterator[Recording]:
+def recorded(step: Component, run: Run, *, whole: bool = True) -> Iterator[Recording]:
     """Runs a step's work and writes its run record when it ends, also when it fails or is told to end.
 
     Args:
         step: The step's name.
         run: The run it belongs to; without a store nothing is written.
+        whole: Whether this is all of the step's work: where it only begins here, a record of its success would end it.
 
     Yields:
         The step as it runs, whose `outcome` the caller sets.
@@ -92,7 +93,8 @@ def recorded(step: Component, run: Run) -> Iterator[Recording]:
     with undone(lambda: write(KeyboardInterrupt())):
         try:
             yield recording
-            write()
+            if whole:
+                write()
         except BaseException as error:
             write(error)
             raise
@@ -174,16 +176,15 @@ def was_cancelled(run: Run, records: RunRecords, since: datetime | None = None) 
 
 
 @contextlib.contextmanager
-def component_step(step: Component, store: str, name: str, run_id: str) -> Iterator[Recording]:
+def component_step(step: Component, store: str, name: str, run_id: str, *, whole: bool = True) -> Iterator[Recording]:
     """What every component does around its step: log lines, the run record, errors as one sentence, and an end within 10 s of SIGTERM.
-
-    KFP runs a step in a shell, which passes no SIGTERM on. So the end of whoever reads the step's output counts as one.
 
     Args:
         step: The component.
         store: As in `Run`.
         name: As in `Run`.
         run_id: As in `Run`. Vertex tells its steps a resource name with slashes: of that the last part counts.
+        whole: As in `recorded`.
 
     Yields:
         The step as it runs, whose `outcome` the component sets.
@@ -191,16 +192,32 @@ def component_step(step: Component, store: str, name: str, run_id: str) -> Itera
     Raises:
         SystemExit: The step failed in a way that its message explains; KFP then shows that sentence and no traceback.
     """
+    with as_component(step):
+        with recorded(step, Run(store, name, run_id.rpartition("/")[2]), whole=whole) as recording:
+            yield recording
+        log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")
+
+
+@contextlib.contextmanager
+def as_component(step: Component) -> Iterator[None]:
+    """Sets up the process of a component: its log, what it tells, and an end within 10 s of SIGTERM.
+
+    KFP runs a step in a shell, which passes no SIGTERM on. So the end of whoever reads the step's output counts as one.
+
+    Args:
+        step: The step, for messages.
+
+    Raises:
+        SystemExit: The work failed in a way that its message explains.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     log.addFilter(escape_record)
     output = _STDOUT if sys.stdout else None  # a process may be given none
     with in_time(output), told_if_asked(output):
         try:
-            with recorded(step, Run(store, name, run_id.rpartition("/")[2])) as recording:
-                yield recording
+            yield
         except (GraftError, OSError) as error:
             raise SystemExit(shown(error, f"graft {step}: {error}")) from error
         except KeyboardInterrupt:
             log.error("%s: %s", step, _TOLD)
             raise
-    log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("graft")
 
 LISTING = "listing.parquet"
-"""Its name in the folder of a run's records. Whoever takes it removes it: it is used once."""
+"""Its name in the folder of a run's records. The step that takes it removes it; its parts, which come before, only read it."""
 _SCHEMA_VERSION = 1
 
 
@@ -76,8 +76,8 @@ class SourceListing:
             storage.put(scratch / LISTING, f"{folder}/{LISTING}")
 
     @classmethod
-    def take(cls, folder: str, source: str, digest: str) -> Self | None:
-        """Takes the listing that `resolve` left, if it is of this source and run, and whole.
+    def read(cls, folder: str, source: str, digest: str) -> Self | None:
+        """Reads the listing that `resolve` left, if it is of this source and run, and whole.
 
         Args:
             folder: Path or URI of the folder of the run's records.
@@ -104,9 +104,15 @@ class SourceListing:
             except (storage.FileError, pa.ArrowException, OSError, ValueError) as error:
                 log.info("The source is listed anew, since %s can't be used: %s", storage.redact(uri), error)
                 return None
-            finally:
-                storage.delete(uri)
         return cls(table)
+
+    @classmethod
+    def take(cls, folder: str, source: str, digest: str) -> Self | None:
+        """Reads the listing as `read` does, and removes it: the next one is to see the source of its time."""
+        try:
+            return cls.read(folder, source, digest)
+        finally:
+            storage.delete(f"{folder}/{LISTING}")
 
 
 def _schema() -> "pa.Schema":

@@ -6,6 +6,7 @@ import logging
 from graft.components.common.artifacts.outcomes.results import NotifyResult, Outcome
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.history import unchanged_in_a_row
+from graft.components.common.runs.parts_progress import lost_parts
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import mark_cancelled, read_run, was_cancelled
 from graft.components.common.runs.verdict import QUIET_RUNS, Known, Verdict, judge
@@ -93,7 +94,7 @@ def _verdict(run: Run, pipeline_state: str) -> Verdict:
         verdict = judge(records)
         if verdict.outcome.good:
             return verdict
-        noted = was_cancelled(run, records)
+        noted, lost = was_cancelled(run, records), lost_parts(run, records)
     except GraftError as error:  # the more reason to tell somebody
         return Verdict(
             stated if stated is Outcome.CANCELLED else Outcome.FAILED, f"the run record can't be read: {error}"
@@ -101,4 +102,4 @@ def _verdict(run: Run, pipeline_state: str) -> Verdict:
     cancelled = stated is Outcome.CANCELLED or noted or asked_if_cancelled(run.run_id)
     if cancelled and not noted:
         mark_cancelled(run)  # `graft history` reads the store alone
-    return judge(records, Known(cancelled))
+    return judge(records, Known(cancelled, lost))

@@ -37,6 +37,8 @@ def verdict(run: PastRun) -> str:
         said = f"version {run.version[:12]}{became}"
     elif run.outcome == Outcome.UNCHANGED:
         said = "nothing new"
+    elif run.progress:
+        said = f"{run.outcome}, {run.progress}"
     else:
         said = run.outcome
     return f"{said}; drift in {', '.join(run.drift)}" if run.drift else said

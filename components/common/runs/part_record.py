@@ -10,7 +10,6 @@ from graft.components.common.artifacts.outcomes.part_records import PartRecord
 from graft.components.common.artifacts.record import utc_now
 from graft.components.common.errors import GraftError
 from graft.components.common.messages import shown
-from graft.components.common.progress_lines import Began, tell
 from graft.components.common.runs.parts import PartNumber, parts_folder
 from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import as_component
@@ -18,7 +17,8 @@ from graft.components.common.steps import FannedStep
 
 log = logging.getLogger("graft")
 
-_SECONDS = 15.0  # between two accounts of how far it is
+# Between two accounts of how far it is: those who look at it on this machine see it move.
+_SECONDS, _SECONDS_HERE = 15.0, 1.0
 
 
 class PartRecording:
@@ -32,6 +32,7 @@ class PartRecording:
     def __init__(self, step: FannedStep, run: Run, part: PartNumber) -> None:
         self.run, self.part = run, part
         self._step, self._started, self._written = step, utc_now(), 0.0
+        self._seconds = _SECONDS_HERE if storage.local_path(run.store) else _SECONDS
         self._planned = self._done = 0
 
     def begin(self, planned: int) -> None:
@@ -42,7 +43,7 @@ class PartRecording:
     def advance(self, images: int) -> None:
         """Notes that the store has the results of further images."""
         self._done += images
-        if time.monotonic() - self._written >= _SECONDS:
+        if time.monotonic() - self._written >= self._seconds:
             self._write("running")
 
     def end(self, error: BaseException | None) -> None:
@@ -115,8 +116,7 @@ def component_part(step: FannedStep, store: str, name: str, run_id: str, item: s
     Yields:
         The part, which is told how far it is.
     """
-    with as_component(step):
-        tell(Began(step))
+    with as_component(step, tells=False):  # how far it is, its record tells: others run beside it
         part = PartNumber.parse(item)
         try:
             with recorded_part(step, part, Run(store, name, run_id.rpartition("/")[2])) as recording:

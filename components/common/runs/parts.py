@@ -8,6 +8,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from graft.components.common import storage
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_PARTS = 9_999
 _ITEMS = "items.parquet"
+_READERS = 16
+_RECORD = re.compile(r"[1-9][0-9]*\.json")
 _PART = re.compile(r"([1-9][0-9]{0,3})/([1-9][0-9]{0,3})")
 
 
@@ -142,12 +145,13 @@ def read_parts(run: Run, step: FannedStep) -> list[PartRecord]:
         DamagedRecordError: A record is damaged.
         GraftError: The store can't be read.
     """
-    records = []
-    for file in storage.list(parts_folder(run, step)):
-        if record_name := re.fullmatch(r"[1-9][0-9]*\.json", file.path):
-            uri = f"{parts_folder(run, step)}/{record_name[0]}"
-            records.append(PartRecord.parse(storage.read(uri), storage.redact(uri)))
-    return sorted(records, key=lambda record: record.number)
+
+    def read(uri: str) -> PartRecord:
+        return PartRecord.parse(storage.read(uri), storage.redact(uri))
+
+    uris = [entry.uri for entry in storage.list(parts_folder(run, step)) if _RECORD.fullmatch(entry.path)]
+    with ThreadPoolExecutor(_READERS) as threads:
+        return sorted(threads.map(read, uris), key=lambda record: record.number)
 
 
 def _keep(run: Run, step: FannedStep, items: "pa.Table", parts: int) -> None:

@@ -2,15 +2,31 @@
 
 import dataclasses
 
-from graft.components.common.artifacts.outcomes.results import Outcome
-from graft.components.common.artifacts.outcomes.run_record import RunRecords, outcome_of
+from graft.components.common.artifacts.outcomes.results import Outcome, Result
+from graft.components.common.artifacts.outcomes.run_record import RunRecords, StepRecord, outcome_of
 from graft.components.common.errors import DamagedRecordError
+from graft.components.common.runs.parts_progress import PartsProgress, parts_under_way
 from graft.components.common.runs.run import Run
-from graft.components.common.runs.step_record import read_run, was_cancelled
+from graft.components.common.runs.step_record import read_notified, read_run, was_cancelled
 from graft.components.common.runs.verdict import Known, judge
 
 UNFINISHED = "unfinished"
-"""The outcome of a run that no step of failed, and that did not come to its end: it is under way, or was killed."""
+"""The outcome of a run that no step of failed, and that its exit task has told no end of: it is under way, or was killed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What is told of a run besides its steps' records.
+
+    Attributes:
+        cancelled: Whether it was noted as cancelled.
+        over: Whether its exit task has told its end.
+        parts: How far the parts are of the step that it came to last.
+    """
+
+    cancelled: bool = False
+    over: bool = False
+    parts: PartsProgress | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +51,7 @@ class PastRun:
         seconds: Seconds of all steps together.
         bytes_read: Bytes of images, shards and features that ingest and train read.
         bytes_written: Bytes of shards and features that they wrote.
+        progress: How far the parts of the step are that it is under way with; empty if that has none.
     """
 
     run: str
@@ -54,6 +71,7 @@ class PastRun:
     seconds: float = 0.0
     bytes_read: int | None = None
     bytes_written: int | None = None
+    progress: str = ""
 
 
 def read_past_run(run: Run, written: str) -> PastRun:
@@ -69,33 +87,40 @@ def read_past_run(run: Run, written: str) -> PastRun:
     try:
         records = read_run(run)
         cancelled = was_cancelled(run, records)
+        unfinished = not cancelled and _outcome(records, judge(records).outcome) == UNFINISHED
+        parts = parts_under_way(run, records) if unfinished else None
+        over = unfinished and _is_over(read_notified(run), records, parts)
     except DamagedRecordError as error:
         return PastRun(run.run_id, written, Outcome.FAILED, str(error))
-    return describe(run.run_id, records, written, cancelled=cancelled)
+    return describe(run.run_id, records, written, Told(cancelled, over, parts))
 
 
-def describe(run_id: str, records: RunRecords, written: str = "", *, cancelled: bool = False) -> PastRun:
+def describe(run_id: str, records: RunRecords, written: str = "", told: Told = Told()) -> PastRun:
     """Returns what became of a run.
 
     Args:
         run_id: Its identifier.
         records: Its records.
         written: When its first record was written, for a run of which no record says when it began.
-        cancelled: Whether it was noted as cancelled.
+        told: What is known of it besides.
     """
     ended = list(records.by_step().values())
     ingested, trained = outcome_of(records.ingest), outcome_of(records.train)
     evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
     metrics = evaluated.metrics if evaluated else None
     champion = evaluated.comparisons.champion if evaluated else None
-    verdict = judge(records, Known(cancelled=cancelled or None))
+    parts = told.parts
+    lost: dict[str, str] = {parts.step: parts.lost} if parts and told.over else {}
+    verdict = judge(records, Known(told.cancelled or None, lost))
+    outcome = str(verdict.outcome if told.over else _outcome(records, verdict.outcome))
+    progress = f"{parts.step}: {parts.text}" if parts and outcome == UNFINISHED else ""
     read = [result.bytes_read for result in (ingested, trained) if result]
     written_bytes = [result.bytes_written for result in (ingested, trained) if result]
     return PastRun(
         run=run_id,
         started=min((record.started for record in ended), default=written),
-        outcome=str(_outcome(records, verdict.outcome)),
-        reason=verdict.reason,
+        outcome=outcome,
+        reason=progress or verdict.reason,
         images=ingested.images if ingested else None,
         new=ingested.checked if ingested else None,
         computed=trained.computed if trained else None,
@@ -109,12 +134,21 @@ def describe(run_id: str, records: RunRecords, written: str = "", *, cancelled: 
         seconds=round(sum(record.seconds for record in ended), 3),
         bytes_read=_sum(read),
         bytes_written=_sum(written_bytes),
+        progress=progress,
     )
 
 
 def _sum(amounts: list[int | None]) -> int | None:
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
+
+
+def _is_over(notified: StepRecord[Result] | None, records: RunRecords, parts: PartsProgress | None) -> bool:
+    """Whether a run's exit task came after all else, which it did not if the run was tried again."""
+    before = [record.started for record in records.by_step().values()] + [
+        record.updated for record in (parts.records if parts else ())
+    ]
+    return notified is not None and notified.started >= max(before, default="")
 
 
 def _outcome(records: RunRecords, outcome: Outcome) -> Outcome | str:

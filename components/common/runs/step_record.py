@@ -137,7 +137,7 @@ def read_run(run: Run, steps: Iterable[Step] | None = None) -> RunRecords:
     return RunRecords.model_validate({step: _read(run, step) for step in steps})
 
 
-def _read(run: Run, step: Step) -> StepRecord[Result] | None:
+def _read(run: Run, step: Component) -> StepRecord[Result] | None:
     uri = f"{run.folder}/{step}.json"
     try:
         content = storage.read(uri)
@@ -146,6 +146,16 @@ def _read(run: Run, step: Step) -> StepRecord[Result] | None:
     except storage.FileError as error:
         raise DamagedRecordError(str(error)) from error
     return STEP_RECORDS[step].parse(content, storage.redact(uri))
+
+
+def read_notified(run: Run) -> StepRecord[Result] | None:
+    """Returns the record of the exit task, with which a run is over; None if that did not end yet.
+
+    Raises:
+        DamagedRecordError: It is damaged.
+        GraftError: The store can't be read.
+    """
+    return _read(run, "notify")
 
 
 def mark_cancelled(run: Run) -> None:
@@ -199,13 +209,14 @@ def component_step(step: Component, store: str, name: str, run_id: str, *, whole
 
 
 @contextlib.contextmanager
-def as_component(step: Component) -> Iterator[None]:
+def as_component(step: Component, *, tells: bool = True) -> Iterator[None]:
     """Sets up the process of a component: its log, what it tells, and an end within 10 s of SIGTERM.
 
     KFP runs a step in a shell, which passes no SIGTERM on. So the end of whoever reads the step's output counts as one.
 
     Args:
         step: The step, for messages.
+        tells: Whether it tells who watches the run what it does, if its environment asks for that.
 
     Raises:
         SystemExit: The work failed in a way that its message explains.
@@ -213,7 +224,7 @@ def as_component(step: Component) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     log.addFilter(escape_record)
     output = _STDOUT if sys.stdout else None  # a process may be given none
-    with in_time(output), told_if_asked(output):
+    with in_time(output), told_if_asked(output if tells else None):
         try:
             yield
         except (GraftError, OSError) as error:

@@ -17,6 +17,9 @@ FannedStep = Literal["ingest", "train", "evaluate"]
 
 FANNED_STEPS: tuple[FannedStep, ...] = get_args(FannedStep)
 
+PART_TASKS = ("plan", "part")
+"""What the names of the tasks of such a step end in, besides its own."""
+
 LAST_STEPS: tuple[LastStep, ...] = get_args(LastStep)
 
 ALL_STEPS: tuple[Step, ...] = get_args(Step)
@@ -35,6 +38,12 @@ SECTIONS = STEPS[1:]
 
 LAST_STEPS_VARIABLE = "GRAFT_LAST_STEPS"
 """The environment variable that tells `resolve` which last steps its pipeline has."""
+
+
+def step_of(task: str) -> str:
+    """Returns the step that a task of the pipeline works for: of `ingest-part` that is `ingest`, of most their own name."""
+    step, _, kind = task.partition("-")
+    return step if step in FANNED_STEPS and kind in PART_TASKS else task
 
 
 def last_steps_of_this_run() -> tuple[LastStep, ...]:

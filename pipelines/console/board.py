@@ -12,6 +12,7 @@ from graft.components.common.artifacts.outcomes.results import Result
 from graft.components.common.artifacts.outcomes.run_record import StepRecord
 from graft.components.common.escaping import escaped
 from graft.components.common.progress_lines import Began, Doing, Ended, Told
+from graft.components.common.runs.parts_progress import PartsProgress
 from graft.components.common.runs.verdict import Verdict
 from graft.components.common.steps import STEPS, Step
 
@@ -74,6 +75,7 @@ class Board:
         self._clock, self._lock = clock, threading.RLock()
         self._rows: dict[Step, Row] = {step: Row() for step in STEPS}
         self._began: dict[str, float] = {}
+        self._in_parts: set[str] = set()
         self._samples: collections.deque[tuple[float, int]] = collections.deque(maxlen=100)
         self._started = clock()
 
@@ -95,9 +97,23 @@ class Board:
             case Began(step) if step in STEPS:
                 self.put(step, State.RUNNING)
             case Ended(step, status, seconds, summary) if step in STEPS and status in _ENDED:
-                self.put(step, _ENDED[status], summary, seconds)
+                # The step's own seconds leave out those of its parts.
+                self.put(step, _ENDED[status], summary, None if step in self._in_parts else seconds)
             case Doing():
                 self._do(told)
+
+    def count(self, parts: PartsProgress) -> None:
+        """Takes from the store how far the parts of a step are. Once they have ended, the step itself tells."""
+        with self._lock:
+            row, self._in_parts = self._rows[parts.step], self._in_parts | {parts.step}
+            if row.state is State.WAITING:
+                self.put(parts.step, State.RUNNING)
+            if row.state.final:
+                return
+            if not parts.over:
+                self._do(Doing(parts.doing, parts.done, parts.work, "images"))
+            elif row.doing.what == parts.doing:
+                self._do(Doing(f"putting together what {parts.parts} parts did"))
 
     def put(self, step: Step, state: State, summary: str = "", seconds: float | None = None) -> None:
         """Sets a step's state, and once it has ended, what came out and the seconds that it took, by default those seen here."""

@@ -19,15 +19,17 @@ from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
 from graft.components.common.progress_lines import SWITCH
+from graft.components.common.runs.parts_progress import lost_parts
 from graft.components.common.runs.run import Run, new_run_id
 from graft.components.common.runs.step_record import mark_cancelled, read_run
-from graft.components.common.runs.verdict import judge
+from graft.components.common.runs.verdict import Known, judge
 from graft.components.export.acceptance.server_process import command_of
 from graft.components.train.backbones.weights import NAMED
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.console import shown
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
 from graft.pipelines.local.run_log import RunLog
+from graft.pipelines.local.side_by_side import untangled
 from graft.pipelines.local.step_host.launch import step_host
 
 log = logging.getLogger("graft")
@@ -133,6 +135,7 @@ def run_locally(
         stack.enter_context(warnings.catch_warnings())
         # The runner warns that an image named graft:cpu may hold no Python.
         warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
+        stack.enter_context(untangled())
         local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
         if host:
             stack.enter_context(host.forks_steps())
@@ -144,7 +147,7 @@ def run_locally(
             mark_cancelled(run)  # between two steps there is none whose record says so
             raise
         records = read_run(run)
-        verdict = judge(records)
+        verdict = judge(records, Known(reasons=lost_parts(run, records)))
         board.conclude(records.by_step(), verdict)
     outcome = verdict.outcome
     if not outcome.good:

@@ -6,11 +6,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from graft.components.common.artifacts.outcomes.part_records import PartRecord
 from graft.components.common.progress_lines import Began, Doing, Ended
+from graft.components.common.runs.parts_progress import PartsProgress
 from graft.components.common.steps import STEPS
 from graft.pipelines.console.board import Board, State
 from graft.pipelines.console.console import PlainView
 from graft.pipelines.console.lines import board_lines
+from graft.pipelines.console.parts import PartsShown
 
 
 class Clock:
@@ -107,3 +110,54 @@ def test_a_step_that_is_being_started_is_seen_before_it_speaks(board, clock):
     board.start("notify")
     board.take(Began("notify"))
     assert board.rows()["evaluate"].state is State.RUNNING
+
+
+def parts(done, *states, of=3, work=3000):
+    """How far the parts of ingest are: a state for each that has begun."""
+    common = {"step": "ingest", "of": of, "planned": work // of, "reason": "https://me:pass@host/a stays away.\x1b[2J"}
+    times = {"started": "2026-01-01T00:00:00+00:00", "updated": "2026-01-01T00:00:00+00:00"}
+    shares = [done // len(states)] * len(states)
+    records = [
+        PartRecord(number=number, status=state, done=share, **common, **times)
+        for number, (state, share) in enumerate(zip(states, shares, strict=True), 1)
+    ]
+    return PartsProgress("ingest", of, work, records)
+
+
+def test_the_parts_of_a_step_are_its_progress(clock):
+    board = Board(clock)
+    board.count(PartsProgress("ingest", 3, 3000, []))  # the plan is there, and none has begun
+    assert drawn(board, 130)[1].startswith("ingest    running      0 s  checking images in 3 parts  ━━")
+    for clock.now in range(42):
+        board.count(parts(int(clock.now) * 30, "running", "running"))
+    line = drawn(board, 130)[1]
+    assert line.startswith("ingest    running     41 s  checking images in 3 parts  ━━")
+    assert line.endswith("1,230 of 3,000  30 images/s, 59 s left")
+
+
+def test_the_step_that_follows_its_parts_tells_by_itself_and_took_as_long_as_all(clock):
+    board = Board(clock)
+    board.take(Began("ingest"))  # the plan
+    clock.now = 100
+    board.count(parts(2400, "succeeded", "running"))
+    board.count(parts(3000, "succeeded", "succeeded", "succeeded"))
+    assert drawn(board, 120)[1].endswith("putting together what 3 parts did")
+    board.take(Began("ingest"))
+    board.take(Doing("drawing the data report"))
+    board.count(parts(3000, "succeeded", "succeeded", "succeeded"))
+    assert drawn(board, 120)[1] == "ingest    running     1:40  drawing the data report"
+    clock.now = 110
+    board.take(Ended("ingest", "succeeded", 3.0, "3,000 images"))
+    board.count(parts(2400, "succeeded", "running"))  # an old account
+    assert drawn(board, 120)[1] == "ingest    done     110.0 s  3,000 images"
+
+
+def test_a_part_that_failed_is_said_once_and_steers_no_terminal(clock):
+    board, said = Board(clock), []
+    shown = PartsShown(board, said.append)
+    for _ in range(2):
+        shown.show(parts(20, "failed", "running"))
+    shown.show(parts(20, "failed", "failed"))
+    why = "failed, so the step does its work: https://host/a stays away.\\u001b[2J"
+    assert said == [f"WARNING ingest: part 1 of 3 {why}", f"WARNING ingest: part 2 of 3 {why}"]
+    assert board.rows()["ingest"].state is State.RUNNING

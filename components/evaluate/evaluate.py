@@ -15,7 +15,6 @@ from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Foreign
 from graft.components.common.artifacts.lists.labels_list import LabelCheck, write_labels
-from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
@@ -29,6 +28,7 @@ from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
 from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
+from graft.components.evaluate.evaluated import evaluated_split, load_both
 from graft.components.evaluate.foreign import find_foreign
 from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.labels.known_features import SeenFeatures, gather, why_unknown
@@ -71,13 +71,8 @@ def evaluate(
     Raises:
         GraftError: Model or dataset can't be used or don't belong together; nothing is left in `output`.
     """
-    data, training = Dataset.load(dataset), Model.load(model)
-    if training.classes != data.classes:
-        raise GraftError(
-            f"The model tells {', '.join(training.classes)} apart, and the dataset holds {', '.join(data.classes)}: evaluate it on "
-            "a dataset of its own classes, in the same order."
-        )
-    split = data.evaluation_split if config.split == "auto" else config.split
+    data, training = load_both(model, dataset)
+    split = evaluated_split(data, config)
     index = _read_index(data, split, config)
     with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
         keras_model = load_model(model)
@@ -146,16 +141,12 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
     """Reads what identifies the evaluated images and what slices are made from.
 
     Raises:
-        GraftError: The dataset is damaged, or lacks the split or a column that a slice is to be made from.
+        GraftError: The dataset is damaged, or lacks a column that a slice is to be made from.
     """
     known = [name for name in data.columns if name not in KINDS]
     if unknown := [name for name in config.slices if name not in known]:
         remedy = f"there are {', '.join(map(repr, known))}" if known else "no manifest brought further columns"
         raise GraftError(f"{data.path} has no column {unknown[0]!r} to make slices of: {remedy}.")
-    if split not in data.counts:
-        raise GraftError(
-            f"{data.path} has no split {split!r}: evaluate on {' or '.join(data.counts)}, or ingest with it."
-        )
     looks = known_columns(data.path / INDEX, LOOKS, str(data.path))
     return data.index(split, list(dict.fromkeys([*looks, *COLUMNS, *config.slices])))
 

@@ -35,6 +35,7 @@ def train(
     import shutil
     from pathlib import Path
 
+    from graft.components.common.runs.parts import planned_items
     from graft.components.common.runs.step_record import component_step
     from graft.components.train.recipes import train_config
     from graft.components.train.train import PAGE
@@ -42,7 +43,8 @@ def train(
 
     with component_step("train", store, name, run_id) as record:
         given = {"optimizer": optimizer or None, "learning_rate": learning_rate or None}
-        result = run_step(Path(dataset.path), Path(model.path), weights, train_config(recipe, config, given), store)
+        settings, planned = train_config(recipe, config, given), planned_items(record.run, "train")
+        result = run_step(Path(dataset.path), Path(model.path), weights, settings, store, planned)
         record.outcome = result
     shutil.copyfile(Path(model.path) / PAGE, curves.path)
     model.framework = "keras"

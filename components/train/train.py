@@ -4,7 +4,7 @@ import dataclasses
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
@@ -20,6 +20,9 @@ from graft.components.train.backbones.known import architecture_of
 from graft.components.train.backbones.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 TENSORBOARD, PAGE = "tensorboard", "training.html"
 
 
@@ -29,6 +32,7 @@ def train(
     weights: str = "imagenet",
     config: TrainConfig = TrainConfig(),  # noqa: B008 (frozen)
     store: str = "",
+    planned: "pa.Table | None" = None,
 ) -> TrainResult:
     """Trains a head on the frozen backbone's features and saves backbone and head as one model.
 
@@ -45,6 +49,7 @@ def train(
         weights: `imagenet`, `random`, or a path or URI of a Keras weights file.
         config: The settings; `train_config` makes them of a recipe.
         store: Path or URI of the store, where features and checkpoints are kept for the next training; empty for none.
+        planned: What the step's parts were to compute before, as `planned_items` returns it; None for a step without parts.
 
     Raises:
         GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
@@ -57,6 +62,7 @@ def train(
         clock = _Clock()
         devices = find_devices(config.require_gpu)
         from graft.components.common.compute.passes import naming_damage
+        from graft.components.train.features.planned import Planned
         from graft.components.train.features.training_set import collect_training_set
         from graft.components.train.fit.checkpoints import Checkpoints
         from graft.components.train.fit.event_logs import EventLogs
@@ -74,7 +80,8 @@ def train(
             network = build_network(config, file, devices.precision)
             clock.lap("build")
             doing("preparing the features")
-            training_set = collect_training_set(data, network, config, store)
+            parts = None if planned is None else Planned.of_table(planned, data)
+            training_set = collect_training_set(data, network, config, store, parts)
             clock.lap("features")
             doing("training the head")
             checkpoints = Checkpoints(store, _key(data, config, devices, network))

@@ -27,7 +27,9 @@ from training import pass_seconds
 from graft.components.common.artifacts.dataset import VALIDATION, Dataset
 from graft.components.common.compute.passes import Pace
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.extraction import columns_of, compute_features, views_of
+from graft.components.train.features.choice import Needed, views_of
+from graft.components.train.features.extraction import compute_features
+from graft.components.train.features.pieces import columns_of
 from graft.components.train.features.training_set import collect_training_set
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.fit.event_logs import EventLogs
@@ -62,8 +64,8 @@ def judge(dataset: Path, weights: Path, store: str, folder: Path) -> Callable[[T
     def put(view: int, columns: slice, rows: Any, found: Any) -> None:
         features[rows, columns] = found
 
-    rows = np.arange(len(labels))
-    compute_features(data, VALIDATION, index["sha256"], rows, put, network, wide, store, views_of(wide), Pace())
+    needed = Needed(VALIDATION, index["sha256"], np.arange(len(labels)), views_of(wide))
+    compute_features(data, needed, put, network, wide, store, Pace())
 
     def accuracy(config: TrainConfig) -> float:
         columns = np.concatenate([np.r_[columns_of(wide, network)[layer]] for layer in config.cut.split("+")])

@@ -5,6 +5,7 @@ runs at once can't get in each other's way, a damaged pack is known as such, and
 next one.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -18,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graft.components.common import storage
-from graft.components.common.compute.pack_file import SUFFIX, UNREADABLE, pack, unpack
+from graft.components.common.compute.pack_file import SUFFIX, UNREADABLE, kind_and_names, pack, unpack
 
 log = logging.getLogger("graft")
 
@@ -101,6 +102,31 @@ class PackCache:
                 yield places, values[rows]
             if not wanted:
                 break
+
+    def lacking(self, sha256s: Sequence[str]) -> Array:
+        """Tells which images no pack has rows of, by the packs' own account: rows aren't read, and may prove damaged.
+
+        Args:
+            sha256s: Content digests of the images.
+
+        Returns:
+            bool [N].
+
+        Raises:
+            GraftError: The store can't be read.
+        """
+        left, seen = set(sha256s), set[str]()
+        with ThreadPoolExecutor(_HELD) as threads:
+            while new := [name for name, _ in self._list() if name not in seen]:  # meanwhile some may be joined
+                seen.update(new)
+                for names in threads.map(self._names_in, new):
+                    left.difference_update(names)
+        return np.array([sha256 in left for sha256 in sha256s], bool)
+
+    @property
+    def unwritten(self) -> int:
+        """How many rows are kept that are not written yet."""
+        return len(self._names)
 
     def keep(self, sha256s: Sequence[str], values: Array) -> None:
         """Keeps rows; they are written whenever a pack is full or a minute has passed.
@@ -198,6 +224,12 @@ class PackCache:
                     return
                 name, reading = ahead.popleft()
                 yield name, reading.result()
+
+    def _names_in(self, name: str) -> list[str]:
+        """Returns whose rows a pack has; none if it is gone, or can't be read."""
+        with contextlib.suppress(storage.MissingError, *UNREADABLE), storage.open(f"{self._uri}/{name}") as file:
+            return kind_and_names(file)[1]
+        return []
 
     def _list(self) -> list[tuple[str, int]]:
         """Returns the packs' names and sizes in bytes."""

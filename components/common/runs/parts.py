@@ -103,23 +103,40 @@ def share_of(run: Run, step: FannedStep, part: PartNumber, list_items: Callable[
     Raises:
         GraftError: The store can't be read or written.
     """
+    items = planned_items(run, step)
+    if items is None:
+        items = list_items()
+        _keep(run, step, items, part.of)
+    share = part.share(len(items))
+    return items.slice(share.start, share.stop - share.start)
+
+
+def planned_items(run: Run, step: FannedStep) -> "pa.Table | None":
+    """Returns all of a step's work as it was planned; None for a step without parts.
+
+    Args:
+        run: The run.
+        step: The step.
+
+    Raises:
+        GraftError: The list is damaged, or the store can't be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not run.store:
+        return None
     uri = f"{parts_folder(run, step)}/{_ITEMS}"
     with storage.scratch_folder("part") as scratch:
         try:
             file = storage.fetch(uri, scratch, keep=False)
-            items = pq.read_table(file, page_checksum_verification=True, memory_map=False)
+            return pq.read_table(file, page_checksum_verification=True, memory_map=False)
         except storage.MissingError:
-            items = list_items()
-            _keep(run, step, items, part.of)
+            return None
         except (pa.ArrowException, OSError) as error:
             raise GraftError(
-                f"{storage.redact(uri)} is damaged ({error}): remove it, and this part lists its work itself."
+                f"{storage.redact(uri)} is damaged ({error}): remove it, and the first part lists its work anew."
             ) from error
-    share = part.share(len(items))
-    return items.slice(share.start, share.stop - share.start)
 
 
 def read_plan(run: Run, step: FannedStep) -> PartsPlan | None:

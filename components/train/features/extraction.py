@@ -1,43 +1,28 @@
 """Features: the frozen backbone's output for every image and view of it, computed once."""
 
 import dataclasses
-import functools
 import hashlib
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.compute.kept_features import PLAIN, FeatureCache, half, kind_of_features
+from graft.components.common.compute.kept_features import PLAIN, half
 from graft.components.common.compute.passes import Pace, pass_over
+from graft.components.common.compute.running import pays_to_compile
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
+from graft.components.train.features.choice import MIRRORED, Needed
+from graft.components.train.features.pieces import Piece, pieces_of
+from graft.components.train.features.planned import Work
 from graft.components.train.network.assembly import Network
-from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 from graft.components.train.network.augmentation import build_augmentation
 
 Array = np.ndarray[Any, Any]
 
-MIRRORED = "mirrored"
-
-
 Put = Callable[[int, slice, Array, Array], None]
 """Takes features as they come: a view's number, the columns they go to, int64 [k] numbers of images, and float16 [k, F] features."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    """The features of a view at a cut: where they go, and where they are kept."""
-
-    view: int
-    columns: slice
-    cache: FeatureCache
-
-    @property
-    def width(self) -> int:
-        return int(self.columns.stop - self.columns.start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,131 +30,169 @@ class Counts:
     """How features came about.
 
     Attributes:
-        computed: How many images went through the backbone; the others' features were in the store.
+        computed: int64 [k], the rows of the images that went through the backbone; the others' features were in the store.
         bytes_read: How many bytes of features were read from the store.
         bytes_written: How many were written there.
     """
 
-    computed: int
+    computed: Array
     bytes_read: int
     bytes_written: int
 
 
-def views_of(config: TrainConfig) -> list[str]:
-    """Returns the names of the views of a training image whose features are wanted; those used at prediction come first."""
-    views = prediction_views(config)
-    if config.augmentation == "cached":
-        how = {name: getattr(config, name) for name in ("flip", "rotation", "shift", "shear", "zoom", "seed")}
-        how |= {"layers": AUGMENTATION, "keras": version("keras")}
-        views += [f"augmented {number}: {how}" for number in range(config.views)]
-    return views
-
-
-def prediction_views(config: TrainConfig) -> list[str]:
-    """Returns the names of the views whose average is the prediction."""
-    return [PLAIN, MIRRORED] if config.mirror else [PLAIN]
-
-
-def columns_of(config: TrainConfig, network: Network) -> dict[str, slice]:
-    """Returns the columns of the features that each cut gives."""
-    cuts = config.cut.split("+")
-    if len(cuts) == 1:
-        return {config.cut: slice(0, network.extractor.output.shape[1])}
-    ends = np.cumsum([output.shape[-1] for output in network.backbone.outputs]).tolist()
-    return {cut: slice(start, end) for cut, start, end in zip(cuts, [0, *ends], ends, strict=False)}
-
-
 def compute_features(
     dataset: Dataset,
-    split: str,
-    sha256s: list[str],
-    rows: Array,
+    needed: Needed,
     put: Put,
     network: Network,
     config: TrainConfig,
     store: str,
-    views: list[str],
     pace: Pace,
+    work: Work | None = None,
 ) -> Counts:
-    """Runs images of a split through the extractor, each view once in the life of the store.
+    """Finds features, and runs images that lack some through the extractor, each view once in the life of the store.
 
     All features pass through float16, in which they are kept, so that training on kept ones gives the same weights.
 
     Args:
         dataset: Holds the images.
-        split: `train` or `validation`.
-        sha256s: Content digests of the images whose features are needed.
-        rows: int64 [n], the rows of these images in the split's index.
-        put: Takes the features; numbers are those of the images in `sha256s`.
+        needed: The images whose features are needed.
+        put: Takes the features; numbers are those of the images in `needed`.
         network: What stands before the head.
         config: Also says how views are augmented.
         store: Path or URI of the store; empty for none.
-        views: Names of the views.
         pace: What passes through the extractor is added to it.
+        work: What parts were to compute of the split before; None for nothing.
+    """
+    pieces = pieces_of(store, config, network, needed.views)
+    missing = np.ones((len(pieces), len(needed.rows)), bool)
+    for piece, is_missing in zip(pieces, missing, strict=True):
+        for found, vectors in piece.cache.find_by_pack(needed.sha256s, piece.width):
+            put(piece.view, piece.columns, found, vectors)
+            is_missing[found] = False
+    computed = compute_missing(dataset, needed, missing, pieces, network, config, pace, put, work)
+    for piece, is_missing in zip(pieces, missing, strict=True):
+        if work or is_missing.any():  # each part leaves packs as well
+            piece.cache.tidy(piece.width)
+    read, written = (sum(getattr(piece.cache, name) for piece in pieces) for name in ("bytes_read", "bytes_written"))
+    return Counts(computed, read, written)
+
+
+def compute_missing(
+    dataset: Dataset,
+    needed: Needed,
+    missing: Array,
+    pieces: Sequence[Piece],
+    network: Network,
+    config: TrainConfig,
+    pace: Pace,
+    put: Put,
+    work: Work | None = None,
+    written: Callable[[int], None] = lambda images: None,
+) -> Array:
+    """Runs images through the extractor, and keeps their features.
+
+    Args:
+        dataset: Holds the images.
+        needed: The images.
+        missing: bool [P, n], whether an image lacks a piece.
+        pieces: What features are made of.
+        network: What stands before the head.
+        config: Says how views are augmented.
+        pace: What passes through the extractor is added to it.
+        put: As `compute_features` takes it.
+        work: What is computed of the split in all; None for what is missing here.
+        written: Is told how many images' features the store has all of, once they are written.
+
+    Returns:
+        int64 [k], the rows of the images that passed.
+    """
+    numbers = np.flatnonzero(missing.any(axis=0))
+    if not len(numbers):
+        return needed.rows[numbers]
+    numbers = numbers[np.argsort(needed.rows[numbers])]  # in the order of the index they pass
+    computed = [(piece, is_missing) for piece, is_missing in zip(pieces, missing, strict=True) if is_missing.any()]
+    chosen = sorted({piece.view for piece, _ in computed}.union(work.views if work else ()))
+    outputs = _extract(
+        dataset, needed, numbers, chosen, network, config, pace, max(len(numbers), work.images if work else 0)
+    )
+    done, told, safe = 0, 0, [0] * len(computed)
+    for features in outputs:
+        batch = numbers[done : done + len(features)]
+        done += len(batch)
+        for place, (piece, is_missing) in enumerate(computed):
+            lacking = is_missing[batch]
+            vectors = half(features[lacking, chosen.index(piece.view), piece.columns])
+            put(piece.view, piece.columns, batch[lacking], vectors)
+            piece.cache.keep([needed.sha256s[number] for number in batch[lacking]], vectors)
+            if not piece.cache.unwritten:
+                safe[place] = done
+        if (now := min(safe)) > told:
+            written(now - told)
+            told = now
+    for piece, _ in computed:
+        piece.cache.flush()
+    written(done - told)
+    return needed.rows[numbers]
+
+
+def _extract(
+    dataset: Dataset,
+    needed: Needed,
+    numbers: Array,
+    chosen: Sequence[int],
+    network: Network,
+    config: TrainConfig,
+    pace: Pace,
+    images: int,
+) -> Any:
+    """Yields the features of some images a batch at a time, float32 [k, V, F], in the order of the index.
+
+    Args:
+        dataset: Holds the images.
+        needed: The images, and the names of their views.
+        numbers: int64 [n], the numbers of those to run in `needed`.
+        chosen: The numbers of the views, V of them.
+        network: What stands before the head.
+        config: Says how views are augmented.
+        pace: What passes through the extractor is added to it.
+        images: How many are computed in all, here and elsewhere.
     """
     tf = import_tensorflow()
-    width = network.extractor.output.shape[1]
-    settings = dataclasses.asdict(config)
-    kind = functools.partial(kind_of_features, settings, network.weights_digest, network.precision)
-    parts = [
-        _Part(view, columns, FeatureCache(store, kind(name, cut)))
-        for view, name in enumerate(views)
-        for cut, columns in columns_of(config, network).items()
-    ]
-    missing = np.ones((len(parts), len(sha256s)), bool)
-    for part, is_missing in zip(parts, missing, strict=True):
-        for found, vectors in part.cache.find_by_pack(sha256s, part.width):
-            put(part.view, part.columns, found, vectors)
-            is_missing[found] = False
-    numbers, done = np.flatnonzero(missing.any(axis=0)), 0
-    numbers = numbers[np.argsort(rows[numbers])]  # in the order of the index they pass
-    if len(numbers):
-        wanted = np.zeros(dataset.count(split), bool)
-        wanted[rows[numbers]] = True
-        computed = [(part, is_missing) for part, is_missing in zip(parts, missing, strict=True) if is_missing.any()]
-        chosen = sorted({part.view for part, _ in computed})
-        seeds = np.stack([_seeds(views[view], [sha256s[number] for number in numbers]) for view in chosen], axis=1)
-        augment = build_augmentation(config)
-        # What computes in half precision rounds its input first of all: half the bytes go over the bus, and nothing else changes.
-        dtype = tf.float16 if network.precision == "mixed_float16" else tf.float32
+    wanted = np.zeros(dataset.count(needed.split), bool)
+    wanted[needed.rows[numbers]] = True
+    sha256s = [needed.sha256s[number] for number in numbers]
+    seeds = np.stack([_seeds(needed.views[view], sha256s) for view in chosen], axis=1)
+    augment = build_augmentation(config)
+    # What computes in half precision rounds its input first of all: half the bytes go over the bus, and nothing else changes.
+    dtype = tf.float16 if network.precision == "mixed_float16" else tf.float32
+    shape, width = network.backbone.input.shape[1:], network.extractor.output.shape[1]
 
-        def look(image: Any, number: Any) -> Any:
-            seen = [
-                _view(image[None], views[view], augment, tf.constant(seeds)[number, place])
-                for place, view in enumerate(chosen)
-            ]
-            return tf.cast(tf.concat(seen, axis=0), dtype)
+    def look(image: Any, number: Any) -> Any:
+        seen = [
+            _view(image[None], needed.views[view], augment, tf.constant(seeds)[number, place])
+            for place, view in enumerate(chosen)
+        ]
+        return tf.cast(tf.concat(seen, axis=0), dtype)
 
-        def extract(images: Any, training: bool) -> Any:
-            shape = network.backbone.input.shape[1:]
-            features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
-            return tf.reshape(features, (-1, len(chosen), width))
+    def extract(images: Any, training: bool) -> Any:
+        features = network.extractor(tf.reshape(images, (-1, *shape)), training=training)
+        return tf.reshape(features, (-1, len(chosen), width))
 
-        passes = pass_over(
-            "computing features",
-            dataset,
-            split,
-            network.preprocessing,
-            extract,
-            wanted,
-            len(chosen),
-            look,
-            full=True,
-            pace=pace,
-        )
-        for outputs, _ in passes:
-            batch = numbers[done : done + len(outputs)]
-            for part, is_missing in computed:
-                lacking = is_missing[batch]
-                vectors = half(outputs[lacking, chosen.index(part.view), part.columns])
-                put(part.view, part.columns, batch[lacking], vectors)
-                part.cache.keep([sha256s[number] for number in batch[lacking]], vectors)
-            done += len(outputs)
-        for part, _ in computed:
-            part.cache.flush()
-            part.cache.tidy(part.width)
-    read, written = (sum(getattr(part.cache, name) for part in parts) for name in ("bytes_read", "bytes_written"))
-    return Counts(len(numbers), read, written)
+    passes = pass_over(
+        "computing features",
+        dataset,
+        needed.split,
+        network.preprocessing,
+        extract,
+        wanted,
+        len(chosen),
+        look,
+        full=True,
+        compiles=pays_to_compile(images * len(chosen) * shape[0] * shape[1]),
+        pace=pace,
+    )
+    return (features for features, _ in passes)
 
 
 def _view(plain: Any, view: str, augment: Any, seed: Any) -> Any:

@@ -91,7 +91,7 @@ def tune(
     wide = dataclasses.replace(start, cut="+".join(layers_of(start, search)))
     with in_use(data), storage.scratch_folder("tune") as scratch:
         devices = find_devices(config.require_gpu)
-        from graft.components.train.features.extraction import columns_of
+        from graft.components.train.features.pieces import columns_of
         from graft.components.train.features.training_set import collect_training_set
         from graft.components.train.network import backbone
         from graft.components.train.network.assembly import build_network

@@ -11,6 +11,7 @@ from graft.components.common.compute.kept_features import PLAIN, kind_of_feature
 from graft.components.common.compute.passes import Pace
 from graft.components.train.config import TrainConfig
 from graft.components.train.features import extraction
+from graft.components.train.features.choice import Needed
 from graft.components.train.features.extraction import compute_features
 from graft.components.train.network.assembly import build_network
 
@@ -52,7 +53,7 @@ def test_half_precision_takes_half_the_bytes_and_gives_the_same(monkeypatch):
     images = tf.random.stateless_uniform((4, 75, 75, 3), (0, 0), -1, 1)
     handed = []
 
-    def pass_over(*args, full, pace):
+    def pass_over(*args, **settings):
         *_, extract, _, _, look = args
         handed.append(tf.stack([look(image, 0) for image in images]))
         yield np.asarray(extract(handed[0], training=False)), None
@@ -61,7 +62,7 @@ def test_half_precision_takes_half_the_bytes_and_gives_the_same(monkeypatch):
     dataset, made = SimpleNamespace(count=lambda split: 4), {}
     rows = np.array([2, 0, 3, 1])
     put = lambda view, columns, numbers, vectors: made.update(zip(rows[numbers], vectors, strict=True))  # noqa: E731
-    compute_features(dataset, "train", list("cadb"), rows, put, network, config, "", [PLAIN], Pace())
+    compute_features(dataset, Needed("train", list("cadb"), rows, [PLAIN]), put, network, config, "", Pace())
     assert handed[0].dtype == tf.float16
     found = np.array([made[row] for row in range(4)])
     np.testing.assert_array_equal(found, network.extractor(images, training=False).numpy().astype(np.float16))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graft.components.train.features.training_set import selection_mask
+from graft.components.train.features.choice import selection_mask
 
 
 def test_takes_the_share_of_every_class_by_content_alone():

@@ -1,0 +1,84 @@
+"""What the plan of a training found to be computed: the list that its parts share."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.errors import GraftError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Array = np.ndarray[Any, Any]
+
+_DATASET, _WORK = b"dataset", b"work"
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """How much is computed of a split, by all parts together: batches and XLA go by it, so that no number depends on how it is shared.
+
+    Attributes:
+        images: How many images pass through the extractor.
+        views: The numbers of the views that some of them lack.
+    """
+
+    images: int
+    views: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """What is to be computed.
+
+    Attributes:
+        dataset: Digest of the dataset.
+        rows: int64 [n], by split: the rows of images that lack features in the split's index, ascending.
+        work: By precision and split: how much that is where the backbone has that precision.
+    """
+
+    dataset: str
+    rows: Mapping[str, Array]
+    work: Mapping[str, Mapping[str, Work]]
+
+    def to_table(self) -> "pa.Table":
+        """Returns the list as `plan_parts` takes it: split and row of each image."""
+        import pyarrow as pa
+
+        work = {
+            precision: {split: [one.images, one.views] for split, one in splits.items()}
+            for precision, splits in self.work.items()
+        }
+        counts = [len(rows) for rows in self.rows.values()]
+        columns = {
+            "split": pa.array(np.repeat(list(self.rows), counts).tolist(), pa.string()),
+            "row": pa.array(np.concatenate(list(self.rows.values())), pa.int64()),
+        }
+        return pa.table(columns).replace_schema_metadata({_DATASET: self.dataset, _WORK: json.dumps(work)})
+
+    @classmethod
+    def of_table(cls, table: "pa.Table", dataset: Dataset) -> Self:
+        """Reads what `to_table` returned, or a part's share of it.
+
+        Raises:
+            GraftError: It is of another dataset.
+        """
+        metadata = table.schema.metadata or {}
+        if (digest := metadata.get(_DATASET, b"").decode()) != dataset.digest:
+            raise GraftError(
+                f"The parts of this run were planned for another dataset than {dataset.path}: give the training a run id of its own."
+            )
+        work = {
+            precision: {split: Work(images, tuple(views)) for split, (images, views) in splits.items()}
+            for precision, splits in json.loads(metadata[_WORK]).items()
+        }
+        splits, rows = np.array(table["split"].to_pylist(), str), table["row"].to_numpy()
+        return cls(digest, {split: rows[splits == split] for split in dict.fromkeys(splits.tolist())}, work)
+
+    def work_of(self, precision: str, split: str) -> Work | None:
+        """Returns how much is computed of a split; None for nothing that was planned."""
+        return self.work.get(precision, {}).get(split)

@@ -47,7 +47,7 @@ class Server:
     def end(self):
         """Ends it, and returns its exit code and what it wrote to the standard error."""
         self.process.terminate()
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=60)
         return self.process.returncode, errors
 
 

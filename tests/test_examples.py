@@ -8,7 +8,7 @@ An example finds these names beside those of its module:
     folder                                       an empty folder for what the example makes
 
 `model` is a Model of one small cut and a few epochs; with the same settings an example of `train` takes seconds too:
-`TrainConfig(cut="mixed0", image_size=75, epochs=1)` and random weights.
+`TrainConfig(cut="activation", image_size=75, epochs=1)` and random weights.
 """
 
 import doctest

@@ -17,7 +17,7 @@ from evaluations import EVALUATION, METRICS
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.docker
-QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20}}'
+QUICK = '{"train": {"cut": "activation", "image_size": 75, "epochs": 3, "batch_size": 20}}'
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from graft.pipelines.local.sample import draw_sample
 pytestmark = pytest.mark.slow
 
 CONFIG = {
-    "train": {"cut": "mixed0", "image_size": 75, "epochs": 3, "batch_size": 20},
+    "train": {"cut": "activation", "image_size": 75, "epochs": 3, "batch_size": 20},
     "gate": {"max_regression": None, "min_accuracy": 0.1},
 }
 

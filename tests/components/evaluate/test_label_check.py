@@ -197,7 +197,13 @@ def test_without_a_store_only_the_evaluated_images_are_looked_at(chain):
 def test_a_run_with_a_store_looks_at_all_splits_and_writes_the_same_again(dataset, tmp_path):
     """Also where features are kept cut by cut."""
     store = str(tmp_path / "store")
-    train(dataset, tmp_path / "model", "random", dataclasses.replace(QUICK, cut="mixed0+mixed1", epochs=1), store)
+    train(
+        dataset,
+        tmp_path / "model",
+        "random",
+        dataclasses.replace(QUICK, cut="activation+activation_2", epochs=1),
+        store,
+    )
     run = Run(store, "pets", "a-run")
     made = [evaluate(tmp_path / "model", dataset, tmp_path / name, run=run) for name in ("one", "two")]
     checked, data = Evaluation.load(tmp_path / "one").labels, Dataset.load(dataset)

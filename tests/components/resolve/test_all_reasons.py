@@ -67,7 +67,7 @@ def test_what_depends_on_something_wrong_is_not_tried(tmp_path):
 
 
 def test_several_that_wait_wait_at_the_same_time():
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def wait(number):
         together.wait()  # one by one they would never pass

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from support import QUICK
+from support import BLOCK, QUICK
 
 from graft.components.train.train import train
 
@@ -18,7 +18,7 @@ def quick():
 @pytest.fixture(scope="session")
 def unfreezing():
     """Settings that unfreeze layers, which makes the model better."""
-    return dataclasses.replace(QUICK, epochs=3, dropout=0.0, **UNFREEZING)
+    return dataclasses.replace(BLOCK, epochs=3, dropout=0.0, **UNFREEZING)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import fsspec
 import numpy as np
 import pytest
 from PIL import Image
-from support import QUICK
+from support import BLOCK, FLAT, QUICK
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.compute import devices
@@ -53,9 +53,9 @@ def plain(chain):
 
 @pytest.fixture(scope="module")
 def network():
-    """What stands before the head, before any training; nobody trains it."""
+    """What stands before the head, up to a block, before any training; nobody trains it."""
     number_layers_afresh()
-    return build_network(dataclasses.replace(QUICK, unfreeze=RANGE), None)
+    return build_network(dataclasses.replace(BLOCK, unfreeze=RANGE), None)
 
 
 def some_images(dataset, count=3):
@@ -100,7 +100,9 @@ def test_selection_on_validation_is_said_everywhere(mirrored):
     assert evaluation["metrics"]["accuracy"] == pytest.approx(record["selection"]["accuracy"])
 
 
-def test_cached_views_are_computed_once_and_only_for_new_images(trained, plain, network, dataset, tmp_path, quick):
+def test_cached_views_are_computed_once_and_only_for_new_images(trained, plain, dataset, tmp_path, quick):
+    number_layers_afresh()
+    network = build_network(QUICK, None)
     changes = {"augmentation": "cached", "views": 2, "mirror": True}
     config, store = dataclasses.replace(quick, **changes), str(tmp_path / "store")
     _, cold, _ = trained("cold", store, **changes)
@@ -131,7 +133,7 @@ def test_cached_views_are_computed_once_and_only_for_new_images(trained, plain, 
 
 def test_live_augmentation_repeats_with_its_seed(trained):
     """By the other head, the standardising one, test_interruption.py trains twice."""
-    changes = {"augmentation": "live", "head": "flatten-dense", "learning_rate": 1e-4, "epochs": 2}
+    changes = {"augmentation": "live", "cut": FLAT, "head": "flatten-dense", "learning_rate": 1e-4, "epochs": 2}
     _, first, _ = trained("first", **changes)
     _, again, _ = trained("again", **changes)
     assert first["history"] == again["history"]
@@ -146,7 +148,7 @@ def stopped(dataset, tmp_path_factory):
     """A training that stops at an accuracy of the training images, although layers are to be unfrozen: folder and record."""
     folder = tmp_path_factory.mktemp("stopped") / "model"
     changes = {"stop_at_accuracy": 0.8, "stop_on": "training", "unfreeze": RANGE}
-    config = dataclasses.replace(QUICK, **STOPPED, **changes, tensorboard="memory://logs/here?token=secret")
+    config = dataclasses.replace(BLOCK, **STOPPED, **changes, tensorboard="memory://logs/here?token=secret")
     train(dataset, folder, "random", config)
     return folder, json.loads((folder / "training.json").read_text())
 
@@ -167,7 +169,7 @@ def test_a_head_that_reaches_the_wanted_accuracy_is_not_unfrozen(stopped):
 @pytest.fixture(scope="module")
 def training_set(dataset, network):
     """What is collected for a head, without augmentation; a phase of unfrozen layers takes only labels and splits of it."""
-    return collect_training_set(Dataset.load(dataset), network, QUICK, "")
+    return collect_training_set(Dataset.load(dataset), network, BLOCK, "")
 
 
 @pytest.mark.parametrize(
@@ -179,10 +181,8 @@ def training_set(dataset, network):
         ({"augmentation": "live"}, True),
     ],
 )
-def test_unfrozen_layers_see_images_augmented_as_the_head_did(
-    dataset, network, training_set, quick, changes, augmented
-):
-    config, data = dataclasses.replace(quick, unfreeze=RANGE, **changes), Dataset.load(dataset)
+def test_unfrozen_layers_see_images_augmented_as_the_head_did(dataset, network, training_set, changes, augmented):
+    config, data = dataclasses.replace(BLOCK, unfreeze=RANGE, **changes), Dataset.load(dataset)
     head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), 2)
     phase = unfrozen_phase(data, network, head, training_set, config)
     (seen, _) = next(iter(phase.stream(0)))
@@ -193,9 +193,9 @@ def test_unfrozen_layers_see_images_augmented_as_the_head_did(
 
 @pytest.mark.parametrize("mirror", [False, True])
 def test_the_logits_that_are_calibrated_are_those_of_the_probabilities_that_are_scored(
-    dataset, network, training_set, quick, mirror
+    dataset, network, training_set, mirror
 ):
-    config = dataclasses.replace(quick, unfreeze=RANGE, mirror=mirror)
+    config = dataclasses.replace(BLOCK, unfreeze=RANGE, mirror=mirror)
     head = build_head(config, training_set.vectors.reshape(-1, training_set.vectors.shape[-1]), 2)
     phase = unfrozen_phase(Dataset.load(dataset), network, head, training_set, config)
     logits = Logits(phase.logits(), training_set.selection_labels, "train")
@@ -254,7 +254,7 @@ def test_the_page_and_the_pictures_hold_everything(unfrozen):
 
 
 def test_unfreezing_that_does_not_help_leaves_the_head_s_model(trained):
-    _, record, result = trained(unfreeze=RANGE, unfreeze_learning_rate=0.5, unfreeze_epochs=1)
+    _, record, result = trained(cut=BLOCK.cut, unfreeze=RANGE, unfreeze_learning_rate=0.5, unfreeze_epochs=1)
     assert record["best_epoch"] <= 3 < len(record["history"])
     assert result.selection_accuracy == record["history"][record["best_epoch"] - 1]["selection_accuracy"]
 
@@ -300,7 +300,7 @@ def test_it_stops_at_a_wanted_accuracy_of_the_selection_and_its_logs_are_copied_
     trained, bucket
 ):
     logs = f"{bucket}/logs"
-    folder, record, result = trained(tensorboard=logs, stop_at_accuracy=0.6, **STOPPED)
+    folder, record, result = trained(tensorboard=logs, stop_at_accuracy=0.6, **STOPPED, cut=BLOCK.cut)
     assert record["stopped"] == "accuracy reached"
     assert result.selection_accuracy >= 0.6
     fs, path = fsspec.core.url_to_fs(logs)
@@ -322,14 +322,16 @@ def accuracies(folder):
     return [float(make_ndarray(value.tensor)) for value in values if value.tag == "epoch_accuracy"]
 
 
-def test_what_was_trained_in_half_precision_is_served_in_full(trained, plain, dataset, monkeypatch):
+def test_what_was_trained_in_half_precision_is_served_in_full(
+    trained, unfreezing, unfrozen_model, dataset, monkeypatch
+):
     found = devices.find_devices()
     monkeypatch.setattr(
         train_step, "find_devices", lambda require: dataclasses.replace(found, precision="mixed_float16")
     )
     optimizers, build = [], fit_phase._optimizer
     monkeypatch.setattr(fit_phase, "_optimizer", lambda *args: optimizers.append(build(*args)) or optimizers[-1])
-    folder, record, _ = trained(unfreeze=RANGE, unfreeze_epochs=1)
+    folder, record, _ = trained(**dataclasses.asdict(unfreezing) | {"unfreeze_epochs": 1})
     assert record["devices"]["precision"] == "mixed_float16"
     scaled = [type(optimizer).__name__ == "LossScale" for optimizer in optimizers]
     assert scaled == [False, True], "where gradients pass through float16, the loss is scaled"
@@ -337,6 +339,7 @@ def test_what_was_trained_in_half_precision_is_served_in_full(trained, plain, da
     policies = {layer.dtype_policy.name for layer in model._flatten_layers() if layer.weights}
     assert policies == {"float32"}
     evaluate(folder, dataset, folder.parent / "evaluation")
-    losses = [run["history"][2]["selection_loss"] for run in (record, plain[1])]
+    in_full = json.loads((unfrozen_model / "training.json").read_text())
+    losses = [run["history"][2]["selection_loss"] for run in (record, in_full)]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     assert np.isfinite(losses).all()

@@ -31,7 +31,7 @@ from graft.pipelines.training import Deployment, build_pipeline
 # kfp.local warns of limits and accelerators that it leaves aside.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-QUICK = {"cut": "mixed0", "image_size": 75, "epochs": 1, "batch_size": 16}
+QUICK = {"cut": "activation", "image_size": 75, "epochs": 1, "batch_size": 16}
 IMAGES = Images(cpu="registry.example/graft@sha256:" + "0" * 64, gpu="registry.example/graft@sha256:" + "1" * 64)
 MIRROR = json.dumps({"to": "http://127.0.0.1:9"})  # which is down
 

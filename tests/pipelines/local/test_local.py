@@ -20,7 +20,7 @@ from graft.pipelines.local.sample import draw_sample
 pytestmark = pytest.mark.slow
 
 GRAFT = Path(sys.executable).with_name("graft")
-QUICK = '{"train": {"cut": "mixed0", "image_size": 75, "epochs": 1, "batch_size": 16}}'
+QUICK = '{"train": {"cut": "activation", "image_size": 75, "epochs": 1, "batch_size": 16}}'
 
 
 @pytest.fixture(scope="module")

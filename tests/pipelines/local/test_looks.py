@@ -62,7 +62,7 @@ def test_the_doctor_needs_none_of_the_packages_that_it_looks_for():
 
 
 def test_looks_are_made_at_the_same_time():
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=60)
 
     def wait():
         together.wait()

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import QUICK
+from support import BLOCK
 
 from graft.components.common.compute.devices import find_devices
 from graft.components.common.errors import GraftError
@@ -56,7 +56,7 @@ def test_two_devices_unfreeze_as_one_does(dataset, tmp_path, unfreezing, on_two,
 
 def test_two_devices_augment_as_one_does(dataset, tmp_path, on_two):
     # As many features as the trainings before: TensorFlow's devices exchange sums of one shape only in a process.
-    config = dataclasses.replace(QUICK, epochs=2, dropout=0.0, augmentation="live")
+    config = dataclasses.replace(BLOCK, epochs=2, dropout=0.0, augmentation="live")
     on_two(train, dataset, tmp_path / "two", "random", config)
     train(dataset, tmp_path / "one", "random", config)
     assert_two_did_what_one_did(tmp_path / "two", tmp_path / "one")

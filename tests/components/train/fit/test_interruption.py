@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support import QUICK
+from support import BLOCK, QUICK
 
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.ending import INTERRUPTED
@@ -63,10 +63,9 @@ def weights(model):
     return [weight.numpy() for weight in load_model(model).weights]
 
 
-# The network's first convolution is enough where it isn't trained itself.
-LIVE = dataclasses.replace(QUICK, cut="activation", batch_size=4, patience=99, augmentation="live", epochs=3)
+LIVE = dataclasses.replace(QUICK, batch_size=4, patience=99, augmentation="live", epochs=3)
 UNFROZEN = {"unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2, "unfreeze_learning_rate": 1e-5}
-THAWED = dataclasses.replace(QUICK, batch_size=4, patience=99, epochs=1, **UNFROZEN)
+THAWED = dataclasses.replace(BLOCK, batch_size=4, patience=99, epochs=1, **UNFROZEN)
 
 
 @pytest.fixture

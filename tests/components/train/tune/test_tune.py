@@ -20,7 +20,7 @@ from graft.components.train.tune.search_space import SearchConfig, cuts_of, sear
 from graft.components.train.tune.tune import tune
 
 BASE = dataclasses.replace(QUICK, selection_split="validation", mirror=True)
-SEARCH = SearchConfig(trials=4, cuts=("mixed1", "mixed0+mixed1"))
+SEARCH = SearchConfig(trials=4, cuts=("mixed0", "activation+mixed0"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_the_table_has_a_row_a_trial_and_begins_with_the_settings_before(found):
     tuned, _ = found
     rows = list(csv.DictReader(Path(tuned.table).read_text().splitlines()))
     assert [row["trial"] for row in rows] == ["0", "1", "2", "3", "4"]
-    assert (rows[0]["cut"], float(rows[0]["learning_rate"]), rows[0]["images"]) == ("mixed0", 1e-3, "36")
+    assert (rows[0]["cut"], float(rows[0]["learning_rate"]), rows[0]["images"]) == ("activation", 1e-3, "36")
     whole = [float(row["loss"]) for row in rows if row["images"] == "36"]
     assert min(whole) == pytest.approx(tuned.best.loss, abs=1e-6)
     assert {row["cut"] for row in rows[1:]} <= set(SEARCH.cuts)
@@ -123,4 +123,4 @@ def test_settings_are_as_round_as_the_recipe_has_them():
 
     config = suggested(Trial(), BASE, SEARCH)
     assert (config.learning_rate, config.dropout, config.label_smoothing) == (0.033, 0.3, 0.03)
-    assert (config.cut, config.mirror, config.epochs) == ("mixed0+mixed1", True, BASE.epochs)
+    assert (config.cut, config.mirror, config.epochs) == ("activation+mixed0", True, BASE.epochs)

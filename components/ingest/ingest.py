@@ -3,9 +3,11 @@
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
@@ -16,8 +18,9 @@ from graft.components.common.progress import doing
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.class_coverage import check_classes
-from graft.components.ingest.dataset.collecting import collect
-from graft.components.ingest.dataset.corrections import read_corrections
+from graft.components.ingest.dataset.collecting import Collected, collect
+from graft.components.ingest.dataset.corrections import Corrections, read_corrections
+from graft.components.ingest.dataset.image_writer import ImageWriter
 from graft.components.ingest.dataset.index import (
     conversion_warnings,
     count_conversions,
@@ -27,13 +30,19 @@ from graft.components.ingest.dataset.index import (
     shards_used,
     write_indexes,
 )
-from graft.components.ingest.dataset.previous_dataset import PreviousDataset, keep_for_next
+from graft.components.ingest.dataset.previous_dataset import keep_for_next
 from graft.components.ingest.dataset.shards import Shards
-from graft.components.ingest.dataset.splits import assign_splits
+from graft.components.ingest.dataset.splits import SplitAssignment, assign_splits
+from graft.components.ingest.kept.keeping import RowKeeper
+from graft.components.ingest.kept.known_images import KnownImages
 from graft.components.ingest.report.data_report import write_report
 from graft.components.ingest.report.find_image import find_image
 from graft.components.ingest.source.file_names import printable
+from graft.components.ingest.source.layout import Layout
 from graft.components.ingest.source.opening import open_source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger("graft")
 
@@ -62,7 +71,8 @@ def ingest(
         config: How images are split, checked and stored.
         source_digest: The digest of the source that `resolve` found, kept in the record. The listing that it left in the store under
             this digest is taken, so that the source isn't listed again.
-        run: The run. If it has a store, the shards are kept there, by content.
+        run: The run. If it has a store, the shards are kept there, by content, and what parts or a killed ingest of this name left
+            there is not checked again.
         previous: Path or URI of an earlier Dataset. Its images stay in their splits. Those whose shards are in the store are not
             checked again.
 
@@ -80,56 +90,86 @@ def ingest(
         TemporaryFile() as scratch,
     ):
         corrections.check_classes(layout.classes)
-        earlier = PreviousDataset(previous, run.store, held) if previous else None
-        known = earlier.shards if earlier else []
-        with Shards(output, config.shard_mebibytes * 2**20, run.store, known) as shards:
-            collected = collect(files, layout, shards, earlier, corrections, config, scratch)
+        known = KnownImages(previous, run, held)
+        full = config.shard_mebibytes * 2**20
+        keeper = held.enter_context(RowKeeper(run, full)) if run.store else None
+        with Shards(output, full, run.store, known.shards, keeper.keep if keeper else None) as shards:
+            writer = ImageWriter(shards, layout.classes, config, keeper)
+            collected = collect(files, layout, writer, known, corrections, config, scratch)
         doing("looking for twins, and splitting")
-        assigned = assign_splits(collected.rows, collected.by_content, earlier, config)
+        assigned = assign_splits(collected.rows, collected.by_content, known.earlier, config)
         names = [shard.name for shard in shards.finished]
-        index, left_out = write_indexes(collected.rows, assigned.splits, names, output)
-        excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *corrections.removed, *assigned.excluded]
-        counts = count_images(index, layout.classes)
-        warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
-        warnings += conversion_warnings(index) + corrections.warnings()
-        for warning in warnings:
-            log.warning("%s", warning)
-        used = shards_used(index, left_out)
-        dataset = Dataset(
-            classes=layout.classes,
-            counts=counts,
-            digest=content_digest(read_contents(output / INDEX), kept_labels(output / INDEX)),
+        indexes = write_indexes(collected.rows, assigned.splits, names, output)
+        used = shards_used(*indexes)
+        dataset = _describe(output, layout, collected, assigned, corrections, config, indexes[0])(
             source=printable(storage.redact(source)),
             source_digest=source_digest,
-            excluded=excluded,
-            duplicates=assigned.duplicates,
-            fractions=assigned.fractions,
-            warnings=warnings,
-            converted=count_conversions(index),
-            ignored=[printable(path) for path in layout.ignored],
-            passed_over=layout.passed_over,
-            corrections=corrections.applied,
-            relabelled=corrections.relabelled,
-            columns=layout.columns,
-            settings=dataclasses.asdict(config) | {"corrections": printable(storage.redact(config.corrections))},
-            checked=collected.checked,
-            reused=collected.reused,
             shards=[shard for shard in shards.finished if shard.name in used],
         )
         doing("drawing the data report")
-        find = partial(find_image, shards=shards, indexes=(index, left_out))
-        write_report(output / REPORT, dataset, index, find, collected.thumbnails)
+        find = partial(find_image, shards=shards, indexes=indexes)
+        write_report(output / REPORT, dataset, indexes[0], find, collected.thumbnails)
         dataset.write(output)
         if run.store:
             keep_for_next(output, run)
+        if keeper and not config.limit:  # a trial's dataset is not what the next run begins with: its rows are
+            keeper.forget()
+            known.forget(dataset.shards)
     return IngestResult(
         path=str(output),
         digest=dataset.digest,
-        counts=counts,
-        excluded=len(excluded),
+        counts=dataset.counts,
+        excluded=len(collected.unusable) + len(corrections.removed) + len(assigned.excluded),
         corrected=len(corrections.relabelled) + len(corrections.removed),
         checked=collected.checked,
         reused=collected.reused,
         bytes_read=collected.bytes_read,
-        bytes_written=sum(shard.bytes for shard in shards.finished[len(known) :]),
+        bytes_written=sum(shard.bytes for shard in known.new(dataset.shards)),
+    )
+
+
+def _describe(
+    output: Path,
+    layout: Layout,
+    collected: Collected,
+    assigned: SplitAssignment,
+    corrections: Corrections,
+    config: IngestConfig,
+    index: "pa.Table",
+) -> Callable[..., Dataset]:
+    """Returns the record of what was collected, but for what is to be added; and says its warnings.
+
+    Args:
+        output: The Dataset's directory, with both indexes.
+        layout: Splits and classes of the source's files.
+        collected: The images.
+        assigned: Their splits.
+        corrections: What people say about them.
+        config: The settings.
+        index: The index, as `write_indexes` returns it.
+    """
+    excluded: list[Unusable | LeftOutTwin] = [*collected.unusable, *corrections.removed, *assigned.excluded]
+    counts = count_images(index, layout.classes)
+    warnings = layout.warnings + assigned.warnings + check_classes(counts, layout, config, excluded)
+    warnings += conversion_warnings(index) + corrections.warnings()
+    for warning in warnings:
+        log.warning("%s", warning)
+    return partial(
+        Dataset,
+        classes=layout.classes,
+        counts=counts,
+        digest=content_digest(read_contents(output / INDEX), kept_labels(output / INDEX)),
+        excluded=excluded,
+        duplicates=assigned.duplicates,
+        fractions=assigned.fractions,
+        warnings=warnings,
+        converted=count_conversions(index),
+        ignored=[printable(path) for path in layout.ignored],
+        passed_over=layout.passed_over,
+        corrections=corrections.applied,
+        relabelled=corrections.relabelled,
+        columns=layout.columns,
+        settings=dataclasses.asdict(config) | {"corrections": printable(storage.redact(config.corrections))},
+        checked=collected.checked,
+        reused=collected.reused,
     )

@@ -9,9 +9,9 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from graft.components.common.compute.machine import cores
 from graft.components.common.progress import progress
 from graft.components.ingest.dataset.collected_rows import IndexRow
-from graft.components.ingest.dataset.previous_dataset import PreviousDataset
 from graft.components.ingest.images.checked_image import CheckedImage
 from graft.components.ingest.images.decoding_pool import Undecodable, check_contents, decoders
+from graft.components.ingest.kept.known_images import KnownImages
 from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.image_files import ImageFiles, UnreadableFileError
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
@@ -31,22 +31,24 @@ class Checked:
         file: The file.
         version: What changes when the file does; nothing if that is unknown, or it could not be read.
         found: The image; or the row of an earlier dataset that has the same one; or why it can't be used.
-        bytes: How many bytes were read of it.
+        bytes: How many bytes were read of it, now or for the same Dataset before.
+        read: Whether it was read now.
     """
 
     file: LabelledImage
     version: str
     found: CheckedImage | IndexRow | Undecodable
     bytes: int
+    read: bool
 
 
-def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDataset | None) -> Iterator[Checked]:
+def check_all(files: ImageFiles, listed: LabelledImages, known: KnownImages | None) -> Iterator[Checked]:
     """Yields what came of every file, in order.
 
     Args:
         files: The source.
         listed: Its files that ought to be images; a sequence of any length.
-        previous: An earlier dataset, whose images are not checked again; None for none.
+        known: What is known already, and not checked again; None for nothing.
     """
     waiting: deque[Future[list[Checked]]] = deque()
     ahead = _READERS + 2 * cores()
@@ -60,7 +62,7 @@ def check_all(files: ImageFiles, listed: LabelledImages, previous: PreviousDatas
             while True:
                 while begun < len(listed) and len(waiting) < ahead:
                     batch = listed[begun : begun + size]
-                    waiting.append(readers.submit(_check_batch, files, batch, previous, pool))
+                    waiting.append(readers.submit(_check_batch, files, batch, known, pool))
                     begun += len(batch)
                 if not waiting:
                     break
@@ -79,43 +81,41 @@ def _next_batch(done: list[Checked]) -> int:
 
 
 def check_anew(files: ImageFiles, file: LabelledImage) -> Checked:
-    """Reads and checks one file, whatever an earlier dataset knows."""
+    """Reads and checks one file, whatever is known of it."""
     return _check_batch(files, [file], None, None)[0]
 
 
 def _check_batch(
-    files: ImageFiles, batch: list[LabelledImage], previous: PreviousDataset | None, pool: Executor | None
+    files: ImageFiles, batch: list[LabelledImage], known: KnownImages | None, pool: Executor | None
 ) -> list[Checked]:
     """Reads files and has them checked where the cores are."""
-    read = [_read(files, file, previous) for file in batch]
-    contents = [found for _, found, _ in read if isinstance(found, bytes)]
+    read = [_read(files, file, known) for file in batch]
+    contents = [found for _, found, _, _ in read if isinstance(found, bytes)]
     found_here = pool.submit(check_contents, contents).result() if pool and contents else check_contents(contents)
     checked, done = iter(found_here), []
-    for file, (version, found, size) in zip(batch, read, strict=True):
+    for file, (version, found, size, was_read) in zip(batch, read, strict=True):
         if isinstance(found, bytes):
             image = next(checked)
             if isinstance(image, CheckedImage) and not image.encoded:
                 image = dataclasses.replace(image, encoded=found)
             lasts = isinstance(image, CheckedImage) or image.for_good
-            done.append(Checked(file, version if lasts else "", image, size))
+            done.append(Checked(file, version if lasts else "", image, size, was_read))
         else:
-            done.append(Checked(file, version, found, size))
+            done.append(Checked(file, version, found, size, was_read))
     return done
 
 
 def _read(
-    files: ImageFiles, file: LabelledImage, previous: PreviousDataset | None
-) -> tuple[str, bytes | IndexRow | Undecodable, int]:
-    """Returns a file's version, its content or what makes reading needless or impossible, and how much was read."""
+    files: ImageFiles, file: LabelledImage, known: KnownImages | None
+) -> tuple[str, bytes | IndexRow | Undecodable, int, bool]:
+    """Returns a file's version, its content or what makes decoding needless or impossible, its bytes, and whether it was read now."""
     version, path = "", printable(file.path)
     try:
         version = files.version(file.path)
-        if previous and (row := previous.unchanged(path, version)):
-            return version, row, 0
-        if previous and (reason := previous.unusable(path, version)):
-            return version, Undecodable(reason, None), 0
+        if known and (found := known.unchanged(path, version)):
+            return version, *found, False
         content, version = files.read_as(file.path, version)
     except UnreadableFileError as error:  # the next time it may be readable, though it is as it was
-        return "", Undecodable(str(error), None), 0
-    known = previous.same_content(path, hashlib.sha256(content).hexdigest()) if previous else None
-    return version, known or content, len(content)
+        return "", Undecodable(str(error), None), 0, False
+    same = known.same_content(path, hashlib.sha256(content).hexdigest()) if known else None
+    return version, same or content, len(content), True

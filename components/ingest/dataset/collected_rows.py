@@ -1,20 +1,17 @@
 """The rows of the index as they are collected: in a temporary file, column by column, since there may be a million."""
 
-import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from graft.components.common.compute.likeness.miniatures import SIDE
-from graft.components.common.errors import GraftError
+from graft.components.ingest.dataset.table_writer import ROWS_A_GROUP, TableWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_A_GROUP = 4 * 1024  # the writer starts a row group with each table, so a row's group follows from its number
 _DIGEST_BYTES = 32
 
 
@@ -61,7 +58,7 @@ class IndexRow:
 COLUMNS = tuple(field.name for field in dataclasses.fields(IndexRow))
 
 
-class RowWriter:
+class RowWriter(TableWriter):
     """Writes rows to a temporary file as they come: a context manager.
 
     Args:
@@ -71,30 +68,9 @@ class RowWriter:
 
     def __init__(self, file: IO[bytes], columns: Sequence[str] = ()) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
-        types = numbers | {"offset": pa.int64(), "brightness": pa.float32()}
-        types |= {"label_kept": pa.bool_(), "sha256": pa.binary(_DIGEST_BYTES), "miniature": pa.binary(SIDE**2)}
-        names = [*COLUMNS, *columns]
-        self._schema = pa.schema([(name, types.get(name, pa.string())) for name in names])
-        self._writer = pq.ParquetWriter(file, self._schema, compression="none", use_dictionary=False)
-        self._waiting: list[tuple[Any, ...]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Ends the file, if collecting went well."""
-        try:
-            if not kind:
-                self._flush()
-                with _space():
-                    self._writer.close()
-        finally:
-            if self._writer.is_open:
-                with contextlib.suppress(OSError):  # what went wrong first is what counts
-                    self._writer.close()
+        types = column_types() | {"sha256": pa.binary(_DIGEST_BYTES)}
+        super().__init__(file, pa.schema([(name, types.get(name, pa.string())) for name in (*COLUMNS, *columns)]))
 
     def add(self, row: IndexRow, columns: Sequence[str] = ()) -> None:
         """Appends a row, with its values in the columns that a manifest adds.
@@ -103,30 +79,16 @@ class RowWriter:
             GraftError: The file can't be written.
         """
         others = (getattr(row, name) for name in COLUMNS[1:])
-        self._waiting.append((bytes.fromhex(row.sha256), *others, *columns))
-        if len(self._waiting) == ROWS_A_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._waiting:
-            columns = zip(*self._waiting, strict=True)
-            arrays = [pa.array(values, field.type) for values, field in zip(columns, self._schema, strict=True)]
-            with _space():
-                self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-            self._waiting = []
+        self.append((bytes.fromhex(row.sha256), *others, *columns))
 
 
-@contextlib.contextmanager
-def _space() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise GraftError(
-            f"The temporary folder {tempfile.gettempdir()} can't hold the rows of the index ({error.strerror or error}): make room "
-            "there, or name another one in the environment variable TMPDIR."
-        ) from error
+def column_types() -> "dict[str, pa.DataType]":
+    """Returns the types of those columns of `IndexRow` that are no text."""
+    import pyarrow as pa
+
+    numbers = {"width": pa.int32(), "height": pa.int32(), "shard": pa.int32(), "record": pa.int32()}
+    types = numbers | {"offset": pa.int64(), "brightness": pa.float32()}
+    return types | {"label_kept": pa.bool_(), "miniature": pa.binary(SIDE**2)}
 
 
 class CollectedRows:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graft.components.common.artifacts.dataset import INDEX, LABEL_KEPT, LEFT_OUT, SPLITS
-from graft.components.ingest.dataset.collected_rows import ROWS_A_GROUP, CollectedRows
+from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.image_arrays import Array
+from graft.components.ingest.dataset.table_writer import ROWS_A_GROUP
 from graft.components.ingest.images.checked_image import REWRITTEN
 from graft.components.ingest.images.conversion import BLANK
 

@@ -1,11 +1,9 @@
 """The Dataset that an earlier run made of the same source: what it knows is not worked out again, and its splits bind."""
 
 import contextlib
-import dataclasses
 import logging
-from bisect import bisect_right
+from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import accumulate
 from pathlib import Path
 
 from graft.components.common import storage
@@ -24,7 +22,7 @@ from graft.components.common.artifacts.shards.in_use import CONDEMNED, IN_USE, a
 from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.dataset.collected_rows import COLUMNS, IndexRow
-from graft.components.ingest.dataset.row_lookup import RowNumbers, Rows
+from graft.components.ingest.dataset.row_lookup import ImageRows, Rows
 from graft.components.ingest.dataset.shards import shards_folder
 
 log = logging.getLogger("graft")
@@ -63,7 +61,6 @@ class PreviousDataset:
                 names = [name for name in COLUMNS if name != LABEL_KEPT and (has_all or name != MINIATURE)]
                 index, left_out = (pq.read_table(file, columns=names, pre_buffer=False) for file in files[:2])
                 table = pa.concat_tables([index, left_out])
-                self._by_path, self._by_content = RowNumbers(table["path"]), RowNumbers(table["sha256"])
                 excluded = read_list(files[2], "excluded") if is_cut else table_of("excluded", dataset.excluded)
                 twins = excluded.filter(pc.is_valid(excluded["twin"]))
                 if excluded["path"].null_count or any(twins[name].null_count for name in LeftOutTwin.model_fields):
@@ -75,18 +72,14 @@ class PreviousDataset:
                 ) from error
         self._images = len(index)
         self._splits = index["split"]
-        # A slice of the whole table would cost more, the more parts it has.
-        batches = table.to_batches()
-        self._ends = list(accumulate(map(len, batches)))
-        self._parts = [list(zip(batch.schema.names, batch.columns, strict=True)) for batch in batches]
         self._twins = Rows(twins, "sha256")
         # What another version of Graft has checked is checked again.
         trusted = store and has_all and dataset.graft_version == version("graft")
         self._unusable = Rows(
             excluded.filter(pc.not_equal(excluded["version"], "")) if trusted else excluded[:0], "path"
         )
-        self.shards = _shards_in_use(dataset, store, held) if trusted else []
-        self._numbers = {shard.name: number for number, shard in enumerate(self.shards)}
+        self.shards = shards_in_use(dataset.shards, store, held) if trusted else []
+        self._rows = ImageRows(table, {shard.name: number for number, shard in enumerate(self.shards)})
 
     def unchanged(self, path: str, version: str) -> IndexRow | None:
         """Returns the row of a file that is as it was, without its having been read; None if it has to be.
@@ -95,8 +88,8 @@ class PreviousDataset:
             path: The file's path in the source.
             version: What changes when the file does; empty if nothing is known to.
         """
-        row = self._row(self._by_path.find(path)) if version else None
-        return row if row and row.version == version else None
+        row = self._rows.unchanged(path, version)
+        return IndexRow(**row) if row else None
 
     def unusable(self, path: str, version: str) -> str | None:
         """Returns why a file that is as it was is no usable image, without its having been read; None if it has to be."""
@@ -105,27 +98,19 @@ class PreviousDataset:
 
     def same_content(self, path: str, sha256: str) -> IndexRow | None:
         """Returns the row of an image with the same bytes, the one of the same path first, if its shard can be used again."""
-        row = self._row(self._by_path.find(path))
-        return row if row and row.sha256 == sha256 else self._row(self._by_content.find(sha256))
+        row = self._rows.same_content(path, sha256)
+        return IndexRow(**row) if row else None
 
     def split(self, sha256: str) -> str | None:
         """Returns the split that an image with this digest was in; None for one that is new or was left out."""
         # Of images with the same bytes the first is found, one in a split if there is one.
-        number = self._by_content.find(sha256)
+        number = self._rows.by_content.find(sha256)
         return None if number is None or number >= self._images else str(self._splits[number].as_py())
 
     def left_out(self, sha256: str) -> LeftOutTwin | None:
         """Returns why an image with this digest was left out for being another one's twin; None if it was not."""
         entry = self._twins.find(sha256)
         return LeftOutTwin(**{name: entry[name] for name in LeftOutTwin.model_fields}) if entry else None
-
-    def _row(self, number: int | None) -> IndexRow | None:
-        if number is None:
-            return None
-        part = bisect_right(self._ends, number)
-        values = {name: column[number - self._ends[part]].as_py() for name, column in self._parts[part]}
-        shard = self._numbers.get(values["shard"])
-        return None if shard is None else dataclasses.replace(IndexRow(**values), shard=shard)
 
 
 def _read_record(folder: str) -> Dataset:
@@ -154,13 +139,22 @@ def _check_parquet(uri: str) -> None:
             raise DamagedRecordError(f"{storage.redact(uri)} is damaged ({error}): remove it.") from error
 
 
-def _shards_in_use(dataset: Dataset, store: str, held: contextlib.ExitStack) -> list[Shard]:
-    """Returns the shards of a Dataset that are in a store and stay there."""
+def shards_in_use(shards: Sequence[Shard], store: str, held: contextlib.ExitStack) -> list[Shard]:
+    """Returns those of some shards that are in a store and stay there.
+
+    Args:
+        shards: The shards.
+        store: Path or URI of the store.
+        held: Ends when they may be deleted.
+
+    Raises:
+        GraftError: The store can't be read or written.
+    """
     folder = shards_folder(store)
-    held.enter_context(announced(folder, IN_USE, [shard.name for shard in dataset.shards]))
+    held.enter_context(announced(folder, IN_USE, [shard.name for shard in shards]))
     gone = announcements(folder, CONDEMNED)
     stored = {f"{folder}/{file.path}": file.size for file in storage.list(folder) if file.path not in gone}
-    return [shard for shard in dataset.shards if stored.get(shard.uri) == shard.bytes]
+    return [shard for shard in shards if stored.get(shard.uri) == shard.bytes]
 
 
 def keep_for_next(output: Path, run: Run) -> None:

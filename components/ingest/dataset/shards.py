@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -33,10 +33,18 @@ class Shards:
         full_bytes: Size at which a shard is closed.
         store: Path or URI of the store that keeps them, by content; empty for the folder.
         known: Shards that are in the store already; they have the first numbers.
+        stored: Is told of each shard, by number, once it is on the disk or in the store, from several threads.
     """
 
-    def __init__(self, folder: Path, full_bytes: int, store: str = "", known: Sequence[Shard] = ()) -> None:
-        self._folder, self._full_bytes, self._store = folder, full_bytes, store
+    def __init__(
+        self,
+        folder: Path,
+        full_bytes: int,
+        store: str = "",
+        known: Sequence[Shard] = (),
+        stored: Callable[[int, Shard], None] | None = None,
+    ) -> None:
+        self._folder, self._full_bytes, self._store, self._stored = folder, full_bytes, store, stored
         self._numbered: list[Shard | None] = list(known)  # None for one that is open, or on its way
         self._files = contextlib.ExitStack()
         self._open: dict[str, tuple[int, ShardWriter]] = {}
@@ -136,7 +144,10 @@ class Shards:
         else:
             storage.flush(writer.path)  # or the step would wait for all of them in the end
             uri = writer.path.name
-        self._numbered[number] = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)
+        shard = Shard(uri=uri, images=writer.records, bytes=writer.bytes, sha256=writer.sha256)
+        if self._stored:
+            self._stored(number, shard)
+        self._numbered[number] = shard
 
     def _upload(self, writer: ShardWriter) -> str:
         folder, name = shards_folder(self._store), f"{writer.sha256}.tfrecord"

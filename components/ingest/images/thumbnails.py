@@ -14,6 +14,8 @@ from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 from graft.components.ingest.images.limits import check_scans
 
 SIDE = 128
+MAX_PICTURED = 500
+"""Of unusable files, so many have a thumbnail at most."""
 _QUALITY = 70
 _JPEG_START = b"\xff\xd8"
 

@@ -13,8 +13,7 @@ from graft.components.common.artifacts.lists.whole_lists import MOST
 from graft.components.common.compute.machine import cores
 from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.common.progress import progress
-from graft.components.ingest.dataset.collecting import MAX_PICTURED
-from graft.components.ingest.images.thumbnails import thumbnail
+from graft.components.ingest.images.thumbnails import MAX_PICTURED, thumbnail
 from graft.components.ingest.report.histograms import histograms
 
 # What a page can show and still open on a phone.

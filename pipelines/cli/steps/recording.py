@@ -7,9 +7,12 @@ from typing import TypeVar
 from cyclopts import Parameter
 
 from graft.components.common.artifacts.outcomes.results import Result
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.part_record import PartRecording, recorded_part
+from graft.components.common.runs.parts import PartNumber
 from graft.components.common.runs.run import Run, new_run_id
 from graft.components.common.runs.step_record import recorded
-from graft.components.common.steps import Component
+from graft.components.common.steps import Component, FannedStep
 
 ResultT = TypeVar("ResultT", bound=Result)
 
@@ -47,3 +50,25 @@ def run_step(step: Component, record: RecordOptions, work: Callable[[Run], Resul
     if path := getattr(result, "path", None):
         print(path)
     return result
+
+
+def run_part(step: FannedStep, record: RecordOptions, part: str, work: Callable[[PartRecording], None]) -> None:
+    """Does a part of a step's work, and writes the part's record.
+
+    Args:
+        step: The step.
+        record: The run, which has to be named: all parts and the step itself belong to it.
+        part: Which part, such as `2/7`.
+        work: Does the part's work.
+
+    Raises:
+        GraftError: It is no part, or there is no store or run for it; or what the work raises.
+    """
+    number = PartNumber.parse(part)
+    if record.store and not record.run_id:
+        raise GraftError(
+            f"A part of {step} belongs to a run: name one by --run-id, the same for all parts and for {step} itself."
+        )
+    with recorded_part(step, number, Run(record.store, record.name, record.run_id)) as recording:
+        work(recording)
+    print(f"{step}: part {part} is done, and the store has its results")

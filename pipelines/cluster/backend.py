@@ -1,7 +1,7 @@
 """A backend, which runs pipelines: what Kubeflow and Vertex have in common, as far as Graft uses them."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -167,3 +167,15 @@ def all_steps(
     others = ClusterStep(State.NOT_RUN if over else State.PENDING)
     there = [step for step in COMPONENTS if step in begun or step in last_steps or step not in LAST_STEPS]
     return {step: begun.get(step, others) for step in there}
+
+
+def in_parts(tasks: Sequence[ClusterStep]) -> ClusterStep:
+    """Returns a step which itself has still to begin, while tasks that plan its work or do a part of it run, or have run.
+
+    Args:
+        tasks: Those tasks, at least one.
+    """
+    states = {task.state for task in tasks}
+    starting = State.RUNNING not in states and states & {State.PENDING, State.STARTING}
+    began = min((task.began for task in tasks if task.began), default=None)
+    return ClusterStep(State.STARTING if starting else State.RUNNING, began)

@@ -1,22 +1,16 @@
 """How far a run is, or how it ended: told by its steps' records first, and where a step left none by its backend."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from rich.table import Table
 
 from graft.components.common.artifacts.outcomes.results import Outcome
-from graft.components.common.artifacts.outcomes.run_record import RunRecords
-from graft.components.common.errors import GraftError
-from graft.components.common.runs.run import Run
-from graft.components.common.runs.step_record import read_run, was_cancelled
 from graft.components.common.runs.verdict import Known, Verdict, judge, why
 from graft.components.common.steps import ALL_STEPS
 from graft.pipelines.cluster.backend import ClusterRun, State, all_steps
-
-log = logging.getLogger("graft")
+from graft.pipelines.cluster.recorded import as_recorded, read_kept
 
 SILENT = timedelta(minutes=5)
 """After which time a step that has not reported is worth a look."""
@@ -50,16 +44,19 @@ class Told:
 
 def tell(run: ClusterRun) -> Told:
     """Tells how far a run is, or how it ended."""
-    records, noted = _records(run)
-    kept = records.by_step()
+    told = read_kept(run)
+    records, kept = told.records, told.records.by_step()
     run = dataclasses.replace(run, steps=all_steps(run.steps, records.last_steps, over=run.state.final))
+    run = as_recorded(run, told)
     states = {step: seen.state for step, seen in run.steps.items()} | {
         step: _STATES[record.status] for step, record in kept.items()
     }
     summaries = {step: record.summary for step, record in kept.items()}
     if not run.state.final:
+        if told.parts:
+            summaries[told.parts.step] = told.parts.text
         return Told(states, summaries, silent=silent_step(run, states))
-    cancelled = run.state is State.CANCELLED or (run.state is State.FAILED and noted)
+    cancelled = run.state is State.CANCELLED or (run.state is State.FAILED and told.cancelled)
     if cancelled:
         stopped = [step for step, state in states.items() if state is State.FAILED and step not in kept]
         states |= dict.fromkeys(stopped, State.CANCELLED)
@@ -93,19 +90,6 @@ def silent_step(run: ClusterRun, states: Mapping[str, State] | None = None) -> s
     runs = states[step] is State.RUNNING
     why_not, where = ("as it does when it ends", run.logs) if runs else ("and its pod does not run yet", run.look)
     return f"{step} has not reported since {since:%Y-%m-%d %H:%M:%S} UTC, {why_not}: see its pod: {where}"
-
-
-def _records(run: ClusterRun) -> tuple[RunRecords, bool]:
-    """Returns the records that a run's steps left, and whether it was noted as cancelled since it was last begun."""
-    if not run.store:
-        return RunRecords(), False
-    kept = Run(run.store, run.name, run.run)
-    try:
-        records = read_run(kept)
-        return records, was_cancelled(kept, records, run.began)
-    except GraftError as error:
-        log.warning("the run record can't be read, so this is what the backend says: %s", error)
-        return RunRecords(), False
 
 
 def _without_records(run: ClusterRun, known: Known) -> Verdict:

@@ -6,26 +6,31 @@ from collections.abc import Iterator
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.steps import COMPONENTS
+from graft.components.common.steps import COMPONENTS, step_of
 from graft.pipelines.cluster.backend import ClusterRun, State
 
 # <root>/<step>/<a number of the attempts' own>/executor-logs-<attempt>; the attempt is missing before KFP 2.17.
-_LOG = re.compile(r"(?P<step>[^/]+)/[^/]+/executor-logs(-(?P<attempt>\d+))?")
+_LOG = re.compile(r"(?P<task>[^/]+)/[^/]+/executor-logs(-(?P<attempt>\d+))?")
 
 
 @dataclasses.dataclass(frozen=True)
 class StepLog:
-    """The output of an attempt of a step.
+    """The output of an attempt of a task.
 
     Attributes:
-        step: The step.
+        task: The task: a step, or a part of its work.
         attempt: The attempt's number, the first being 1.
         uri: Path or URI of the file.
     """
 
-    step: str
+    task: str
     attempt: int
     uri: str
+
+    @property
+    def step(self) -> str:
+        """The step that it works for."""
+        return step_of(self.task)
 
     def lines(self) -> Iterator[str]:
         """Yields its lines."""
@@ -47,8 +52,9 @@ def step_logs(run: ClusterRun) -> list[StepLog]:
     except GraftError as error:
         raise GraftError(f"{error} As long as the pods are there, their output is shown by: {run.logs}") from error
     matches = ((entry, _LOG.fullmatch(entry.path)) for entry in sorted(kept, key=lambda entry: entry.written or 0.0))
-    found = [StepLog(of["step"], int(of["attempt"] or 0) + 1, entry.uri) for entry, of in matches if of]
-    found.sort(key=lambda log: log.attempt)
+    found = [StepLog(of["task"], int(of["attempt"] or 0) + 1, entry.uri) for entry, of in matches if of]
+    # Of the parts all begin before the step does, and each has its own attempts in a folder of its own.
+    found.sort(key=lambda log: (log.task == log.step, log.attempt if log.task == log.step else 0))
     return [log for step in COMPONENTS for log in found if log.step == step]
 
 

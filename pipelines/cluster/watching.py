@@ -1,5 +1,6 @@
 """Watching a run to its end."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,9 +12,11 @@ from graft.components.common.services.api_client import LostContactError
 from graft.components.common.steps import ALL_STEPS, LastStep
 from graft.pipelines.cluster.backend import Backend, ClusterRun, State, all_steps
 from graft.pipelines.cluster.endings import silent_step
+from graft.pipelines.cluster.recorded import Watched
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.board import State as Shown
 from graft.pipelines.console.console import shown
+from graft.pipelines.console.parts import PartsShown
 
 POLL_SECONDS = 5.0
 _SHOWN = {
@@ -42,8 +45,15 @@ def watch(backend: Backend, run: str) -> ClusterRun:
     board, readable, told = Board(), True, ""
     last_steps: tuple[LastStep, ...] = ()
     with shown(board) as view:
-        for seen in _observe(backend, run, view.say):
-            steps = all_steps(seen.steps, last_steps, over=seen.state.final)
+        store, parts = Watched(), PartsShown(board, view.say)
+        for backends in _observe(backend, run, view.say):
+            seen = dataclasses.replace(backends, steps=all_steps(backends.steps, last_steps, over=backends.state.final))
+            if readable and seen.store:
+                try:
+                    seen = store.look(seen)
+                except GraftError:  # which `tell` says, at the end
+                    readable = False
+            steps = seen.steps
             states = {step: steps[step].state for step in ALL_STEPS if step in steps}
             board.add(states)
             ended = [step for step, state in states.items() if state.final and not board.rows()[step].state.final]
@@ -53,17 +63,19 @@ def watch(backend: Backend, run: str) -> ClusterRun:
                     records = read_run(Run(seen.store, seen.name, seen.run), ended)
                     summaries = {step: record.summary for step, record in records.by_step().items()}
                     last_steps = last_steps or records.last_steps
-                except GraftError:  # which `tell` says, at the end
+                except GraftError:
                     readable = False
             for step, state in states.items():
                 before = board.rows()[step].state
                 if _SHOWN[state] is not before and (state is not State.NOT_RUN or before is Shown.WAITING):
                     board.put(step, _SHOWN[state], summaries.get(step, ""))
+            if store.parts and not seen.state.final:
+                parts.show(store.parts)
             if (silent := silent_step(seen)) != told:
                 told = silent
                 if told:
                     view.say(f"WARNING {told}")
-    return seen
+    return backends
 
 
 def _observe(backend: Backend, run: str, warn: Callable[[str], None]) -> Iterator[ClusterRun]:

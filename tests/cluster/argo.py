@@ -1,7 +1,8 @@
 """What Argo makes of Graft's pipeline, as Kubeflow Pipelines shows it: a run's tasks, in the states that its steps are in.
 
 Steps are given as {name: state}, those that have begun; {"ingest-driver": "FAILED"} for a driver; a list of states where a step had
-several attempts. What a test doesn't give follows: the groups around the steps, their drivers, what was omitted after a failure.
+several attempts. {"ingest-plan": state, "ingest-part": [state, …]} are the tasks of a step in parts, a state a part.
+What a test doesn't give follows: the groups around the steps, their drivers, what was omitted after a failure.
 """
 
 import uuid
@@ -55,7 +56,7 @@ def last(attempts):
 
 def _condition(tasks, steps, over, failed):
     there = [*INNER, *(step for step in LAST if step in tasks.retried)]
-    begun = [step for step in there if step in steps or f"{step}-driver" in steps]
+    begun = [step for step in there if {step, f"{step}-driver", f"{step}-plan"} & {*steps}]
     tasks.node("condition-2-driver", "SUCCEEDED")
     if not begun:
         if over:
@@ -64,6 +65,7 @@ def _condition(tasks, steps, over, failed):
     tasks.node("condition-2", "FAILED" if failed else "SUCCEEDED" if over else "RUNNING")
     broken = False
     for step in there:
+        broken = broken or tasks.parts(step, steps)
         if broken:
             tasks.omitted(f"{step}-driver", step)
         elif step in begun:
@@ -93,6 +95,21 @@ class _Tasks:
         ):  # the metadata store's own entry, of no node of Argo
             self._add({"start_time": self.now, "end_time": self.now, "execution_id": str(len(self.made))})
         return attempts[-1] == "FAILED"
+
+    def parts(self, step, steps):
+        """Adds the tasks that plan a step and do a part of it, all parts under one name; tells whether one failed."""
+        states = steps.get(f"{step}-part", [])
+        if self.step(f"{step}-plan", steps) or not states:
+            return steps.get(f"{step}-plan") == "FAILED"
+        failed = "FAILED" in states
+        at = "RUNNING" if "RUNNING" in states else "FAILED" if failed else "SUCCEEDED"
+        self.node("for-loop-1-driver", "SUCCEEDED")
+        self.node("for-loop-1", at)
+        for number, state in enumerate(states):
+            self.node("iteration-driver", "SUCCEEDED")
+            self.bare(f"iteration-iterations({number}:{number})", state, "RUNNING")
+            self.step(f"{step}-part", {f"{step}-part": state})
+        return failed
 
     def node(self, name, state, attempts=None):
         """Adds a node, and the attempts that it consists of."""

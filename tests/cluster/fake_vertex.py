@@ -56,15 +56,15 @@ class FakeVertex(FaultyServer):
         self.scripted = states
 
     def set_state(self, run, state, steps=None, message=""):
-        """Moves a run, with the states of its steps."""
+        """Moves a run, with the states of its steps; a list of states is one of tasks of the same name."""
         job = self.runs[run]
         job["state"] = f"PIPELINE_STATE_{state}"
         if message:
             job["error"] = {"code": 9, "message": message}
         if steps is not None:
+            tasks = [(step, at) for step, told in steps.items() for at in ([told] if isinstance(told, str) else told)]
             details = [
-                {"taskId": str(number), "taskName": step, "state": at}
-                for number, (step, at) in enumerate(steps.items())
+                {"taskId": str(number), "taskName": step, "state": at} for number, (step, at) in enumerate(tasks)
             ]
             job["jobDetail"] = {
                 "taskDetails": [{"taskId": "99", "taskName": "exit-handler-1", "state": state}, *details]

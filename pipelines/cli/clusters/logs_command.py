@@ -51,7 +51,7 @@ def _print_kept(identifier: str, step: Component | None, target: Target, profile
     kept = step_logs(run)
     wanted = [log for log in kept if step in (None, log.step)]
     for log in wanted:
-        print(f"--- {log.step}, attempt {log.attempt}: {storage.redact(log.uri)}")
+        print(f"--- {log.task}, attempt {log.attempt}: {storage.redact(log.uri)}")
         for line in log.lines():
             print(escaped(storage.without_secrets(line)))
     lacking = [name for name in without_logs(run, kept) if step in (None, name)]

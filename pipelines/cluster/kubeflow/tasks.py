@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from graft.components.common.steps import COMPONENTS, STEPS, Component
-from graft.pipelines.cluster.backend import ClusterStep, State, all_steps
+from graft.components.common.steps import COMPONENTS, STEPS, Component, step_of
+from graft.pipelines.cluster.backend import ClusterStep, State, all_steps, in_parts
 from graft.pipelines.cluster.durations import length
 
 STATES = {
@@ -40,14 +40,26 @@ def steps_of(tasks: Sequence[Any], limit: Callable[[Component], int], *, over: b
             begun[step] = _step(task, _attempts_of(task, attempts), limit(step))
         elif its_driver and its_driver.state and not over:
             begun[step] = ClusterStep(State.STARTING, moment(its_driver.start_time))
-    drivers = [name for name, task in named.items() if name.endswith(_DRIVER) and task.state == "FAILED"]
+        elif (parts := _parts(step, tasks, attempts)) and not over:
+            begun[step] = in_parts(parts)
+    ended = [task.display_name for task in tasks if task.display_name and task.state == "FAILED"]
+    drivers = [name for name in ended if name.endswith(_DRIVER)]
     first = next((step for step in STEPS if step not in begun), None)
     for driver in drivers:  # of a step, or of what it is part of
-        name = driver.removesuffix(_DRIVER)
+        name = step_of(driver.removesuffix(_DRIVER))
         stopped = name if name in COMPONENTS else first
         if over and stopped:
             begun[stopped] = ClusterStep(State.FAILED, reason=f"Kubeflow could not start it: {driver} failed")
     return all_steps(begun, over=over)
+
+
+def _parts(step: Component, tasks: Sequence[Any], attempts: Sequence[Any]) -> list[ClusterStep]:
+    """Returns the tasks that plan a step's work or do a part of it, and their attempts: all parts are of one name, and so are these."""
+    found = [task for task in tasks if task.display_name and task.display_name != step and task.state]
+    found = [task for task in found if step_of(task.display_name.removesuffix(_DRIVER)) == step]
+    began = min((task.start_time for task in found), default=None)
+    made = [attempt for attempt in attempts if began and attempt.start_time >= began]
+    return [ClusterStep(STATES.get(task.state, State.PENDING), moment(task.start_time)) for task in made or found]
 
 
 def moment(time: datetime | None) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -11,7 +12,17 @@ from google.cloud import aiplatform_v1 as api
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
 from graft.components.common.services.vertex import VertexClient
-from graft.pipelines.cluster.backend import Backend, ClusterRun, ClusterStep, Package, Schedule, State, all_steps
+from graft.components.common.steps import FANNED_STEPS, step_of
+from graft.pipelines.cluster.backend import (
+    Backend,
+    ClusterRun,
+    ClusterStep,
+    Package,
+    Schedule,
+    State,
+    all_steps,
+    in_parts,
+)
 from graft.pipelines.cluster.credentials import Access
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.triggers import Trigger
@@ -174,7 +185,7 @@ class VertexPipelines(Backend):
             link=link,
             state=state,
             began=job.create_time,
-            steps=all_steps({task.task_name: _step(task) for task in tasks}, over=state.final),
+            steps=all_steps(_begun(tasks, over=state.final), over=state.final),
             store=str(given.get("store", "")),
             name=str(given.get("name", "model")),
             root="",
@@ -184,6 +195,16 @@ class VertexPipelines(Backend):
             else link,
             error=job.error.message,
         )
+
+
+def _begun(tasks: Sequence[Any], *, over: bool) -> dict[str, ClusterStep]:
+    """Returns the tasks that have begun by their names; a step of which only parts have begun is under way."""
+    begun = {task.task_name: _step(task) for task in tasks}
+    for step in FANNED_STEPS:
+        parts = [_step(task) for task in tasks if task.task_name != step and step_of(task.task_name) == step]
+        if parts and step not in begun and not over:
+            begun[step] = in_parts(parts)
+    return begun
 
 
 def _step(task: Any) -> ClusterStep:

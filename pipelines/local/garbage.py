@@ -25,6 +25,7 @@ from graft.components.common.artifacts.shards.in_use import (
     announcements,
 )
 from graft.components.common.errors import DamagedRecordError, GraftError
+from graft.pipelines.local.parts_garbage import parts_reason, shards_of_rows
 
 _DAY = 24 * 60 * 60
 # Paths within a store, as the steps write them.
@@ -89,6 +90,7 @@ class Store:
         used = [f"{self._uri}/{path.rpartition('/')[0]}" for path in (*recent, *versions)]
         shards, images = _needs([*used, *datasets])
         shards |= announcements(self._shards, IN_USE)
+        shards |= shards_of_rows(file for file in self.files.values() if file.written_at > youngest)
         models = self._models()
         return [
             Garbage(path, file.size or 0, reason)
@@ -162,7 +164,7 @@ class Store:
                 return f"{match[1]} of no image in use"
             if match[1] == "predictions" and model not in models:
                 return "predictions of a model that is no version"
-        return ""
+        return parts_reason(path, self.files, old_runs)
 
     def _look_into(self, pack: str) -> tuple[str, list[str]]:
         """Returns the digest of the model whose predictions a pack holds, and those of the images, without reading the rows."""

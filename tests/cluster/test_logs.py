@@ -49,6 +49,23 @@ def test_each_attempt_s_output_is_printed_in_order(logs):
     assert "notified" not in ask(name, "resolve").out
 
 
+def test_what_parts_printed_is_their_step_s_and_comes_before_it(logs):
+    ask, keep, _ = logs
+    for path in ("ingest/d0/executor-logs-0", "ingest-part/d1/executor-logs-0", "ingest-part/d2/executor-logs-0"):
+        keep("succeeded", path, f"{path}\n".encode())
+    keep("succeeded", "ingest-part/d2/executor-logs-1", b"again\n")
+    keep("succeeded", "for-loop-1/d3/executor-logs-0", b"no step's\n")
+    ended = ask("succeeded", "ingest")
+    assert ended.code == 0, ended.said
+    assert [line.partition(":")[0] for line in ended.out.splitlines() if line.startswith("---")] == [
+        "--- ingest-part, attempt 1",
+        "--- ingest-part, attempt 1",
+        "--- ingest-part, attempt 2",
+        "--- ingest, attempt 1",
+    ]
+    assert "no step's" not in ended.out and "again" not in ask("succeeded", "train").said
+
+
 def test_of_a_killed_step_nothing_is_kept_and_kubectl_is_named(logs):
     ask, keep, _ = logs
     keep("killed", "ingest/d1/executor-logs-0", b"ingested\n")

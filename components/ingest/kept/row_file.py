@@ -17,6 +17,7 @@ from graft.components.ingest.dataset.collected_rows import COLUMNS, column_types
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 log = logging.getLogger("graft")
 
@@ -59,6 +60,15 @@ class AboutRows(Part):
         if about.graft_version != version("graft"):
             raise ValueError(f"it is of Graft {about.graft_version}")
         return about
+
+    @classmethod
+    def of(cls, file: "pq.FileMetaData") -> Self:
+        """Returns what a file says of itself.
+
+        Raises:
+            ValueError: It is damaged, or another version's.
+        """
+        return cls.parse((file.metadata or {}).get(_ABOUT.encode(), b""))
 
 
 def remove(files: Iterable[str]) -> None:
@@ -103,7 +113,7 @@ def parse(content: bytes, name: str, shards: str) -> "tuple[pa.Table, Shard | No
     if hashlib.sha256(content).hexdigest() != name:
         raise ValueError("it is damaged")
     with pq.ParquetFile(pa.BufferReader(content), pre_buffer=False) as file:
-        about = AboutRows.parse((file.metadata.metadata or {}).get(_ABOUT.encode(), b""))
+        about = AboutRows.of(file.metadata)
         table = file.read().replace_schema_metadata()
     if not table.schema.equals(schema()):
         raise ValueError("it has other columns")

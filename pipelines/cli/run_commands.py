@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
 from graft.components.common.parameters import with_name
+from graft.components.common.runs.parts import MOST_PARTS
 from graft.pipelines.cli.exits import EXIT_CODES
 from graft.pipelines.cli.options import Flat, RunParameters
 from graft.pipelines.cli.output import print_table
@@ -31,6 +33,7 @@ def run(
     runner: Literal["subprocess", "docker"] = "subprocess",
     containers: Flat[DockerOptions] = DockerOptions(),  # noqa: B008
     validate_with: str = "",
+    parts: Annotated[int, Parameter(validator=Number(gte=0, lte=MOST_PARTS))] = 0,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
     verbose: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def run(
         containers: Options of the containers, for the docker runner.
         validate_with: A server to try the model with before it is published, besides Graft's own: kserve:ENVIRONMENT, or a command
             with {folder}, {name} and {port}.
+        parts: Share the work of ingest, train and evaluate among so many parts, of which two run at once; 0 for none.
         json_output: Print run.json on stdout, and nothing else.
         verbose: Show on stderr all that goes to the run's log.txt.
     """
@@ -52,7 +56,7 @@ def run(
     this_run, folder = new_run(runs, named.store, named.name)
     chosen = choose_inputs(named, folder / "sample")
     runs_in = containers if runner == "docker" else None
-    summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with, verbose=verbose)
+    summary = run_locally(this_run, folder, chosen, started, runs_in, validate_with, parts=parts, verbose=verbose)
     if json_output:
         print(summary.text(), end="")
     else:

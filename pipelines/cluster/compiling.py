@@ -12,11 +12,12 @@ from kfp import compiler, dsl
 from graft.components.common import storage
 from graft.components.common.runs.verdict import QUIET_RUNS
 from graft.components.common.steps import Component
+from graft.pipelines.cluster.kubeflow.workflow_state import check_state, slim
 from graft.pipelines.cluster.profile.fields import Images, Profile
 from graft.pipelines.cluster.profile.last_steps import as_json
 from graft.pipelines.cluster.profile.placement import Placement
 from graft.pipelines.cluster.target import Target
-from graft.pipelines.training import Deployment, build_pipeline
+from graft.pipelines.training import Deployment, FanOut, build_pipeline
 
 # What the target calls a run is what its steps' records are filed under, so that whoever submitted it finds them.
 _RUN = {"kubeflow": dsl.PIPELINE_JOB_ID_PLACEHOLDER, "vertex": dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER}
@@ -47,8 +48,13 @@ def compile_pipeline(profile: Profile, images: Images, target: Target, output: P
         validate_with=profile.validate_with,
         deploy=as_json(profile.deploy),
         mirror=as_json(profile.mirror),
+        fan_out={step: FanOut(**dict(wanted)) for step, wanted in profile.fan_out.items()},
     )
-    _write(build_pipeline(place, deployment), output)
+    pipeline = build_pipeline(place, deployment)
+    if target == "kubeflow" and profile.fan_out:
+        slim(pipeline)
+        check_state(pipeline, profile)
+    _write(pipeline, output)
 
 
 def compile_component(step: Component, profile: Profile, images: Images, target: Target, output: Path) -> None:

@@ -82,6 +82,7 @@ def run_parameters(given: Parameters, profile: Profile, *, upload: bool) -> Para
         lambda: _check_corrections(given.config),
         *(partial(_check_seen, option, uri) for option, uri in named),
         lambda: _check_store(store, needed=bool(local) and upload),
+        lambda: _check_fan_out(profile, store),
         *(partial(_check_last_step, step, store) for step in LAST_STEPS if getattr(profile, step)),
         *(partial(_check_local, option, path, upload) for option, path in local.items()),
     ]
@@ -110,6 +111,13 @@ def _check_store(store: str, *, needed: bool) -> None:
     if store and _is_local(store):
         raise GraftError(
             f"--store {store} is on this machine: name a bucket that the cluster reaches, such as gs://my-bucket/store."
+        )
+
+
+def _check_fan_out(profile: Profile, store: str) -> None:
+    if profile.fan_out and not store:
+        raise GraftError(
+            "fan_out in the profile needs a store, in which the parts leave their work: name a bucket with --store, or in the profile."
         )
 
 

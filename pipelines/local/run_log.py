@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from graft.components.common import storage
+from graft.components.common.ending import told as told_to_end
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
 from graft.components.common.progress_lines import Began, Doing, Ended, Told, find
@@ -123,6 +124,8 @@ class RunLog(io.TextIOBase):
         shown = escaped(storage.without_secrets(_COLOURS.sub("", line).expandtabs()))
         if found := _KFP.match(shown):
             if found["begins"]:
+                if told_to_end.is_set():
+                    raise KeyboardInterrupt  # else kfp would begin all tasks of a loop before it ends
                 self._begin(printer, step_of(found["begins"]))
                 self._board.start(printer.step)
             elif found["ends"]:

@@ -1,20 +1,19 @@
 """Running the pipeline on this machine, by kfp.local."""
 
 import contextlib
-import dataclasses
-import json
 import logging
 import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 from graft.components.common import storage
 from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
-from graft.components.common.config import section
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.parameters import Parameters
@@ -23,11 +22,13 @@ from graft.components.common.runs.parts_progress import lost_parts
 from graft.components.common.runs.run import Run, new_run_id
 from graft.components.common.runs.step_record import mark_cancelled, read_run
 from graft.components.common.runs.verdict import Known, judge
+from graft.components.common.steps import FANNED_STEPS
 from graft.components.export.acceptance.server_process import command_of
-from graft.components.train.backbones.weights import NAMED
 from graft.pipelines.console.board import Board
 from graft.pipelines.console.console import shown
+from graft.pipelines.console.parts import parts_counted
 from graft.pipelines.local.docker_runner import DockerOptions, docker_runner
+from graft.pipelines.local.run_arguments import absolute, local_arguments, refuse_python3
 from graft.pipelines.local.run_log import RunLog
 from graft.pipelines.local.side_by_side import untangled
 from graft.pipelines.local.step_host.launch import step_host
@@ -53,7 +54,7 @@ def new_run(runs: Path, store: str, name: str) -> tuple[Run, Path]:
         GraftError: The folder's path is no UTF-8, or so long that files in it couldn't be written.
     """
     run_id = new_run_id()
-    run = Run(_absolute(store or str(runs / "store")), name, run_id)
+    run = Run(absolute(store or str(runs / "store")), name, run_id)
     folder = (runs / run_id).resolve()
     storage.check_text(str(folder))
     if len(str(folder).encode()) > os.pathconf("/", "PC_PATH_MAX") - _BELOW:
@@ -70,6 +71,7 @@ def run_locally(
     containers: DockerOptions | None = None,
     validate_with: str = "",
     *,
+    parts: int = 0,
     verbose: bool = False,
 ) -> RunSummary:
     """Runs the pipeline in a process or a container a step, and shows on stderr how far it is.
@@ -84,141 +86,118 @@ def run_locally(
         started: `time.monotonic()` of the run's beginning.
         containers: How containers are run, or None for processes.
         validate_with: The server that export tries the model with besides Graft's own; empty for none.
+        parts: How many parts share the work of each step that can be shared; 0 for none.
         verbose: Show all that goes to log.txt.
 
     Raises:
         GraftError: A path is no UTF-8, or can't be passed on by kfp.local, the server to try the model with isn't there, or Docker or the
             image isn't.
     """
-    for value in (parameters.source, parameters.weights, run.store):
-        storage.check_text(value)
-        _refuse_query(value)
-    for text in (parameters.config, parameters.recipe):
-        for uri in storage.uris_in_text(text):
-            _refuse_query(uri)
-    if validate_with and not containers:  # which have their own environments
-        command_of(validate_with, folder, port=0)
-    source = _absolute(parameters.source)
-    weights = parameters.weights if parameters.weights in NAMED else _absolute(parameters.weights)
-    config, corrections = _with_absolute_corrections(parameters.config)
-    given = {"source": source, "weights": weights, "store": run.store, "config": config}
-    arguments = dataclasses.asdict(parameters) | given
-    inputs = [path for path in (source, weights, corrections) if path.startswith("/") and Path(path).exists()]
-    failure: str | None = None
+    arguments, inputs = local_arguments(parameters, run.store)
+    if not containers:  # which have their own environments
+        refuse_python3(str(folder), validate_with, *map(str, arguments.values()))
+        if validate_with:
+            command_of(validate_with, folder, port=0)
     require("A run", ["kfp"] if containers else ["kfp", "tensorflow"])
     board = Board()
     with contextlib.ExitStack() as stack:
-        # It imports what steps need while this process imports kfp.
-        host = None if containers else stack.enter_context(step_host())
+        runner, image, steps_are_forked = _runner(stack, run, inputs, containers)
 
-        from kfp import local
+        from graft.pipelines.training import Deployment, FanOut, build_pipeline, on_image
 
-        from graft.pipelines.training import IMAGE, Deployment, build_pipeline, on_image
-
-        # kfp makes a temporary folder a step, and leaves it there.
-        scratch = stack.enter_context(storage.scratch_folder("run"))
-        stack.enter_context(_environment(**{SWITCH: "1"} | ({} if containers else {"TMPDIR": str(scratch)})))
-        if containers:
-            store = run.store if run.store.startswith("/") else ""
-            runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
-            image = containers.image
-        else:
-            _refuse_python3(str(folder), validate_with, *map(str, arguments.values()))
-            runner = local.SubprocessRunner(use_venv=False)
-            image = IMAGE
-        pipeline = build_pipeline(on_image(image), Deployment(run_id=run.run_id, validate_with=validate_with))
+        fan_out = {step: FanOut(parts, images=1) for step in FANNED_STEPS} if parts else {}
+        deployment = Deployment(run_id=run.run_id, validate_with=validate_with, fan_out=fan_out)
+        pipeline = build_pipeline(on_image(image), deployment)
         kept = stack.enter_context(contextlib.closing(RunLog(folder, board, sys.stderr if verbose else None)))
-        stack.enter_context(shown(board, plain=verbose))
-        stack.enter_context(_logging_to(kept))
-        stack.enter_context(contextlib.redirect_stdout(kept))
-        stack.enter_context(contextlib.redirect_stderr(kept))
-        stack.enter_context(warnings.catch_warnings())
-        # The runner warns that an image named graft:cpu may hold no Python.
-        warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
-        stack.enter_context(untangled())
-        local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
-        if host:
-            stack.enter_context(host.forks_steps())
-        try:
-            pipeline(**arguments)
-        except RuntimeError as error:
-            failure = str(error)
-        except KeyboardInterrupt:
-            mark_cancelled(run)  # between two steps there is none whose record says so
-            raise
+        view = stack.enter_context(shown(board, plain=verbose))
+        stack.enter_context(parts_counted(board, view.say, run, [*fan_out]))
+        stack.enter_context(_printing_to(kept))
+        failure = _run(pipeline, arguments, run, runner, folder, steps_are_forked)
         records = read_run(run)
         verdict = judge(records, Known(reasons=lost_parts(run, records)))
         board.conclude(records.by_step(), verdict)
     outcome = verdict.outcome
-    if not outcome.good:
-        failure = verdict.reason
-    elif failure:  # beyond the steps: notify, or kfp.local itself
+    if outcome.good and failure:  # beyond the steps: notify, or kfp.local itself
         outcome = Outcome.FAILED
-    summary = RunSummary.of(records, outcome, failure, round(time.monotonic() - started, 3))
-    if outcome is Outcome.FAILED:
+    seconds = round(time.monotonic() - started, 3)
+    summary = RunSummary.of(records, outcome, failure if verdict.outcome.good else verdict.reason, seconds)
+    _tell_the_rest(summary, board, kept)
+    storage.write(str(folder / RunSummary.FILE), summary.text().encode())
+    return summary
+
+
+def _runner(
+    stack: ExitStack, run: Run, inputs: list[str], containers: DockerOptions | None
+) -> tuple[Any, str, AbstractContextManager[None]]:
+    """Sets up kfp's runner for as long as a stack lasts; returns it, the steps' image, and a context in which they are run."""
+    # It imports what steps need while this process imports kfp.
+    host = None if containers else stack.enter_context(step_host())
+
+    from kfp import local
+
+    from graft.pipelines.training import IMAGE
+
+    # kfp makes a temporary folder a step, and leaves it there.
+    scratch = stack.enter_context(storage.scratch_folder("run"))
+    stack.enter_context(_environment(**{SWITCH: "1"} | ({} if containers else {"TMPDIR": str(scratch)})))
+    if host:
+        return local.SubprocessRunner(use_venv=False), IMAGE, host.forks_steps()
+    containers = containers or DockerOptions()
+    store = run.store if run.store.startswith("/") else ""
+    runner = stack.enter_context(docker_runner(containers, run.run_id, inputs, store))
+    return runner, containers.image, contextlib.nullcontext()
+
+
+def _run(
+    pipeline: Any,
+    arguments: dict[str, Any],
+    run: Run,
+    runner: Any,
+    folder: Path,
+    steps_are_forked: AbstractContextManager[None],
+) -> str | None:
+    """Runs the pipeline; returns what kfp.local says of its failure, None if it says nothing of one."""
+    from kfp import local
+
+    local.init(runner=runner, pipeline_root=str(folder), raise_on_error=True)
+    with untangled(), steps_are_forked:
+        try:
+            pipeline(**arguments)
+        except RuntimeError as error:
+            return str(error)
+        except KeyboardInterrupt:
+            mark_cancelled(run)  # between two steps there is none whose record says so
+            raise
+    return None
+
+
+def _tell_the_rest(summary: RunSummary, board: Board, kept: RunLog) -> None:
+    """Shows the last lines of the step that failed, and why the log isn't complete."""
+    if summary.outcome is Outcome.FAILED:
         step = board.failed or "notify"
         sys.stderr.write(f"The last lines of {step} (all are in {kept.path}):\n")
         sys.stderr.writelines(f"  | {line}\n" for line in kept.last_lines.get(step, []))
     if kept.trouble:
         log.warning("%s.", kept.trouble)
-    storage.write(str(folder / RunSummary.FILE), summary.text().encode())
-    return summary
-
-
-def _absolute(path: str) -> str:
-    """Returns a local path resolved, since steps run elsewhere; a URI stays as it is."""
-    return path if "://" in path else str(Path(path).resolve())
-
-
-def _with_absolute_corrections(config: str) -> tuple[str, str]:
-    """Returns the pipeline's `config` with the list of corrections that it names resolved, and that; nothing if it names none."""
-    named = section(config, "ingest").get("corrections")
-    if not isinstance(named, str) or not named:
-        return config, ""
-    sections = json.loads(config)
-    sections["ingest"]["corrections"] = _absolute(named)
-    return json.dumps(sections), sections["ingest"]["corrections"]
-
-
-def _refuse_query(uri: str) -> None:
-    """Refuses what would stand in the steps' command lines, where other users of this machine see it.
-
-    Raises:
-        GraftError: A URI has a query string, which may be a signature.
-    """
-    if storage.redact(uri) != uri:
-        raise GraftError(
-            f"{storage.redact(uri)} has a query string, which the list of processes would show: write the URI alone into a file, such "
-            f"as source{storage.SUFFIX}, that only you can read, and name that file instead."
-        )
-
-
-def _refuse_python3(*values: str) -> None:
-    """Refuses what kfp's SubprocessRunner would silently rewrite: `python3` anywhere in a step's arguments.
-
-    Raises:
-        GraftError: A value contains it.
-    """
-    for value in values:
-        if "python3" in value:
-            raise GraftError(
-                f"{storage.redact(value)} contains 'python3', which kfp's local runner would replace: "
-                "use a path without it, or --runner docker."
-            )
 
 
 @contextlib.contextmanager
-def _logging_to(stream: RunLog) -> Iterator[None]:
-    """Has what this process logs to stderr go to a stream, where kfp doesn't see to that itself."""
-    stderr, handlers = (
-        sys.stderr,
-        [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)],
-    )
+def _printing_to(stream: RunLog) -> Iterator[None]:
+    """Has all that this process prints, and logs where kfp doesn't see to that itself, go to a stream."""
+    stderr = sys.stderr
+    handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
     changed = [handler for handler in handlers if handler.stream is stderr]
     for handler in changed:
         handler.setStream(stream)
     try:
-        yield
+        with (
+            contextlib.redirect_stdout(stream),
+            contextlib.redirect_stderr(stream),
+            warnings.catch_warnings(),
+        ):
+            # The runner warns that an image named graft:cpu may hold no Python.
+            warnings.filterwarnings("ignore", message="You may be attemping", category=RuntimeWarning)
+            yield
     finally:
         for handler in changed:
             handler.setStream(stderr)

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from graft.components.common.artifacts.signing.keys import check_public_keys
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.verdict import QUIET_RUNS
-from graft.components.common.steps import Component
+from graft.components.common.steps import Component, FannedStep
 from graft.components.export.config import check_server
 from graft.pipelines.cluster.durations import DAY, MINUTE, parse_duration
 from graft.pipelines.cluster.profile.last_steps import DeploySection, MirrorSection
@@ -15,6 +15,8 @@ from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
 from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
 
 IMAGES_FILE = "images.json"
+MOST_PARTS = 64
+WORKFLOW_SIZE = 2**20
 
 GpuStep = Literal["train", "evaluate"]
 
@@ -85,6 +87,16 @@ class StepSettings(Section):
     """A volume of the step's own for artifacts, of which Kubeflow copies every input whole. Kubeflow only."""
 
 
+class FanOut(Section):
+    """How many parts share a step's work before it runs. They run side by side, each placed as the step is. This needs a store."""
+
+    parts: Annotated[int, Field(ge=1, le=MOST_PARTS)]
+    """The most parts: up to 64 on Vertex. On Kubeflow up to 12, and fewer in several steps together, or more with
+    `kubeflow.max_workflow_size`."""
+    images: Annotated[int, Field(ge=1)] = 50_000
+    """How many images a part is worth: less work has fewer parts. A part should take minutes, so on GPUs some `250000`."""
+
+
 class Secret(Section):
     """A key of a Kubernetes secret that steps get as an environment variable. Kubeflow only."""
 
@@ -139,6 +151,8 @@ class Kubeflow(Section):
     """The experiment that runs and schedules belong to."""
     time_zone: str = "UTC"
     """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
+    max_workflow_size: Annotated[int, Field(ge=WORKFLOW_SIZE, le=1_450_000)] = WORKFLOW_SIZE
+    """The `MAX_WORKFLOW_SIZE` in bytes of the installation's workflow controller, which bounds the parts of `fan_out`."""
 
     def link(self, run: str) -> str:
         """Returns the address of a run's page; empty where the UI's is unknown."""
@@ -183,6 +197,8 @@ class Profile(Section):
     """CPU, memory, timeout, retries and volume by step."""
     pods: Pods = Pods()
     """What the pods of all steps get. Kubeflow only."""
+    fan_out: dict[FannedStep, FanOut] = {}
+    """Parts that share a step's work, by step: `ingest`, `train` and `evaluate` can have them."""
     secrets: list[Secret] = []
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""
     notification: Notification | None = None

@@ -15,27 +15,33 @@ import sys
 import tempfile
 
 from graft.components.common.compute.tensorflow import load_tensorflow
-from graft.components.common.steps import COMPONENTS
+from graft.components.common.steps import COMPONENTS, FANNED_STEPS
 from graft.pipelines.local.step_host.forking import Forks
 
 _OF_THE_GROUP = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _STOP = signal.SIGUSR1
-_WITH_TENSORFLOW = ("train", "evaluate", "export")
+_FUNCTIONS = (*COMPONENTS, *(f"{step}_{kind}" for step in FANNED_STEPS for kind in ("plan", "part")))
+_WITH_TENSORFLOW = ("train_plan", "train_part", "train", "evaluate_part", "evaluate", "export")
 # What the steps import. One that is forgotten here is imported by the step itself.
 _IMPORTS = (
     "kfp.dsl.executor",
     "graft.components.common.runs.step_record",
     "graft.components.resolve.resolve",
     "graft.components.ingest.ingest",
+    "graft.components.ingest.parts.plan",
+    "graft.components.ingest.parts.part",
+    "graft.components.evaluate.parts.plan",
     "graft.components.gate.gate",
     "graft.components.notify.notify",
 )
 _IMPORTS_WITH_TENSORFLOW = (
     "graft.components.train.recipes",
+    "graft.components.train.parts.part",
     "graft.components.train.features.training_set",
     "graft.components.train.fit.head_training",
     "graft.components.train.network.assembly",
     "graft.components.train.training_page",
+    "graft.components.evaluate.parts.part",
     "graft.components.evaluate.evaluate",
     "graft.components.evaluate.summary",
     "graft.components.export.export",
@@ -58,13 +64,13 @@ def main() -> None:
     for number in _OF_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
     folder = tempfile.mkdtemp(prefix="graft-steps-")  # which only this user may enter
-    listeners = {step: _listen(folder, step) for step in COMPONENTS}
+    listeners = {step: _listen(folder, step) for step in _FUNCTIONS}
     os.write(sys.stdout.fileno(), os.fsencode(folder))  # which may be no text, or have line breaks
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for module in _IMPORTS:
         importlib.import_module(module)
     second = os.fork()
-    for step in COMPONENTS:
+    for step in _FUNCTIONS:
         if (step in _WITH_TENSORFLOW) is bool(second):
             listeners.pop(step).close()
     if not second:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from graft.pipelines.local.running import _with_absolute_corrections
+from graft.pipelines.local.run_arguments import _with_absolute_corrections
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from graft.components.common.parameters import Parameters
 from graft.pipelines.cli import run_commands
 from graft.pipelines.cli.options import RunParameters
 from graft.pipelines.local import defaults
-from graft.pipelines.local.running import _refuse_python3, new_run, run_locally
+from graft.pipelines.local.run_arguments import refuse_python3
+from graft.pipelines.local.running import new_run, run_locally
 from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
@@ -102,7 +103,7 @@ def test_a_missing_source_fails_in_seconds_and_never_falls_back(tmp_path):
 
 def test_paths_that_kfp_would_rewrite_are_refused():
     with pytest.raises(Exception, match="contains 'python3'"):
-        _refuse_python3("/usr/lib/python3/pictures")
+        refuse_python3("/usr/lib/python3/pictures")
 
 
 @pytest.mark.parametrize(("source", "store", "runs"), [("\udcff", "", ""), ("", "\udcff", ""), ("", "", "\udcff")])

@@ -89,10 +89,12 @@ class Watched:
 
     Attributes:
         parts: How far the parts are of the step that the run has come to; None if that has none.
+        ended: How far the parts had come of the steps that have ended since the look before.
     """
 
     def __init__(self) -> None:
         self.parts: PartsProgress | None = None
+        self.ended: list[PartsProgress] = []
         self._records, self._has_parts = RunRecords(), False
 
     def look(self, run: ClusterRun) -> ClusterRun:
@@ -111,12 +113,15 @@ class Watched:
             self._has_parts = any(parts_of(kept, step) for step in asked)
         if not self._has_parts:
             return run
+        known = self._records.by_step()
         for step in STEPS:  # a record is read once; one of a failure may be that of an attempt before
             if step not in self._records.by_step():
                 told = read_run(kept, [step]).by_step()
                 if step not in told or told[step].status != "succeeded":
                     break
                 self._records = self._records.model_copy(update=told)
+        new = [step for step in FANNED_STEPS if step in self._records.by_step() and step not in known]
+        self.ended = [parts for step in new if (parts := parts_of(kept, step))]
         self.parts = parts_under_way(kept, self._records)
         return as_recorded(run, Kept(self._records, parts=self.parts, had_parts=True))
 

@@ -69,6 +69,8 @@ def watch(backend: Backend, run: str) -> ClusterRun:
                 before = board.rows()[step].state
                 if _SHOWN[state] is not before and (state is not State.NOT_RUN or before is Shown.WAITING):
                     board.put(step, _SHOWN[state], summaries.get(step, ""))
+            for ended_parts in store.ended:
+                parts.warn(ended_parts)
             if store.parts and not seen.state.final:
                 parts.show(store.parts)
             if (silent := silent_step(seen)) != told:

@@ -33,6 +33,10 @@ class PartsShown:
     def show(self, parts: PartsProgress) -> None:
         """Shows what has changed."""
         self._board.count(parts)
+        self.warn(parts)
+
+    def warn(self, parts: PartsProgress) -> None:
+        """Says which parts failed, and have not been told of."""
         for part in parts.failed:
             if (part.step, part.number) not in self._told:
                 self._told.add((part.step, part.number))

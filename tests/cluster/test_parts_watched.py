@@ -121,6 +121,14 @@ def test_a_run_whose_list_of_tasks_is_frozen_is_followed_to_its_end(run, graft, 
     assert (again.code, states(again)) == (0, states(ended))
 
 
+def test_a_part_that_failed_last_of_all_is_told_of_though_its_step_has_ended_since(run):
+    last = both(
+        work(1), work(2), work(3, 10, GraftError("a bad shard")), lambda run: leave_records(run, until="ingest")
+    )
+    ended = run(("RUNNING", FROZEN, planned), ("RUNNING", None, last), ("SUCCEEDED", None, ends))
+    assert ended.said.count("WARNING ingest: part 3 of 3 failed, so the step does its work: a bad shard") == 1
+
+
 def test_status_counts_what_is_in_the_store(run, graft, cluster):
     begun = ("RUNNING", FROZEN, both(planned, work(1), work(2, 200, KeyboardInterrupt())))
     identifier = run(begun, wait=False).out.split()[0]

@@ -54,7 +54,8 @@ def recorded(step: Component, run: Run, *, whole: bool = True) -> Iterator[Recor
     Args:
         step: The step's name.
         run: The run it belongs to; without a store nothing is written.
-        whole: Whether this is all of the step's work: where it only begins here, a record of its success would end it.
+        whole: Whether this is all of the step's work. Where it only begins here, a record of its success would end it, and one that an
+            attempt before left, of its failure, is removed.
 
     Yields:
         The step as it runs, whose `outcome` the caller sets.
@@ -95,6 +96,9 @@ def recorded(step: Component, run: Run, *, whole: bool = True) -> Iterator[Recor
             yield recording
             if whole:
                 write()
+            elif run.store:
+                with contextlib.suppress(storage.MissingError):
+                    storage.delete(f"{run.folder}/{step}.json")
         except BaseException as error:
             write(error)
             raise

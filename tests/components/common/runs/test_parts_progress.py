@@ -11,8 +11,9 @@ from graft.components.common.runs.part_record import component_part
 from graft.components.common.runs.parts import plan_parts
 from graft.components.common.runs.parts_progress import lost_parts, parts_of, parts_under_way
 from graft.components.common.runs.run import Run
-from graft.components.common.runs.step_record import mark_cancelled, read_run, recorded
+from graft.components.common.runs.step_record import component_step, mark_cancelled, read_run, recorded
 from graft.components.notify.notify import notify
+from graft.pipelines.local.history_page import cells
 
 STORES = ["local", pytest.param("gcs", marks=pytest.mark.slow)]
 
@@ -126,6 +127,16 @@ def test_a_run_that_was_tried_again_is_under_way(run, monkeypatch):
     work(run, 2, 1000)
     (past,) = read_history(run.store, run.name)
     assert (past.outcome, past.progress) == ("unfinished", "ingest: 1,000 of 3,000 images, 1 of 3 parts done")
+
+
+def test_a_plan_that_failed_at_first_is_no_end_of_its_step(run):
+    leave_records(run, until="ingest", error=GraftError("The server stays away."))
+    assert read_history(run.store, run.name)[0].outcome == "failed"
+    with component_step("ingest", run.store, run.name, run.run_id, whole=False):  # tried again
+        plan_parts(run, "ingest", pa.table({"path": ["a", "b"]}), 2, 1)
+    (past,) = read_history(run.store, run.name)
+    assert (past.outcome, past.reason) == ("unfinished", "ingest: 0 of 2 images, 0 of 2 parts done")
+    assert cells(past)[6] == "unfinished, ingest: 0 of 2 images, 0 of 2 parts done"
 
 
 def test_a_cancelled_run_is_no_part_s_fault(run):

@@ -139,6 +139,7 @@ def test_without_a_source_the_sample_is_drawn_where_nothing_answers(tmp_path, mo
 
 def test_the_sample_is_no_champion_of_what_comes_after_it(tmp_path, monkeypatch):
     monkeypatch.setattr(defaults, "PUBLIC_ARCHIVE", "http://127.0.0.1:9/archive.zip")
+    monkeypatch.setattr(defaults, "draw_sample", lambda output: draw_sample(output, images=60))
     names = []
 
     def kept(run, folder, parameters, *_, **__):

@@ -27,12 +27,15 @@ from graft.components.train.train import train
 
 pytestmark = [pytest.mark.photographs, pytest.mark.slow]
 GRAFT = Path(sys.executable).with_name("graft")
+FORMATS = [name for name in FURTHER if name != "litert-float32"]
+"""Those whose differences grow with the network, and ONNX; test_chain.py has them all of a small one."""
+PARITY_IMAGES = 100
 
 
 @pytest.fixture(scope="module")
 def finished(photographs, pretrained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("photographs")
-    formats = json.dumps({"export": {"formats": list(FURTHER)}})
+    formats = json.dumps({"export": {"formats": FORMATS, "parity_images": PARITY_IMAGES}})
     command = [GRAFT, "run", "--json", "--source", photographs, "--weights", pretrained, "--config", formats]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -78,10 +81,10 @@ print(*[float(give(tf.constant(image))[0, 0]) for image in images])
     assert max(differences) < 1e-5
 
 
-def test_the_photographs_through_all_formats(finished):
+def test_the_photographs_through_the_formats(finished):
     formats = json.loads((Path(finished["export"]) / "export.json").read_text())["formats"]
-    assert {path: found["parity"]["images"] for path, found in formats.items()} == dict.fromkeys(formats, 200)
-    assert len(formats) == 6
+    assert {path: found["parity"]["images"] for path, found in formats.items()} == dict.fromkeys(formats, PARITY_IMAGES)
+    assert len(formats) == 2 + len(FORMATS)
     for found in formats.values():
         assert found["parity"]["label_agreement"] >= found["limits"]["label_agreement"] >= 0.98
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support import BLOCK, QUICK
+from support import QUICK
 
 from graft.components.common.compute.keras_models import load_model
 from graft.components.common.ending import INTERRUPTED
@@ -64,8 +64,8 @@ def weights(model):
 
 
 LIVE = dataclasses.replace(QUICK, batch_size=4, patience=99, augmentation="live", epochs=3)
-UNFROZEN = {"unfreeze": "conv2d_3..mixed0", "unfreeze_epochs": 2, "unfreeze_learning_rate": 1e-5}
-THAWED = dataclasses.replace(BLOCK, batch_size=4, patience=99, epochs=1, **UNFROZEN)
+UNFROZEN = {"unfreeze": "conv2d_1..activation_1", "unfreeze_epochs": 2, "unfreeze_learning_rate": 1e-5}
+THAWED = dataclasses.replace(QUICK, cut="activation_1", batch_size=4, patience=99, epochs=1, **UNFROZEN)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from graft.components.common.artifacts.shards.located import locate
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
-from graft.components.ingest.images import decoding_pool
 from graft.components.ingest.ingest import ingest
 
 HALVES = IngestConfig(validation_fraction=0.4)
@@ -23,15 +22,6 @@ HALVES = IngestConfig(validation_fraction=0.4)
 @pytest.fixture(params=["local", pytest.param("gcs", marks=pytest.mark.slow)])
 def store(request, tmp_path):
     return str(tmp_path / "store") if request.param == "local" else request.getfixturevalue("bucket") + "/store"
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """The contents that were decoded, as they come."""
-    seen = []
-    check_image = decoding_pool.check_image
-    monkeypatch.setattr(decoding_pool, "check_image", lambda content: seen.append(content) or check_image(content))
-    return seen
 
 
 def run(store, number):

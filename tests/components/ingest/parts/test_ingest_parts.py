@@ -1,34 +1,25 @@
 """A source is checked in parts: however many there are, in whatever order they come and end, the Dataset is the same."""
 
+import dataclasses
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
-from awkward import awkward_files, corrected, facts, grown, manifest, run_parts, step
-from pictures import write_folder
+from awkward import CONFIG, awkward_files, corrected, facts, grown, kept, manifest, run_parts, step
+from pictures import pack, write_folder
 
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.part_record import recorded_part
+from graft.components.common.runs.parts import PartNumber, read_parts, read_plan
 from graft.components.common.runs.run import Run
-from graft.components.ingest.images import decoding_pool
-from graft.components.ingest.kept.row_file import rows_folder
+from graft.components.ingest.parts.part import ingest_part
+from graft.components.ingest.parts.plan import plan_ingest
 
 FILES = awkward_files()
 LATER = grown(FILES)
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """The contents that were decoded, as they come."""
-    seen = []
-    check_image = decoding_pool.check_image
-    monkeypatch.setattr(decoding_pool, "check_image", lambda content: seen.append(content) or check_image(content))
-    return seen
-
-
-def run(tmp_path, store, number=1):
-    return Run(str(tmp_path / store), "pets", f"run-{number}")
-
-
-def kept(this):
-    return sorted(Path(rows_folder(this)).glob("*"))
+GRAFT = Path(sys.executable).with_name("graft")
 
 
 @pytest.fixture(params=["folder", "manifest"])
@@ -46,6 +37,21 @@ def weeks(request, tmp_path):
     return write
 
 
+@pytest.fixture
+def source(tmp_path):
+    return write_folder(tmp_path / "files", FILES)
+
+
+@pytest.fixture
+def alone(tmp_path, source):
+    """What one process makes of the source."""
+    return facts(tmp_path / "alone", step(source, tmp_path / "alone", run(tmp_path, "alone-store")))
+
+
+def run(tmp_path, store="store", number=1):
+    return Run(str(tmp_path / store), "pets", f"run-{number}")
+
+
 def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp_path, weeks, decoded):
     config = corrected(tmp_path, FILES)
     parts = (0, 1, 2, 7)
@@ -58,7 +64,8 @@ def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp
             decoded.clear()
             assert bool(kept(this)) == (count > 1)
             output = tmp_path / f"{week}-{count}"
-            found.append(facts(output, step(source, output, this, config)))
+            result = step(source, output, this, config)
+            found.append((facts(output, result), result.bytes_read))
             read.append(len(decoded))
             assert not kept(this)
         assert found[1] == found[0]
@@ -66,3 +73,132 @@ def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp
         assert found[3] == found[0]
         # The second one of images with the same bytes has a record of its own, which the step alone can see.
         assert read[0] == read[1] > 50 and read[2] == read[3] == (10 if week else 0)
+
+
+def test_a_trial_with_a_limit_is_the_same_and_leaves_what_the_whole_source_needs(tmp_path, source, decoded):
+    config, this = dataclasses.replace(CONFIG, limit=40), run(tmp_path)
+    alone = step(source, tmp_path / "alone", config=config)
+    run_parts(source, this, 3, config)
+    decoded.clear()
+    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", this, config)) == facts(tmp_path / "alone", alone)
+    assert decoded == []
+    whole = step(source, tmp_path / "whole", run(tmp_path, number=2))
+    assert len(decoded) == len(FILES) - 80 and whole.checked == facts(tmp_path / "whole", whole)[0]["checked"] == 178
+    assert not kept(this)
+
+
+def test_parts_tell_how_far_they_are_and_the_plan_what_is_to_be_done(tmp_path, source):
+    this = run(tmp_path)
+    run_parts(source, this, 3)
+    plan, parts = read_plan(this, "ingest"), read_parts(this, "ingest")
+    assert (plan.parts, plan.work) == (3, len(FILES))
+    assert [part.done for part in parts] == [part.planned for part in parts]
+    assert sum(part.done for part in parts) == len(FILES) and {part.status for part in parts} == {"succeeded"}
+
+
+def test_only_what_is_new_is_planned_and_little_of_it_is_one_part(tmp_path, source):
+    step(source, tmp_path / "first", run(tmp_path))
+    again = run(tmp_path, number=2)
+    write_folder(source, {path: LATER[path] for path in LATER if path.startswith("cats/new-")})
+    assert plan_ingest(str(source), CONFIG, "", again, f"{again.store}/models/pets/runs/run-1", 9, 30) == ["1/2", "2/2"]
+    assert read_plan(again, "ingest").work == 40
+    assert plan_ingest(str(source), CONFIG, "", again, f"{again.store}/models/pets/runs/run-1", 9, 100) == ["1/1"]
+
+
+def test_an_archive_is_one_part_and_is_not_opened_for_a_plan(tmp_path):
+    this, archive = run(tmp_path), tmp_path / "photos.zip"
+    archive.write_bytes(b"nothing that could be opened")
+    assert plan_ingest(str(archive), CONFIG, "", this, "", 9, 1) == ["1/1"]
+    with recorded_part("ingest", PartNumber(1, 1), this) as part:
+        ingest_part(str(archive), CONFIG, "", part, "")
+
+
+def test_an_archive_can_be_shared_by_hand(tmp_path, alone):
+    this, archive = run(tmp_path), pack(FILES, tmp_path / "photos.zip")
+    for number in (2, 1):
+        with recorded_part("ingest", PartNumber(number, 2), this) as part:
+            ingest_part(str(archive), CONFIG, "", part, "")
+    assert step(archive, tmp_path / "parts", this).digest == alone[3]["digest"]
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_rows_that_are_missing_are_made_up_for(tmp_path, source, alone, decoded, half):
+    this = run(tmp_path)
+    numbers = ["1/2"] if half == "first" else ["2/2"]
+    run_parts(source, this, 2, numbers=numbers)
+    decoded.clear()
+    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", this)) == alone
+    assert abs(len(decoded) - len(FILES) / 2) <= 2
+
+
+def test_a_shard_that_is_missing_is_made_again(tmp_path, source, alone, decoded):
+    this = run(tmp_path)
+    run_parts(source, this, 2)
+    shards = sorted(Path(this.store).glob("shards/*.tfrecord"))
+    assert len(shards) >= 4
+    shards[0].unlink()
+    shards[1].write_bytes(shards[1].read_bytes()[:-1])
+    decoded.clear()
+    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", this)) == alone
+    assert 0 < len(decoded) < len(FILES) / 2
+
+
+def test_a_source_that_changes_between_plan_parts_and_step(tmp_path, source, decoded):
+    this = run(tmp_path)
+    plan_ingest(str(source), CONFIG, "", this, "", 2, 1)
+    gone = next(path for path in FILES if path.startswith("cats/0"))
+    (source / gone).unlink()
+    for item in ("2/2", "1/2"):
+        with recorded_part("ingest", PartNumber.parse(item), this) as part:
+            ingest_part(str(source), CONFIG, "", part, "")
+    assert sum(part.done for part in read_parts(this, "ingest")) == len(FILES)
+    now = {"cats/010.jpg": FILES["dogs/kept jpeg"], "dogs/late.jpg": FILES["cats/001.jpg"]}
+    write_folder(source, now)
+    decoded.clear()
+    found = facts(tmp_path / "parts", step(source, tmp_path / "parts", this))
+    assert sorted(decoded) == sorted(now.values())
+    assert found == facts(tmp_path / "anew", step(source, tmp_path / "anew"))
+
+
+def test_a_part_leaves_it_to_the_step_whether_too_many_files_are_damaged(tmp_path, source):
+    config, this = dataclasses.replace(CONFIG, max_bad_fraction=0.01), run(tmp_path)
+    run_parts(source, this, 2, config)
+    with pytest.raises(GraftError, match="17 of 195 files can't be used"):
+        step(source, tmp_path / "parts", this, config)
+    assert kept(this)
+
+
+def test_two_steps_at_once_use_the_same_rows(tmp_path, source, alone):
+    run_parts(source, run(tmp_path), 3)
+    found = {}
+    both = [
+        threading.Thread(
+            target=lambda name=name: found.update({name: step(source, tmp_path / name, run(tmp_path, number=name))})
+        )
+        for name in ("one", "two")
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert {result.digest for result in found.values()} == {alone[3]["digest"]} and len(found) == 2
+    assert not kept(run(tmp_path))
+
+
+def test_by_the_command_line_also_twice_at_once(tmp_path, source, alone, decoded):
+    store = tmp_path / "store"
+    options = f"--validation-fraction 0.3 --max-bad-fraction 0.5 --shard-mebibytes 1 --store {store} --name pets --run-id run-1"
+
+    def start(*more):
+        command = [GRAFT, "ingest", "--source", source, *options.split(), *more]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    for part in ("3/3", "1/3"):
+        twice = [start("--part", part) for _ in range(2)]
+        for process in twice:
+            output, _ = process.communicate()
+            assert process.returncode == 0 and f"part {part} is done" in output, output
+    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", run(tmp_path))) == alone
+    assert abs(len(decoded) - len(FILES) / 3) < 3
+    refused = start("--part", "1/3", "--output", str(tmp_path / "other"))
+    assert "--output, or a part by --part" in refused.communicate()[0] and refused.returncode == 1

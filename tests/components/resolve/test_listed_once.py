@@ -5,6 +5,7 @@ import logging
 import fsspec
 import pyarrow as pa
 import pytest
+from awkward import facts, run_parts, step
 from file_server import FileServer
 from pictures import encoded, noise, record, rows, split_files
 from proxy import Handler, Proxy
@@ -17,6 +18,7 @@ from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.kept.row_file import rows_folder
 from graft.components.resolve.resolve import resolve
 
 FILES = split_files()
@@ -75,6 +77,18 @@ def test_a_bucket_is_listed_once_and_the_dataset_is_the_same(tmp_path, s3_bucket
     assert {key for key in first if first[key] != second[key]} <= {"created", "shards", "source_digest"}
     versions = {row["path"]: row["version"] for row in rows(tmp_path / "first")}
     assert versions == {row["path"]: row["version"] for row in rows(tmp_path / "second")} and all(versions.values())
+
+
+def test_parts_read_the_listing_and_the_step_takes_it(tmp_path, s3_bucket, listed):
+    run, source = Run(f"{s3_bucket}/store", "pets", "run-1"), f"{s3_bucket}/photos"
+    digest = begin(source, run)
+    uri = f"{run.folder}/{LISTING}"
+    assert run_parts(source, run, 3, CONFIG, digest) == 3
+    assert len(listed) == 1 and storage.exists(uri) and len(storage.list(rows_folder(run))) > 3
+    first = step(source, tmp_path / "first", run, CONFIG, digest)
+    assert len(listed) == 1 and not storage.exists(uri) and not storage.list(rows_folder(run))
+    second = step(source, tmp_path / "second", config=CONFIG, digest=digest)
+    assert facts(tmp_path / "first", first) == facts(tmp_path / "second", second)
 
 
 def test_what_changed_or_went_since_is_taken_as_it_is(tmp_path, s3_bucket, listed):

@@ -28,10 +28,11 @@ FILES = awkward_files()
 
 # A process that gets SIGKILL when the store has so many files of rows and is about to have another one.
 KILLED = """
-import os, signal, sys, threading
+import io, os, signal, sys, threading
+import pyarrow.parquet as pq
 from awkward import *
 from graft.components.common import storage
-from graft.components.ingest.kept import keeping
+from graft.components.ingest.kept.row_file import AboutRows
 store, source, output, rows, part = sys.argv[1:]
 write, written, one_by_one = storage.write, [], threading.RLock()
 def kill(uri, content):
@@ -40,6 +41,9 @@ def kill(uri, content):
     with one_by_one:
         if len(written) == int(rows):
             os.kill(os.getpid(), signal.SIGKILL)
+        with pq.ParquetFile(io.BytesIO(content)) as file:
+            if not storage.exists(AboutRows.of(file.metadata).shard.uri):
+                os._exit(3)  # the shard comes first
         write(uri, content)
         written.append(uri)
 storage.write = kill

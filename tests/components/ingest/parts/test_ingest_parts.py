@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 from awkward import CONFIG, awkward_files, corrected, facts, grown, kept, manifest, run_parts, step
-from pictures import pack, write_folder
+from pictures import pack, shard_records, write_folder
 
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.part_record import recorded_part
 from graft.components.common.runs.parts import PartNumber, read_parts, read_plan
 from graft.components.common.runs.run import Run
 from graft.components.ingest.parts.part import ingest_part
 from graft.components.ingest.parts.plan import plan_ingest
+from graft.components.ingest.source import image_files
 
 FILES = awkward_files()
 LATER = grown(FILES)
@@ -52,7 +54,23 @@ def run(tmp_path, store="store", number=1):
     return Run(str(tmp_path / store), "pets", f"run-{number}")
 
 
-def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp_path, weeks, decoded):
+@pytest.fixture
+def opened(monkeypatch):
+    """The files of sources that were read, as they come."""
+    seen, read_as = [], image_files.storage.read_as
+    monkeypatch.setattr(image_files.storage, "read_as", lambda uri, *more: seen.append(uri) or read_as(uri, *more))
+    return seen
+
+
+def records_of(dataset):
+    """What the shards of a dataset hold, by path in the source."""
+    records = [item for shard in Dataset.load(dataset).shards for item in shard_records(Path(shard.uri))]
+    by_path = {item["image/filename"]: item for item in records}
+    assert len(by_path) == len(records)
+    return by_path
+
+
+def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp_path, weeks, decoded, opened):
     config = corrected(tmp_path, FILES)
     parts = (0, 1, 2, 7)
     for week, files in enumerate((FILES, LATER)):
@@ -62,17 +80,19 @@ def test_any_number_of_parts_makes_the_same_dataset_and_so_does_the_next_one(tmp
             if count:
                 assert run_parts(source, this, count, config) == count
             decoded.clear()
+            opened.clear()
             assert bool(kept(this)) == (count > 1)
             output = tmp_path / f"{week}-{count}"
             result = step(source, output, this, config)
-            found.append((facts(output, result), result.bytes_read))
-            read.append(len(decoded))
+            found.append((facts(output, result), result.bytes_read, week or records_of(output)))
+            read.append((len(decoded), len(opened)))
             assert not kept(this)
         assert found[1] == found[0]
         assert found[2] == found[0]
         assert found[3] == found[0]
+        assert read[0] == read[1] > (50, 50)
         # The second one of images with the same bytes has a record of its own, which the step alone can see.
-        assert read[0] == read[1] > 50 and read[2] == read[3] == (10 if week else 0)
+        assert read[2] == read[3] == ((10, 10) if week else (0, 0))
 
 
 def test_a_trial_with_a_limit_is_the_same_and_leaves_what_the_whole_source_needs(tmp_path, source, decoded):

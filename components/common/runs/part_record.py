@@ -49,6 +49,9 @@ class PartRecording:
     def end(self, error: BaseException | None) -> None:
         """Notes that the part has done its share, or why it gave up."""
         reason = (shown(error) or type(error).__name__) if error else ""
+        log.info(
+            "%s: part %s: results of %d of %d images are in the store", self._step, self.part, self._done, self._planned
+        )
         self._write("failed" if error else "succeeded", reason)
 
     def _write(self, status: str, reason: str = "") -> None:

@@ -2,27 +2,29 @@
 
 import dataclasses
 import functools
-import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graft.components.common import storage
 from graft.components.common.artifacts.artifact import new_artifact
 from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Foreign
 from graft.components.common.artifacts.lists.labels_list import LabelCheck, write_labels
+from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.model_source import SavedModel
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
-from graft.components.common.compute.predictions import check_finite, predict
+from graft.components.common.compute.predictions import check_finite
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
+from graft.components.common.runs.parts import parts_folder, read_plan
 from graft.components.common.runs.run import Run
+from graft.components.evaluate.answers import Answers, PartAnswers, all_answers
 from graft.components.evaluate.baselines import Baseline, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
@@ -31,17 +33,16 @@ from graft.components.evaluate.drift import drift_since
 from graft.components.evaluate.evaluated import evaluated_split, load_both
 from graft.components.evaluate.foreign import find_foreign
 from graft.components.evaluate.kept_predictions import KeptPredictions
-from graft.components.evaluate.labels.known_features import SeenFeatures, gather, why_unknown
+from graft.components.evaluate.labels.known_features import Known, gather, why_unknown
 from graft.components.evaluate.labels.label_check import check_labels
 from graft.components.evaluate.metrics import compute_metrics
+from graft.components.evaluate.predictions_table import write_predictions
 from graft.components.evaluate.report.evaluation_report import write_report
 from graft.components.evaluate.report.suspects import draw_suspects
 from graft.components.evaluate.selective import answered_part, risk_by_coverage
 from graft.components.evaluate.slices import COLUMNS, KINDS, make_slices
 
 Array = np.ndarray[Any, Any]
-
-_ROWS = 2**14  # of the predictions are written at once: another copy of all would take as much memory as they do
 
 
 def evaluate(
@@ -74,45 +75,28 @@ def evaluate(
     data, training = load_both(model, dataset)
     split = evaluated_split(data, config)
     index = _read_index(data, split, config)
+    plan = read_plan(run, "evaluate") if run.store else None
+    parts = parts_folder(run, "evaluate") if plan else ""
     with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
         keras_model = load_model(model)
-        start, seen, why_not = time.monotonic(), SeenFeatures(data.count(split)), why_unknown(training)
-        put = None if why_not else seen.put
-        probabilities, labels, features = predict(keras_model, data, split, "evaluating images", put)
-        seconds = time.monotonic() - start
+        why_not = why_unknown(training)
+        left = PartAnswers(parts, training, data.count(split), seen=not why_not)
+        answers = all_answers(keras_model, data, split, index["sha256"], left, seen=not why_not)
         doing("computing the figures")
-        check_finite(probabilities, str(model))
-        predicted, digest = probabilities.argmax(axis=1), training.model_digest
-        right = predicted == labels
-        kept = KeptPredictions(run.store, data, split, index["sha256"])
-        kept.add(training, probabilities)
-        baselines = run_baselines(models, data, split, index, {digest: predicted}, kept)
-        compared = {role: compare_with(found, digest, predicted, labels) for role, found in baselines.items()}
-        known = None if why_not else gather(data, split, seen.vectors, training, keras_model, run.store)
+        check_finite(answers.probabilities, str(model))
+        kept = KeptPredictions(run.store, data, split, index["sha256"], parts)
+        kept.add(training, answers.probabilities)
+        predicted = {training.model_digest: answers.probabilities.argmax(axis=1)}
+        baselines = run_baselines(models, data, split, index, predicted, kept)
+        known = None if why_not else gather(data, split, answers.seen, training, keras_model, run.store)
+        right = predicted[training.model_digest] == _labels(data, index)
         checked, suspects = check_labels(known, data, right) if known else (LabelCheck(reason=why_not), [])
-        evaluation = Evaluation(
-            split=split,
-            images=len(labels),
-            classes=data.classes,
-            metrics=compute_metrics(probabilities, labels, data.classes),
-            slices=make_slices(index, right, config.slices),
-            comparisons=Comparisons(champion=compared.get("champion"), anchor=compared.get("anchor")),
-            drift=drift_since(models.get("champion"), data, index, features),
-            risk_coverage=risk_by_coverage(probabilities, right),
-            answered=answered_part(training, probabilities, right),
-            labels=checked,
-            foreign=find_foreign(known, data, keras_model) if known else Foreign(reason=why_not),
-            selected_on_split=split in (TRAIN, training.selection.split),
-            images_per_second=round(len(labels) / seconds, 1),
-            dataset_digest=data.digest,
-            trained_on_digest=training.dataset_digest,
-            model_digest=digest,
-            settings=dataclasses.asdict(config)
-            | {role: models[role].uri if role in models else NONE for role in BASELINES},
-        )
+        foreign = find_foreign(known, data, keras_model) if known else Foreign(reason=why_not)
+        evaluation = _figures(data, training, split, index, answers, config, models, baselines, checked, foreign)
         doing("drawing the report")
-        champion = baselines.get("champion")
-        predictions = _write_predictions(output / Evaluation.PREDICTIONS, data, index, probabilities, champion)
+        predictions = write_predictions(
+            output / Evaluation.PREDICTIONS, data, index, answers.probabilities, baselines.get("champion")
+        )
         images = functools.partial(read_encoded, data, split)
         shown = draw_suspects(data, suspects)
         write_report(output / Evaluation.REPORT, evaluation, training, data, predictions, images, keras_model, shown)
@@ -120,21 +104,77 @@ def evaluate(
         evaluation.write(output)
     if run.store:  # there `graft labels` finds it, also if the model doesn't pass the gate
         storage.put(output / Evaluation.LABELS, f"{run.folder}/{Evaluation.LABELS}")
+    if parts:
+        PartAnswers.remove(parts)
+    return _result(output, evaluation, data, kept, answers, known)
+
+
+def _figures(
+    data: Dataset,
+    training: Model,
+    split: str,
+    index: Mapping[str, Sequence[Any]],
+    answers: Answers,
+    config: EvaluateConfig,
+    models: Mapping[str, SavedModel],
+    baselines: Mapping[str, Baseline],
+    checked: LabelCheck,
+    foreign: Foreign,
+) -> Evaluation:
+    """Computes the figures of what the new model and the baselines say."""
+    probabilities, labels = answers.probabilities, _labels(data, index)
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labels
+    compared = {role: compare_with(one, training.model_digest, predicted, labels) for role, one in baselines.items()}
+    return Evaluation(
+        split=split,
+        images=len(labels),
+        classes=data.classes,
+        metrics=compute_metrics(probabilities, labels, data.classes),
+        slices=make_slices(index, right, config.slices),
+        comparisons=Comparisons(champion=compared.get("champion"), anchor=compared.get("anchor")),
+        drift=drift_since(models.get("champion"), data, index, answers.mapped),
+        risk_coverage=risk_by_coverage(probabilities, right),
+        answered=answered_part(training, probabilities, right),
+        labels=checked,
+        foreign=foreign,
+        selected_on_split=split in (TRAIN, training.selection.split),
+        images_per_second=answers.images_per_second,
+        dataset_digest=data.digest,
+        trained_on_digest=training.dataset_digest,
+        model_digest=training.model_digest,
+        settings=dataclasses.asdict(config)
+        | {role: models[role].uri if role in models else NONE for role in BASELINES},
+    )
+
+
+def _result(
+    output: Path, evaluation: Evaluation, data: Dataset, kept: KeptPredictions, answers: Answers, known: Known | None
+) -> EvaluateResult:
     return EvaluateResult(
         path=str(output),
-        split=split,
+        split=evaluation.split,
         images=evaluation.images,
         metrics=evaluation.metrics,
         comparisons=evaluation.comparisons,
         selected_on_split=evaluation.selected_on_split,
         classes=evaluation.classes,
         drift=evaluation.drift.flagged,
-        suspected_labels=checked.suspected,
+        suspected_labels=evaluation.labels.suspected,
         baselines_computed=kept.computed,
         baselines_kept=kept.found,
-        bytes_read=sum(data.opened.values()) + kept.bytes_read + (known.bytes_read if known else 0),
+        bytes_read=sum(data.opened.values())
+        + kept.bytes_read
+        + answers.bytes_read
+        + (known.bytes_read if known else 0),
         bytes_written=kept.bytes_written + (known.bytes_written if known else 0),
     )
+
+
+def _labels(data: Dataset, index: Mapping[str, Sequence[Any]]) -> Array:
+    """Returns the images' labels, int64 [N]."""
+    numbers = {name: number for number, name in enumerate(data.classes)}
+    return np.array([numbers[name] for name in index["label"]], np.int64)
 
 
 def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, list[Any]]:
@@ -149,35 +189,3 @@ def _read_index(data: Dataset, split: str, config: EvaluateConfig) -> dict[str, 
         raise GraftError(f"{data.path} has no column {unknown[0]!r} to make slices of: {remedy}.")
     looks = known_columns(data.path / INDEX, LOOKS, str(data.path))
     return data.index(split, list(dict.fromkeys([*looks, *COLUMNS, *config.slices])))
-
-
-def _write_predictions(
-    path: Path, data: Dataset, index: dict[str, list[Any]], probabilities: Array, champion: Baseline | None
-) -> pa.Table:
-    """Writes a row an image: its identity, true and predicted class, a probability a class, and the champion's answer.
-
-    The champion has no answer for contaminated images.
-
-    Returns:
-        The table, with the probability of the predicted class alone.
-    """
-    classes = pa.array(data.classes, pa.string())
-    predicted = probabilities.argmax(axis=1)
-    first = {name: pa.array(index[name], pa.string()) for name in ("sha256", "path", "label")}
-    first["predicted"] = classes.take(pa.array(predicted))
-    last = (
-        {} if champion is None else {"champion": classes.take(pa.array(champion.predicted, mask=champion.contaminated))}
-    )
-    schema = pa.schema(
-        [
-            *((name, pa.string()) for name in first),
-            *((f"probability_{name}", pa.float32()) for name in data.classes),
-            *((name, pa.string()) for name in last),
-        ]
-    )
-    with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, len(probabilities), _ROWS):
-            identity, answers = ([column.slice(start, _ROWS) for column in part.values()] for part in (first, last))
-            columns = [pa.array(column) for column in probabilities[start : start + _ROWS].T]
-            writer.write_table(pa.table([*identity, *columns, *answers], schema=schema))
-    return pa.table(first | {"confidence": probabilities[np.arange(len(predicted)), predicted]} | last)

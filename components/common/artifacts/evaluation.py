@@ -224,7 +224,9 @@ class Evaluation(Artifact):
     )
     foreign: Sparse[Foreign] = Field(None, description="Images unlike all training images; left out of older records.")
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
-    images_per_second: float = Field(description="Images predicted in a second.")
+    images_per_second: float = Field(
+        description="Images predicted in a second by the step itself; 0 if its parts predicted all."
+    )
     dataset_digest: str = Field(description="Content digest of the dataset that it was evaluated on.")
     trained_on_digest: str = Field(description="Content digest of the dataset that it was trained on.")
     model_digest: str = Field(description="SHA-256 of the `model.keras` that was evaluated.")

@@ -104,13 +104,10 @@ class PackCache:
                 break
 
     def lacking(self, sha256s: Sequence[str]) -> Array:
-        """Tells which images no pack has rows of, by the packs' own account: rows aren't read, and may prove damaged.
+        """Tells which images no pack claims to have rows of, bool [N]: rows aren't read, and may prove damaged.
 
         Args:
             sha256s: Content digests of the images.
-
-        Returns:
-            bool [N].
 
         Raises:
             GraftError: The store can't be read.

@@ -23,9 +23,7 @@ _TOLERANCE = 1e-4  # a batch and a single image may be computed by other algorit
 Array = np.ndarray[Any, Any]
 
 
-def predict(
-    model: Any, dataset: Dataset, split: str, what: str, put: Callable[[Array], None] | None = None
-) -> tuple[Array, Array, Array]:
+def predict(model: Any, dataset: Dataset, split: str, what: str) -> tuple[Array, Array, Array]:
     """Computes a model's probabilities for every image of a split, and in the same pass what its last layer sees.
 
     >>> from graft.components.common.compute.keras_models import load_model
@@ -38,7 +36,6 @@ def predict(
         dataset: Holds the images.
         split: `train`, `validation` or `test`.
         what: What this is for, for the progress.
-        put: As `predict_batches` takes it.
 
     Returns:
         float32 [N, classes] probabilities, int64 [N] labels, and float32 [N, FEATURES], in the order of the index.
@@ -46,7 +43,7 @@ def predict(
     Raises:
         GraftError: As `predict_batches` does.
     """
-    batches = list(predict_batches(model, dataset, split, what, put=put))
+    batches = list(predict_batches(model, dataset, split, what))
     probabilities, labels, features = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return probabilities, labels, features
 

@@ -21,26 +21,6 @@ _AT_ONCE = 4_096
 Array = np.ndarray[Any, Any]
 
 
-class SeenFeatures:
-    """What the head sees of the evaluated images, taken as it is computed.
-
-    Attributes:
-        vectors: float16 [N, F], maybe on the disk, in the order of the index.
-    """
-
-    vectors: Array
-
-    def __init__(self, count: int) -> None:
-        self._count, self._done = count, 0
-
-    def put(self, batch: Array) -> None:
-        """Takes the next images' features, float32 [k, F]."""
-        if not self._done:
-            self.vectors = scratch_array((self._count, batch.shape[1]))
-        self.vectors[self._done : self._done + len(batch)] = half(batch)
-        self._done += len(batch)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Part:
     """The features at one of the cuts: their columns, and where they are kept, as training computed them and as this step does."""

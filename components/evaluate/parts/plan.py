@@ -1,9 +1,12 @@
 """Listing the images that a run evaluates, and sharing them out to parts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.errors import GraftError
 from graft.components.common.runs.parts import plan_parts
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
@@ -11,6 +14,8 @@ from graft.components.evaluate.evaluated import evaluated_split, load_both
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Array = np.ndarray[Any, Any]
 
 
 def plan_evaluate(model: Path, dataset: Path, config: EvaluateConfig, run: Run, parts: int, images: int) -> list[str]:
@@ -38,4 +43,23 @@ def to_answer(data: Dataset, split: str) -> "pa.Table":
     """Returns the rows of a split's images in its index."""
     import pyarrow as pa
 
-    return pa.table({"row": pa.array(range(data.count(split)), pa.int64())})
+    rows = pa.array(range(data.count(split)), pa.int64())
+    return pa.table({"row": rows}).replace_schema_metadata(_about(data, split))
+
+
+def rows_of(items: "pa.Table", data: Dataset, split: str) -> Array:
+    """Reads rows that `to_answer` returned, int64 [n].
+
+    Raises:
+        GraftError: They are another dataset's, or another split's.
+    """
+    if items.schema.metadata != _about(data, split):
+        raise GraftError(
+            f"The parts of this run were planned for other images than the {split} images of {data.path}: give the evaluation a run id "
+            "of its own."
+        )
+    return np.asarray(items["row"].to_numpy())
+
+
+def _about(data: Dataset, split: str) -> dict[bytes, bytes]:
+    return {b"dataset": data.digest.encode(), b"split": split.encode()}

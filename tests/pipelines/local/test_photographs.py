@@ -16,8 +16,8 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.kept_features import FeatureCache, half
 from graft.components.common.compute.keras_models import load_model
-from graft.components.common.compute.predictions import predict
-from graft.components.evaluate.labels.known_features import SeenFeatures, gather
+from graft.components.evaluate.answers import PartAnswers, all_answers
+from graft.components.evaluate.labels.known_features import gather
 from graft.components.evaluate.labels.label_check import check_labels
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
@@ -136,9 +136,14 @@ def test_flipped_labels_are_found(finished):
     """5% of the training labels, at random; the features are those that the run left in its store."""
     data, run = Dataset.load(Path(finished["steps"]["ingest"]["output"])), Path(finished["export"]).parents[2]
     (trained,) = run.glob("*/train/*/training.json")
-    network, seen = load_model(trained.parent), SeenFeatures(data.count("validation"))
-    predict(network, data, "validation", "evaluating images", seen.put)
-    known = gather(data, "validation", seen.vectors, Model.load(trained.parent), network, str(run.parent / "store"))
+    network, training, sha256s = (
+        load_model(trained.parent),
+        Model.load(trained.parent),
+        data.index("validation", ["sha256"])["sha256"],
+    )
+    nothing = PartAnswers("", training, len(sha256s), seen=True)
+    seen = all_answers(network, data, "validation", sha256s, nothing, seen=True).seen
+    known = gather(data, "validation", seen, training, network, str(run.parent / "store"))
     assert known.bytes_written == 0, "the training images' features were there"
     precision, recall = np.mean([found_of_flipped(known, data, seed) for seed in range(3)], axis=0)
     # Recall was 0.853 and F1 0.877 where it was built. Another kind of CPU rounds the features otherwise: it may miss a few of the 300.

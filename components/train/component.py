@@ -38,8 +38,8 @@ def train(
     from graft.components.common.runs.parts import planned_items
     from graft.components.common.runs.step_record import component_step
     from graft.components.train.recipes import train_config
-    from graft.components.train.train import PAGE
     from graft.components.train.train import train as run_step
+    from graft.components.train.training_page import PAGE
 
     with component_step("train", store, name, run_id) as record:
         given = {"optimizer": optimizer or None, "learning_rate": learning_rate or None}

@@ -18,6 +18,7 @@ from graft.components.train.network.assembly import Network
 from graft.components.train.network.augmentation import Augment, live_augmentation
 from graft.components.train.network.preprocessing import pixels
 
+PAGE = "training.html"
 CURVES, SHEET = "learning_curves", "augmented_samples.png"
 _SHEET_IMAGES, _SHEET_VIEWS = 4, 6
 

@@ -209,7 +209,8 @@ def component_step(step: Component, store: str, name: str, run_id: str, *, whole
     with as_component(step):
         with recorded(step, Run(store, name, run_id.rpartition("/")[2]), whole=whole) as recording:
             yield recording
-        log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")
+        if whole:
+            log.info("%s: %s", step, recording.outcome.summary if recording.outcome else "done")
 
 
 @contextlib.contextmanager

@@ -63,7 +63,9 @@ def find_work(data: Dataset, weights: str, config: TrainConfig, store: str) -> P
     import_tensorflow()
     from graft.components.train.features.pieces import lacking, pieces_of
     from graft.components.train.network.assembly import build_network
+    from graft.components.train.network.backbone import number_layers_afresh
 
+    number_layers_afresh()
     with storage.scratch_folder("train") as scratch:
         network = build_network(config, local_weights(weights, scratch, config.weights_sha256, architecture))
     rows: dict[str, dict[str, np.ndarray]] = {}

@@ -255,3 +255,54 @@ def test_a_store_that_can_t_be_read_is_an_error_and_no_empty_cache(monkeypatch):
         with pytest.raises(GraftError, match=r"grant it roles/storage\.objectViewer"):
             FeatureCache("gs://b/store", KIND).find(names(1), 5)
     fsspec.filesystem("gs").clear_instance_cache()
+
+
+def test_what_is_lacking_is_told_by_names_alone(store, monkeypatch, caplog):
+    assert FeatureCache("", KIND).lacking(names(2)).all()
+    fill(store)
+    fill(store, prefix="other", seed=1)
+    fs, _ = fsspec.core.url_to_fs(store)
+    planted(store, b"no pack")
+    cache = FeatureCache(store, KIND)
+    monkeypatch.setattr(cache, "_read", lambda names: pytest.fail("rows were read"))
+    asked = ["image3", "new", "other0", "image3"]
+    assert cache.lacking(asked).tolist() == [False, True, False, False]
+    assert FeatureCache(store, {**KIND, "cut": "mixed6"}).lacking(asked).all()
+    assert not caplog.text and len(packs(store)) == 3
+
+
+def test_what_is_lacking_is_looked_for_in_packs_that_another_run_joins_meanwhile(store, monkeypatch):
+    for number in range(packs_of._FEW + 1):
+        fill(store, 2, f"n{number}-", seed=number)
+    cache = FeatureCache(store, KIND)
+    listed, own = cache._list(), cache._list
+    FeatureCache(store, KIND).tidy(5)
+    lists = iter([listed])
+    monkeypatch.setattr(cache, "_list", lambda: next(lists, None) or own())
+    wanted = [name for number in range(packs_of._FEW + 1) for name in names(2, f"n{number}-")]
+    assert not cache.lacking(wanted).any()
+
+
+def test_two_that_tidy_at_once_while_a_third_writes_lose_nothing(store):
+    """The steps of two runs, and a part of a third one."""
+    for number in range(packs_of._FEW + 1):
+        fill(store, 2, f"n{number}-", seed=number)
+    threads = [threading.Thread(target=FeatureCache(store, KIND).tidy, args=(5,)) for _ in range(2)]
+    threads.append(threading.Thread(target=fill, args=(store, 50, "part-"), kwargs={"seed": 99}))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(packs_of._FEW + 1):
+        features, found = FeatureCache(store, KIND).find(names(2, f"n{number}-"), 5)
+        assert found.all() and (features == vectors(2, number)).all()
+    features, found = FeatureCache(store, KIND).find(names(50, "part-"), 5)
+    assert found.all() and (features == vectors(50, 99)).all()
+
+
+def test_rows_count_as_unwritten_until_their_pack_is(store):
+    cache = FeatureCache(store, KIND)
+    cache.keep(names(3), vectors(3))
+    assert cache.unwritten == 3 and not packs(store)
+    cache.flush()
+    assert cache.unwritten == 0 and len(packs(store)) == 1

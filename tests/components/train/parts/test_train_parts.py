@@ -1,0 +1,236 @@
+"""A training whose features parts compute: the model and its record are those of a training without."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import QUICK
+
+from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.compute import packs
+from graft.components.common.compute.kept_features import PLAIN, FeatureCache, kind_of_features
+from graft.components.common.compute.pack_file import kind_and_names
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.part_record import PartRecording, component_part, recorded_part
+from graft.components.common.runs.parts import PartNumber, planned_items, read_parts
+from graft.components.common.runs.run import Run
+from graft.components.train.features import extraction
+from graft.components.train.features.planned import Planned
+from graft.components.train.features.training_set import collect_training_set
+from graft.components.train.network.assembly import build_network
+from graft.components.train.parts.part import train_part
+from graft.components.train.parts.plan import find_work, plan_train
+from graft.components.train.train import train
+
+pytestmark = pytest.mark.slow
+
+GRAFT = Path(sys.executable).with_name("graft")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(str(tmp_path / "store"), "pets", "run-1")
+
+
+@pytest.fixture(scope="module")
+def network(joined):
+    return build_network(joined, None)
+
+
+@pytest.fixture(scope="module")
+def alone(dataset, network, joined):
+    """What a training without parts is trained on."""
+    return collect_training_set(Dataset.load(dataset), network, joined, "")
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """How many images each pass of the backbone has, as they come."""
+    seen, extract = [], extraction._extract
+
+    def counted(dataset, needed, numbers, *rest):
+        seen.append(len(numbers))
+        return extract(dataset, needed, numbers, *rest)
+
+    monkeypatch.setattr(extraction, "_extract", counted)
+    return seen
+
+
+def do(item, dataset, config, run):
+    with recorded_part("train", PartNumber.parse(item), run) as part:
+        train_part(dataset, "random", config, part)
+
+
+def collected(dataset, network, config, run):
+    """What the step trains on once the parts are done."""
+    data = Dataset.load(dataset)
+    return collect_training_set(data, network, config, run.store, Planned.of_table(planned_items(run, "train"), data))
+
+
+def assert_same(found, alone):
+    np.testing.assert_array_equal(found.vectors, alone.vectors)
+    np.testing.assert_array_equal(found.selection_vectors, alone.selection_vectors)
+    assert (found.computed, found.cached) == (alone.computed, alone.cached) == (40, 0)
+
+
+def features(run):
+    return sorted(Path(run.store).glob("features/*/*.arrow"))
+
+
+def record(model):
+    return json.loads((model / "training.json").read_text())
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_parts_in_reverse_order_give_the_same_model(
+    dataset, joined, joined_training, run, count, passed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(packs, "_FEW", 3)
+    asked = set()
+    monkeypatch.setattr(extraction, "pays_to_compile", lambda pixels: bool(asked.add(pixels)))
+    items = plan_train(dataset, "random", joined, run, count, 1)
+    assert items == [f"{number}/{count}" for number in range(1, count + 1)]
+    for item in reversed(items):
+        do(item, dataset, joined, run)
+    assert [(part.status, part.planned, part.done) for part in read_parts(run, "train")] == [
+        ("succeeded", images, images) for images in reversed(passed)
+    ]
+    assert sum(passed) == 40 and len(passed) == count and asked == {40 * 2 * 75 * 75}
+    assert len(features(run)) == 4 * count, "a part joins no packs"
+    passed.clear()
+    result = train(dataset, tmp_path / "model", "random", joined, run.store, planned_items(run, "train"))
+    assert not passed and len(features(run)) == (8 if count == 2 else 4)
+    found, usual = record(tmp_path / "model"), record(joined_training / "model")
+    for name in ("model_digest", "history", "features", "selection"):
+        assert found[name] == usual[name]
+    assert result.computed == 40
+
+
+def test_a_single_part_leaves_the_work_to_the_step(dataset, joined, run, passed):
+    assert plan_train(dataset, "random", joined, run, 7, 100) == ["1/1"]
+    do("1/1", dataset, joined, run)
+    assert not passed and not features(run)
+
+
+def killed(dataset, run, config):
+    """A part that is killed once its first batch is written: 16 images, 2 views, 2 cuts."""
+    script = f"""
+import os, pathlib, signal
+from graft.components.common.compute import packs
+from graft.components.common.runs.part_record import component_part
+from graft.components.train.config import TrainConfig
+from graft.components.train.parts.part import train_part
+packs.PACK_SECONDS, written, write = 0, [], packs.PackCache._write
+def write_and_die(self, *arguments):
+    write(self, *arguments)
+    written.append(1)
+    if len(written) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+packs.PackCache._write = write_and_die
+with component_part("train", {run.store!r}, {run.name!r}, {run.run_id!r}, "1/2") as part:
+    train_part(pathlib.Path({str(dataset)!r}), "random", TrainConfig(**{dataclasses.asdict(config)!r}), part)
+"""
+    return subprocess.run([sys.executable, "-c", script], check=False).returncode
+
+
+def test_a_part_that_is_killed_goes_on_where_it_was(dataset, joined, network, alone, run, passed, monkeypatch):
+    plan_train(dataset, "random", joined, run, 2, 1)
+    assert killed(dataset, run, joined) == -signal.SIGKILL
+    assert len(features(run)) == 4
+    told, advance = [], PartRecording.advance
+    monkeypatch.setattr(PartRecording, "advance", lambda self, images: told.append(images) or advance(self, images))
+    monkeypatch.setattr(packs, "PACK_SECONDS", 0.0)
+    do("1/2", dataset, joined, run)
+    assert passed == [4] and told[0] == 16
+    told.clear()
+    do("2/2", dataset, joined, run)
+    assert told == [0, 16, 4, 0], "images count once all that is made of them is written"
+    passed.clear()
+    assert_same(collected(dataset, network, joined, run), alone)
+    assert not passed
+
+
+def test_a_part_by_hand_that_runs_twice_at_once(dataset, joined, network, alone, run, passed):
+    settings = {"--cut": joined.cut, "--image-size": 75, "--batch-size": 16, "--part": "1/2", "--store": run.store}
+    words = ["--dataset", dataset, "--weights", "random", "--mirror", "--name", run.name, "--run-id", run.run_id]
+    command = [str(word) for word in [GRAFT, "train", *words, *sum(settings.items(), ())]]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for output, _ in [process.communicate() for process in both]:
+        assert "part 1/2 is done" in output
+    assert [process.returncode for process in both] == [0, 0]
+    passed.clear()
+    found = collected(dataset, network, joined, run)
+    assert passed == [20], "nobody did the second part"
+    assert_same(found, alone)
+
+
+def test_what_is_damaged_or_missing_the_step_computes(dataset, joined, network, alone, run, passed, caplog):
+    plan_train(dataset, "random", joined, run, 3, 1)
+    for item in ("3/3", "1/3"):
+        do(item, dataset, joined, run)
+    harmed = features(run)[0]
+    with harmed.open("rb") as file:
+        _, lost = kind_and_names(file)
+    content = bytearray(harmed.read_bytes())
+    content[len(content) // 2] ^= 1
+    harmed.write_bytes(content)
+    passed.clear()
+    assert_same(collected(dataset, network, joined, run), alone)
+    assert f"damaged and computed again: {harmed}" in caplog.text
+    assert passed == [13 + len(lost)] and len(lost) >= 13
+
+
+def test_a_bad_shard_is_on_record_and_the_step_names_it(dataset, joined, run, tmp_path, caplog):
+    damaged = tmp_path / "dataset"
+    shutil.copytree(dataset, damaged)
+    plan_train(damaged, "random", joined, run, 2, 1)
+    with (damaged / "train-00000.tfrecord").open("r+b") as file:
+        file.seek(50_000)
+        file.write(b"\0" * 100)
+    with component_part("train", run.store, run.name, run.run_id, "1/2") as part:
+        train_part(damaged, "random", joined, part)
+    (found,) = read_parts(run, "train")
+    assert found.status == "failed" and "train-00000.tfrecord" in found.reason and found.done == 0
+    with pytest.raises(GraftError, match=r"train-00000\.tfrecord .* remove this shard"):
+        train(damaged, tmp_path / "model", "random", joined, run.store, planned_items(run, "train"))
+
+
+def test_a_plan_counts_what_either_precision_lacks(dataset, network, joined, run):
+    """It may run where there is no GPU, and the training where there is one."""
+    data = Dataset.load(dataset)
+    index = data.index("train", ["sha256"])["sha256"]
+
+    def fill(precision, images):
+        for view in (PLAIN, "mirrored"):
+            for cut in joined.cut.split("+"):
+                kind = kind_of_features(dataclasses.asdict(joined), network.weights_digest, precision, view, cut)
+                cache = FeatureCache(run.store, kind)
+                cache.keep(index[:images], np.zeros((images, 5), np.float16))
+                cache.flush()
+
+    fill("float32", 10)
+    found = find_work(data, "random", joined, run.store)
+    assert found.rows["train"].tolist() == list(range(10, 40))
+    fill("mixed_float16", 39)
+    found = find_work(data, "random", joined, run.store)
+    assert found.rows["train"].tolist() == [39]
+    again = Planned.of_table(found.to_table(), data)
+    assert again.rows["train"].tolist() == [39] and again.work == found.work
+    assert (again.work_of("float32", "train").images, again.work_of("mixed_float16", "train").images) == (30, 1)
+    assert again.work_of("float32", "train").views == (0, 1)
+    other = data.model_copy(update={"digest": "0" * 64})
+    with pytest.raises(GraftError, match="planned for another dataset"):
+        Planned.of_table(found.to_table(), other)
+
+
+def test_a_head_that_takes_no_features_is_one_part(dataset, run):
+    live = dataclasses.replace(QUICK, augmentation="live", head="flatten-dense", selection_split="validation")
+    found = find_work(Dataset.load(dataset), "random", live, run.store)
+    assert {split: len(rows) for split, rows in found.rows.items()} == {"train": 0, "validation": 20}
+    assert plan_train(dataset, "random", live, run, 7, 20) == ["1/1"]

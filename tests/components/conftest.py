@@ -7,7 +7,7 @@ from support import QUICK
 
 from graft.components.train.train import train
 
-JOINED = dataclasses.replace(QUICK, epochs=2, cut="mixed0+mixed1", mirror=True)
+JOINED = dataclasses.replace(QUICK, epochs=2, cut="activation+activation_1", mirror=True)
 
 
 @pytest.fixture(scope="session")

@@ -261,7 +261,6 @@ def test_what_is_lacking_is_told_by_names_alone(store, monkeypatch, caplog):
     assert FeatureCache("", KIND).lacking(names(2)).all()
     fill(store)
     fill(store, prefix="other", seed=1)
-    fs, _ = fsspec.core.url_to_fs(store)
     planted(store, b"no pack")
     cache = FeatureCache(store, KIND)
     monkeypatch.setattr(cache, "_read", lambda names: pytest.fail("rows were read"))

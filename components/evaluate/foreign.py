@@ -4,7 +4,7 @@ Source: Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors",
 training image, all features being brought to length 1.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,9 @@ def find_foreign(known: Known, data: Dataset, model: Any) -> Foreign:
     own = distances(_some(bank, _OWN), bank, NEIGHBOUR + 1)  # each is its own nearest
     usual = np.quantile(own, _USUAL)
     scores = distances(_directions(known.features[_some(here, _MOST)]), bank, NEIGHBOUR)
-    rows = np.sort(known.rows[_some(here, PLANTED)]).tolist()
-    with import_tensorflow().device("CPU:0"):  # so few images are not worth a GPU's search for algorithms
-        pictures = (decode(encoded).numpy() for encoded in read_encoded(data, known.splits[0], rows))
-        planted = {
-            kind: distances(_directions(vectors), bank, NEIGHBOUR) for kind, vectors in _features(model, pictures)
-        }
+    kinds, vectors = _planted(model, data, known.splits[0], np.sort(known.rows[_some(here, PLANTED)]).tolist())
+    planted = distances(_directions(vectors), bank, NEIGHBOUR)
+    by_kind = {kind: planted[kinds == kind] for kind in dict.fromkeys(kinds.tolist())}
     return Foreign(
         images=len(scores),
         beyond=int((scores > usual).sum()),
@@ -68,7 +65,7 @@ def find_foreign(known: Known, data: Dataset, model: Any) -> Foreign:
             Planted(
                 kind=kind, images=len(found), beyond=int((found > usual).sum()), auc=area_under_curve(found, scores)
             )
-            for kind, found in planted.items()
+            for kind, found in by_kind.items()
         ),
     )
 
@@ -133,14 +130,21 @@ def _shuffled(random: np.random.Generator, picture: Array) -> Array:
     return mixed.reshape(tiles, tiles, height, width, 3).swapaxes(1, 2).reshape(tiles * height, tiles * width, 3)
 
 
-def _features(model: Any, pictures: Iterable[Array]) -> Iterator[tuple[str, Array]]:
-    """Yields each kind of planted images with their features, float16 [n, F]."""
+def _planted(model: Any, data: Dataset, split: str, rows: Sequence[int]) -> tuple[Array, Array]:
+    """Plants images, made of some of a split, and passes them through a model's extractor at once: each call of it costs as much anew.
+
+    Returns:
+        str [n], the kinds of the planted images, and float16 [n, F], their features.
+
+    Raises:
+        GraftError: The dataset is damaged.
+    """
     preprocessing, extractor = model.get_layer(PREPROCESSING), model.get_layer(NETWORK).get_layer(EXTRACTOR)
-    squares: dict[str, list[Array]] = {}
-    for kind, image in plant(pictures, int(preprocessing.outputs[0].shape[1])):
-        squares.setdefault(kind, []).append(np.asarray(preprocessing(image[None], training=False))[0])
-    for kind, images in squares.items():
-        yield kind, half(np.asarray(extractor(np.stack(images), training=False)).astype(np.float32))
+    with import_tensorflow().device("CPU:0"):  # so few images are not worth a GPU's search for algorithms
+        pictures = (decode(encoded).numpy() for encoded in read_encoded(data, split, rows))
+        kinds, images = zip(*plant(pictures, int(preprocessing.outputs[0].shape[1])), strict=True)
+        squares = np.concatenate([np.asarray(preprocessing(image[None], training=False)) for image in images])
+        return np.array(kinds), half(np.asarray(extractor(squares, training=False)).astype(np.float32))
 
 
 def _some(rows: Array, most: int) -> Array:

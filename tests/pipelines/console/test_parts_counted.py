@@ -9,6 +9,7 @@ import pytest
 from graft.components.common import storage
 from graft.components.common.artifacts.outcomes.part_records import PartsPlan
 from graft.components.common.errors import GraftError
+from graft.components.common.progress import progress
 from graft.components.common.progress_lines import Began, Ended
 from graft.components.common.runs import part_record
 from graft.components.common.runs.part_record import component_part
@@ -99,6 +100,6 @@ def test_a_store_that_can_t_be_read_is_told_once(run, caplog):
 
 def test_a_part_tells_nothing_by_lines_that_others_would_overwrite(run, monkeypatch, capfd):
     monkeypatch.setenv("GRAFT_PROGRESS_LINES", "1")
-    with component_part("ingest", run.store, run.name, run.run_id, "1/2") as part:
-        part.begin(1)
+    with component_part("ingest", run.store, run.name, run.run_id, "1/2"), progress("checking images", 2) as advance:
+        advance(2)
     assert "\x1e" not in capfd.readouterr().out

@@ -80,8 +80,10 @@ class RunLog(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Takes any part of a line, or several lines, of the thread that it is called in."""
+        """Takes any part of a line, or several lines, of the thread that it is called in; nothing once it is closed."""
         with self._lock:
+            if self.closed:  # a run that was told to end doesn't wait for kfp's threads
+                return len(text)
             printer = self._printers.setdefault(threading.get_ident(), _Printer())
             *lines, printer.rest = re.split("\r\n|\r|\n", printer.rest + text)
             for line in lines:
@@ -90,12 +92,13 @@ class RunLog(io.TextIOBase):
 
     def close(self) -> None:
         """Writes the last lines, if they have no end, and closes the file."""
-        if not self.closed:
-            for printer in self._printers.values():
-                if printer.rest:
-                    self._line(printer, printer.rest)
-            self._file.close()
-        super().close()
+        with self._lock:
+            if not self.closed:
+                for printer in self._printers.values():
+                    if printer.rest:
+                        self._line(printer, printer.rest)
+                self._file.close()
+            super().close()
 
     def _line(self, printer: _Printer, line: str) -> None:
         printed, told = find(line)

@@ -41,14 +41,16 @@ def check_state(pipeline: Any, profile: Profile) -> None:
     """Refuses parts with which the state might grow too large for Kubeflow's API.
 
     Raises:
-        GraftError: There are too many, in all loops together; the message tells how many bytes too much.
+        GraftError: There are too many, in all steps together; the message tells how many would do.
     """
-    limit = profile.kubeflow.max_workflow_size
-    size = state_size(pipeline, {step: wanted.parts for step, wanted in profile.fan_out.items()})
+    limit, parts = profile.kubeflow.max_workflow_size, {step: wanted.parts for step, wanted in profile.fan_out.items()}
+    size, without = state_size(pipeline, parts), state_size(pipeline, dict.fromkeys(parts, 0))
+    wanted = sum(parts.values())
     if size > limit:
+        most = max(0, (limit - without) * wanted // (size - without))
         raise GraftError(
-            f"fan_out: so many parts may let the workflow's state grow to {size:,} bytes. Beyond {limit:,} Kubeflow shows no more tasks. "
-            "Ask for fewer parts, of all steps together; or give Argo's controller a larger MAX_WORKFLOW_SIZE, and name it as "
+            f"fan_out: {wanted} parts let the workflow's state grow to {size:,} bytes. Beyond {limit:,} Kubeflow shows no more tasks. Ask "
+            f"for at most {most} or so, of all steps together; or give Argo's controller a larger MAX_WORKFLOW_SIZE, and name it as "
             "kubeflow.max_workflow_size (docs/gke.md)."
         )
 

@@ -15,8 +15,6 @@ from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
 from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
 
 IMAGES_FILE = "images.json"
-MOST_PARTS = 64
-WORKFLOW_SIZE = 2**20
 
 GpuStep = Literal["train", "evaluate"]
 
@@ -90,9 +88,8 @@ class StepSettings(Section):
 class FanOut(Section):
     """How many parts share a step's work before it runs. They run side by side, each placed as the step is. This needs a store."""
 
-    parts: Annotated[int, Field(ge=1, le=MOST_PARTS)]
-    """The most parts: up to 64 on Vertex. On Kubeflow up to 12, and fewer in several steps together, or more with
-    `kubeflow.max_workflow_size`."""
+    parts: Annotated[int, Field(ge=1, le=64)]
+    """The most parts. On Kubeflow those of all steps together are bounded by `kubeflow.max_workflow_size`."""
     images: Annotated[int, Field(ge=1)] = 50_000
     """How many images a part is worth: less work has fewer parts. A part should take minutes, so on GPUs some `250000`."""
 
@@ -151,7 +148,7 @@ class Kubeflow(Section):
     """The experiment that runs and schedules belong to."""
     time_zone: str = "UTC"
     """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
-    max_workflow_size: Annotated[int, Field(ge=WORKFLOW_SIZE, le=1_450_000)] = WORKFLOW_SIZE
+    max_workflow_size: Annotated[int, Field(ge=2**20, le=1_450_000)] = 2**20
     """The `MAX_WORKFLOW_SIZE` in bytes of the installation's workflow controller, which bounds the parts of `fan_out`."""
 
     def link(self, run: str) -> str:

@@ -7,11 +7,10 @@ from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_K
 from graft.components.common.errors import GraftError
 from graft.components.common.steps import Component
 from graft.pipelines.cluster.durations import DAY, LONGEST, parse_duration
-from graft.pipelines.cluster.profile.fields import WORKFLOW_SIZE, Images, Profile, StepSettings
+from graft.pipelines.cluster.profile.fields import Images, Profile, StepSettings
 from graft.pipelines.cluster.profile.machines import misfits
 from graft.pipelines.cluster.target import Target
 
-_MOST_PARTS = 12  # on Kubeflow, unless the profile names a larger workflow
 _NO_LIMIT = 30 * DAY
 _ROOTS = {"kubeflow": ("gs", "s3", "minio"), "vertex": ("gs",)}
 _VERTEX_CANNOT = "Vertex does not have this: leave it out, or compile for kubeflow"
@@ -125,13 +124,6 @@ def _refused(profile: Profile, target: Target) -> list[tuple[str, str]]:
             found.append(
                 ("verify_key", f"export has no key to sign by: name its secret under secrets, with env: {SIGNING_KEY}")
             )
-        if profile.kubeflow.max_workflow_size == WORKFLOW_SIZE:
-            small = f"Kubeflow takes at most {_MOST_PARTS}, or more with kubeflow.max_workflow_size (docs/gke.md)"
-            found += [
-                (f"fan_out.{step}.parts", small)
-                for step, wanted in profile.fan_out.items()
-                if wanted.parts > _MOST_PARTS
-            ]
         if not profile.pipeline_root:
             without = "name a pipeline_root as well: by its scheme Kubeflow chooses the folder of artifacts"
             found += [(f"steps.{name}.volume", without) for name, step in profile.steps.items() if step.volume]

@@ -133,13 +133,13 @@ def written(table, about):
     return content, hashlib.sha256(content).hexdigest()
 
 
-def put(name, value):
-    """Puts another value into a column's first row that is an image."""
+def put(name, value, image=True):
+    """Puts another value into a column's first row that is an image, or is none."""
 
     def change(table, about):
         place, field = table.schema.names.index(name), table.schema.field(name)
         values = table[name].to_pylist()
-        values[pc.index(pc.is_valid(table["record"]), True).as_py()] = value
+        values[pc.index(pc.is_valid(table["record"]), image).as_py()] = value
         return table.set_column(place, field, pa.array(values, field.type)), about
 
     return change
@@ -167,6 +167,9 @@ HOSTILE = {
     "no number": put("brightness", float("nan")),
     "no miniature": put("miniature", None),
     "no size": put("bytes", -1),
+    "no path of what is no image": put("path", None, image=False),
+    "neither a reason nor a digest": put("reason", None, image=False),
+    "a reason and a digest": put("sha256", "0" * 64, image=False),
     "no shard": lambda table, about: (table, about.model_copy(update={"shard": None})),
     "a shard elsewhere": shard(uri="/etc/passwd"),
     "a shard of another name": shard(sha256="0" * 64),

@@ -25,7 +25,7 @@ from graft.components.common.compute.passes import read_images
 from graft.components.common.compute.running import images_at_once
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.train.config import TrainConfig
-from graft.components.train.network.backbone import build_backbone
+from graft.components.train.network.backbone import build_backbone, number_layers_afresh
 from graft.components.train.network.preprocessing import build_preprocessing
 from graft.pipelines.local.sample import draw_sample
 
@@ -43,15 +43,17 @@ def decode_rate(data: Dataset, side: int) -> float:
     return count / (time.monotonic() - start)
 
 
-def bare_rate(config: TrainConfig, weights: Path | None, *, compiles: bool) -> tuple[float, float]:
+def bare_rate(config: TrainConfig, weights: Path | None, batches: int, *, compiles: bool) -> tuple[float, float]:
     """Returns how many images a second the cut backbone takes that lie on the device, and the seconds of the first call.
 
     Args:
         config: Names cut and image size.
         weights: The backbone's weights; None for random ones.
+        batches: How many are timed.
         compiles: Whether XLA compiles it.
     """
     tf = import_tensorflow()
+    number_layers_afresh()
     backbone, _ = build_backbone(config, weights, find_devices().precision)
     side, count = config.image_size, images_at_once(config.image_size**2)
     batch = tf.random.uniform((count, side, side, 3))
@@ -60,10 +62,10 @@ def bare_rate(config: TrainConfig, weights: Path | None, *, compiles: bool) -> t
     forward(batch)[0].numpy()
     first = time.monotonic() - start
     start = time.monotonic()
-    for _ in range(BATCHES - 1):
+    for _ in range(batches - 1):
         forward(batch)
     forward(batch)[0].numpy()
-    return BATCHES * count / (time.monotonic() - start), first
+    return batches * count / (time.monotonic() - start), first
 
 
 def step(*command: str | Path) -> float:
@@ -133,9 +135,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder, settings, weights = Path(name), [], arguments.weights or "random"
-        config, layers = TrainConfig(), "mixed6..mixed7"
+        config, layers, batches = TrainConfig(), "mixed6..mixed7", BATCHES
         if arguments.small:
-            config, layers = TrainConfig(cut="mixed0", image_size=75), "conv2d_3..mixed0"
+            config, layers, batches = TrainConfig(cut="activation_1", image_size=75), "conv2d_1..activation_1", 2
             settings = ["--cut", config.cut, "--image-size", str(config.image_size), "--batch-size", "8"]
             draw_sample(folder / "given", images=60)
         source = folder / "given" if arguments.small else arguments.source
@@ -144,9 +146,9 @@ def main() -> None:
         (folder / "first").mkdir()
         step("ingest", "--source", source, "--output", folder / "first" / "decoded")
         decoded = decode_rate(Dataset.load(folder / "first" / "decoded"), config.image_size)
-        plain, first = bare_rate(config, arguments.weights, compiles=False)
+        plain, first = bare_rate(config, arguments.weights, batches, compiles=False)
         say(decode_rate=round(decoded, 1), bare_rate=round(plain, 1), first_call_seconds=round(first, 1))
-        compiled, first = bare_rate(config, arguments.weights, compiles=True)
+        compiled, first = bare_rate(config, arguments.weights, batches, compiles=True)
         limit = min(decoded, max(plain, compiled))
         say(bare_rate_xla=round(compiled, 1), first_call_seconds_xla=round(first, 1), limit=round(limit, 1))
         say(given=steps(folder / "first", source, weights, limit, *settings))

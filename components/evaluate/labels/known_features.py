@@ -35,6 +35,18 @@ class _Part:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Listed:
+    """The fields of `Known` that the index tells."""
+
+    split: Array
+    rows: Array
+    sha256s: list[str]
+    paths: list[str]
+    labels: Array
+    kept: Array
+
+
+@dataclasses.dataclass(frozen=True)
 class Known:
     """Images with their features, in the order of their content, however they lie in the shards.
 
@@ -92,6 +104,30 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
         GraftError: The dataset or the store can't be read, or the store can't be written.
     """
     splits = (evaluated, *(split for split in data.counts if store and split != evaluated))
+    listed = _listed(data, splits)
+    # The places of each split's images, in the order of its index.
+    by_split = [np.flatnonzero(listed.split == number) for number in range(len(splits))]
+    here, *others = [places[np.argsort(listed.rows[places])] for places in by_split]
+    features = scratch_array((len(listed.rows), seen.shape[1]))
+    for start in range(0, len(seen), _AT_ONCE):
+        features[here[start : start + _AT_ONCE]] = seen[start : start + _AT_ONCE]
+    found = listed.split == 0
+    caches: list[FeatureCache] = []
+    for name, places in zip(splits[1:], others, strict=True):
+        parts = _parts(training, model, store)
+        caches += [cache for part in parts for cache in (part.by_training, part.own)]
+
+        def put(rows: Array, columns: slice, vectors: Array, places: Array = places) -> None:
+            features[places[rows], columns] = vectors
+
+        sha256s = [listed.sha256s[place] for place in places]
+        found[places] = _find(data, name, sha256s, parts, None if name == TRAIN else model, put)
+    read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
+    return Known(splits, **vars(listed), features=features, found=found, bytes_read=read, bytes_written=written)
+
+
+def _listed(data: Dataset, splits: Sequence[str]) -> _Listed:
+    """Returns the images of some splits, in the order of their content."""
     columns = ["sha256", "path", "label", *known_columns(data.path / INDEX, [LABEL_KEPT], str(data.path))]
     indices = [data.index(split, columns) for split in splits]
     numbers = {name: number for number, name in enumerate(data.classes)}
@@ -104,33 +140,13 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
     split = np.repeat(np.arange(len(splits)), sizes)
     rows = np.concatenate([np.arange(size) for size in sizes])
     order = np.lexsort((rows, split, labels, np.array(sha256s, "S")))
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    features = scratch_array((len(order), seen.shape[1]))
-    for start in range(0, len(seen), _AT_ONCE):
-        features[places[start : min(start + _AT_ONCE, len(seen))]] = seen[start : start + _AT_ONCE]
-    found = split[order] == 0
-    caches: list[FeatureCache] = []
-    for number, name in enumerate(splits[1:], 1):
-        own, parts = places[split == number], _parts(training, model, store)
-        caches += [cache for part in parts for cache in (part.by_training, part.own)]
-
-        def put(rows: Array, columns: slice, vectors: Array, own: Array = own) -> None:
-            features[own[rows], columns] = vectors
-
-        found[own] = _find(data, name, indices[number]["sha256"], parts, None if name == TRAIN else model, put)
-    return Known(
-        splits,
+    return _Listed(
         split[order],
         rows[order],
         [sha256s[place] for place in order],
         [paths[place] for place in order],
         labels[order],
         kept[order],
-        features,
-        found,
-        sum(cache.bytes_read for cache in caches),
-        sum(cache.bytes_written for cache in caches),
     )
 
 

@@ -39,8 +39,8 @@ servers: $(DEV_READY) $(SERVERS)/.ready ## Try an export in KServe's server and 
 	@GRAFT_TEST_REQUIRE="kserve tensorflow-2.12" $(BIN)/python -m pytest tests/servers $(ARGS)
 
 .PHONY: deploy-faults
-deploy-faults: $(DEV_READY) ## Play 200 random sequences of deployments to Vertex while any request may go wrong (2 minutes)
-	@GRAFT_TEST_SEQUENCES=200 $(BIN)/python -m pytest tests/components/deploy/test_vertex_faults.py
+deploy-faults: $(DEV_READY) ## Play 200 random sequences of deployments to Vertex and to KServe while any request may go wrong (3 minutes)
+	@GRAFT_TEST_SEQUENCES=200 $(BIN)/python -m pytest tests/components/deploy/test_vertex_faults.py tests/components/deploy/test_kserve_target.py
 
 .PHONY: mirrors
 mirrors: $(DEV_READY) $(MIRRORS)/.ready ## Try the mirror of the registry with a real MLflow server, installed beside (600 MB)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import time
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ from graft.components.deploy.deploy import deploy, promote, roll_back, would_dep
 from graft.components.deploy.targets.inference_service import SERVICES
 from graft.components.deploy.targets.kserve import KServeTarget
 from graft.components.deploy.targets.target import OvertakenError
+
+# `make deploy-faults` plays 200.
+SEQUENCES = int(os.environ.get("GRAFT_TEST_SEQUENCES", "50"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def config(cluster, **settings):
 
 @pytest.mark.parametrize("mode", ["Knative", "Standard"])
 def test_no_fault_brings_traffic_to_a_version_that_must_not_have_it(store, write_kubeconfig, monkeypatch, mode):
-    for seed in range(100):
+    for seed in range(SEQUENCES):
         scene = KServeScene(store, seed, mode)
         with scene.cluster:
             write_kubeconfig(scene.cluster.url)

@@ -16,7 +16,7 @@ from graft.components.train.network.assembly import build_network, whole_model
 from graft.components.train.network.backbone import number_layers_afresh
 from graft.components.train.network.head import build_head
 
-CONFIG = TrainConfig(cut="mixed0", image_size=75)
+CONFIG = TrainConfig(cut="activation_11", image_size=75)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (20, 75, 75, 3)).astype(np.float32)
 
 

@@ -96,20 +96,7 @@ def ingest(
         with Shards(output, full, run.store, known.shards, keeper.keep if keeper else None) as shards:
             writer = ImageWriter(shards, layout.classes, config, keeper)
             collected = collect(files, layout, writer, known, corrections, config, scratch)
-        doing("looking for twins, and splitting")
-        assigned = assign_splits(collected.rows, collected.by_content, known.earlier, config)
-        names = [shard.name for shard in shards.finished]
-        indexes = write_indexes(collected.rows, assigned.splits, names, output)
-        used = shards_used(*indexes)
-        dataset = _describe(output, layout, collected, assigned, corrections, config, indexes[0])(
-            source=printable(storage.redact(source)),
-            source_digest=source_digest,
-            shards=[shard for shard in shards.finished if shard.name in used],
-        )
-        doing("drawing the data report")
-        find = partial(find_image, shards=shards, indexes=indexes)
-        write_report(output / REPORT, dataset, indexes[0], find, collected.thumbnails)
-        dataset.write(output)
+        dataset = _write_dataset(output, (source, source_digest), layout, collected, known, shards, corrections, config)
         if run.store:
             keep_for_next(output, run)
         if keeper and not config.limit:  # a trial's dataset is not what the next run begins with: its rows are
@@ -119,13 +106,55 @@ def ingest(
         path=str(output),
         digest=dataset.digest,
         counts=dataset.counts,
-        excluded=len(collected.unusable) + len(corrections.removed) + len(assigned.excluded),
+        excluded=len(dataset.excluded),
         corrected=len(corrections.relabelled) + len(corrections.removed),
         checked=collected.checked,
         reused=collected.reused,
         bytes_read=collected.bytes_read,
         bytes_written=sum(shard.bytes for shard in known.new(dataset.shards)),
     )
+
+
+def _write_dataset(
+    output: Path,
+    about: tuple[str, str],
+    layout: Layout,
+    collected: Collected,
+    known: KnownImages,
+    shards: Shards,
+    corrections: Corrections,
+    config: IngestConfig,
+) -> Dataset:
+    """Splits what was collected, and writes the indexes, the report and, last, the record, which it returns.
+
+    Args:
+        output: The Dataset's directory.
+        about: The source, and the digest that `resolve` found.
+        layout: Splits and classes of the source's files.
+        collected: The images.
+        known: What was known of them, of which an earlier Dataset's splits bind.
+        shards: Where they are.
+        corrections: What people say about them.
+        config: The settings.
+
+    Raises:
+        GraftError: The settings refuse what was found, or a file can't be written.
+    """
+    doing("looking for twins, and splitting")
+    assigned = assign_splits(collected.rows, collected.by_content, known.earlier, config)
+    names = [shard.name for shard in shards.finished]
+    indexes = write_indexes(collected.rows, assigned.splits, names, output)
+    used = shards_used(*indexes)
+    dataset = _describe(output, layout, collected, assigned, corrections, config, indexes[0])(
+        source=printable(storage.redact(about[0])),
+        source_digest=about[1],
+        shards=[shard for shard in shards.finished if shard.name in used],
+    )
+    doing("drawing the data report")
+    find = partial(find_image, shards=shards, indexes=indexes)
+    write_report(output / REPORT, dataset, indexes[0], find, collected.thumbnails)
+    dataset.write(output)
+    return dataset
 
 
 def _describe(

@@ -20,8 +20,8 @@ from graft.components.ingest.source.opening import open_source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ASKED_AT_ONCE = 16
-"""Of so many files the versions are asked at once, where a listing doesn't tell them."""
+_BATCH, _ASKED_AT_ONCE = 4_096, 16
+"""Of so many files a list is made at once, and of so many of these the versions are asked, where a listing doesn't tell them."""
 
 
 def plan_ingest(
@@ -73,9 +73,6 @@ def to_check(files: ImageFiles, layout: Layout, earlier: PreviousDataset | None)
             batch = [image.path for image in layout.images[start : start + _BATCH]]
             wanted += [path_key(path) for path, new in zip(batch, askers.map(is_new, batch), strict=True) if new]
     return _items(wanted)
-
-
-_BATCH = 4_096
 
 
 def path_key(path: str) -> bytes:

@@ -75,8 +75,7 @@ def evaluate(
     data, training = load_both(model, dataset)
     split = evaluated_split(data, config)
     index = _read_index(data, split, config)
-    plan = read_plan(run, "evaluate") if run.store else None
-    parts = parts_folder(run, "evaluate") if plan else ""
+    parts = parts_folder(run, "evaluate") if run.store and read_plan(run, "evaluate") else ""
     with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
         keras_model = load_model(model)
         why_not = why_unknown(training)
@@ -94,12 +93,10 @@ def evaluate(
         foreign = find_foreign(known, data, keras_model) if known else Foreign(reason=why_not)
         evaluation = _figures(data, training, split, index, answers, config, models, baselines, checked, foreign)
         doing("drawing the report")
-        predictions = write_predictions(
-            output / Evaluation.PREDICTIONS, data, index, answers.probabilities, baselines.get("champion")
-        )
-        images = functools.partial(read_encoded, data, split)
-        shown = draw_suspects(data, suspects)
-        write_report(output / Evaluation.REPORT, evaluation, training, data, predictions, images, keras_model, shown)
+        champion = baselines.get("champion")
+        table = write_predictions(output / Evaluation.PREDICTIONS, data, index, answers.probabilities, champion)
+        images, shown = functools.partial(read_encoded, data, split), draw_suspects(data, suspects)
+        write_report(output / Evaluation.REPORT, evaluation, training, data, table, images, keras_model, shown)
         write_labels(output / Evaluation.LABELS, (suspect.listed for suspect in suspects))
         evaluation.write(output)
     if run.store:  # there `graft labels` finds it, also if the model doesn't pass the gate

@@ -53,12 +53,11 @@ class Planned:
             precision: {split: [one.images, one.views] for split, one in splits.items()}
             for precision, splits in self.work.items()
         }
-        counts = [len(rows) for rows in self.rows.values()]
-        columns = {
-            "split": pa.array(np.repeat(list(self.rows), counts).tolist(), pa.string()),
-            "row": pa.array(np.concatenate(list(self.rows.values())), pa.int64()),
-        }
-        return pa.table(columns).replace_schema_metadata({_DATASET: self.dataset, _WORK: json.dumps(work)})
+        tables = [
+            pa.table({"split": pa.repeat(split, len(rows)), "row": pa.array(rows, pa.int64())})
+            for split, rows in self.rows.items()
+        ]
+        return pa.concat_tables(tables).replace_schema_metadata({_DATASET: self.dataset, _WORK: json.dumps(work)})
 
     @classmethod
     def of_table(cls, table: "pa.Table", dataset: Dataset) -> Self:
@@ -67,6 +66,8 @@ class Planned:
         Raises:
             GraftError: It is of another dataset.
         """
+        import pyarrow.compute as pc
+
         metadata = table.schema.metadata or {}
         if (digest := metadata.get(_DATASET, b"").decode()) != dataset.digest:
             raise GraftError(
@@ -76,8 +77,11 @@ class Planned:
             precision: {split: Work(images, tuple(views)) for split, (images, views) in splits.items()}
             for precision, splits in json.loads(metadata[_WORK]).items()
         }
-        splits, rows = np.array(table["split"].to_pylist(), str), table["row"].to_numpy()
-        return cls(digest, {split: rows[splits == split] for split in dict.fromkeys(splits.tolist())}, work)
+        rows = {
+            split: table.filter(pc.equal(table["split"], split))["row"].to_numpy()
+            for split in pc.unique(table["split"]).to_pylist()
+        }
+        return cls(digest, rows, work)
 
     def work_of(self, precision: str, split: str) -> Work | None:
         """Returns how much is computed of a split; None for nothing that was planned."""

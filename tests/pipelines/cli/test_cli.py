@@ -230,6 +230,25 @@ def test_errors_are_one_sentence(tmp_path, arguments, said):
     assert "Traceback" in graft(*arguments, "--debug", cwd=tmp_path).stderr
 
 
+PARTS = {
+    "by --output, or a part by --part": ["--part", "1/2", "--output", "here", "--store", "store", "--run-id", "one"],
+    "'3/2' is no part: write it as K/N": ["--part", "3/2", "--store", "store", "--run-id", "one"],
+    "in a store: name one by --store": ["--part", "1/2", "--run-id", "one"],
+    "belongs to a run: name one by --run-id": ["--part", "1/2", "--store", "store"],
+}
+
+
+@pytest.mark.parametrize("said", PARTS)
+@pytest.mark.parametrize(
+    "step", [["ingest", "--source", "."], ["train", "--dataset", "."], ["evaluate", "--model", "m"]]
+)
+def test_a_part_needs_a_number_a_store_and_a_run_and_makes_no_folder(tmp_path, step, said):
+    more = ["--dataset", "."] if step[0] == "evaluate" else []
+    done = graft(*step, *more, *PARTS[said], cwd=tmp_path)
+    assert done.returncode == 1 and said in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_several_errors_are_one_sentence_each(tmp_path):
     words = [
         "run",

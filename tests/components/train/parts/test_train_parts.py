@@ -24,6 +24,7 @@ from graft.components.train.features import extraction
 from graft.components.train.features.planned import Planned
 from graft.components.train.features.training_set import collect_training_set
 from graft.components.train.network.assembly import build_network
+from graft.components.train.network.backbone import number_layers_afresh
 from graft.components.train.parts.part import train_part
 from graft.components.train.parts.plan import find_work, plan_train
 from graft.components.train.train import train
@@ -40,6 +41,7 @@ def run(tmp_path):
 
 @pytest.fixture(scope="module")
 def network(joined):
+    number_layers_afresh()
     return build_network(joined, None)
 
 

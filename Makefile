@@ -112,7 +112,7 @@ recording: $(RUN_READY) ## Record `make run` on a terminal: docs/recording.svg
 	@$(BIN)/python docs/recording.py
 
 .PHONY: simulate
-simulate: $(DEV_READY) ## Play a season of nine retrainings with what goes wrong in a year: SOURCE= WEIGHTS=
+simulate: $(DEV_READY) ## Play a season of nine retrainings with what goes wrong in a year: SOURCE= WEIGHTS= ARGS="--parts 3"
 	@test -n "$(SOURCE)" -a -n "$(WEIGHTS)" || { echo "make simulate needs SOURCE=, a zip of photographs, and WEIGHTS=." >&2; exit 1; }
 	@$(BIN)/python tests/season/season.py --source "$(SOURCE)" --weights "$(WEIGHTS)" $(ARGS)
 

@@ -6,18 +6,19 @@ from types import SimpleNamespace
 from typing import get_args
 
 from graft.components.common.artifacts.outcomes.results import UNCHANGED
-from graft.pipelines.training import Deployment, evaluate, export, gate, ingest, notify, resolve, train
+from graft.pipelines.training import PARTS, Deployment, evaluate, export, gate, ingest, notify, resolve, train
 
 log = logging.getLogger("graft")
 
 
-def run_in_process(run, folder, parameters):
+def run_in_process(run, folder, parameters, parts=0):
     """Runs the pipeline; the run's records say how it ended.
 
     Args:
         run: The run, with its store.
         folder: Where the artifacts go.
         parameters: The pipeline's parameters; store and name are the run's.
+        parts: How many parts share the work of a step, the last one first; 0 for none.
     """
     known = vars(Deployment()) | vars(parameters) | vars(run) | {"status": SimpleNamespace(state="SUCCEEDED")}
 
@@ -35,6 +36,11 @@ def run_in_process(run, folder, parameters):
         known["digest"] = call(resolve)
         if known["digest"] != UNCHANGED:
             for step in (ingest, train, evaluate, gate, export):
+                if parts and step.name in PARTS:
+                    plan, part = PARTS[step.name]
+                    known |= {"parts": parts, "images": 1}
+                    for known["item"] in reversed(call(plan)):
+                        call(part)
                 call(step)
     except SystemExit as ended:
         log.warning("%s", ended)

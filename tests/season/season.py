@@ -138,7 +138,7 @@ def cut_short(content, number):
     return content[: len(content) // 3] if number < CORRUPT else content
 
 
-def play(archive, weights, bucket, proxy, folder, without=()):
+def play(archive, weights, bucket, proxy, folder, without=(), parts=0):
     """Plays the season, a run at a time.
 
     Args:
@@ -148,6 +148,7 @@ def play(archive, weights, bucket, proxy, folder, without=()):
         proxy: The proxy.
         folder: Where the runs go.
         without: The numbers of runs that are not played.
+        parts: How many parts share the work of a step; 0 for none.
 
     Yields:
         The run's number and what became of it.
@@ -155,6 +156,7 @@ def play(archive, weights, bucket, proxy, folder, without=()):
     photographs, store, config = Photographs(archive, bucket), f"{bucket}/store", json.dumps(CONFIG)
     command = [GRAFT, "run", "--source", photographs.manifest, "--weights", weights, "--store", store, "--name", NAME]
     command += ["--runs", folder, "--json", "--config", config]
+    command += ["--parts", str(parts)]
     parameters = Parameters(photographs.manifest, str(weights), config=config, store=store, name=NAME)
     registry, corrupt = Registry(store, NAME), set()
     for number in sorted(EVENTS.keys() - set(without)):
@@ -178,7 +180,7 @@ def play(archive, weights, bucket, proxy, folder, without=()):
         if number == BY_COMMAND:
             subprocess.run(command, capture_output=True, text=True, check=False)
         else:
-            run_in_process(*new_run(folder, store, NAME), parameters)
+            run_in_process(*new_run(folder, store, NAME), parameters, parts)
         moved = (proxy.read - before[0], proxy.written - before[1])
         past = read_history(store, NAME)[-1]
         unusable = None if past.images is None else unusable_files(store, past.run)
@@ -301,13 +303,14 @@ def row(number, season):
     return ["–" if cell is None else str(cell) for cell in cells]
 
 
-def main(*, source: Path, weights: Path, output: Path = Path("runs/season")):
+def main(*, source: Path, weights: Path, output: Path = Path("runs/season"), parts: int = 0):
     """Plays a season and shows what became of it.
 
     Args:
         source: A zip of at least 1,200 photographs, `…/<class>/<file>`.
         weights: A Keras weights file.
         output: Folder for runs and the page; it must not exist.
+        parts: How many parts share the work of a step; 0 for none.
     """
     from rich.console import Console
     from rich.table import Table
@@ -318,7 +321,7 @@ def main(*, source: Path, weights: Path, output: Path = Path("runs/season")):
         proxy = Proxy(address)
         os.environ["STORAGE_EMULATOR_HOST"] = proxy.url
         fsspec.filesystem("gs").mkdir("season")
-        for number, season in play(source, weights, "gs://season", proxy, output):
+        for number, season in play(source, weights, "gs://season", proxy, output, parts=parts):
             table.add_row(*row(number, season))
             print(f"run {number}: {season.past.outcome}; {season.past.reason}", flush=True)
         write_history(output / "history.html", NAME, read_history("gs://season/store", NAME))

@@ -2,6 +2,7 @@
 
 import ast
 import bisect
+import dataclasses
 
 import argo_state
 import pytest
@@ -12,11 +13,13 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec
 
 from graft.components.common.errors import GraftError
+from graft.components.common.parameters import Parameters
 from graft.components.common.steps import FANNED_STEPS
 from graft.pipelines.cluster.compiling import compile_pipeline
 from graft.pipelines.cluster.kubeflow.workflow_state import slim, state_size
 from graft.pipelines.cluster.profile.fields import Images
 from graft.pipelines.cluster.profile.reading import read_profile
+from graft.pipelines.cluster.submitting import run_parameters
 from graft.pipelines.training import PARTS, build_pipeline
 
 IMAGES = Images(
@@ -196,12 +199,23 @@ def test_what_can_t_be_is_refused_by_its_field(tmp_path, target, line, said):
         documents(tmp_path, target, (KUBEFLOW if target == "kubeflow" else VERTEX) + line)
 
 
+def test_a_run_without_a_store_is_refused_before_it_is_submitted(tmp_path):
+    (tmp_path / "profile.yaml").write_text("fan_out: {train: {parts: 2}}\n")
+    profile = read_profile(tmp_path / "profile.yaml", "kubeflow")
+    given = Parameters("gs://bucket/photos", name="pets")
+    with pytest.raises(GraftError, match="fan_out in the profile needs a store, .* --store, or in the profile"):
+        run_parameters(given, profile, upload=False)
+    with_store = dataclasses.replace(given, store="gs://bucket/store")
+    assert run_parameters(with_store, profile, upload=False).store == "gs://bucket/store"
+
+
 def test_vertex_takes_64_parts_of_each_step(tmp_path):
     documents(tmp_path, "vertex", VERTEX + fan_out(64, 64, 64))
 
 
-@pytest.mark.parametrize("limit", [2**20, 1_450_000])
-@pytest.mark.parametrize("steps", [FANNED_STEPS, ("ingest",), ("train",)], ids=str)
+@pytest.mark.parametrize(
+    ("steps", "limit"), [(FANNED_STEPS, 2**20), (FANNED_STEPS, 1_450_000), (("ingest",), 2**20)], ids=str
+)
 def test_with_as_many_parts_as_are_allowed_kubeflow_s_api_still_sees_the_run(tmp_path, steps, limit):
     text = KUBEFLOW + f"kubeflow: {{max_workflow_size: {limit}}}\n"
 

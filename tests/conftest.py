@@ -12,7 +12,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from support import QUICK, ROOT, free_port, gcs_server, skip, start
+from support import JOINED, QUICK, ROOT, free_port, gcs_server, skip, start
 
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
@@ -181,6 +181,17 @@ def chain(dataset, made_once):
         export(*inputs, folder / "export", ExportConfig(parity_images=8))
 
     return made_once("chain", write)
+
+
+@pytest.fixture(scope="session")
+def joined_training(dataset, made_once):
+    """A folder of the Model and the store of a training on several cuts that predicts the mirror image too."""
+
+    def write(folder):
+        folder.mkdir()
+        train(dataset, folder / "model", "random", JOINED, str(folder / "store"))
+
+    return made_once("joined", write)
 
 
 @pytest.fixture(scope="session")

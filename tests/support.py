@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 QUICK = TrainConfig(cut="activation", image_size=75, learning_rate=1e-3, epochs=4, batch_size=16)
 # The same up to a block, for what needs layers that can be unfrozen, or more features.
 BLOCK = dataclasses.replace(QUICK, cut="mixed0")
+# On several cuts, which predicts the mirror image too.
+JOINED = dataclasses.replace(QUICK, epochs=2, cut="activation+activation_1", mirror=True)
 # A cut of few features, all of which a head of dense layers takes: 7×7×32.
 FLAT = "activation_11"
 REQUIRED = os.environ.get("GRAFT_TEST_REQUIRE", "").split()

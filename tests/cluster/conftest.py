@@ -7,12 +7,11 @@ import sys
 import pytest
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
+from profiles import IMAGES, write_profile
 
 from graft.components.common.services import api_client
 from graft.pipelines.cli import app as cli
 from graft.pipelines.cluster import watching
-
-IMAGES = {"cpu": "registry.example/graft@sha256:" + "0" * 64, "gpu": "registry.example/graft@sha256:" + "1" * 64}
 
 
 class Ended:
@@ -95,16 +94,6 @@ class Cluster:
             if self.target == "vertex"
             else entry["runtime_config"]["parameters"]
         )
-
-
-def write_profile(path, target, url, extra=""):
-    text = "pipeline_root: gs://bucket/artifacts\n"
-    if target == "vertex":
-        text += f"service_account: graft@p.iam.example\nvertex: {{project: p, location: l, endpoint: '{url}'}}\n"
-    else:
-        text += f"kubeflow: {{endpoint: '{url}'}}\n"
-    path.write_text(text + extra)
-    return path
 
 
 @pytest.fixture(params=["kubeflow", "vertex"])

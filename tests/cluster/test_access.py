@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
+from profiles import write_profile
 from web import web_server
 
 from graft.pipelines.cluster.kubeflow import client as kubeflow_client

@@ -8,8 +8,8 @@ import os
 import uuid
 
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
+from profiles import write_profile
 
 REAL = os.environ.get("GRAFT_TEST_KFP_ENDPOINT", "")
 SOURCE = ["--source", "gs://pictures/photos.zip"]

@@ -2,8 +2,8 @@
 
 import fsspec
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
+from profiles import write_profile
 from run_records import ENDINGS, leave_records
 
 from graft.components.common.artifacts.outcomes.results import UNCHANGED

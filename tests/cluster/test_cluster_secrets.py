@@ -2,9 +2,9 @@
 
 import fsspec
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
+from profiles import write_profile
 from run_records import ENDINGS, leave_records
 
 from graft.components.common.runs.run import Run

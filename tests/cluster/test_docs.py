@@ -16,10 +16,10 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from conftest import IMAGES
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
 from graft_forks import write_command
+from profiles import IMAGES
 from run_records import ENDINGS, leave_records
 from support import ROOT
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import IMAGES, write_profile
 from fake_kubeflow import FakeKubeflow
 from fake_vertex import FakeVertex
+from profiles import IMAGES, write_profile
 
 from graft.components.common.findings import Finding, look_at_all
 from graft.pipelines.cluster.connecting import Cluster

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
+from profiles import write_profile
 from recorded_runs import recorded
 from run_records import ENDINGS, leave_records
 

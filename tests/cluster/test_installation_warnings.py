@@ -1,8 +1,8 @@
 """Before a run is started, and by `graft doctor`, is told what would keep it from starting or from being tried again."""
 
 import pytest
-from conftest import IMAGES, write_profile
 from kube_api import CONFIG_MAP, STOCK, kubernetes
+from profiles import IMAGES, write_profile
 from web import web_server
 
 from graft.components.common.findings import look_at_all

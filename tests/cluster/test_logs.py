@@ -2,8 +2,8 @@
 
 import fsspec
 import pytest
-from conftest import write_profile
 from fake_kubeflow import FakeKubeflow
+from profiles import write_profile
 from recorded_runs import recorded
 
 pytestmark = pytest.mark.slow

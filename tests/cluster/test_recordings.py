@@ -13,8 +13,8 @@ import pytest
 import requests
 import yaml
 from argo_retries import MENDED, STOCK, play
-from conftest import IMAGES
 from fake_kubeflow import FakeKubeflow
+from profiles import IMAGES
 from recorded_runs import FILE, digest, digests, keys, recorded
 from support import skip
 

@@ -15,21 +15,6 @@ UNFINISHED = "unfinished"
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
-    """What is told of a run besides its steps' records.
-
-    Attributes:
-        cancelled: Whether it was noted as cancelled.
-        over: Whether its exit task has told its end.
-        parts: How far the parts are of the step that it came to last.
-    """
-
-    cancelled: bool = False
-    over: bool = False
-    parts: PartsProgress | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class PastRun:
     """What became of a run. Of what it did not get to, or what an older Graft did not note, None.
 
@@ -92,27 +77,30 @@ def read_past_run(run: Run, written: str) -> PastRun:
         over = unfinished and _is_over(read_notified(run), records, parts)
     except DamagedRecordError as error:
         return PastRun(run.run_id, written, Outcome.FAILED, str(error))
-    return describe(run.run_id, records, written, Told(cancelled, over, parts))
+    return _describe(run.run_id, records, written, parts, cancelled=cancelled, over=over)
 
 
-def describe(run_id: str, records: RunRecords, written: str = "", told: Told = Told()) -> PastRun:
+def _describe(
+    run_id: str, records: RunRecords, written: str, parts: PartsProgress | None, *, cancelled: bool, over: bool
+) -> PastRun:
     """Returns what became of a run.
 
     Args:
         run_id: Its identifier.
         records: Its records.
         written: When its first record was written, for a run of which no record says when it began.
-        told: What is known of it besides.
+        parts: How far the parts are of the step that it came to last.
+        cancelled: Whether it was noted as cancelled.
+        over: Whether its exit task has told its end.
     """
     ended = list(records.by_step().values())
     ingested, trained = outcome_of(records.ingest), outcome_of(records.train)
     evaluated, exported = outcome_of(records.evaluate), outcome_of(records.export)
     metrics = evaluated.metrics if evaluated else None
     champion = evaluated.comparisons.champion if evaluated else None
-    parts = told.parts
-    lost: dict[str, str] = {parts.step: parts.lost} if parts and told.over else {}
-    verdict = judge(records, Known(told.cancelled or None, lost))
-    outcome = str(verdict.outcome if told.over else _outcome(records, verdict.outcome))
+    lost: dict[str, str] = {parts.step: parts.lost} if parts and over else {}
+    verdict = judge(records, Known(cancelled or None, lost))
+    outcome = str(verdict.outcome if over else _outcome(records, verdict.outcome))
     progress = f"{parts.step}: {parts.text}" if parts and outcome == UNFINISHED else ""
     read = [result.bytes_read for result in (ingested, trained) if result]
     written_bytes = [result.bytes_written for result in (ingested, trained) if result]

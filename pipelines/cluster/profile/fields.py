@@ -85,7 +85,7 @@ class StepSettings(Section):
     """A volume of the step's own for artifacts, of which Kubeflow copies every input whole. Kubeflow only."""
 
 
-class FanOut(Section):
+class FanOutSection(Section):
     """How many parts share a step's work before it runs. They run side by side, each placed as the step is. This needs a store."""
 
     parts: Annotated[int, Field(ge=1, le=64)]
@@ -194,7 +194,7 @@ class Profile(Section):
     """CPU, memory, timeout, retries and volume by step."""
     pods: Pods = Pods()
     """What the pods of all steps get. Kubeflow only."""
-    fan_out: dict[FannedStep, FanOut] = {}
+    fan_out: dict[FannedStep, FanOutSection] = {}
     """Parts that share a step's work, by step: `ingest`, `train` and `evaluate` can have them."""
     secrets: list[Secret] = []
     """Kubernetes secrets that steps get as environment variables. Kubeflow only."""

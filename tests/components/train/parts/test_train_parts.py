@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import QUICK
+from support import JOINED, QUICK
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.compute import packs
@@ -40,15 +40,15 @@ def run(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def network(joined):
+def network():
     number_layers_afresh()
-    return build_network(joined, None)
+    return build_network(JOINED, None)
 
 
 @pytest.fixture(scope="module")
-def alone(dataset, network, joined):
+def alone(dataset, network):
     """What a training without parts is trained on."""
-    return collect_training_set(Dataset.load(dataset), network, joined, "")
+    return collect_training_set(Dataset.load(dataset), network, JOINED, "")
 
 
 @pytest.fixture
@@ -91,22 +91,22 @@ def record(model):
 
 @pytest.mark.parametrize("count", [2, 7])
 def test_parts_in_reverse_order_give_the_same_model(
-    dataset, joined, joined_training, run, count, passed, tmp_path, monkeypatch
+    dataset, joined_training, run, count, passed, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(packs, "_FEW", 3)
     asked = set()
     monkeypatch.setattr(extraction, "pays_to_compile", lambda pixels: bool(asked.add(pixels)))
-    items = plan_train(dataset, "random", joined, run, count, 1)
+    items = plan_train(dataset, "random", JOINED, run, count, 1)
     assert items == [f"{number}/{count}" for number in range(1, count + 1)]
     for item in reversed(items):
-        do(item, dataset, joined, run)
+        do(item, dataset, JOINED, run)
     assert [(part.status, part.planned, part.done) for part in read_parts(run, "train")] == [
         ("succeeded", images, images) for images in reversed(passed)
     ]
     assert sum(passed) == 40 and len(passed) == count and asked == {40 * 2 * 75 * 75}
     assert len(features(run)) == 4 * count, "a part joins no packs"
     passed.clear()
-    result = train(dataset, tmp_path / "model", "random", joined, run.store, planned_items(run, "train"))
+    result = train(dataset, tmp_path / "model", "random", JOINED, run.store, planned_items(run, "train"))
     assert not passed and len(features(run)) == (8 if count == 2 else 4)
     found, usual = record(tmp_path / "model"), record(joined_training / "model")
     for name in ("model_digest", "history", "features", "selection"):
@@ -114,9 +114,9 @@ def test_parts_in_reverse_order_give_the_same_model(
     assert result.computed == 40
 
 
-def test_a_single_part_leaves_the_work_to_the_step(dataset, joined, run, passed):
-    assert plan_train(dataset, "random", joined, run, 7, 100) == ["1/1"]
-    do("1/1", dataset, joined, run)
+def test_a_single_part_leaves_the_work_to_the_step(dataset, run, passed):
+    assert plan_train(dataset, "random", JOINED, run, 7, 100) == ["1/1"]
+    do("1/1", dataset, JOINED, run)
     assert not passed and not features(run)
 
 
@@ -127,6 +127,7 @@ import os, pathlib, signal
 from graft.components.common.compute import packs
 from graft.components.common.runs.part_record import component_part
 from graft.components.train.config import TrainConfig
+from graft.components.train.network.backbone import number_layers_afresh
 from graft.components.train.parts.part import train_part
 packs.PACK_SECONDS, written, write = 0, [], packs.PackCache._write
 def write_and_die(self, *arguments):
@@ -141,25 +142,25 @@ with component_part("train", {run.store!r}, {run.name!r}, {run.run_id!r}, "1/2")
     return subprocess.run([sys.executable, "-c", script], check=False).returncode
 
 
-def test_a_part_that_is_killed_goes_on_where_it_was(dataset, joined, network, alone, run, passed, monkeypatch):
-    plan_train(dataset, "random", joined, run, 2, 1)
-    assert killed(dataset, run, joined) == -signal.SIGKILL
+def test_a_part_that_is_killed_goes_on_where_it_was(dataset, network, alone, run, passed, monkeypatch):
+    plan_train(dataset, "random", JOINED, run, 2, 1)
+    assert killed(dataset, run, JOINED) == -signal.SIGKILL
     assert len(features(run)) == 4
     told, advance = [], PartRecording.advance
     monkeypatch.setattr(PartRecording, "advance", lambda self, images: told.append(images) or advance(self, images))
     monkeypatch.setattr(packs, "PACK_SECONDS", 0.0)
-    do("1/2", dataset, joined, run)
+    do("1/2", dataset, JOINED, run)
     assert passed == [4] and told[0] == 16
     told.clear()
-    do("2/2", dataset, joined, run)
+    do("2/2", dataset, JOINED, run)
     assert told == [0, 16, 4, 0], "images count once all that is made of them is written"
     passed.clear()
-    assert_same(collected(dataset, network, joined, run), alone)
+    assert_same(collected(dataset, network, JOINED, run), alone)
     assert not passed
 
 
-def test_a_part_by_hand_that_runs_twice_at_once(dataset, joined, network, alone, run, passed):
-    settings = {"--cut": joined.cut, "--image-size": 75, "--batch-size": 16, "--part": "1/2", "--store": run.store}
+def test_a_part_by_hand_that_runs_twice_at_once(dataset, network, alone, run, passed):
+    settings = {"--cut": JOINED.cut, "--image-size": 75, "--batch-size": 16, "--part": "1/2", "--store": run.store}
     words = ["--dataset", dataset, "--weights", "random", "--mirror", "--name", run.name, "--run-id", run.run_id]
     command = [str(word) for word in [GRAFT, "train", *words, *sum(settings.items(), ())]]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -167,15 +168,15 @@ def test_a_part_by_hand_that_runs_twice_at_once(dataset, joined, network, alone,
         assert "part 1/2 is done" in output
     assert [process.returncode for process in both] == [0, 0]
     passed.clear()
-    found = collected(dataset, network, joined, run)
+    found = collected(dataset, network, JOINED, run)
     assert passed == [20], "nobody did the second part"
     assert_same(found, alone)
 
 
-def test_what_is_damaged_or_missing_the_step_computes(dataset, joined, network, alone, run, passed, caplog):
-    plan_train(dataset, "random", joined, run, 3, 1)
+def test_what_is_damaged_or_missing_the_step_computes(dataset, network, alone, run, passed, caplog):
+    plan_train(dataset, "random", JOINED, run, 3, 1)
     for item in ("3/3", "1/3"):
-        do(item, dataset, joined, run)
+        do(item, dataset, JOINED, run)
     harmed = features(run)[0]
     with harmed.open("rb") as file:
         _, lost = kind_and_names(file)
@@ -183,44 +184,44 @@ def test_what_is_damaged_or_missing_the_step_computes(dataset, joined, network, 
     content[len(content) // 2] ^= 1
     harmed.write_bytes(content)
     passed.clear()
-    assert_same(collected(dataset, network, joined, run), alone)
+    assert_same(collected(dataset, network, JOINED, run), alone)
     assert f"damaged and computed again: {harmed}" in caplog.text
     assert passed == [13 + len(lost)] and len(lost) >= 13
 
 
-def test_a_bad_shard_is_on_record_and_the_step_names_it(dataset, joined, run, tmp_path, caplog):
+def test_a_bad_shard_is_on_record_and_the_step_names_it(dataset, run, tmp_path, caplog):
     damaged = tmp_path / "dataset"
     shutil.copytree(dataset, damaged)
-    plan_train(damaged, "random", joined, run, 2, 1)
+    plan_train(damaged, "random", JOINED, run, 2, 1)
     with (damaged / "train-00000.tfrecord").open("r+b") as file:
         file.seek(50_000)
         file.write(b"\0" * 100)
     with component_part("train", run.store, run.name, run.run_id, "1/2") as part:
-        train_part(damaged, "random", joined, part)
+        train_part(damaged, "random", JOINED, part)
     (found,) = read_parts(run, "train")
     assert found.status == "failed" and "train-00000.tfrecord" in found.reason and found.done == 0
     with pytest.raises(GraftError, match=r"train-00000\.tfrecord .* remove this shard"):
-        train(damaged, tmp_path / "model", "random", joined, run.store, planned_items(run, "train"))
+        train(damaged, tmp_path / "model", "random", JOINED, run.store, planned_items(run, "train"))
 
 
-def test_a_plan_counts_what_either_precision_lacks(dataset, network, joined, run):
+def test_a_plan_counts_what_either_precision_lacks(dataset, network, run):
     """It may run where there is no GPU, and the training where there is one."""
     data = Dataset.load(dataset)
     index = data.index("train", ["sha256"])["sha256"]
 
     def fill(precision, images):
         for view in (PLAIN, "mirrored"):
-            for cut in joined.cut.split("+"):
-                kind = kind_of_features(dataclasses.asdict(joined), network.weights_digest, precision, view, cut)
+            for cut in JOINED.cut.split("+"):
+                kind = kind_of_features(dataclasses.asdict(JOINED), network.weights_digest, precision, view, cut)
                 cache = FeatureCache(run.store, kind)
                 cache.keep(index[:images], np.zeros((images, 5), np.float16))
                 cache.flush()
 
     fill("float32", 10)
-    found = find_work(data, "random", joined, run.store)
+    found = find_work(data, "random", JOINED, run.store)
     assert found.rows["train"].tolist() == list(range(10, 40))
     fill("mixed_float16", 39)
-    found = find_work(data, "random", joined, run.store)
+    found = find_work(data, "random", JOINED, run.store)
     assert found.rows["train"].tolist() == [39]
     again = Planned.of_table(found.to_table(), data)
     assert again.rows["train"].tolist() == [39] and again.work == found.work

@@ -71,4 +71,7 @@ def run_part(step: FannedStep, record: RecordOptions, part: str, work: Callable[
         )
     with recorded_part(step, number, Run(record.store, record.name, record.run_id)) as recording:
         work(recording)
-    print(f"{step}: part {part} is done, and the store has its results")
+    if number.alone:
+        print(f"{step}: there is no other part, so nothing was done: {step} itself does the work")
+    else:
+        print(f"{step}: part {part} is done, and the store has its results")

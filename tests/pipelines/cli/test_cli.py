@@ -249,6 +249,11 @@ def test_a_part_needs_a_number_a_store_and_a_run_and_makes_no_folder(tmp_path, s
     assert not list(tmp_path.iterdir())
 
 
+def test_a_part_that_is_alone_says_that_it_did_nothing(tmp_path):
+    done = graft("ingest", "--source", ".", "--part", "1/1", "--store", "store", "--run-id", "one", cwd=tmp_path)
+    assert done.returncode == 0 and "nothing was done: ingest itself does the work" in done.stdout
+
+
 def test_several_errors_are_one_sentence_each(tmp_path):
     words = [
         "run",

@@ -49,7 +49,7 @@ def train(
         GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
     """
     data = Dataset.load(dataset)
-    parts = None if planned is None else Planned.of_table(planned, data)
+    parts = None if planned is None else Planned.of_table(planned, data, config)
     weights = storage.uri_in(weights)
     architecture = architecture_of(config.backbone)
     check_weights(weights, config.weights_sha256, architecture)

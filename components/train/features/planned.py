@@ -9,13 +9,25 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
+from graft.components.train.config import TrainConfig
+from graft.components.train.features.choice import prediction_views, views_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 
-_DATASET, _WORK = b"dataset", b"work"
+_DATASET, _SETTINGS, _WORK = b"dataset", b"settings", b"work"
+_DECIDING = (
+    "backbone",
+    "cut",
+    "image_size",
+    "scaling",
+    "head",
+    "augmentation",
+    "selection_split",
+    "selection_fraction",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +49,13 @@ class Planned:
 
     Attributes:
         dataset: Digest of the dataset.
+        settings: The settings that decide which features are needed, as `deciding` returns them.
         rows: int64 [n], by split: the rows of images that lack features in the split's index, ascending.
         work: By precision and split: how much that is where the backbone has that precision.
     """
 
     dataset: str
+    settings: str
     rows: Mapping[str, Array]
     work: Mapping[str, Mapping[str, Work]]
 
@@ -57,14 +71,15 @@ class Planned:
             pa.table({"split": pa.repeat(split, len(rows)), "row": pa.array(rows, pa.int64())})
             for split, rows in self.rows.items()
         ]
-        return pa.concat_tables(tables).replace_schema_metadata({_DATASET: self.dataset, _WORK: json.dumps(work)})
+        about = {_DATASET: self.dataset, _SETTINGS: self.settings, _WORK: json.dumps(work)}
+        return pa.concat_tables(tables).replace_schema_metadata(about)
 
     @classmethod
-    def of_table(cls, table: "pa.Table", dataset: Dataset) -> Self:
+    def of_table(cls, table: "pa.Table", dataset: Dataset, config: TrainConfig) -> Self:
         """Reads what `to_table` returned, or a part's share of it.
 
         Raises:
-            GraftError: It is of another dataset.
+            GraftError: It is of another dataset, or of settings that need other features.
         """
         import pyarrow.compute as pc
 
@@ -72,6 +87,11 @@ class Planned:
         if (digest := metadata.get(_DATASET, b"").decode()) != dataset.digest:
             raise GraftError(
                 f"The parts of this run were planned for another dataset than {dataset.path}: give the training a run id of its own."
+            )
+        if metadata.get(_SETTINGS, b"").decode() != (settings := deciding(config)):
+            raise GraftError(
+                "The parts of this run were planned for other settings, which need other features: give all the same ones, or give the "
+                "training a run id of its own."
             )
         work = {
             precision: {split: Work(images, tuple(views)) for split, (images, views) in splits.items()}
@@ -81,8 +101,14 @@ class Planned:
             split: table.filter(pc.equal(table["split"], split))["row"].to_numpy()
             for split in pc.unique(table["split"]).to_pylist()
         }
-        return cls(digest, rows, work)
+        return cls(digest, settings, rows, work)
 
     def work_of(self, precision: str, split: str) -> Work | None:
         """Returns how much is computed of a split; None for nothing that was planned."""
         return self.work.get(precision, {}).get(split)
+
+
+def deciding(config: TrainConfig) -> str:
+    """Returns those settings that decide which features are needed, as JSON."""
+    views = {"views": views_of(config), "prediction": prediction_views(config)}
+    return json.dumps({name: getattr(config, name) for name in _DECIDING} | views)

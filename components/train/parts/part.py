@@ -37,7 +37,7 @@ def train_part(dataset: Path, weights: str, config: TrainConfig, part: PartRecor
         return
     data = Dataset.load(dataset)
     items = share_of(part.run, "train", part.part, lambda: find_work(data, weights, config, part.run.store).to_table())
-    planned = Planned.of_table(items, data)
+    planned = Planned.of_table(items, data, config)
     part.begin(len(items))
     if not len(items):
         return

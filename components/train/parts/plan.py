@@ -13,7 +13,7 @@ from graft.components.train.backbones.known import architecture_of
 from graft.components.train.backbones.weights import check_weights, local_weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.choice import choose_images
-from graft.components.train.features.planned import Planned, Work
+from graft.components.train.features.planned import Planned, Work, deciding
 
 _PRECISIONS = ("float32", "mixed_float16")
 
@@ -79,4 +79,4 @@ def find_work(data: Dataset, weights: str, config: TrainConfig, store: str) -> P
             rows[precision][needed.split] = np.sort(needed.rows[missing.any(axis=0)])
             work[precision][needed.split] = Work(int(missing.any(axis=0).sum()), tuple(sorted(views)))
     least = min(_PRECISIONS, key=lambda precision: sum(map(len, rows[precision].values())))
-    return Planned(data.digest, rows[least], work)
+    return Planned(data.digest, deciding(config), rows[least], work)

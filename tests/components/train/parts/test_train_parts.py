@@ -72,7 +72,9 @@ def do(item, dataset, config, run):
 def collected(dataset, network, config, run):
     """What the step trains on once the parts are done."""
     data = Dataset.load(dataset)
-    return collect_training_set(data, network, config, run.store, Planned.of_table(planned_items(run, "train"), data))
+    return collect_training_set(
+        data, network, config, run.store, Planned.of_table(planned_items(run, "train"), data, config)
+    )
 
 
 def assert_same(found, alone):
@@ -223,13 +225,31 @@ def test_a_plan_counts_what_either_precision_lacks(dataset, network, run):
     fill("mixed_float16", 39)
     found = find_work(data, "random", JOINED, run.store)
     assert found.rows["train"].tolist() == [39]
-    again = Planned.of_table(found.to_table(), data)
+    again = Planned.of_table(found.to_table(), data, JOINED)
     assert again.rows["train"].tolist() == [39] and again.work == found.work
     assert (again.work_of("float32", "train").images, again.work_of("mixed_float16", "train").images) == (30, 1)
     assert again.work_of("float32", "train").views == (0, 1)
     other = data.model_copy(update={"digest": "0" * 64})
     with pytest.raises(GraftError, match="planned for another dataset"):
-        Planned.of_table(found.to_table(), other)
+        Planned.of_table(found.to_table(), other, JOINED)
+
+
+@pytest.mark.parametrize(
+    "first, then",
+    [
+        ({"mirror": True}, {}),
+        ({"head": "flatten-dense"}, {"head": "flatten-dense", "augmentation": "live"}),
+        ({}, {"selection_split": "validation"}),
+    ],
+)
+def test_parts_of_other_settings_are_refused_by_name(dataset, run, tmp_path, first, then):
+    """Their views have other numbers, and more images may have passed than the training needs."""
+    plan_train(dataset, "random", dataclasses.replace(QUICK, cut="activation_11", **first), run, 2, 1)
+    other = dataclasses.replace(QUICK, cut="activation_11", **then)
+    with pytest.raises(GraftError, match="planned for other settings"):
+        do("1/2", dataset, other, run)
+    with pytest.raises(GraftError, match="planned for other settings"):
+        train(dataset, tmp_path / "model", "random", other, run.store, planned_items(run, "train"))
 
 
 def test_a_head_that_takes_no_features_is_one_part(dataset, run):

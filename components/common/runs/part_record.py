@@ -124,5 +124,7 @@ def component_part(step: FannedStep, store: str, name: str, run_id: str, item: s
         try:
             with recorded_part(step, part, Run(store, name, run_id.rpartition("/")[2])) as recording:
                 yield recording
+        except (GraftError, OSError) as error:  # without a traceback, in which a URI with its signature may stand
+            log.error("%s: part %s failed, and leaves its work to the step: %s", step, part, shown(error))
         except Exception:
             log.exception("%s: part %s failed, and leaves its work to the step", step, part)

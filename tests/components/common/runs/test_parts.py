@@ -86,6 +86,14 @@ def test_a_component_whose_part_fails_says_why_and_ends_well(run, caplog):
     assert "leaves its work to the step" in caplog.text
 
 
+def test_the_log_of_a_component_whose_part_fails_has_no_secret(run, caplog):
+    signed = "https://images.example/a.jpg?X-Amz-Signature=5ec2e7"
+    with component_part("ingest", run.store, run.name, run.run_id, "1/2"):
+        raise GraftError(f"{signed} can't be read.") from OSError(f"403, url={signed}")
+    assert "can't be read" in caplog.text and "5ec2e7" not in caplog.text
+    assert "5ec2e7" not in read_parts(run, "ingest")[0].reason
+
+
 def test_by_hand_a_failure_is_one(run):
     with pytest.raises(GraftError, match="stays away"), recorded_part("ingest", PartNumber(1, 2), run):
         raise GraftError("The server stays away.")

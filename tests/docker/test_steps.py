@@ -170,7 +170,8 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_written(image, tmp_path, 
         pytest.skip("a small disk can't be mounted without root")
     try:
         elsewhere = ["--store", tmp_path / "store"]
-        inputs = ["--source", pictures, "--weights", "random", "--config", QUICK]
+        larger = QUICK.replace('"activation"', '"mixed0"')  # a model that the disk has no room for
+        inputs = ["--source", pictures, "--weights", "random", "--config", larger]
         result = run(tmp_path, *inputs, "--runs", disk, *elsewhere)
         assert result.returncode == 1
         assert "No space left on device" in result.stderr.strip().splitlines()[-1]

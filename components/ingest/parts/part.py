@@ -17,7 +17,7 @@ from graft.components.ingest.dataset.shards import Shards
 from graft.components.ingest.images.decoding_pool import Undecodable
 from graft.components.ingest.kept.keeping import RowKeeper
 from graft.components.ingest.kept.known_images import KnownImages
-from graft.components.ingest.parts.plan import path_key, to_check
+from graft.components.ingest.parts.plan import path_key, paths_of, to_check
 from graft.components.ingest.source.file_names import printable
 from graft.components.ingest.source.labelled_images import LabelledImages
 from graft.components.ingest.source.opening import open_source
@@ -57,7 +57,7 @@ def ingest_part(source: str, config: IngestConfig, source_digest: str, part: Par
         known = KnownImages(previous, run, held)
         share = share_of(run, "ingest", part.part, lambda: to_check(files, layout, known.earlier))
         part.begin(len(share))
-        wanted = {path.as_py() for path in share["path"]}
+        wanted = paths_of(share)
         images = LabelledImages(image for image in layout.images if path_key(image.path) in wanted)
         part.advance(max(0, len(share) - len(images)))  # files that are gone
         keeper = held.enter_context(RowKeeper(run, told=part.advance))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from graft.components.common import storage
 from graft.components.common.artifacts.lists.source_listing import SourceListing
+from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 from graft.components.common.runs.parts import plan_parts
 from graft.components.common.runs.run import Run
@@ -73,6 +74,17 @@ def to_check(files: ImageFiles, layout: Layout, earlier: PreviousDataset | None)
             batch = [image.path for image in layout.images[start : start + _BATCH]]
             wanted += [path_key(path) for path, new in zip(batch, askers.map(is_new, batch), strict=True) if new]
     return _items(wanted)
+
+
+def paths_of(items: "pa.Table") -> set[bytes]:
+    """Reads paths that `to_check` returned, each as its bytes.
+
+    Raises:
+        GraftError: They are no paths.
+    """
+    if not items.schema.equals(_items([]).schema):
+        raise GraftError("The list of this run's work holds no paths of images: give the ingest a run id of its own.")
+    return {path.as_py() for path in items["path"]}
 
 
 def path_key(path: str) -> bytes:

@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from awkward import CONFIG, awkward_files, corrected, facts, grown, kept, manifest, run_parts, step
 from pictures import pack, shard_records, write_folder
@@ -13,7 +14,7 @@ from pictures import pack, shard_records, write_folder
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.part_record import recorded_part
-from graft.components.common.runs.parts import PartNumber, read_parts, read_plan
+from graft.components.common.runs.parts import PartNumber, plan_parts, read_parts, read_plan
 from graft.components.common.runs.run import Run
 from graft.components.ingest.parts.part import ingest_part
 from graft.components.ingest.parts.plan import plan_ingest
@@ -186,6 +187,13 @@ def test_a_part_leaves_it_to_the_step_whether_too_many_files_are_damaged(tmp_pat
     with pytest.raises(GraftError, match="17 of 195 files can't be used"):
         step(source, tmp_path / "parts", this, config)
     assert kept(this)
+
+
+def test_a_list_of_other_work_is_refused(tmp_path, source):
+    plan_parts(run(tmp_path), "ingest", pa.table({"row": [1, 2]}), 2, 1)
+    refused = pytest.raises(GraftError, match="holds no paths of images")
+    with refused, recorded_part("ingest", PartNumber(1, 2), run(tmp_path)) as part:
+        ingest_part(str(source), CONFIG, "", part, "")
 
 
 def test_two_steps_at_once_use_the_same_rows(tmp_path, source, alone):

@@ -90,6 +90,9 @@ class RunLog(io.TextIOBase):
                 self._line(printer, line)
         return len(text)
 
+    def flush(self) -> None:
+        """Does nothing, as each line is written at once: kfp's threads may still log when it is closed."""
+
     def close(self) -> None:
         """Writes the last lines, if they have no end, and closes the file."""
         with self._lock:

@@ -1,5 +1,7 @@
 """log.txt has all that a run prints, as it comes, and nothing of it is lost with the run's reason."""
 
+import logging
+
 import pytest
 
 from graft.components.common.progress_lines import SEPARATOR
@@ -86,3 +88,11 @@ def test_a_full_disk_loses_lines_and_nothing_else(tmp_path, board):
     assert board.rows()["train"].summary == "no space"
     assert "graft train: no space" in log.last_lines["train"]
     assert log.trouble == f"No space left on device: {tmp_path / FILE} isn't complete"
+
+
+def test_what_a_thread_logs_after_the_end_is_no_error(tmp_path, board, capsys):
+    with RunLog(tmp_path, board) as log:
+        handler = logging.StreamHandler(log)
+    handler.handle(logging.makeLogRecord({"msg": "too late"}))
+    assert capsys.readouterr().err == ""
+    assert "too late" not in (tmp_path / FILE).read_text()

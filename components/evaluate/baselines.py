@@ -15,7 +15,7 @@ from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.contamination import find_contaminated
-from graft.components.evaluate.kept_predictions import KeptPredictions
+from graft.components.evaluate.predictions.kept_predictions import KeptPredictions
 
 log = logging.getLogger("graft")
 

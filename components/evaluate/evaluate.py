@@ -24,7 +24,6 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 from graft.components.common.runs.parts import parts_folder, read_plan
 from graft.components.common.runs.run import Run
-from graft.components.evaluate.answers import Answers, PartAnswers, all_answers
 from graft.components.evaluate.baselines import Baseline, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
@@ -32,11 +31,12 @@ from graft.components.evaluate.contamination import LOOKS, known_columns
 from graft.components.evaluate.drift import drift_since
 from graft.components.evaluate.evaluated import evaluated_split, load_both
 from graft.components.evaluate.foreign import find_foreign
-from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.labels.known_features import Known, gather, why_unknown
 from graft.components.evaluate.labels.label_check import check_labels
 from graft.components.evaluate.metrics import compute_metrics
-from graft.components.evaluate.predictions_table import write_predictions
+from graft.components.evaluate.predictions.answers import Answers, PartAnswers, all_answers
+from graft.components.evaluate.predictions.kept_predictions import KeptPredictions
+from graft.components.evaluate.predictions.predictions_table import write_predictions
 from graft.components.evaluate.report.evaluation_report import write_report
 from graft.components.evaluate.report.suspects import draw_suspects
 from graft.components.evaluate.selective import answered_part, risk_by_coverage

@@ -11,7 +11,7 @@ from run_records import ENDINGS, leave_records
 
 from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 from graft.pipelines.cluster import watching
 from graft.pipelines.cluster.connecting import Cluster, connect
 

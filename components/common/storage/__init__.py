@@ -1,6 +1,5 @@
 """Storage: verbs for files at a path or URI, local or remote. What lies behind them is seen nowhere else."""
 
-from graft.components.common.storage.access import FileError, MissingError, access
 from graft.components.common.storage.disk import existing, look_at_disk
 from graft.components.common.storage.entries import Entry
 from graft.components.common.storage.listing import PAGE, list_pages
@@ -13,10 +12,12 @@ from graft.components.common.storage.local import (
     scratch_folder,
     sha256_file,
 )
+from graft.components.common.storage.looking import exists, is_folder, stat, version
 from graft.components.common.storage.places import local_path
 from graft.components.common.storage.swap import Seen, look, swap
 from graft.components.common.storage.transfers.download import fetch
 from graft.components.common.storage.transfers.download_cache import cache_root
+from graft.components.common.storage.troubles.access import FileError, MissingError, access
 from graft.components.common.storage.uri_files import SUFFIX, uri_in
 from graft.components.common.storage.uris import (
     Reach,
@@ -29,19 +30,7 @@ from graft.components.common.storage.uris import (
     uris_in_text,
     without_secrets,
 )
-from graft.components.common.storage.verbs import (
-    delete,
-    delete_folder,
-    exists,
-    is_folder,
-    open,
-    put,
-    read,
-    read_as,
-    stat,
-    version,
-    write,
-)
+from graft.components.common.storage.verbs import delete, delete_folder, open, put, read, read_as, write
 from graft.components.common.storage.walking import walk
 
 __all__ = [

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import IO, Any
 
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 
 _CHUNK = 32 * 2**20
 # Less than this goes as well in one request.

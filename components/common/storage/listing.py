@@ -8,10 +8,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from graft.components.common.storage.access import FileError, access
 from graft.components.common.storage.entries import Entry, content_version, local_entry, remote_entry
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.retries import persist, request
+from graft.components.common.storage.troubles.access import FileError, access
+from graft.components.common.storage.troubles.retries import persist, request
 from graft.components.common.storage.walking import walk
 
 # So many objects come with a page, on GCS and S3.

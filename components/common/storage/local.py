@@ -15,7 +15,7 @@ from typing import IO
 from uuid import uuid4
 
 from graft.components.common.ending import undone
-from graft.components.common.storage.access import FileError, access
+from graft.components.common.storage.troubles.access import FileError, access
 
 # What network drives say that flush no folders, and folders that may be written but not read. The file is in its place all the same.
 _NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)

@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
-from graft.components.common.storage.retries import persist, request
+from graft.components.common.storage.troubles.retries import persist, request
 from graft.components.common.storage.uris import Reach, brief, check_user, is_web, redact, split_bucket
 
 for _scheme in ("http", "https"):  # in chains of URIs too

@@ -5,12 +5,12 @@ import fcntl
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
-from graft.components.common.storage.access import access
 from graft.components.common.storage.gcs import gcs_blob, is_gcs
 from graft.components.common.storage.local import make_folder, replacing
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.retries import persist
+from graft.components.common.storage.troubles import retries
+from graft.components.common.storage.troubles.access import access
+from graft.components.common.storage.troubles.retries import persist
 from graft.components.common.storage.uris import redact
 
 _LOST = (409, 412)  # S3 says 409 where two conditional writes meet

@@ -1,4 +1,4 @@
-"""The verbs for a file at a path or URI. Each tries again while trouble passes.
+"""Reading, writing and deleting a file at a path or URI. Each tries again while trouble passes.
 
 Where it doesn't pass, they raise a GraftError: a `MissingError` if there is no such file, a `FileError` if only this one is at fault.
 """
@@ -10,78 +10,20 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from graft.components.common.storage.access import FileError, MissingError, access, too_large
-from graft.components.common.storage.entries import Entry, content_version, local_entry, remote_entry, versions_of
+from graft.components.common.storage.entries import content_version, versions_of
 from graft.components.common.storage.gcs import LARGE, is_gcs, upload_to_gcs
-from graft.components.common.storage.listing import holds_files, list_files
+from graft.components.common.storage.listing import list_files
 from graft.components.common.storage.local import open_local, remove_folder, replacing
+from graft.components.common.storage.looking import local_version, version
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.retries import CONTENT_SECONDS, http_status, persist, request
 from graft.components.common.storage.transfers.ranges import open_ranges
+from graft.components.common.storage.troubles.access import FileError, access, too_large
+from graft.components.common.storage.troubles.retries import CONTENT_SECONDS, http_status, persist, request
 from graft.components.common.storage.uris import Reach, is_web
 
 _AHEAD = 5 * 2**20
 _PART = 16 * 2**20
 _NO_SUCH_RANGE = 416
-
-
-def stat(uri: str, reach: Reach = Reach.NAMED) -> Entry:
-    """Returns what the storage tells of a file or folder as it is now, without reading it.
-
-    Args:
-        uri: Its path or URI.
-        reach: Which addresses may be asked for it, if it is on a web server.
-    """
-    place = locate(uri, reach)
-    with access(uri):
-        if place.local:
-            return local_entry(uri, "", place.local.stat())
-        return remote_entry(uri, "", place.info())
-
-
-def is_folder(uri: str) -> bool:
-    """Whether there is a folder. A bucket may hold an object of a folder's name as well: there it is the folder that counts.
-
-    A web server has none, and isn't asked.
-    """
-    if is_web(uri):
-        return False
-    if stat(uri).is_folder:
-        return True
-    try:
-        return holds_files(uri)
-    except FileError:  # who may read an object may not always list its bucket
-        return False
-
-
-def exists(uri: str) -> bool:
-    """Whether there is a file or folder."""
-    try:
-        stat(uri)
-    except MissingError:
-        return False
-    return True
-
-
-def version(uri: str, reach: Reach = Reach.NAMED) -> str:
-    """Returns what changes whenever a file's content does, without reading it; empty where nothing such is told.
-
-    Of a remote file it is the storage's checksum, generation or strong entity tag; of a local one its size, its time of change
-    and its number on the disk.
-
-    Args:
-        uri: Its path or URI.
-        reach: Which addresses may be asked for it, if it is on a web server.
-    """
-    if local := locate(uri).local:
-        with access(uri):
-            return _local_version(local.stat())
-    return stat(uri, reach).version
-
-
-def _local_version(status: os.stat_result) -> str:
-    # The time of the last change of content or name: unlike that of modification, no program can set it.
-    return f"{status.st_size}-{status.st_ctime_ns}-{status.st_ino}"
 
 
 def read(uri: str, most: int | None = None, reach: Reach = Reach.NAMED) -> bytes:
@@ -156,7 +98,7 @@ def read_as(uri: str, told: str, most: int, reach: Reach = Reach.NAMED) -> tuple
         with access(uri), open_local(place.local) as file:
             content = _whole(uri, file, most)
             # That of the file that was read: what lies in its place by now may be another one.
-            return content, told if told == _local_version(os.fstat(file.fileno())) else ""
+            return content, told if told == local_version(os.fstat(file.fileno())) else ""
     content = read(uri, most, reach)
     if not told or told in versions_of(content):
         return content, told

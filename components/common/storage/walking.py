@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.access import FileError, MissingError, access
+from graft.components.common.storage.troubles.access import FileError, MissingError, access
 
 _LOOP = "is a link to a folder that it is in"
 # What links may make of a folder: so many times what is in it, and so many files and folders besides.

@@ -13,13 +13,13 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import check_finite
 from graft.components.common.runs.part_record import PartRecording
 from graft.components.common.runs.parts import parts_folder, share_of
-from graft.components.evaluate.answers import PartAnswers, ask
 from graft.components.evaluate.baselines import open_baselines
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluated import evaluated_split, load_both
-from graft.components.evaluate.kept_predictions import KeptPredictions
 from graft.components.evaluate.labels.known_features import why_unknown
 from graft.components.evaluate.parts.plan import rows_of, to_answer
+from graft.components.evaluate.predictions.answers import PartAnswers, ask
+from graft.components.evaluate.predictions.kept_predictions import KeptPredictions
 
 log = logging.getLogger("graft")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from graft.components.common import ending
-from graft.components.common.storage.retries import persist
+from graft.components.common.storage.troubles.retries import persist
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,7 @@ def test_a_step_that_is_given_no_output_does_its_work(tmp_path):
 
 def test_nothing_is_tried_again_once_the_process_has_been_told(monkeypatch):
     told = threading.Event()
-    monkeypatch.setattr("graft.components.common.storage.retries.told", told)
+    monkeypatch.setattr("graft.components.common.storage.troubles.retries.told", told)
     attempts = []
 
     def attempt():

@@ -21,7 +21,7 @@ from graft.components.evaluate import baselines
 from graft.components.evaluate.component import evaluate as component
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
-from graft.components.evaluate.kept_predictions import KeptPredictions
+from graft.components.evaluate.predictions.kept_predictions import KeptPredictions
 from graft.components.evaluate.summary import markdown
 
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ from graft.components.common.compute.keras_models import load_model
 from graft.components.common.compute.predictions import predict
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
-from graft.components.evaluate import kept_predictions
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
-from graft.components.evaluate.kept_predictions import KeptPredictions, PredictionCache, kind_of_predictions
+from graft.components.evaluate.predictions import kept_predictions
+from graft.components.evaluate.predictions.kept_predictions import KeptPredictions, PredictionCache, kind_of_predictions
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from file_server import file_server
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 from graft.components.resolve.fingerprint import fingerprint
 
 FILES = {"cats/a.jpg": b"cat", "dogs/b [1]*?.jpg": b"dog", "dogs/sub/🐈 \udcff\n.jpg": b"puppy"}

@@ -9,7 +9,7 @@ import pytest
 from hostile_web import hostile_server, whole
 from test_cli import graft
 
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 
 pytestmark = pytest.mark.slow
 

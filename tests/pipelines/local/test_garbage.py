@@ -23,7 +23,7 @@ from graft.components.common.compute.kept_features import FeatureCache
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
 from graft.components.common.runs.run import Run
-from graft.components.evaluate.kept_predictions import PredictionCache
+from graft.components.evaluate.predictions.kept_predictions import PredictionCache
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.dataset.previous_dataset import latest_dataset
 from graft.components.ingest.ingest import ingest

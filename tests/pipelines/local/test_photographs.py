@@ -16,9 +16,9 @@ from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.kept_features import FeatureCache, half
 from graft.components.common.compute.keras_models import load_model
-from graft.components.evaluate.answers import PartAnswers, all_answers
 from graft.components.evaluate.labels.known_features import gather
 from graft.components.evaluate.labels.label_check import check_labels
+from graft.components.evaluate.predictions.answers import PartAnswers, all_answers
 from graft.components.export.formats import FURTHER
 from graft.components.ingest.ingest import ingest
 from graft.components.train.config import TrainConfig

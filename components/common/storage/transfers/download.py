@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import progress
-from graft.components.common.storage.access import access
 from graft.components.common.storage.digests import Digests
 from graft.components.common.storage.local import put_in_place, sha256_file
 from graft.components.common.storage.places import locate
-from graft.components.common.storage.retries import TruncatedError, is_transient, persist
 from graft.components.common.storage.transfers.download_cache import cache_entry, is_intact, note_digest
 from graft.components.common.storage.transfers.remote import ChangedError, Description, Remote, find_remote
+from graft.components.common.storage.troubles.access import access
+from graft.components.common.storage.troubles.retries import TruncatedError, is_transient, persist
 from graft.components.common.storage.uris import Reach, brief, redact
 
 log = logging.getLogger("graft")

@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
-from graft.components.common.storage.access import access
 from graft.components.common.storage.places import Place
-from graft.components.common.storage.retries import TruncatedError, persist, request
+from graft.components.common.storage.troubles.access import access
+from graft.components.common.storage.troubles.retries import TruncatedError, persist, request
 
 
 def open_ranges(uri: str, place: Place, size: int, ahead: int) -> io.BufferedReader:

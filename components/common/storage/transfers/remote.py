@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
-from graft.components.common.storage.retries import request
 from graft.components.common.storage.transfers.ranges import read_range
+from graft.components.common.storage.troubles.retries import request
 from graft.components.common.storage.uris import Reach, is_web, redact
 
 _PIECE = 256 * 2**10

@@ -11,7 +11,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.response import HTTPResponse
 
-from graft.components.common.storage.access import FileError
+from graft.components.common.storage.troubles.access import FileError
 from graft.components.common.storage.web import deadlines
 
 # Azure's metadata and DNS answer at a public address, all others at link-local or private ones.

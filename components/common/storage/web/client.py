@@ -12,8 +12,8 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import DecodeError
 
-from graft.components.common.storage.access import FileError, too_large
-from graft.components.common.storage.retries import CONTENT_SECONDS
+from graft.components.common.storage.troubles.access import FileError, too_large
+from graft.components.common.storage.troubles.retries import CONTENT_SECONDS
 from graft.components.common.storage.uris import Reach, redact
 from graft.components.common.storage.web.addresses import LookingAdapter
 from graft.components.common.storage.web.deadlines import connections, hung_up_after

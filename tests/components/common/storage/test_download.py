@@ -15,8 +15,8 @@ from file_server import change, cut, file_server, reset
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
 from graft.components.common.storage.transfers import download_cache
+from graft.components.common.storage.troubles import retries
 
 CONTENT, OTHER = os.urandom(1_500_000), os.urandom(1_500_000)
 

@@ -16,8 +16,8 @@ from google.api_core.exceptions import Forbidden, NotFound, ServiceUnavailable
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
-from graft.components.common.storage.retries import is_transient, persist
+from graft.components.common.storage.troubles import retries
+from graft.components.common.storage.troubles.retries import is_transient, persist
 
 
 def caused(error, cause):

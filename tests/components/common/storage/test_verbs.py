@@ -16,7 +16,7 @@ from fsspec.spec import AbstractFileSystem
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hostile_web import (
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries
+from graft.components.common.storage.troubles import retries
 from graft.components.common.storage.web import addresses, client, deadlines
 from graft.components.ingest.source import image_files
 from graft.components.ingest.source.image_files import UnreadableFileError, read_file

@@ -19,13 +19,13 @@ from graft.components.common.errors import GraftError
 from graft.components.common.runs.part_record import component_part, recorded_part
 from graft.components.common.runs.parts import PartNumber, parts_folder, read_parts, read_plan
 from graft.components.common.runs.run import Run
-from graft.components.evaluate import answers as answers_of
-from graft.components.evaluate import kept_predictions
-from graft.components.evaluate.answers import PartAnswers, all_answers
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.parts.part import evaluate_part
 from graft.components.evaluate.parts.plan import plan_evaluate, rows_of, to_answer
+from graft.components.evaluate.predictions import answers as answers_of
+from graft.components.evaluate.predictions import kept_predictions
+from graft.components.evaluate.predictions.answers import PartAnswers, all_answers
 
 pytestmark = pytest.mark.slow
 

@@ -372,7 +372,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def web(monkeypatch):
-    monkeypatch.setattr("graft.components.common.storage.retries.PATIENCE", 2.0)
+    monkeypatch.setattr("graft.components.common.storage.troubles.retries.PATIENCE", 2.0)
     with in_a_thread(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         server.files, server.asked, server.place = {}, [], f"127.0.0.1:{server.server_port}"
         yield server

@@ -21,7 +21,8 @@ from support import ROOT, free_port, start
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
-from graft.components.common.storage import retries, sha256_file
+from graft.components.common.storage import sha256_file
+from graft.components.common.storage.troubles import retries
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 from graft.components.ingest.source.opening import open_files

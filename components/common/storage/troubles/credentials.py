@@ -1,6 +1,6 @@
 """Credentials that are missing or not accepted: what clients raise then speaks of anything but them."""
 
-from graft.components.common.storage.retries import s3_code
+from graft.components.common.storage.troubles.retries import s3_code
 
 # botocore's, by name: it isn't imported before it is used.
 _NONE = frozenset(

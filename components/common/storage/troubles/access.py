@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from graft.components.common.errors import GraftError
-from graft.components.common.storage.credentials import trouble_with_credentials
-from graft.components.common.storage.retries import http_status, is_transient, s3_code
+from graft.components.common.storage.troubles.credentials import trouble_with_credentials
+from graft.components.common.storage.troubles.retries import http_status, is_transient, s3_code
 from graft.components.common.storage.uris import brief, redact
 
 # What a missing right is called where it is granted.

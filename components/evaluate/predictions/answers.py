@@ -16,7 +16,7 @@ from graft.components.common.compute.keras_models import HEAD, NETWORK
 from graft.components.common.compute.packs import PackCache
 from graft.components.common.compute.predictions import FEATURES, predict_batches
 from graft.components.common.compute.scratch_array import scratch_array
-from graft.components.evaluate.kept_predictions import PredictionCache, kind_of_predictions
+from graft.components.evaluate.predictions.kept_predictions import PredictionCache, kind_of_predictions
 
 log = logging.getLogger("graft")
 

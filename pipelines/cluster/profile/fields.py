@@ -12,7 +12,7 @@ from graft.components.export.config import check_server
 from graft.pipelines.cluster.durations import DAY, MINUTE, parse_duration
 from graft.pipelines.cluster.profile.last_steps import DeploySection, MirrorSection
 from graft.pipelines.cluster.profile.pods import Pods, Toleration, Volume
-from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri
+from graft.pipelines.cluster.profile.section import Duration, EnvName, Memory, Quantity, Section, Uri, Whole
 
 IMAGES_FILE = "images.json"
 
@@ -45,7 +45,7 @@ class Gpu(Section):
 
     type: str
     """Kubeflow: the resource, such as `nvidia.com/gpu`. Vertex: the accelerator, such as `NVIDIA_TESLA_T4`."""
-    count: Annotated[int, Field(ge=1, le=16)] = 1
+    count: Annotated[Whole, Field(ge=1, le=16)] = 1
     """GPUs of one machine; `evaluate` gets one of them."""
     node_selector: dict[str, str] = {}
     """Labels of the node pool. Kubeflow only."""
@@ -61,11 +61,11 @@ class Retry(Section):
     On Kubeflow the installation has a say as well: docs/gke.md.
     """
 
-    count: Annotated[int, Field(ge=0, le=10)] = 2
+    count: Annotated[Whole, Field(ge=0, le=10)] = 2
     """Further attempts."""
     backoff: Duration = "60s"
     """Pause before the second attempt."""
-    factor: Annotated[int, Field(ge=1, le=10)] = 2
+    factor: Annotated[Whole, Field(ge=1, le=10)] = 2
     """Factor by which each pause is longer than the one before: a whole number, as Kubeflow takes no other."""
 
 
@@ -79,7 +79,7 @@ class StepSettings(Section):
     timeout: Duration = ""
     """Time limit of each attempt from its pod's start on a node, such as `2h`; `15m` for resolve, gate, mirror and notify, and `1d` for the
     others, if not given. Kubeflow only."""
-    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    retries: Annotated[Whole, Field(ge=0, le=10)] | None = None
     """Further attempts, instead of `retry.count`. Not for the gate: it would decide the same."""
     volume: Volume | None = None
     """A volume of the step's own for artifacts, of which Kubeflow copies every input whole. Kubeflow only."""
@@ -88,9 +88,9 @@ class StepSettings(Section):
 class FanOutSection(Section):
     """How many parts share a step's work before it runs. They run side by side, each placed as the step is. This needs a store."""
 
-    parts: Annotated[int, Field(ge=1, le=64)]
+    parts: Annotated[Whole, Field(ge=1, le=64)]
     """The most parts. On Kubeflow those of all steps together are bounded by `kubeflow.max_workflow_size`."""
-    images: Annotated[int, Field(ge=1)] = 50_000
+    images: Annotated[Whole, Field(ge=1)] = 50_000
     """How many images a part is worth: less work has fewer parts. A part should take minutes, so on GPUs some `250000`."""
 
 
@@ -125,7 +125,7 @@ class Notification(Section):
     """The Secret Manager version that holds the URL: `projects/…/secrets/…/versions/latest`."""
     format: Literal["json", "text"] = "json"
     """What is sent: all fields, or `text` alone for chats that take nothing else."""
-    quiet: Annotated[int, Field(ge=1)] = QUIET_RUNS
+    quiet: Annotated[Whole, Field(ge=1)] = QUIET_RUNS
     """Notify on every Nth unchanged run in a row; this is the N."""
 
     @model_validator(mode="after")
@@ -148,7 +148,7 @@ class Kubeflow(Section):
     """The experiment that runs and schedules belong to."""
     time_zone: str = "UTC"
     """The `CRON_SCHEDULE_TIMEZONE` of the installation, the only one its schedules can have."""
-    max_workflow_size: Annotated[int, Field(ge=2**20, le=1_450_000)] = 2**20
+    max_workflow_size: Annotated[Whole, Field(ge=2**20, le=1_450_000)] = 2**20
     """The `MAX_WORKFLOW_SIZE` in bytes of the installation's workflow controller, which bounds the parts of `fan_out`."""
 
     def link(self, run: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from graft.pipelines.cluster.profile.section import Memory, Section
+from graft.pipelines.cluster.profile.section import Memory, Section, Whole
 
 _LABEL = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 
@@ -31,7 +31,7 @@ class NodeAffinity(Section):
     """How the label's value is compared."""
     values: list[str] = []
     """The values that it is compared with; none with `Exists` and `DoesNotExist`."""
-    weight: Annotated[int, Field(ge=1, le=100)] | None = None
+    weight: Annotated[Whole, Field(ge=1, le=100)] | None = None
     """How much such a node is preferred, from 1 to 100; without it only such a node will do."""
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from graft.components.common.storage import redact
 from graft.pipelines.cluster.durations import parse_duration
@@ -21,6 +21,8 @@ def _without_secrets(uri: str) -> str:
     return uri
 
 
+# YAML's true is no number, as Python's is.
+Whole = Annotated[int, Strict()]
 Duration = Annotated[str, AfterValidator(_duration)]
 Uri = Annotated[str, AfterValidator(_without_secrets)]
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]

@@ -178,6 +178,7 @@ def test_a_step_without_an_entry_compiles_as_ever(tmp_path):
         ("kubeflow", "fan_out: {ingest: {parts: 65}}", r"fan_out.ingest.parts: Input should be less than or equal to"),
         ("vertex", "fan_out: {ingest: {parts: 65}}", r"fan_out.ingest.parts: Input should be less than or equal to"),
         ("vertex", "fan_out: {ingest: {parts: 0}}", r"fan_out.ingest.parts: Input should be greater than"),
+        ("vertex", "fan_out: {ingest: {parts: true}}", r"fan_out.ingest.parts: Input should be a valid integer"),
         ("vertex", "fan_out: {ingest: {parts: 2, images: 0}}", r"fan_out.ingest.images: Input should be greater than"),
         ("vertex", "fan_out: {gate: {parts: 2}}", r"fan_out.gate: Input should be 'ingest', 'train' or 'evaluate'"),
         ("vertex", "fan_out: {train: {images: 2}}", r"fan_out.train.parts: Field required"),

@@ -120,7 +120,11 @@ def run_locally(
     if outcome.good and failure:  # beyond the steps: notify, or kfp.local itself
         outcome = Outcome.FAILED
     seconds = round(time.monotonic() - started, 3)
-    summary = RunSummary.of(records, outcome, failure if verdict.outcome.good else verdict.reason, seconds)
+    reason = failure if verdict.outcome.good else verdict.reason
+    took: dict[str, float] = {
+        step: round(row.seconds, 3) for step, row in board.rows().items() if row.seconds is not None
+    }
+    summary = RunSummary.of(records, outcome, reason, seconds, took)
     _tell_the_rest(summary, board, kept)
     storage.write(str(folder / RunSummary.FILE), summary.text().encode())
     return summary

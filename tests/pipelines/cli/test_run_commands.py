@@ -1,6 +1,7 @@
 """What a run prints is what it was told, whatever characters names have."""
 
 import json
+import re
 
 from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, RunRecords
@@ -35,3 +36,15 @@ def test_run_json_says_succeeded_or_failed_and_more_finely_how():
     ):
         content = json.loads(RunSummary.of(RunRecords(), outcome, None, 1.0).text())
         assert (content["status"], content["outcome"]) == (status, outcome)
+
+
+def test_a_step_took_as_long_as_it_and_its_parts_did(tmp_path, capsys):
+    said = {"status": "succeeded", "error": None, "summary": "fine", "started": "", "seconds": 1.0}
+    records = RunRecords(
+        train=STEP_RECORDS["train"](step="train", outcome=None, **said),
+        gate=STEP_RECORDS["gate"](step="gate", outcome=None, **said),
+    )
+    summary = RunSummary.of(records, Outcome.SUCCEEDED, None, 11.0, {"train": 9.5})
+    print_summary(tmp_path, summary)
+    shown = capsys.readouterr().out
+    assert re.search(r"train +9\.5 +fine", shown) and re.search(r"gate +1\.0 +fine", shown)

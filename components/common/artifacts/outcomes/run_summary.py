@@ -1,6 +1,7 @@
 """run.json: what a run on this machine leaves for programs, and `graft run --json` prints."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field
@@ -15,7 +16,7 @@ class StepSummary(Part):
     """How a step of the run ended."""
 
     status: StepStatus = Field(description="Whether it did what it was asked to, or was told to end before.")
-    seconds: float = Field(description="Seconds that it took.")
+    seconds: float = Field(description="Seconds that it took, with its parts.")
     summary: str = Field(
         description="For people: what came out in one line, or why it failed, in a line for each of several reasons."
     )
@@ -52,7 +53,14 @@ class RunSummary(Part):
     total_seconds: float = Field(description="Seconds in all.")
 
     @classmethod
-    def of(cls, records: RunRecords, outcome: Outcome, failure: str | None, seconds: float) -> Self:
+    def of(
+        cls,
+        records: RunRecords,
+        outcome: Outcome,
+        failure: str | None,
+        seconds: float,
+        step_seconds: Mapping[str, float] = MappingProxyType({}),
+    ) -> Self:
         """Sums up the records of a run's steps.
 
         Args:
@@ -60,6 +68,7 @@ class RunSummary(Part):
             outcome: How the run ended.
             failure: Why it failed; None if it didn't.
             seconds: Seconds in all.
+            step_seconds: Seconds that steps took with their parts, of which their records tell nothing.
         """
         ingested, evaluated = outcome_of(records.ingest), outcome_of(records.evaluate)
         decided, exported = outcome_of(records.gate), outcome_of(records.export)
@@ -70,7 +79,7 @@ class RunSummary(Part):
             steps={
                 step: StepSummary(
                     status=record.status,
-                    seconds=record.seconds,
+                    seconds=step_seconds.get(step, record.seconds),
                     summary=record.summary,
                     output=getattr(record.outcome, "path", None),
                 )

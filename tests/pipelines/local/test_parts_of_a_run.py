@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,35 +14,23 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.runs.parts import read_parts, read_plan
 from graft.components.common.runs.run import Run
 from graft.components.common.steps import FANNED_STEPS
-from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
-GRAFT = Path(sys.executable).with_name("graft")
-CONFIG = '{"train": {"cut": "activation", "image_size": 75, "epochs": 1, "batch_size": 16}}'
 # No model passes, so that no time goes into exports.
-ARGUMENTS = ["--weights", "random", "--config", CONFIG, "--min-accuracy", "0.9999", "--json"]
+REFUSED = ["--min-accuracy", "0.9999"]
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures") / "drawn"
-    draw_sample(folder, images=60)
-    return folder
+@pytest.fixture
+def start(quick_run, pictures):
+    """Starts a quick run in a folder, whose model is refused."""
 
+    def popen(folder, *arguments):
+        command = [*quick_run, "--source", pictures, *REFUSED, *map(str, arguments)]
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams)
 
-def start(folder, pictures, *arguments, **options):
-    command = [GRAFT, "run", "--source", pictures, *ARGUMENTS, *map(str, arguments)]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams, **options)
-
-
-def run(folder, pictures, *arguments):
-    folder.mkdir(exist_ok=True)
-    process = start(folder, pictures, *arguments)
-    output, errors = process.communicate()
-    assert process.returncode == 3, errors
-    return json.loads(output), errors
+    return popen
 
 
 def made(folder):
@@ -63,26 +50,6 @@ def made(folder):
 def records(folder):
     where = max((folder / "runs/store/models/model/runs").iterdir())
     return Run(str(folder / "runs/store"), "model", where.name)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, pictures):
-    folder = tmp_path_factory.mktemp("alone")
-    return run(folder, pictures)[0], made(folder)
-
-
-# 2 parts: in containers, tests/docker; and below, after a kill.
-@pytest.mark.parametrize("parts", [1, 7])
-def test_what_parts_make_is_what_the_steps_make_alone(tmp_path, pictures, alone, parts):
-    content, errors = run(tmp_path, pictures, "--parts", parts)
-    assert made(tmp_path) == alone[1]
-    of_steps = [{name: step["summary"] for name, step in one["steps"].items()} for one in (content, alone[0])]
-    assert of_steps[0] == of_steps[1]
-    assert errors.strip().splitlines()[0].startswith("resolve: "), "as kfp's local runner indents it"
-    for step in FANNED_STEPS:
-        assert read_plan(records(tmp_path), step).parts == parts
-        done = [(part.number, part.status) for part in read_parts(records(tmp_path), step)]
-        assert parts == 1 or done == [(number + 1, "succeeded") for number in range(parts)]
 
 
 def processes(run):
@@ -106,8 +73,19 @@ def stand_in(run, function):
     raise AssertionError(run.communicate())
 
 
-def test_a_run_whose_part_is_killed_fails_and_the_next_one_goes_on(tmp_path, pictures, alone):
-    process = start(tmp_path, pictures, "--parts", 2)
+def parts_of(folder):
+    """Returns of each step of the latest run how many parts were planned, and the numbers of those that succeeded."""
+    run = records(folder)
+    done = {
+        step: [part.number for part in read_parts(run, step) if part.status == "succeeded"] for step in FANNED_STEPS
+    }
+    return {step: (read_plan(run, step).parts, done[step]) for step in FANNED_STEPS if read_plan(run, step)}
+
+
+def test_a_run_whose_part_is_killed_fails_and_the_next_one_goes_on_and_makes_what_the_steps_make_alone(
+    start, tmp_path, refused
+):
+    process = start(tmp_path, "--parts", 2)
     os.kill(stand_in(process, b"train_part"), signal.SIGKILL)
     output, errors = process.communicate()
     assert process.returncode == 1, errors
@@ -115,12 +93,26 @@ def test_a_run_whose_part_is_killed_fails_and_the_next_one_goes_on(tmp_path, pic
     assert list(content["steps"]) == ["resolve", "ingest"]
     assert content["failure"].startswith("train: part ") and " of 2 " in content["failure"]
     assert "The last lines of train" in errors and "Traceback" not in errors
-    run(tmp_path, pictures, "--parts", 2)
-    assert made(tmp_path) == alone[1]
+    first = parts_of(tmp_path)
+    assert first["ingest"] == (2, [1, 2]) and first["train"][0] == 2 > len(first["train"][1])
+    assert content["dataset"] == refused.content["dataset"]
+    ingested = content["steps"]["ingest"]["summary"]
+
+    process = start(tmp_path, "--parts", 3)
+    output, errors = process.communicate()
+    assert process.returncode == 3, errors
+    assert made(tmp_path) == made(refused.folder)
+    said, alone = (
+        {name: step["summary"] for name, step in one["steps"].items()} for one in (json.loads(output), refused.content)
+    )
+    assert said == alone | {"ingest": f"{ingested}; 0 of them new"} and ingested == alone["ingest"]
+    assert errors.strip().splitlines()[0].startswith("resolve: "), "as kfp's local runner indents it"
+    # All images are ingested: what is left is one part, which leaves it to the step.
+    assert parts_of(tmp_path) == {"ingest": (1, [1]), "train": (3, [1, 2, 3]), "evaluate": (3, [1, 2, 3])}
 
 
-def test_an_interrupt_ends_all_parts_and_begins_no_more(tmp_path, pictures):
-    process = start(tmp_path, pictures, "--parts", 9)
+def test_an_interrupt_ends_all_parts_and_begins_no_more(start, tmp_path):
+    process = start(tmp_path, "--parts", 9)
     stand_in(process, b"train_part")
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate()

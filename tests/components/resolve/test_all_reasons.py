@@ -69,16 +69,19 @@ def test_what_depends_on_something_wrong_is_not_tried(tmp_path):
 def test_several_that_wait_wait_at_the_same_time():
     together = threading.Barrier(3, timeout=60)
 
+    def refuse(number):
+        raise GraftError(f"{number}.")
+
     def wait(number):
         together.wait()  # one by one they would never pass
-        raise GraftError(f"{number}.")
+        refuse(number)
 
     with pytest.raises(SeveralError) as refused:
         check_all([lambda number=number: wait(number) for number in range(3)])
     assert refused.value.problems == ("0.", "1.", "2.")
     assert check_all([lambda: 1, lambda: 2]) == [1, 2]
     with pytest.raises(ZeroDivisionError):
-        check_all([lambda: 1 / 0, lambda: wait(0)])
+        check_all([lambda: 1 / 0, lambda: refuse(0)])
 
 
 def test_every_wrong_value_of_a_step_is_named_and_the_right_ones_are_not():

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import BLOCK
+from support import QUICK
 
 from graft.components.common.compute.devices import find_devices
 from graft.components.common.errors import GraftError
@@ -20,6 +20,9 @@ from graft.components.train.network.loss_scale import LossScale
 from graft.components.train.train import train
 
 pytestmark = pytest.mark.slow
+
+# All trainings have as many features: TensorFlow's devices exchange sums of one shape only in a process.
+EARLY = dataclasses.replace(QUICK, cut="activation_1", epochs=2, dropout=0.0)
 
 
 def halve_the_cpu():
@@ -49,14 +52,16 @@ def assert_two_did_what_one_did(two, one):
         assert spread == pytest.approx(alone, rel=0.02, abs=1e-3)
 
 
-def test_two_devices_unfreeze_as_one_does(dataset, tmp_path, unfreezing, on_two, unfrozen_model):
-    on_two(train, dataset, tmp_path / "two", "random", unfreezing)
-    assert_two_did_what_one_did(tmp_path / "two", unfrozen_model)
-
-
-def test_two_devices_augment_as_one_does(dataset, tmp_path, on_two):
-    # As many features as the trainings before: TensorFlow's devices exchange sums of one shape only in a process.
-    config = dataclasses.replace(BLOCK, epochs=2, dropout=0.0, augmentation="live")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unfreeze": "conv2d_1..activation_1", "unfreeze_learning_rate": 1e-5, "unfreeze_epochs": 2, "patience": 9},
+        {"augmentation": "live"},
+    ],
+    ids=["unfreezing", "augmenting"],
+)
+def test_two_devices_train_as_one_does(dataset, tmp_path, on_two, changes):
+    config = dataclasses.replace(EARLY, **changes)
     on_two(train, dataset, tmp_path / "two", "random", config)
     train(dataset, tmp_path / "one", "random", config)
     assert_two_did_what_one_did(tmp_path / "two", tmp_path / "one")
@@ -106,6 +111,6 @@ def test_a_step_is_left_out_wherever_gradients_overflow():
     assert taken == ([-7.0, -7.0, -7.0], 2.0), "two devices' gradients of 8, unscaled by 2, at a rate of 1"
 
 
-def test_a_batch_that_two_devices_can_t_share_is_refused(dataset, tmp_path, quick, on_two):
+def test_a_batch_that_two_devices_can_t_share_is_refused(dataset, tmp_path, on_two):
     with pytest.raises(GraftError, match="batch_size 15 can't be shared by 2 GPUs: take a multiple of 2"):
-        on_two(train, dataset, tmp_path / "two", "random", dataclasses.replace(quick, batch_size=15))
+        on_two(train, dataset, tmp_path / "two", "random", dataclasses.replace(EARLY, batch_size=15))

@@ -138,7 +138,7 @@ def cut_short(content, number):
     return content[: len(content) // 3] if number < CORRUPT else content
 
 
-def play(archive, weights, bucket, proxy, folder, without=(), parts=0):
+def play(archive, weights, bucket, proxy, folder, without=(), parts=0, killed=7, outage=OUTAGE):
     """Plays the season, a run at a time.
 
     Args:
@@ -149,6 +149,8 @@ def play(archive, weights, bucket, proxy, folder, without=(), parts=0):
         folder: Where the runs go.
         without: The numbers of runs that are not played.
         parts: How many parts share the work of a step; 0 for none.
+        killed: The number of the run that is killed in mid-training, and started again.
+        outage: For how many seconds writes are refused.
 
     Yields:
         The run's number and what became of it.
@@ -161,21 +163,21 @@ def play(archive, weights, bucket, proxy, folder, without=(), parts=0):
     registry, corrupt = Registry(store, NAME), set()
     for number in sorted(EVENTS.keys() - set(without)):
         new_bytes, labels = 0, None
+        # Those that were found corrupt were removed.
+        photographs.labels = {uri: label for uri, label in photographs.labels.items() if uri not in corrupt}
         if number == 6:
             new_bytes = photographs.add(MORE, cut_short)
         elif number == 8:
             new_bytes = photographs.add(MORE, darkened_and_rotated)
         elif number != 3:
-            if number == 7:  # those that were found corrupt were removed
-                photographs.labels = {uri: label for uri, label in photographs.labels.items() if uri not in corrupt}
             new_bytes = photographs.add(FIRST if number == 1 else MORE)
         if number == 5:
             labels = shuffled(photographs.labels, store)
         photographs.write(labels)
         before = (Counter(proxy.read), Counter(proxy.written))
         if number == 8:
-            proxy.refuse_writes(OUTAGE)
-        if number == 7:
+            proxy.refuse_writes(outage)
+        if number == killed:
             kill_in_mid_training(command, bucket)
         if number == BY_COMMAND:
             subprocess.run(command, capture_output=True, text=True, check=False)

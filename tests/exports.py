@@ -96,13 +96,15 @@ def count_calls(calls, last):
     sys.setprofile(seen)
 
 
-def publish_and_challenge(environment, store, export, met, calls=None, last=None):
+def publish_and_challenge(environment, store, export, met, calls=None, last=None, together=None):
     """Does what a pipeline does; ends with 1 if the version was not promoted, and is killed at its `last` call of a function.
 
     The environment is told, since processes have that of the test which was the first to start one. `calls` is a shared number in
-    which the calls are counted.
+    which the calls are counted; at `together`, a barrier, it waits for the others.
     """
     os.environ.update(environment)
+    if together is not None:
+        together.wait()
     if calls is not None:
         count_calls(calls, last)
     registry = Registry(store, "pets")

@@ -4,7 +4,9 @@ import json
 import multiprocessing
 import os
 import random
+import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import fsspec
@@ -16,7 +18,7 @@ from graft.components.common.artifacts.checksums import SUMS, fetch_checked, par
 from graft.components.common.errors import GraftError, NotPromotedError
 from graft.components.common.registry.registry import Registry
 
-KILLS, ROUNDS, PUBLISHERS = 50, 10, 8
+KILLS, KILLS_IN_A_STORE, ROUNDS, PUBLISHERS = 50, 5, 4, 8
 
 
 @pytest.fixture
@@ -286,58 +288,67 @@ def store(request, tmp_path, monkeypatch):
     return request.getfixturevalue("bucket") if request.param == "gs" else str(tmp_path / "store")
 
 
-@pytest.fixture
-def publisher(store):
-    """Makes a process that publishes an Export and challenges a model; all that it needs is imported when it starts.
-
-    Only what is installed can be: what lies in the tests' folders would be passed over without a word.
-    """
+@pytest.fixture(scope="module")
+def forked():
+    """Where processes are forked that have imported all that publishers need, the tests' own modules too."""
     context = multiprocessing.get_context("forkserver")
-    needed = ["pyarrow.parquet", "graft.components.common.registry.registry", "gcsfs", "google.cloud.storage"]
+    needed = ["pyarrow.parquet", "exports", "gcsfs", "google.cloud.storage"]
     context.set_forkserver_preload(needed)
-    return lambda export, met, *calls: context.Process(
-        target=publish_and_challenge, args=(dict(os.environ), store, export, met, *calls)
+    with pytest.MonkeyPatch.context() as patch:  # it passes over without a word what lies in none of its folders
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    return context
+
+
+@pytest.fixture
+def publisher(forked):
+    """Makes a process that publishes an Export and challenges a model; all that it needs was imported before."""
+    return lambda *args, **more: forked.Process(
+        target=publish_and_challenge, args=(dict(os.environ), *args), kwargs=more
     )
 
 
+def ended(process):
+    """Returns how a process ended."""
+    process.start()
+    process.join()
+    return process.exitcode
+
+
 @pytest.mark.slow
-def test_killed_at_any_moment_nothing_is_torn(store, publisher, tmp_path):
-    chance, registry = random.Random(0), Registry(store, "pets")
+def test_killed_at_any_moment_nothing_is_torn(store, forked, publisher, tmp_path):
+    """In several stores, since all that is in one is verified after each kill."""
+    chance, calls = random.Random(0), forked.Value("Q", lock=False)
     exports = [tmp_path / f"export-{number}" for number in range(KILLS)]
     for number, export in enumerate(exports):
         make_export(export, number)
-    calls = multiprocessing.get_context("forkserver").Value("Q", lock=False)
-    for export in exports[:2]:  # the first one makes what later ones find; the second one's calls are counted
-        calls.value = 0
-        process = publisher(export, registry.latest().model_digest, calls)
-        process.start()
-        process.join()
-        assert process.exitcode == 0
-    whole = calls.value
-    for export in exports:
-        calls.value = 0
-        process = publisher(export, registry.latest().model_digest, calls, chance.randint(1, whole * 9 // 10))
-        process.start()
-        process.join()
-        assert process.exitcode == -9 or export in exports[:2]  # those were published, so that less is called for them
+    counted = []
+    for export in exports[:2]:  # the first one makes what later ones find, and finds less
+        calls.value, registry = 0, Registry(f"{store}/0", "pets")
+        assert ended(publisher(f"{store}/0", export, registry.latest().model_digest, calls)) == 0
+        counted.append(calls.value)
+    for number, export in enumerate(exports):
+        place = f"{store}/{number // KILLS_IN_A_STORE}"
+        registry, calls.value = Registry(place, "pets"), 0
+        last = chance.randint(1, min(counted) * 9 // 10)
+        # The first two were published, so that less is called for them.
+        assert ended(publisher(place, export, registry.latest().model_digest, calls, last)) == -9 or number < 2
         assert registry.verify() == []
     # Whatever was left half done is done when the step is tried again.
     for export in exports[-3:]:
-        process = publisher(export, registry.latest().model_digest)
-        process.start()
-        process.join()
+        ended(publisher(place, export, registry.latest().model_digest))
     assert registry.verify() == [] and registry.latest().model_digest == model_digest(KILLS - 1)
 
 
 @pytest.mark.slow
-def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, publisher, tmp_path):
-    registry, expected = Registry(store, "pets"), set()
+def test_of_many_publishers_at_once_all_land_and_one_is_the_latest(store, forked, publisher, tmp_path):
+    registry, expected, together = Registry(store, "pets"), set(), forked.Barrier(PUBLISHERS)
     for turn in range(ROUNDS):
         before, running = registry.latest(), []
         for number in range(PUBLISHERS):
             export = tmp_path / f"export-{turn}-{number}"
             expected.add(make_export(export, 1000 * turn + number))
-            running.append(publisher(export, before.model_digest))
+            running.append(publisher(store, export, before.model_digest, together=together))
         for process in running:
             process.start()
         for process in running:

@@ -1,8 +1,8 @@
 """The compiled pipeline has the shape that makes the gate binding and the source fresh."""
 
 import pytest
-import yaml
 from kfp import compiler, dsl
+from support import yaml_documents
 
 from graft.components.common.steps import STEPS
 from graft.pipelines.training import build_pipeline, on_image
@@ -12,7 +12,7 @@ from graft.pipelines.training import build_pipeline, on_image
 def spec(tmp_path_factory):
     path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
     compiler.Compiler().compile(build_pipeline(on_image("registry.example/graft@sha256:" + "0" * 64)), str(path))
-    return yaml.safe_load(path.read_text())
+    return yaml_documents(path)[0]
 
 
 def test_parameters(spec):

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from google.protobuf import json_format
 from kfp import compiler, components, dsl
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec
+from support import yaml_documents
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.compiling import compile_component, compile_pipeline, content_name
@@ -46,7 +46,7 @@ def compiled(tmp_path, target, text=None, images=IMAGES):
         path.write_text(text)
     output = tmp_path / "out" / f"{target}.yaml"
     compile_pipeline(read_profile(path, target), images, target, output)
-    documents = list(yaml.safe_load_all(output.read_text()))
+    documents = yaml_documents(output)
     spec = json_format.ParseDict(documents[0], PipelineSpec())
     deployment = json_format.ParseDict(documents[0]["deploymentSpec"], PipelineDeploymentConfig())
     executors = {name.removeprefix("exec-"): entry.container for name, entry in deployment.executors.items()}
@@ -266,7 +266,7 @@ def test_one_component_alone_has_the_step_s_image(tmp_path):
     profile = read_profile(None, "kubeflow")
     for step, image in (("train", IMAGES.gpu), ("ingest", IMAGES.cpu)):
         compile_component(step, profile, IMAGES, "kubeflow", tmp_path / f"{step}.yaml")
-        (executor,) = yaml.safe_load((tmp_path / f"{step}.yaml").read_text())["deploymentSpec"]["executors"].values()
+        (executor,) = yaml_documents(tmp_path / f"{step}.yaml")[0]["deploymentSpec"]["executors"].values()
         assert executor["container"]["image"] == image
     loaded = components.load_component_from_file(str(tmp_path / "ingest.yaml"))
 

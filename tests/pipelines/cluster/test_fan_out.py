@@ -6,11 +6,11 @@ import dataclasses
 
 import argo_state
 import pytest
-import yaml
 from google.protobuf import json_format
 from kfp import compiler, dsl
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec
+from support import yaml_documents
 
 from graft.components.common.errors import GraftError
 from graft.components.common.parameters import Parameters
@@ -64,10 +64,14 @@ def fan_out(ingest=0, train=0, evaluate=0):
     return f"fan_out: {{{', '.join(f'{step}: {{parts: {parts}}}' for step, parts in wanted.items() if parts)}}}\n"
 
 
-def documents(folder, target, text):
+def compile_it(folder, target, text):
     (folder / "profile.yaml").write_text(text)
     compile_pipeline(read_profile(folder / "profile.yaml", target), IMAGES, target, folder / "pipeline.yaml")
-    return list(yaml.safe_load_all((folder / "pipeline.yaml").read_text()))
+
+
+def documents(folder, target, text):
+    compile_it(folder, target, text)
+    return yaml_documents(folder / "pipeline.yaml")
 
 
 @pytest.fixture(scope="module", params=["kubeflow", "vertex"])
@@ -220,16 +224,20 @@ def test_vertex_takes_64_parts_of_each_step(tmp_path):
 def test_with_as_many_parts_as_are_allowed_kubeflow_s_api_still_sees_the_run(tmp_path, steps, limit):
     text = KUBEFLOW + f"kubeflow: {{max_workflow_size: {limit}}}\n"
 
-    def made(count):
-        """The compiled pipeline with so many parts in all, and how many each step has; None if they are refused."""
-        parts = {step: len(range(number, count, len(steps))) for number, step in enumerate(steps)}
-        try:
-            return documents(tmp_path, "kubeflow", text + fan_out(**parts)), parts
-        except GraftError:
-            return None
+    def shared(count):
+        """How many parts of so many in all each step has."""
+        return {step: len(range(number, count, len(steps))) for number, step in enumerate(steps)}
 
-    most = bisect.bisect(range(len(steps), 65), False, key=lambda count: made(count) is None) + len(steps) - 1
-    compiled, parts = made(most)
+    def refused(count):
+        try:
+            compile_it(tmp_path, "kubeflow", text + fan_out(**shared(count)))
+        except GraftError:
+            return True
+        return False
+
+    most = bisect.bisect(range(len(steps), 65), False, key=refused) + len(steps) - 1
+    parts = shared(most)
+    compiled = documents(tmp_path, "kubeflow", text + fan_out(**parts))
     assert 0.8 * limit < argo_state.size(compiled, parts) < limit, parts
     assert most >= (5 if limit == 2**20 else 11), parts
 
@@ -262,7 +270,7 @@ def test_a_part_is_counted_with_the_bytes_that_it_had_on_a_real_kubeflow(tmp_pat
             part.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(1).set_caching_options(False)
 
     compiler.Compiler().compile(toy, str(tmp_path / "toy.yaml"))
-    compiled = list(yaml.safe_load_all((tmp_path / "toy.yaml").read_text()))
+    compiled = yaml_documents(tmp_path / "toy.yaml")
     without, one = ({"toy": parts} for parts in (0, 1))
     nodes = [len(argo_state.workflow(compiled, parts)["status"]["nodes"]) for parts in (without, one)]
     assert nodes[1] - nodes[0] == 12

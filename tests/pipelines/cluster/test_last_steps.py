@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import yaml
 from kfp import dsl
+from support import yaml_documents
 
 from graft.components.common.errors import GraftError
 from graft.pipelines.cluster.compiling import compile_pipeline
@@ -23,7 +23,7 @@ def compiled(tmp_path, target, text):
     path, output = tmp_path / "profile.yaml", tmp_path / f"{target}.yaml"
     path.write_text(text)
     compile_pipeline(read_profile(path, target), IMAGES, target, output)
-    return list(yaml.safe_load_all(output.read_text()))
+    return yaml_documents(output)
 
 
 def steps_of(spec):

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-import yaml
 from signing_keys import make_pair
+from support import yaml_documents
 
 from graft.components.common.artifacts.signing.keys import SIGNING_KEY, VERIFY_KEY
 from graft.components.common.errors import GraftError
@@ -26,7 +26,7 @@ def compiled(tmp_path, target="kubeflow", **profile):
     (tmp_path / "profile.yaml").write_text(json.dumps({"store": "gs://bucket/store", **profile}))
     output = tmp_path / f"{target}.yaml"
     compile_pipeline(read_profile(tmp_path / "profile.yaml", target), IMAGES, target, output)
-    return list(yaml.safe_load_all(output.read_text()))
+    return yaml_documents(output)
 
 
 def test_every_step_gets_the_public_keys_and_export_alone_the_secret(tmp_path, keys):

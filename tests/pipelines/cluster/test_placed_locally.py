@@ -1,8 +1,8 @@
 """A target changes where steps run, never what they do. `test_last_steps_local` runs what is placed for a cluster."""
 
 import pytest
-import yaml
 from kfp import compiler
+from support import yaml_documents
 
 from graft.pipelines.cluster.profile.fields import Images
 from graft.pipelines.cluster.profile.placement import Placement
@@ -19,7 +19,7 @@ def place(target):
 def logic(pipeline, path):
     """What a compiled pipeline does, without where: the command of each step, and where its inputs come from."""
     compiler.Compiler().compile(pipeline, str(path))
-    spec = next(yaml.safe_load_all(path.read_text()))
+    spec = yaml_documents(path)[0]
     commands = {
         name: [entry["container"][part] for part in ("command", "args")]
         for name, entry in spec["deploymentSpec"]["executors"].items()

@@ -4,6 +4,7 @@ Each is a fork of this process, which has imported everything: a step that takes
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -43,6 +44,8 @@ def main_of_moments():
     wanted = {step: int(times) for step, times in (trial.split("=") for trial in given.trials)}
     if set(wanted) != {"ingest"}:
         import_everything()
+    gc.collect()
+    gc.freeze()  # or each fork would go through all of it when it ends
     chance = random.Random(given.seed)
     folder = tempfile.mkdtemp(prefix="moments-")  # no context: the forks leave it, too
     os.chdir(folder)

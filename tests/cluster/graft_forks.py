@@ -6,6 +6,7 @@ serves until its stdin ends. What `write_command` writes starts a `graft` of its
 ones it hands over its words, environment, folder and standard streams to the server, and ends with the exit code of what was forked.
 """
 
+import gc
 import json
 import os
 import select
@@ -38,11 +39,19 @@ def write_command(file, path, graft):
 
 def serve(path):
     """Forks a command for each that asks, one after the other."""
+    import docker  # noqa: F401
+    import gcsfs  # noqa: F401
+    import google.cloud.storage  # noqa: F401
+
     import graft.pipelines.cli.clusters.cluster_commands
     import graft.pipelines.cli.clusters.compile_command
-    import graft.pipelines.cli.clusters.schedule_commands  # noqa: F401
+    import graft.pipelines.cli.clusters.schedule_commands
+    import graft.pipelines.cluster.kubeflow.pipelines
+    import graft.pipelines.cluster.vertex.pipelines  # noqa: F401
     from graft.pipelines.cli.app import main
 
+    gc.collect()
+    gc.freeze()  # or each fork would go through all of it when it ends
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from forked import Forker
 from support import JOINED, QUICK, ROOT, free_port, gcs_server, skip, start
 
 from graft.components.evaluate.evaluate import evaluate
@@ -153,6 +154,14 @@ def made_once(tmp_path_factory):
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def forker():
+    """Starts processes that have TensorFlow imported."""
+    forker = Forker()
+    yield forker
+    forker.end()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class Proxy(ThreadingHTTPServer):
         self.read, self.written, self.refused = Counter(), Counter(), 0
         self._lock, self._refuse_for, self._until = threading.Lock(), 0.0, 0.0
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
     def url(self):

@@ -4,8 +4,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,8 @@ from graft.components.evaluate.predictions.answers import PartAnswers, all_answe
 
 pytestmark = pytest.mark.slow
 
-GRAFT = Path(sys.executable).with_name("graft")
+# What the command `graft` is.
+GRAFT = "import sys; from graft.pipelines.cli.app import main; sys.exit(main())"
 SPLIT = "validation"
 
 
@@ -187,7 +186,7 @@ def test_what_is_damaged_can_t_be_or_is_missing_the_step_computes(dataset, joine
         assert told in caplog.text
 
 
-def killed(model, dataset, champion, run):
+def killed(forker, folder, model, dataset, champion, run):
     """A part that is killed when the champion's predictions and some of the new model's answers are written."""
     script = f"""
 import os, pathlib, signal
@@ -206,13 +205,16 @@ config = EvaluateConfig(champion={str(champion)!r}, anchor="none")
 with component_part("evaluate", {run.store!r}, {run.name!r}, {run.run_id!r}, "1/2") as part:
     evaluate_part(pathlib.Path({str(model)!r}), pathlib.Path({str(dataset)!r}), config, part)
 """
-    return subprocess.run([sys.executable, "-c", script], check=False).returncode
+    [(code, _)] = forker.run(folder, script, [])
+    return code
 
 
-def test_a_part_that_is_killed_goes_on_where_it_was(dataset, joined_training, other_model, said, run, passed):
+def test_a_part_that_is_killed_goes_on_where_it_was(
+    forker, dataset, joined_training, other_model, said, run, passed, tmp_path
+):
     model, config = joined_training / "model", EvaluateConfig(champion=str(other_model), anchor="none")
     plan_evaluate(model, dataset, config, run, 2, 1)
-    assert killed(model, dataset, other_model, run) == -signal.SIGKILL
+    assert killed(forker, tmp_path, model, dataset, other_model, run) == -signal.SIGKILL
     assert len(left(run)) == 3
     for item in ("1/2", "2/2"):
         do(item, model, dataset, config, run)
@@ -222,15 +224,13 @@ def test_a_part_that_is_killed_goes_on_where_it_was(dataset, joined_training, ot
     assert not passed
 
 
-def test_a_part_by_hand_that_runs_twice_at_once(dataset, joined_training, said, run, passed):
+def test_a_part_by_hand_that_runs_twice_at_once(forker, dataset, joined_training, said, run, passed, tmp_path):
     model = joined_training / "model"
     words = ["--model", model, "--dataset", dataset, "--part", "2/2", "--champion", "none", "--anchor", "none"]
     words += ["--store", run.store, "--name", run.name, "--run-id", run.run_id]
-    command = [str(word) for word in [GRAFT, "evaluate", *words]]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for output, _ in [process.communicate() for process in both]:
-        assert "part 2/2 is done" in output
-    assert [process.returncode for process in both] == [0, 0]
+    command = ["evaluate", *words]
+    for code, output in forker.run(tmp_path, GRAFT, command, command):
+        assert code == 0 and "part 2/2 is done" in output
     assert_same(answers(model, dataset, parts_folder(run, "evaluate")), said)
     assert passed == [("images", 10)], "nobody did the first part"
 

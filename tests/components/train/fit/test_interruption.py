@@ -5,8 +5,6 @@ import hashlib
 import json
 import logging
 import signal
-import subprocess
-import sys
 
 import pytest
 from support import QUICK
@@ -43,10 +41,16 @@ with in_time():
 """
 
 
-def train_and_end(dataset, model, store, config, how, step, moment):
-    told = [json.dumps(dataclasses.asdict(config)), str(int(how)), str(step), moment]
-    command = [sys.executable, "-c", SCRIPT, *map(str, (dataset, model, store)), *told]
-    return subprocess.run(command, check=False).returncode
+@pytest.fixture
+def train_and_end(forker, tmp_path):
+    """Trains in a process of its own, and returns its exit code."""
+
+    def run(dataset, model, store, config, how, step, moment):
+        told = [json.dumps(dataclasses.asdict(config)), int(how), step, moment]
+        [(code, _)] = forker.run(tmp_path, SCRIPT, [dataset, model, store, *told])
+        return code
+
+    return run
 
 
 def reached(store):
@@ -87,7 +91,7 @@ def assert_the_same(killed, unbroken, epochs):
     assert all((one == other).all() for one, other in pairs)
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, unbroken, caplog):
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(dataset, tmp_path, train_and_end, unbroken, caplog):
     """Killed in an epoch's middle before a checkpoint has its name, and told to end in the next epoch's middle."""
     config, store, killed = LIVE, tmp_path / "store", tmp_path / "killed"
     attempt = dataset, killed, store, config

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +29,8 @@ from graft.components.train.train import train
 
 pytestmark = pytest.mark.slow
 
-GRAFT = Path(sys.executable).with_name("graft")
+# What the command `graft` is.
+GRAFT = "import sys; from graft.pipelines.cli.app import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -120,7 +119,7 @@ def test_a_single_part_leaves_the_work_to_the_step(dataset, run, passed):
     assert not passed and not features(run)
 
 
-def killed(dataset, run, config):
+def killed(forker, folder, dataset, run, config):
     """A part that is killed once its first batch is written: 16 images, 2 views, 2 cuts."""
     script = f"""
 import os, pathlib, signal
@@ -139,12 +138,15 @@ packs.PackCache._write = write_and_die
 with component_part("train", {run.store!r}, {run.name!r}, {run.run_id!r}, "1/2") as part:
     train_part(pathlib.Path({str(dataset)!r}), "random", TrainConfig(**{dataclasses.asdict(config)!r}), part)
 """
-    return subprocess.run([sys.executable, "-c", script], check=False).returncode
+    [(code, _)] = forker.run(folder, script, [])
+    return code
 
 
-def test_a_part_that_is_killed_goes_on_where_it_was(dataset, network, alone, run, passed, monkeypatch):
+def test_a_part_that_is_killed_goes_on_where_it_was(
+    forker, dataset, network, alone, run, passed, tmp_path, monkeypatch
+):
     plan_train(dataset, "random", JOINED, run, 2, 1)
-    assert killed(dataset, run, JOINED) == -signal.SIGKILL
+    assert killed(forker, tmp_path, dataset, run, JOINED) == -signal.SIGKILL
     assert len(features(run)) == 4
     told, advance = [], PartRecording.advance
     monkeypatch.setattr(PartRecording, "advance", lambda self, images: told.append(images) or advance(self, images))
@@ -159,14 +161,12 @@ def test_a_part_that_is_killed_goes_on_where_it_was(dataset, network, alone, run
     assert not passed
 
 
-def test_a_part_by_hand_that_runs_twice_at_once(dataset, network, alone, run, passed):
+def test_a_part_by_hand_that_runs_twice_at_once(forker, dataset, network, alone, run, passed, tmp_path):
     settings = {"--cut": JOINED.cut, "--image-size": 75, "--batch-size": 16, "--part": "1/2", "--store": run.store}
     words = ["--dataset", dataset, "--weights", "random", "--mirror", "--name", run.name, "--run-id", run.run_id]
-    command = [str(word) for word in [GRAFT, "train", *words, *sum(settings.items(), ())]]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    for output, _ in [process.communicate() for process in both]:
-        assert "part 1/2 is done" in output
-    assert [process.returncode for process in both] == [0, 0]
+    command = ["train", *words, *sum(settings.items(), ())]
+    for code, output in forker.run(tmp_path, GRAFT, command, command):
+        assert code == 0 and "part 1/2 is done" in output
     passed.clear()
     found = collected(dataset, network, JOINED, run)
     assert passed == [20], "nobody did the second part"

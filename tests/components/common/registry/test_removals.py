@@ -19,7 +19,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.registry import removals
 from graft.components.common.registry.registry import Registry
 
-TRIALS, SIGNED_TRIALS, LATEST_START = 150, 30, 0.004
+TRIALS, SIGNED_TRIALS, LATEST_START = 60, 15, 0.004
 also_signed = pytest.mark.parametrize("trials", [TRIALS, SIGNED_TRIALS], ids=["unsigned", "signed"], indirect=True)
 
 

@@ -14,7 +14,7 @@ from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
 
-TRIALS = int(os.environ.get("GRAFT_RACE_TRIALS", "6"))
+TRIALS = int(os.environ.get("GRAFT_RACE_TRIALS", "3"))
 CONFIG = IngestConfig(validation_fraction=0.4)
 
 

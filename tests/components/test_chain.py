@@ -5,7 +5,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import zipfile
 
 import fsspec
@@ -136,7 +135,7 @@ def shards_of(folder, split):
     return [shard for shard in data.shards if shard.name in used]
 
 
-def test_a_killed_pass_goes_on_where_it_stopped(chain, dataset, tmp_path):
+def test_a_killed_pass_goes_on_where_it_stopped(forker, chain, dataset, tmp_path):
     killed = f"""
 import os, pathlib, signal
 from graft.components.common.compute import packs
@@ -151,7 +150,8 @@ packs.PackCache._write = write_and_die
 train(pathlib.Path({str(dataset)!r}), pathlib.Path({str(tmp_path / "model")!r}), "random",
       TrainConfig(**{dataclasses.asdict(QUICK)!r}), {str(tmp_path / "store")!r})
 """
-    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    [(code, _)] = forker.run(tmp_path, killed, [])
+    assert code == -signal.SIGKILL
     assert train(dataset, tmp_path / "model", "random", QUICK, str(tmp_path / "store")).computed == 8
     assert_same_model(tmp_path / "model", chain / "model")
 

@@ -64,7 +64,7 @@ class _Season:
 @pytest.fixture
 def season(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(vertex, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(api_client, "RETRY_SECONDS", 1.0)
+    monkeypatch.setattr(api_client, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(api_client, "REACH_SECONDS", 1.0)
     season = _Season(Registry(f"{bucket}/graft", NAME), tmp_path)
     monkeypatch.setattr(mirroring, "open_other", lambda config, name, seconds=None: season.open(seconds))

@@ -100,7 +100,7 @@ class Zip:
         if member.flag_bits & 0x1:
             raise UnreadableFileError("is encrypted")
         if member.compress_type not in _ZIP_METHODS:
-            raise UnreadableFileError("is compressed by another method than deflate")
+            raise UnreadableFileError("is compressed by another method than deflate (zip it anew with that one)")
         if member.file_size > MAX_FILE_BYTES:
             raise UnreadableFileError(TOO_LARGE)
         try:

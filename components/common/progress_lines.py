@@ -6,6 +6,7 @@ Each begins with a record separator, as in RFC 7464. Log lines have none, since 
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Iterator
 
@@ -70,8 +71,28 @@ class Ended:
     summary: str
 
 
-Told = Began | Doing | Ended
-_KINDS: dict[str, type[Told]] = {kind.__name__.lower(): kind for kind in (Began, Doing, Ended)}
+@dataclasses.dataclass(frozen=True)
+class Warned:
+    """A step warns of something.
+
+    Attributes:
+        text: Of what.
+    """
+
+    text: str
+
+
+Told = Began | Doing | Ended | Warned
+_KINDS: dict[str, type[Told]] = {kind.__name__.lower(): kind for kind in (Began, Doing, Ended, Warned)}
+
+
+class WarningTeller(logging.Handler):
+    """Tells what a step warns of in its log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tells a warning; of an error the step's end tells."""
+        if record.levelno == logging.WARNING:
+            tell(Warned(record.getMessage()))
 
 
 @contextlib.contextmanager

@@ -23,7 +23,18 @@ Array = np.ndarray[Any, Any]
 
 
 class OtherClassesError(GraftError):
-    """A model tells other classes apart than a dataset holds."""
+    """A model tells other classes apart than a dataset holds.
+
+    Attributes:
+        classes: Those that it does.
+    """
+
+    def __init__(self, model: SavedModel, classes: Sequence[str]) -> None:
+        self.classes = model.classes
+        super().__init__(
+            f"{model.uri} tells {', '.join(model.classes)} apart, and the dataset holds {', '.join(classes)}: name a model of the same "
+            "classes, or none."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,45 +52,52 @@ class Baseline:
     contaminated: Array
 
 
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """The baselines, readable.
+
+    Attributes:
+        models: The models by `champion` and `anchor`; one that there is not is missing.
+        left_out: By role, the classes of a registered version that can't be compared with since it tells others apart.
+    """
+
+    models: Mapping[str, SavedModel]
+    left_out: Mapping[str, tuple[str, ...]]
+
+
 @contextlib.contextmanager
-def open_baselines(config: EvaluateConfig, run: Run, classes: Sequence[str]) -> Iterator[dict[str, SavedModel]]:
+def open_baselines(config: EvaluateConfig, run: Run, classes: Sequence[str]) -> Iterator[Opened]:
     """Makes the baselines readable: those that the settings name, else those that the registry has.
 
-    A registered version that tells other classes apart can't be compared with. That is logged, and the version is left out, so
-    that what is published from here won't be promoted over it.
+    A registered version that tells other classes apart can't be compared with. It is left out, so that what is published from here
+    won't be promoted over it.
 
     Args:
         config: Which baselines are named, if any.
         run: The run, whose store has the registry; without a store there are only the named ones.
         classes: The classes that they have to tell apart, in any order.
 
-    Yields:
-        The models by `champion` and `anchor`; one that there is not is missing.
-
     Raises:
         GraftError: One is no finished Model or Export, is damaged, or can't be read; a named one tells other classes apart.
     """
     with contextlib.ExitStack() as opened:
         models = {role: opened.enter_context(_open(uri, classes)) for role, uri in config.named_baselines.items()}
-        registered = _registered(config, run)
+        registered, left_out = _registered(config, run), dict[str, tuple[str, ...]]()
         for uri in dict.fromkeys(registered.values()):  # champion and anchor are often the same: it is downloaded once
+            roles = [role for role, version in registered.items() if version == uri]
             try:
-                model = opened.enter_context(_open(uri, classes))
+                models |= dict.fromkeys(roles, opened.enter_context(_open(uri, classes)))
             except OtherClassesError as error:
                 log.warning("%s", error)
-            else:
-                models |= {role: model for role, version in registered.items() if version == uri}
-        yield models
+                left_out |= dict.fromkeys(roles, error.classes)
+        yield Opened(models, left_out)
 
 
 @contextlib.contextmanager
 def _open(uri: str, classes: Sequence[str]) -> Iterator[SavedModel]:
     with open_model(uri, with_index=True) as model:
         if set(model.classes) != set(classes):
-            raise OtherClassesError(
-                f"{model.uri} tells {', '.join(model.classes)} apart, and the dataset holds {', '.join(classes)}: name a model of "
-                "the same classes, or none."
-            )
+            raise OtherClassesError(model, classes)
         yield model
 
 

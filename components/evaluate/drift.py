@@ -37,7 +37,12 @@ _REGULARIZATION = 0.01
 
 
 def drift_since(
-    champion: SavedModel | None, dataset: Dataset, shown: Mapping[str, Sequence[Any]], features: Array
+    champion: SavedModel | None,
+    dataset: Dataset,
+    shown: Mapping[str, Sequence[Any]],
+    features: Array,
+    *,
+    left_out: bool = False,
 ) -> Drift:
     """Compares the images that are new since the champion with those that it was made from.
 
@@ -46,12 +51,13 @@ def drift_since(
         dataset: Today's dataset.
         shown: `COLUMNS` of the evaluated images.
         features: float32 [N, F] of the evaluated images: what the model's last layer sees.
+        left_out: Whether there is one, and it tells other classes apart.
 
     Raises:
         GraftError: An index is damaged.
     """
     if champion is None:
-        return Drift(reason="there is no champion yet")
+        return Drift(reason="it tells other classes apart" if left_out else "there is no champion yet")
     if champion.index is None:
         return Drift(reason=f"{champion.uri} has no index of the images that it was made from")
     old = read_index(champion.index, COLUMNS, champion.uri)

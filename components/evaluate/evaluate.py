@@ -14,7 +14,6 @@ from graft.components.common.artifacts.dataset import INDEX, TRAIN, Dataset
 from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Foreign
 from graft.components.common.artifacts.lists.labels_list import LabelCheck, write_labels
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.model_source import SavedModel
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
@@ -24,7 +23,7 @@ from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
 from graft.components.common.runs.parts import parts_folder, read_plan
 from graft.components.common.runs.run import Run
-from graft.components.evaluate.baselines import Baseline, open_baselines, run_baselines
+from graft.components.evaluate.baselines import Baseline, Opened, open_baselines, run_baselines
 from graft.components.evaluate.comparison import compare_with
 from graft.components.evaluate.config import BASELINES, NONE, EvaluateConfig
 from graft.components.evaluate.contamination import LOOKS, known_columns
@@ -76,7 +75,7 @@ def evaluate(
     split = evaluated_split(data, config)
     index = _read_index(data, split, config)
     parts = parts_folder(run, "evaluate") if run.store and read_plan(run, "evaluate") else ""
-    with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as models:
+    with new_artifact(output, Evaluation.FILE), in_use(data), open_baselines(config, run, data.classes) as opened:
         keras_model = load_model(model)
         why_not = why_unknown(training)
         left = PartAnswers(parts, training, data.count(split), seen=not why_not)
@@ -86,12 +85,12 @@ def evaluate(
         kept = KeptPredictions(run.store, data, split, index["sha256"], parts)
         kept.add(training, answers.probabilities)
         predicted = {training.model_digest: answers.probabilities.argmax(axis=1)}
-        baselines = run_baselines(models, data, split, index, predicted, kept)
+        baselines = run_baselines(opened.models, data, split, index, predicted, kept)
         known = None if why_not else gather(data, split, answers.seen, training, keras_model, run.store)
         right = predicted[training.model_digest] == _labels(data, index)
         checked, suspects = check_labels(known, data, right) if known else (LabelCheck(reason=why_not), [])
         foreign = find_foreign(known, data, keras_model) if known else Foreign(reason=why_not)
-        evaluation = _figures(data, training, split, index, answers, config, models, baselines, checked, foreign)
+        evaluation = _figures(data, training, split, index, answers, config, opened, baselines, checked, foreign)
         doing("drawing the report")
         champion = baselines.get("champion")
         table = write_predictions(output / Evaluation.PREDICTIONS, data, index, answers.probabilities, champion)
@@ -113,7 +112,7 @@ def _figures(
     index: Mapping[str, Sequence[Any]],
     answers: Answers,
     config: EvaluateConfig,
-    models: Mapping[str, SavedModel],
+    opened: Opened,
     baselines: Mapping[str, Baseline],
     checked: LabelCheck,
     foreign: Foreign,
@@ -123,14 +122,19 @@ def _figures(
     predicted = probabilities.argmax(axis=1)
     right = predicted == labels
     compared = {role: compare_with(one, training.model_digest, predicted, labels) for role, one in baselines.items()}
+    comparisons = Comparisons(
+        champion=compared.get("champion"), anchor=compared.get("anchor"), left_out=opened.left_out
+    )
     return Evaluation(
         split=split,
         images=len(labels),
         classes=data.classes,
         metrics=compute_metrics(probabilities, labels, data.classes),
         slices=make_slices(index, right, config.slices),
-        comparisons=Comparisons(champion=compared.get("champion"), anchor=compared.get("anchor")),
-        drift=drift_since(models.get("champion"), data, index, answers.mapped),
+        comparisons=comparisons,
+        drift=drift_since(
+            opened.models.get("champion"), data, index, answers.mapped, left_out="champion" in opened.left_out
+        ),
         risk_coverage=risk_by_coverage(probabilities, right),
         answered=answered_part(training, probabilities, right),
         labels=checked,
@@ -141,7 +145,7 @@ def _figures(
         trained_on_digest=training.dataset_digest,
         model_digest=training.model_digest,
         settings=dataclasses.asdict(config)
-        | {role: models[role].uri if role in models else NONE for role in BASELINES},
+        | {role: opened.models[role].uri if role in opened.models else NONE for role in BASELINES},
     )
 
 

@@ -53,7 +53,7 @@ def judge(evaluation: Evaluation, config: GateConfig) -> Iterator[Rule]:
     yield from _abstaining(evaluation.answered, config)
     if config.max_regression is not None:
         for role, compared in evaluation.comparisons.by_role().items():
-            yield _regression(role, config.max_regression, compared)
+            yield _regression(role, config.max_regression, compared, evaluation.comparisons.why_not(role))
 
 
 def _abstaining(answered: Answered | None, config: GateConfig) -> Iterator[Rule]:
@@ -79,11 +79,11 @@ def _doubt(labels: LabelCheck) -> str:
     return f" ({number} may move the accuracy to between {low:.4f} and {high:.4f})"
 
 
-def _regression(role: str, margin: float, compared: Comparison | None) -> Rule:
-    """Judges by how much the model may be worse than a baseline, with 95% confidence."""
+def _regression(role: str, margin: float, compared: Comparison | None, why_not: str) -> Rule:
+    """Judges by how much the model may be worse than a baseline, with 95% confidence; `why_not` says why there is none."""
     name = f"max_regression_{role}"
     if compared is None:
-        return _rule(name, margin, None, True, f"no {role} yet")
+        return _rule(name, margin, None, True, why_not)
     loss = -compared.lower
     most = round(100 * margin, 9)
     shown = _digits(round(100 * abs(loss), 9), most, 1)

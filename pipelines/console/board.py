@@ -19,6 +19,7 @@ from graft.components.common.steps import STEPS, Step
 _WINDOW = 15.0  # seconds over which the speed is taken
 _SHORTEST = 1.0
 _NOTHING = Doing("")
+_WARNINGS = 3
 
 
 class State(StrEnum):
@@ -76,6 +77,8 @@ class Board:
         self._rows: dict[Step, Row] = {step: Row() for step in STEPS}
         self._began: dict[str, float] = {}
         self._in_parts: set[str] = set()
+        self._warned: dict[str, list[str]] = {}
+        self._unsaid: collections.deque[str] = collections.deque()
         self._samples: collections.deque[tuple[float, int]] = collections.deque(maxlen=100)
         self._started = clock()
 
@@ -101,6 +104,22 @@ class Board:
                 self.put(step, _ENDED[status], summary, None if step in self._in_parts else seconds)
             case Doing():
                 self._do(told)
+
+    def warn(self, step: str, text: str) -> None:
+        """Takes what a step warns of: its first few warnings, each once. A dataset of a thousand classes may have as many."""
+        with self._lock:
+            warned = self._warned.setdefault(step, [])
+            if text not in warned and len(warned) <= _WARNINGS:
+                warned.append(text)
+                more = len(warned) > _WARNINGS
+                self._unsaid.append(f"WARNING {step}: {'its log has more warnings' if more else _shown(text)}")
+
+    def unsaid(self) -> list[str]:
+        """Returns the warnings that it has not returned before, a line each."""
+        with self._lock:
+            lines = [*self._unsaid]
+            self._unsaid.clear()
+            return lines
 
     def count(self, parts: PartsProgress) -> None:
         """Takes from the store how far the parts of a step are. Once they have ended, the step itself tells."""

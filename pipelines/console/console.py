@@ -59,17 +59,22 @@ def shown(board: Board, *, plain: bool = False) -> Iterator[View]:
         over = threading.Event()
 
         def look() -> None:
-            while not over.wait(_SECONDS_BETWEEN_FRAMES):
-                view.look()
+            for line in board.unsaid():
+                view.say(line)
+            view.look()
 
-        looking = threading.Thread(target=look, daemon=True)
+        def look_on() -> None:
+            while not over.wait(_SECONDS_BETWEEN_FRAMES):
+                look()
+
+        looking = threading.Thread(target=look_on, daemon=True)
         looking.start()
         try:
             yield view
         finally:
             over.set()
             looking.join()
-            view.look()
+            look()
 
 
 class LiveView:

@@ -13,7 +13,7 @@ from graft.components.common import storage
 from graft.components.common.ending import told as told_to_end
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
-from graft.components.common.progress_lines import Began, Doing, Ended, Told, find
+from graft.components.common.progress_lines import Began, Doing, Ended, Told, Warned, find
 from graft.components.common.steps import step_of
 from graft.pipelines.console.board import Board
 
@@ -119,6 +119,8 @@ class RunLog(io.TextIOBase):
                 self._keep(printer, f"{printer.step}: {what}" + (f", {total:,} {unit}" if total else ""))
             case Ended():
                 printer.doing = ""
+            case Warned(text):
+                self._board.warn(printer.step, text)
         self._board.take(told)
 
     def _begin(self, printer: _Printer, step: str) -> None:

@@ -141,6 +141,17 @@ class Comparisons(Part):
 
     champion: Comparison | None = Field(description="The registry's latest version, or the model that was named.")
     anchor: Comparison | None = Field(description="The best version so far, or the model that was named.")
+    left_out: Mapping[str, tuple[str, ...]] = Field(
+        {},
+        exclude_if=lambda roles: not roles,
+        description="The classes of a registered version that can't be compared with since it tells others apart, by role.",
+    )
+
+    def why_not(self, role: str) -> str:
+        """Says why the challenger was not compared with a baseline, as a clause."""
+        if classes := self.left_out.get(role):
+            return f"not compared with the {role}, which tells {', '.join(classes)} apart"
+        return f"no {role} yet"
 
     def by_role(self) -> dict[str, Comparison | None]:
         """Returns the comparisons by role, `champion` first."""

@@ -23,7 +23,7 @@ from graft.components.common.ending import done, in_time, told, undone
 from graft.components.common.errors import DamagedRecordError, GateFailedError, GraftError
 from graft.components.common.escaping import escape_record
 from graft.components.common.messages import shown
-from graft.components.common.progress_lines import Began, Ended, tell, told_if_asked
+from graft.components.common.progress_lines import Began, Ended, WarningTeller, tell, told_if_asked
 from graft.components.common.runs.run import Run
 from graft.components.common.steps import STEPS, Component, Step
 
@@ -229,6 +229,8 @@ def as_component(step: Component, *, tells: bool = True) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     log.addFilter(escape_record)
     output = _STDOUT if sys.stdout else None  # a process may be given none
+    teller = WarningTeller()
+    log.addHandler(teller)
     with in_time(output), told_if_asked(output if tells else None):
         try:
             yield
@@ -237,3 +239,5 @@ def as_component(step: Component, *, tells: bool = True) -> Iterator[None]:
         except KeyboardInterrupt:
             log.error("%s: %s", step, _TOLD)
             raise
+        finally:
+            log.removeHandler(teller)

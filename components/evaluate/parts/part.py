@@ -54,8 +54,8 @@ def evaluate_part(model: Path, dataset: Path, config: EvaluateConfig, part: Part
     wanted[rows] = True
     sha256s = data.index(split, ["sha256"])["sha256"]
     kept = KeptPredictions(part.run.store, data, split, sha256s, parts_folder(part.run, "evaluate"))
-    with in_use(data), open_baselines(config, part.run, data.classes) as models:
-        others = {one.digest: (role, one) for role, one in models.items() if one.digest != training.model_digest}
+    with in_use(data), open_baselines(config, part.run, data.classes) as opened:
+        others = {one.digest: (role, one) for role, one in opened.models.items() if one.digest != training.model_digest}
         for role, one in others.values():
             kept.leave(one, f"evaluating the {role}", wanted)
         _answer(model, training, data, split, sha256s, wanted, part)

@@ -14,7 +14,7 @@ from graft.components.common.pages.rendering import render_page, shorten
 from graft.components.evaluate.report.comparison_table import comparison_table
 from graft.components.evaluate.report.curves import reliability_chart, risk_coverage_chart, roc_charts
 from graft.components.evaluate.report.drawing import draw
-from graft.components.evaluate.report.findings import verdict
+from graft.components.evaluate.report.findings import no_champion, verdict
 from graft.components.evaluate.report.gallery import choose
 from graft.components.evaluate.report.matrix import confused, matrix
 from graft.components.evaluate.report.reproduce import commands
@@ -76,6 +76,7 @@ def write_report(
         "training": training,
         "dataset": dataset,
         "verdict": verdict(evaluation),
+        "no_champion": no_champion(evaluation.comparisons),
         "comparisons": comparison_table(evaluation.comparisons),
         "matrix": cells,
         "confused": pairs,

@@ -2,7 +2,7 @@
 
 from graft.components.common.artifacts.answers import Answered
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.evaluation import Comparison, Evaluation, Threshold
+from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Threshold
 from graft.components.common.artifacts.record import Interval
 
 
@@ -11,7 +11,7 @@ def verdict(evaluation: Evaluation) -> list[str]:
     low, high = evaluation.metrics.accuracy_interval
     sentences = [
         f"On images like these it gets {low:.1%} to {high:.1%} right (95% confidence, Wilson's interval).",
-        _against_champion(evaluation.comparisons.champion),
+        _against_champion(evaluation.comparisons),
         _independence(evaluation),
     ]
     if doubt := _doubt(evaluation):
@@ -23,9 +23,16 @@ def verdict(evaluation: Evaluation) -> list[str]:
     return sentences
 
 
-def _against_champion(compared: Comparison | None) -> str:
+def no_champion(comparisons: Comparisons) -> str:
+    """Says in a sentence why there is no champion to compare with."""
+    why = comparisons.why_not("champion")
+    return f"It is {why}." if "champion" in comparisons.left_out else f"There is {why} to compare it with."
+
+
+def _against_champion(comparisons: Comparisons) -> str:
+    compared = comparisons.champion
     if compared is None:
-        return "There is no champion yet to compare it with."
+        return no_champion(comparisons)
     low, high = compared.interval
     chance = "That is more than chance." if low > 0 or high < 0 else "That may be chance."
     return (

@@ -207,6 +207,10 @@ def test_a_latest_version_of_other_classes_is_no_champion(models, dataset, tmp_p
     run = Run(str(tmp_path / "store"), "pets", "1")
     assert digests(models / "challenger", dataset, tmp_path / "1", run) == [None, None]
     assert "tells birds, cats apart, and the dataset holds cats, dogs" in caplog.text
+    found, report = record(tmp_path / "1"), (tmp_path / "1" / "report.html").read_text()
+    assert found["comparisons"]["left_out"] == {role: ["birds", "cats"] for role in ("champion", "anchor")}
+    assert found["drift"]["reason"] == "it tells other classes apart"
+    assert report.count("It is not compared with the champion, which tells birds, cats apart.") == 2
 
 
 def test_a_latest_version_that_was_changed_is_refused(models, dataset, tmp_path, registry):

@@ -170,6 +170,10 @@ def test_a_comparison_of_too_few_images_says_so(margin, least):
 def test_without_a_champion_nothing_is_compared():
     none = evaluated(comparisons={"champion": None, "anchor": comparison(0.0)})
     assert rule("max_regression_champion", none) == [(None, True, "no champion yet")]
+    others = evaluated(comparisons={"champion": None, "anchor": None, "left_out": {"champion": ("a", "b", "c")}})
+    said = "not compared with the champion, which tells a, b, c apart"
+    assert rule("max_regression_champion", others) == [(None, True, said)]
+    assert rule("max_regression_anchor", others) == [(None, True, "no anchor yet")]
 
 
 def test_a_model_is_not_judged_on_what_it_was_trained_on():

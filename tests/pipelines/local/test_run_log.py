@@ -60,6 +60,17 @@ def test_lines_are_kept_as_they_come_and_what_is_told_is_taken_out(tmp_path, boa
     ]
 
 
+def test_the_first_few_warnings_of_a_step_are_said_each_once_and_without_secrets(tmp_path, board):
+    with RunLog(tmp_path, board) as log:
+        for step, texts in {"ingest": ["gs://me:pass@a/b is odd", *"abbcd"], "train": ["a"]}.items():
+            log.write(f'    {SEPARATOR}{{"began": {{"step": "{step}"}}}}\n')
+            for text in texts:
+                log.write(f'    {SEPARATOR}{{"warned": {{"text": "{text}"}}}}\n')
+    said = ["ingest: gs://a/b is odd", "ingest: a", "ingest: b", "ingest: its log has more warnings", "train: a"]
+    assert board.unsaid() == [f"WARNING {line}" for line in said]
+    assert not board.unsaid()
+
+
 def test_a_step_that_ends_before_it_can_say_that_it_began_has_last_lines(tmp_path, board):
     with RunLog(tmp_path, board) as log:
         log.write("11:04:05.622 - INFO - Executing task 'train'\n11:04:05.622 - INFO - Streamed logs:\n\n")

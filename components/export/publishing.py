@@ -33,9 +33,10 @@ def publish(export: Path, evaluation: Evaluation, run: Run, *, promote: bool) ->
         return Published(
             uri=uri, reason=f"promote is manual; a person decides with {registry.command('promote', version[:12])}"
         )
-    champion = evaluation.comparisons.champion
+    comparisons, champion = evaluation.comparisons, evaluation.comparisons.champion
+    left_out = comparisons.why_not("champion") if "champion" in comparisons.left_out else ""
     try:
-        registry.challenge(version, champion.model_digest if champion else None)
+        registry.challenge(version, champion.model_digest if champion else None, left_out)
     except NotPromotedError as error:
         log.warning("published, but not promoted: %s", error)
         return Published(uri=uri, reason=str(error))

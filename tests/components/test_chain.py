@@ -302,6 +302,10 @@ def test_an_export_is_published_and_promoted_if_it_met_the_latest(chain, exports
     assert not refused.promoted and refused.uri == registry.versions.uri(late)
     summary = first.model_copy(update={"published": refused}).summary
     assert "not promoted: it was compared with no champion" in summary
+    others = evaluated.comparisons.model_copy(update={"left_out": {"champion": ("birds", "cats")}})
+    refused = publish(tmp_path / "late", evaluated.model_copy(update={"comparisons": others}), run, promote=True)
+    decides = f"a person decides with {registry.command('promote', late[:12])}"
+    assert refused.reason == f"it was not compared with the champion, which tells birds, cats apart; {decides}"
     assert len(registry.versions.finished()) == 5 and registry.verify() == []
 
 

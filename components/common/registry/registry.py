@@ -71,12 +71,13 @@ class Registry:
                 if self._removals.settle(version) == removed:
                     raise
 
-    def challenge(self, version: str, champion: str | None) -> Latest:
+    def challenge(self, version: str, champion: str | None, left_out: str = "") -> Latest:
         """Makes a version the latest on behalf of a pipeline, if the latest is the one that it was compared with, or has its model.
 
         Args:
             version: The version's name.
             champion: Digest of the model that it was compared with as the champion; None for none.
+            left_out: Why it was compared with none although there was one, as a clause; empty if there was none.
 
         Raises:
             NotPromotedError: The latest is on hold or another one by now, or the version's content was withdrawn.
@@ -96,11 +97,13 @@ class Registry:
                 raise NotPromotedError(f"{self.name} is on hold ({latest.hold.reason}): {self.command('release')}")
             # A step that is tried again, or another run at the same time, may have published the same model before.
             if latest.model_digest not in (champion, about.model_digest):
+                promote = self.command("promote", version[:12])
+                if left_out:
+                    raise NotPromotedError(f"it was {left_out}; a person decides with {promote}")
                 now = (latest.version or "none")[:12]
                 whom = f"the model {champion[:12]}" if champion else "no champion"
                 raise NotPromotedError(
-                    f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or "
-                    + self.command("promote", version[:12])
+                    f"it was compared with {whom}, and the latest version is {now}: evaluate it again, or {promote}"
                 )
             return latest.promoting(about, "pipeline")
 

@@ -72,4 +72,10 @@ def print_table(table: "Table") -> None:
     """Prints a table on stdout: a terminal folds what is too long within its column, in a file or a pipe a row is a line."""
     from rich.console import Console  # which not every command needs
 
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False, markup=False).print(table)
+    if sys.stdout.isatty():
+        Console(highlight=False, markup=False).print(table)
+        return
+    lines = io.StringIO()
+    Console(file=lines, width=_WIDE, highlight=False, markup=False).print(table)
+    for line in lines.getvalue().rstrip("\n").split("\n"):
+        print(line.rstrip())  # a row would be as wide as the widest

@@ -94,4 +94,6 @@ def test_in_a_pipe_a_row_of_a_table_is_a_line(capsys):
     table = Table("step", "result", box=None, pad_edge=False)
     table.add_row("gate", "passed: [1] " + 50 * "at most 2 points worse; ")
     print_table(table)
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["step", "gate"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["step", "gate"]
+    assert lines == [line.rstrip() for line in lines] and "[1]" in lines[1]

@@ -79,14 +79,53 @@ def read_yaml(uri: str) -> dict[str, Any]:
     """
     import yaml
 
+    from graft.components.common import plain_yaml  # what needs no YAML is spared its import
+
     content = storage.read(uri)
     try:
-        fields = yaml.safe_load(content)
+        fields = plain_yaml.load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise GraftError(f"{storage.redact(uri)} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(fields, dict):
         raise GraftError(f"{storage.redact(uri)} must hold settings, a line each, such as `min_accuracy: 0.9`.")
     return fields
+
+
+def settings_json(uri: str, fields: Mapping[str, Any]) -> str:
+    """Returns settings that `read_yaml` read as JSON text.
+
+    Args:
+        uri: Where they were read, for messages.
+        fields: The settings.
+
+    Raises:
+        GraftError: One is none that JSON has.
+    """
+    try:
+        return json.dumps(fields, default=bytes.decode)  # YAML's `!!binary`, which settings take for text
+    except (TypeError, ValueError, RecursionError) as error:
+        raise GraftError(
+            f"{storage.redact(uri)} holds a set, bytes that are no text, or an alias of what it is in: write numbers and words."
+        ) from error
+
+
+def read_json(text: str) -> Any:
+    """Reads JSON of people's, in which no name stands twice: of two the first would go without a word.
+
+    Raises:
+        ValueError: It is none, or a name stands twice in an object.
+        RecursionError: It is none.
+    """
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{_Short().repr(twice)} stands in one object twice: keep one of them")
+    return found
 
 
 def section(text: str, step: str) -> dict[str, Any]:
@@ -102,7 +141,7 @@ def section(text: str, step: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        sections = json.loads(text)
+        sections = read_json(text)
     except (ValueError, RecursionError) as error:
         raise GraftError(f'--config is not JSON ({error}): write it like \'{{"train": {{"epochs": 20}}}}\'.') from error
     if not isinstance(sections, dict) or not all(isinstance(value, dict) for value in sections.values()):

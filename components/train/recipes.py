@@ -1,13 +1,12 @@
 """Recipes: named settings of the train step, one table."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.config import configure, read_yaml, section
+from graft.components.common.config import configure, read_json, read_yaml, section, settings_json
 from graft.components.common.errors import GraftError, raise_all
 from graft.components.train.config import TrainConfig
 
@@ -117,7 +116,7 @@ def read_recipe(uri: str) -> str:
         configure("train", TrainConfig, fields)
     except GraftError as error:
         raise_all(GraftError(f"{storage.redact(uri)}: {problem}") for problem in error.problems)
-    return json.dumps(fields, default=bytes.decode)  # YAML's `!!binary`, which settings take for text
+    return settings_json(uri, fields)
 
 
 def train_config(
@@ -162,7 +161,7 @@ def _settings_of(recipe: str) -> Mapping[str, Any]:
     """
     if recipe.startswith("{"):
         try:
-            return dict(json.loads(recipe))
+            return dict(read_json(recipe))
         except (ValueError, RecursionError) as error:
             raise GraftError(f"The recipe is not JSON ({error}): give a name, or a .yaml file.") from error
     if recipe not in RECIPES:

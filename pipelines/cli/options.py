@@ -1,7 +1,6 @@
 """Options made from the pipeline's parameters and from the steps' configurations."""
 
 import dataclasses
-import json
 import typing
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -9,7 +8,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from cyclopts import Parameter, Token
 from pydantic import WrapValidator
 
-from graft.components.common.config import read_yaml
+from graft.components.common.config import read_yaml, settings_json
 from graft.components.common.parameters import Parameters
 from graft.components.train.recipes import read_recipe
 
@@ -58,7 +57,7 @@ def _or_file(read: Callable[[str], str]) -> Parameter:
     return Parameter(converter=convert)
 
 
-ConfigOption = Annotated[str, _or_file(lambda uri: json.dumps(read_yaml(uri)))]
+ConfigOption = Annotated[str, _or_file(lambda uri: settings_json(uri, read_yaml(uri)))]
 RecipeOption = Annotated[str, _or_file(read_recipe)]
 
 

@@ -18,6 +18,7 @@ from graft.components.ingest.images.limits import JPEG_SCAN, BadImageError, chec
 from graft.components.ingest.images.perceptual_hash import SIZE, perceptual_hash
 from graft.components.ingest.images.png import plain_png, without_metadata
 from graft.components.ingest.images.shrinking import shrink
+from graft.components.ingest.stand_ins import stand_in
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -110,7 +111,7 @@ def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
             conversions += (REWRITTEN,)
         return StoredImage(as_png(upright), upright, conversions)
     except UnidentifiedImageError as error:
-        raise BadImageError("is not an image of a known format") from error
+        raise BadImageError(stand_in(content) or "is not an image of a known format") from error
     except BadImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.

@@ -156,6 +156,11 @@ class Tar:
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("no end mark after its last readable member")
+        if _goes_on(file):
+            raise GraftError(
+                "The archive has another tar behind its end, as `cat a.tar b.tar` makes it, and most programs would not see that one's "
+                "images: unpack all of it, as `tar --ignore-zeros` does, and make the folder the source."
+            )
 
     def paths(self) -> list[str]:
         """Returns the paths of all files and folders in it."""
@@ -180,6 +185,18 @@ class Tar:
     def read_as(self, path: str, version: str) -> tuple[bytes, str]:
         """Returns a file's bytes and the version that was given, which is none."""
         return self.read(path), version
+
+
+def _goes_on(file: IO[bytes]) -> bool:
+    """Whether another tar begins behind the end of one, where the file stands. Whatever else lies there plays no part."""
+    block = tarfile.NUL
+    while block and not block.strip(tarfile.NUL):
+        block = file.read(tarfile.BLOCKSIZE)
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
 
 
 def _check_member(name: str, *, is_plain: bool) -> None:

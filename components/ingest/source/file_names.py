@@ -16,6 +16,7 @@ _JUNK = {
 }
 # Ends of names: streams that Windows keeps beside a file, where they became files of their own, and Hadoop's marks of folders.
 _JUNK_ENDS = (":zone.identifier", ":encryptable", "_$folder$")
+_ELSEWHERE = ".icloud"  # stands for a file that a Mac has not downloaded, as `.1.jpg.icloud` for `1.jpg`
 _SIDECARS = frozenset(
     (
         *("aae", "xmp", "thm", "lrv", "pp3", "dop", "cos", "gpx", "srt"),  # cameras and what develops their pictures
@@ -44,6 +45,12 @@ def class_name(name: str) -> str:
     return name.strip() or name
 
 
+def look_of(name: str) -> str:
+    """Returns what a class's name looks like to a hurried person: whatever its case and spaces, without signs that can't be seen."""
+    seen = (sign for sign in unicodedata.normalize("NFKC", name).casefold() if unicodedata.category(sign) != "Cf")
+    return " ".join("".join(seen).replace("_", " ").split())
+
+
 def parts_of(path: str) -> tuple[str, ...]:
     """Returns the names that a path consists of."""
     return tuple(part for part in path.split("/") if part not in ("", "."))
@@ -51,9 +58,9 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 def junk_kind(name: str) -> str | None:
     """Returns what to call a file or folder that is not the user's own, by its name; None if it may be."""
-    if name.startswith("."):
-        return "hidden"
     lower = name.lower()
+    if lower.startswith(".") and not lower.endswith(_ELSEWHERE):
+        return "hidden"
     return _JUNK.get(lower) or next((end for end in _JUNK_ENDS if lower.endswith(end)), None)
 
 

@@ -67,8 +67,13 @@ def read_layout(paths: Iterable[str], kind: FolderLayout = "auto") -> Layout:
     if not images:
         held = f", only {listed(ignored)}" if ignored else ""
         raise GraftError(f"The source has no class folders with images in them{held}: {EXPECTED}.")
-    warnings = [*meaning.spellings(below), *_without_images(empty, meaning, images), *_outside(ignored)]
     layout = arranged(images, ignored, expected=EXPECTED)
+    warnings = [
+        *layout.warnings,
+        *meaning.spellings(below),
+        *_without_images(empty, meaning, images),
+        *_outside(ignored),
+    ]
     return dataclasses.replace(layout, passed_over=dict(sorted(passed_over.items())), warnings=warnings)
 
 

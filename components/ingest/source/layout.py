@@ -3,14 +3,14 @@
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from graft.components.common.artifacts.dataset import TRAIN
 from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.errors import GraftError
-from graft.components.ingest.source.file_names import parts_of, printable
+from graft.components.ingest.source.file_names import look_of, parts_of, printable
 from graft.components.ingest.source.labelled_images import LabelledImage, LabelledImages
 
 _MANY_CLASSES = 10
@@ -50,7 +50,7 @@ def arranged(images: LabelledImages, ignored: list[str], columns: list[str] | No
         GraftError: There are no training images, fewer than two classes, or splits whose classes differ.
     """
     classes = _classes(images, expected)
-    layout = Layout(images, ignored, classes, columns or [])
+    layout = Layout(images, ignored, classes, columns or [], warnings=[*_alike(classes)])
     return by_hash(layout) if images.splits == {TRAIN} else layout
 
 
@@ -89,6 +89,18 @@ def _shared_folders(paths: Iterable[str]) -> int:
         pairs = zip(folders, folders if shared is None else shared, strict=False)
         shared = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return len(shared or ())
+
+
+def _alike(classes: Iterable[str]) -> Iterator[str]:
+    """Yields a warning if classes have names that a person takes for the same."""
+    by_look: dict[str, list[str]] = {}
+    for name in classes:
+        by_look.setdefault(look_of(name), []).append(name)
+    if alike := [" and ".join(map(ascii, names)) for names in by_look.values() if len(names) > 1]:
+        yield (
+            f"Of the classes {listed(alike)} each is a class of its own, though their names differ only in case, spaces or signs that "
+            "can't be seen: if they are the same, give them one name."
+        )
 
 
 def _classes(images: LabelledImages, expected: str) -> list[str]:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from graft.components.common import storage
 from graft.components.common.artifacts.lists.source_listing import SourceListing
@@ -18,16 +17,24 @@ from graft.components.ingest.source.image_files import ImageFiles
 from graft.components.ingest.source.layout import Layout, by_hash, limited
 from graft.components.ingest.source.left_out import LeftOut
 from graft.components.ingest.source.manifests.manifest import is_manifest, open_manifest
+from graft.components.ingest.stand_ins import stand_in
 
 log = logging.getLogger("graft")
 
+_BEGINNING = 512
 _OTHER_ARCHIVES = {
     b"7z\xbc\xaf": "7-Zip",
     b"Rar!": "RAR",
     b"\x28\xb5\x2f\xfd": "Zstandard",
     b"BZh": "bzip2",
     b"\xfd7zXZ": "xz",
+    b"\x1f\x9d": "compress",
+    b"LZIP": "lzip",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"PK\7\x08": "multi-volume zip",
+    b"MZ": "self-extracting",
 }
+_TABLES = (".tsv", ".txt", ".json", ".ndjson", ".xls", ".parquet", ".csv.gz", ".jsonl.gz")
 
 
 @contextlib.contextmanager
@@ -106,7 +113,16 @@ def open_files(
         try:
             source = open_archive(archive, scratch, opened, max_unpack_ratio)
         except DAMAGE as error:
-            if kind := _other_archive(archive):
+            name = storage.redact(uri)
+            with archive.open("rb") as opened_file:
+                start = opened_file.read(_BEGINNING)
+            if instead := stand_in(start):
+                raise GraftError(f"{name} {instead}.") from error
+            if name.lower().endswith(_TABLES):
+                raise GraftError(
+                    f"{name} is not a folder, zip, tar or tar.gz: if it is a manifest, save it as .csv or .jsonl."
+                ) from error
+            if kind := _other_archive(start):
                 raise GraftError(
                     f"{storage.redact(uri)} is a {kind} archive, which Graft doesn't read: pack it anew as a zip, tar or tar.gz."
                 ) from error
@@ -138,8 +154,6 @@ def _with_guess(layout: Layout, encoding: str) -> Layout:
     return dataclasses.replace(layout, warnings=[*layout.warnings, warning])
 
 
-def _other_archive(archive: Path) -> str | None:
-    """Returns the name of a kind of archive that Graft doesn't read, if a file is of that kind."""
-    with archive.open("rb") as file:
-        start = file.read(8)
+def _other_archive(start: bytes) -> str | None:
+    """Returns the name of a kind of archive that Graft doesn't read, if a file that begins so is of that kind."""
     return next((kind for magic, kind in _OTHER_ARCHIVES.items() if start.startswith(magic)), None)

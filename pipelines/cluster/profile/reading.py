@@ -1,6 +1,6 @@
 """Reading a profile: a YAML file that the user edits. A mistake in it is named with file, line and field."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from graft.components.common.errors import GraftError
+from graft.components.common.plain_yaml import repeated
 from graft.pipelines.cluster.profile.fields import Profile
 from graft.pipelines.cluster.target import Target
 
@@ -37,7 +38,7 @@ def read_profile(path: Path | None, target: Target) -> Profile:
         raise GraftError(f"{path}:{line}: this is not valid YAML: {error.problem}.") from error
     except yaml.YAMLError as error:
         raise GraftError(f"{path}: this is not valid YAML: {' '.join(str(error).split())}.") from error
-    for field, line in _repeated(node):
+    for field, line in repeated(node):
         raise GraftError(f"{path}:{line}: {field}: given twice: keep one of them.")
     try:
         return Profile.model_validate(content)
@@ -52,18 +53,6 @@ def read_profile(path: Path | None, target: Target) -> Profile:
         raise GraftError(
             f"{path}:{_line(node, keys)}: {name + ': ' if name else ''}{reason}; docs/profile.md lists the fields."
         ) from error
-
-
-def _repeated(node: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yields the keys that a mapping holds twice, of which YAML would silently take the last, and their lines."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = f"{prefix}{key.value}"
-            if name in seen:
-                yield name, key.start_mark.line + 1
-            seen.add(name)
-            yield from _repeated(value, f"{name}.")
 
 
 def _line(node: Any, keys: Sequence[str | int]) -> int:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from graft.components.common.config import section
+from graft.components.common.config import read_yaml, section, settings_json
 from graft.components.common.errors import GraftError
 from graft.components.gate.config import gate_config
 from graft.components.train.backbones.known import ARCHITECTURES, BackboneName
@@ -131,6 +131,36 @@ def test_a_recipe_of_one_s_own_stands_where_a_name_does(tmp_path):
     )
 
 
+def test_words_and_numbers_of_yaml_are_what_people_mean(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "augmentation: off\nflip: no\nmirror: Yes\nepochs: 010\nlearning_rate: 1e-4\ntensorboard: 2026-01-31\nseed: 0x10\n"
+    )
+    config = train_config(read_recipe(str(file)))
+    assert (config.augmentation, config.flip, config.mirror, config.epochs) == ("off", False, True, 10)
+    assert (config.learning_rate, config.tensorboard, config.seed) == (1e-4, "2026-01-31", 16)
+    file.write_text("unfreeze_epochs: 1:30")
+    with pytest.raises(GraftError, match="unfreeze_epochs can't be '1:30'"):
+        read_recipe(str(file))
+    file.write_text("<<: {epochs: 5, patience: 4}\nepochs: 6\n")
+    assert train_config(read_recipe(str(file))).epochs == 6
+
+
+@pytest.mark.parametrize(
+    "config", ['{"train": {"epochs": 5}, "train": {"patience": 4}}', '{"train": {"epochs": 5, "epochs": 6}}']
+)
+def test_a_setting_that_is_given_twice_is_refused(config):
+    with pytest.raises(GraftError, match=r"stands in one object twice: keep one"):
+        train_config("", config)
+
+
+@pytest.mark.parametrize("content", ["train: {cut: !!set {a}}", "train: &a {cut: *a}", "train: {cut: !!binary /w==}"])
+def test_what_is_no_setting_is_told_by_its_file(tmp_path, content):
+    (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(GraftError, match=r"config\.yaml holds a set, bytes that are no text, or an alias"):
+        settings_json("config.yaml", read_yaml(str(tmp_path / "config.yaml")))
+
+
 def test_yaml_s_binary_text_is_text(tmp_path):
     (tmp_path / "mine.yaml").write_text("cut: !!binary bWl4ZWQ1\n")
     assert train_config(read_recipe(str(tmp_path / "mine.yaml"))).cut == "mixed5"
@@ -140,6 +170,7 @@ def test_yaml_s_binary_text_is_text(tmp_path):
     ("content", "said"),
     [
         ("cat: mixed5", r"mine\.yaml: train has no setting 'cat'"),
+        ("epochs: 5\ncut: mixed5\nepochs: 50", r"mine\.yaml is not YAML: line 3 gives epochs a second time"),
         ("epochs: many", r"mine\.yaml: train: epochs can't be 'many'"),
         ("- cut", r"mine\.yaml must hold settings, a line each"),
         ("cut: [", r"mine\.yaml is not YAML"),

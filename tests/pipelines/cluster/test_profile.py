@@ -43,6 +43,7 @@ WRONG = [
         "verify_key: it holds no public keys, or a damaged one: make a pair by openssl",
     ),
     ("store: gs://a\nretry: {}\nstore: gs://b", 3, "store: given twice"),
+    ("retry: &a\n  count: *a", 2, "retry.count: "),
     ("- a\n- b", 1, "Input should be a valid dictionary"),
     ("a: b: c", 1, "this is not valid YAML: mapping values are not allowed here"),
     ("a: 1\n---\nb: 2", 2, "this is not valid YAML"),

@@ -48,6 +48,9 @@ class Lines:
             raise RowError(f"is not {self._encoding}: save the manifest as UTF-8") from error
         if not text:
             raise StopIteration
+        if not self.number and "\n" not in text and "\r" in text.rstrip("\r"):
+            raise RowError("ends its lines with CR alone, as old Macs do: save the manifest as CSV in UTF-8")
+        text = text.lstrip("\ufeff")  # a byte order mark, also in the middle, where files were joined
         self.number += 1
         self.bytes += size
         if self.bytes > MAX_ROW_BYTES:
@@ -63,7 +66,7 @@ class Lines:
         line = self._file.readline(MAX_ROW_BYTES + 1)
         if len(line) + self.bytes > MAX_ROW_BYTES:
             return line.decode("utf-8", "replace"), len(line)  # it may end within a character
-        return line.decode("utf-8-sig" if not self.number else "utf-8"), len(line)
+        return line.decode(), len(line)
 
 
 def _utf_16_lines(file: IO[bytes]) -> Iterator[str]:

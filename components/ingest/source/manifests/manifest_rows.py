@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import IO, Any
 
+from graft.components.common.config import read_json
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import class_name
 from graft.components.ingest.source.manifests.manifest_lines import Lines, RowError
@@ -84,19 +85,21 @@ def shown(value: str) -> str:
 
 def _csv_rows(lines: Lines) -> Iterator[ManifestRow]:
     first, separator = _separator(lines)
-    reader = csv.reader(chain([first], lines), strict=True, delimiter=separator)
+    reader = csv.reader(chain([first], lines), strict=True, delimiter=separator, skipinitialspace=True)
     header: list[str] | None = None
     is_first = True
     for values in reader:
-        if not values:  # an empty line
+        names = [value.strip() for value in values]
+        if not any(names):  # an empty line, which spreadsheets fill with separators
             lines.first, lines.bytes = lines.number + 1, 0
             continue
-        names = [value.strip() for value in values]
         if is_first and {"uri", "label"} & {name.lower() for name in names}:
             header = _header(names)
             lines.first, lines.bytes = lines.number + 1, 0
         elif header is None:
             yield _vertex_row(lines.first, names, is_first=is_first)
+        elif [name.lower() for name in names] == [name.lower() for name in header]:
+            raise RowError("is the header once more, as where lists were joined: leave the row out")
         elif len(values) != len(header):
             raise RowError(f"has {len(values)} fields where the header has {len(header)}: correct the row")
         else:
@@ -135,7 +138,7 @@ def _header(names: list[str]) -> list[str]:
             raise RowError(f"the header has no column {name}: add it")
     for number, name in enumerate(header, 1):
         if not name:
-            raise RowError(f"column {number} has no name in the header: add one")
+            raise RowError(f"column {number} has no name in the header: add one, or remove the column")
         if name in header[: number - 1]:
             raise RowError(f"the header names {shown(name)} twice: rename one of them")
     _check_further([name for name in header if name not in ("uri", "label", "split")])
@@ -174,11 +177,15 @@ def _json_rows(lines: Lines) -> Iterator[ManifestRow]:
             lines.first, lines.bytes = lines.number + 1, 0
             continue
         try:
-            found = json.loads(text)
+            found = read_json(text)
         except (ValueError, RecursionError) as error:
             raise RowError(f"is not JSON ({str(error).splitlines()[0]}): write one object a line") from error
         if not isinstance(found, dict):
             raise RowError('is not a JSON object: write one a line, like {"uri": "cats/1.jpg", "label": "cat"}')
+        for key in [key for key in found if key.lower() in ("uri", "label", "split")]:
+            if found.setdefault(key.lower(), found[key]) is not found[key]:
+                raise RowError(f"has {shown(key)} beside {shown(key.lower())}: keep one of them")
+            found[key.lower()] = found.pop(key)
         if "imageGcsUri" in found:
             found = _from_vertex(found)
         if isinstance(found.get("label"), int) and not isinstance(found["label"], bool):

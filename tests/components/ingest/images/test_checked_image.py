@@ -1,6 +1,7 @@
 """Images of all kinds become 8-bit RGB or greyscale, upright, with the right pixels; what can't is refused undecoded."""
 
 import io
+import plistlib
 import struct
 import zlib
 from collections import Counter
@@ -71,7 +72,9 @@ def tiled(side):
 BAD = {
     "empty": (b"", "is empty"),
     "text": (b"no image\n" * 50, "known format"),
-    "html": (b"<!DOCTYPE html><title>404</title>", "known format"),
+    "html": (b"\n<!doctype HTML><title>404</title>", "is a web page"),
+    "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "run `git lfs pull`"),
+    "a placeholder of iCloud": (plistlib.dumps({"NSURLNameKey": "1.jpg"}, fmt=plistlib.FMT_BINARY), "of iCloud"),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "known format"),
     "truncated jpeg": (encoded(noise(2))[:-200], "damaged"),
     "jpeg without end": (encoded(noise(2))[:-2] + b"\xff\xd0", "cut off"),

@@ -377,3 +377,17 @@ def test_an_archive_from_a_web_server_and_none_of_its_uris_secrets(tmp_path, ref
     assert asked[-1] == "/source.zip?token=secret"
     assert record(tmp_path / "dataset")["source"] == f"http://{place}"
     assert b"secret" not in b"".join(path.read_bytes() for path in (tmp_path / "dataset").iterdir())
+
+
+@pytest.mark.parametrize("name", ["source.tar", "source.tar.gz"])
+def test_tars_one_behind_the_other_are_refused_and_not_read_in_part(tmp_path, name):
+    archive = pack(split_files(), tmp_path / name)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole + whole)
+    assert "has another tar behind its end" in refusal(archive, tmp_path / "dataset")
+
+
+def test_what_else_lies_behind_the_end_of_a_tar_plays_no_part(tmp_path, reference):
+    archive = pack(split_files(), tmp_path / "source.tar")
+    archive.write_bytes(archive.read_bytes() + b"signature" * 999)
+    assert ingest(str(archive), tmp_path / "dataset").digest == reference.digest

@@ -248,6 +248,21 @@ def test_names_that_look_the_same_are_one_class():
     ]
 
 
+@pytest.mark.parametrize("other", ["Hot dog", "hot_dog", "hot  dog", "hot\u200b dog", "\uff48ot dog"])
+def test_classes_that_look_the_same_are_named(other):
+    (warning,) = read_layout(paths("cats", "hot dog", other)).warnings
+    assert ascii(other) in warning and "is a class of its own" in warning and "cats" not in warning
+
+
+def test_classes_that_look_different_are_not():
+    assert read_layout(paths("-1", "1", "c", "c++", "hotdog", "hot dog")).warnings == []
+
+
+def test_what_icloud_has_not_downloaded_is_no_hidden_file():
+    layout = read_layout([*paths("cats", "dogs"), "cats/.9.jpg.icloud"])
+    assert "cats/.9.jpg.icloud" in [image.path for image in layout.images] and layout.passed_over == {}
+
+
 def test_names_that_are_no_text():
     layout = read_layout(paths("\udcc4pfel", "Birnen"))
     assert layout.classes == ["Birnen", r"\udcc4pfel"]

@@ -72,6 +72,23 @@ FORMS = {
     "semicolons": ("m.csv", f"\ufeffuri;label;split\r\n{SEMICOLONS}"),
     "a line that tells the separator": ("m.csv", f"SEP=;\r\nuri;label;split\r\n{SEMICOLONS}"),
     "tabs in UTF-16": ("m.csv", ("\nuri\tlabel\tsplit\r\n" + SEMICOLONS.replace(";", "\t")).encode("utf-16")),
+    "spaces before quotes": (
+        "m.csv",
+        'uri, label, split\na.jpg, "cat", "train"\nb.jpg, dog, train\nc.jpg, "cat",\nd.jpg, "dog", ""\n',
+    ),
+    "rows of separators alone": ("m.csv", f"uri;label;split\r\n;;\r\n{SEMICOLONS};;\r\n;;\r\n"),
+    "a byte order mark in the middle": (
+        "m.csv",
+        "\ufeff\ufeffuri,label,split\na.jpg,cat,train\nb.jpg,dog,train\n\ufeffc.jpg,cat,\nd.jpg,dog,\n",
+    ),
+    "keys in capitals": (
+        "m.jsonl",
+        jsonl(
+            {"URI": "a.jpg", "Label": "cat", "Split": "train"},
+            {"uri": "b.jpg", "LABEL": "dog", "split": "train"},
+            *({"Uri": f"{name}.jpg", "label": label} for name, label in (("c", "cat"), ("d", "dog"))),
+        ),
+    ),
     "Vertex AI's CSV": ("m.csv", "training,a.jpg,cat\ntraining,b.jpg,dog\nc.jpg,cat\nUNASSIGNED,d.jpg,dog\n"),
     "jsonl": (
         "m.jsonl",
@@ -199,7 +216,9 @@ REFUSED = {
     "another column": ("uri,label,n\na,x,1\na,x,2\n", "line 3: names the image of line 2 again, with another 'n'"),
     "an open quote": ('uri,label\na.jpg,"cat\nb.jpg,dog\n', "line 2: is not CSV (unexpected end of data)"),
     "text behind a quote": ('uri,label\na.jpg,"cat"x\n', "line 2: is not CSV"),
-    "old line ends": ("uri,label\ra.jpg,cat\r", "line 1: is not CSV"),
+    "old line ends": ("uri,label\ra.jpg,cat\r", "line 1: ends its lines with CR alone"),
+    "many old line ends": ("uri,label\r" + "a.jpg,cat\r" * 2**15, "line 1: ends its lines with CR alone"),
+    "the header twice": ("uri,label\na,x\nURI,label\nb,y\n", "line 3: is the header once more"),
     "Latin-1": ("uri,label\na.jpg,Kätzchen\n".encode("latin-1"), "line 2: is not UTF-8: save the manifest as UTF-8"),
     "half a character of UTF-16": ("uri,label\n".encode("utf-16") + b"a", "line 2: is not UTF-16"),
     "a long line of UTF-16": (
@@ -252,6 +271,11 @@ REFUSED_JSON = {
         jsonl(*({"uri": str(n), "label": "x", f"c{n}": 1} for n in range(200))),
         "line 101: brings the number of further columns to more than 100",
     ),
+    "a key twice": (
+        '{"uri": "a", "label": "x", "label": "y"}',
+        "line 1: is not JSON ('label' stands in one object twice",
+    ),
+    "a key twice in capitals": ('{"uri": "a", "Label": "x", "label": "y"}', "keep one of them"),
     "no annotation": (jsonl({"imageGcsUri": "a"}), "line 1: has no classificationAnnotation"),
     "several annotations": (
         jsonl({"imageGcsUri": "a", "classificationAnnotations": [{"displayName": "x"}]}),

@@ -119,9 +119,29 @@ def test_a_store_in_a_bucket_that_is_the_source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind, start", [("7-Zip", b"7z\xbc\xaf\x27\x1c"), ("RAR", b"Rar!\x1a\x07"), ("bzip2", b"BZh91AY")]
+    "kind, start",
+    [
+        ("7-Zip", b"7z\xbc\xaf\x27\x1c"),
+        ("RAR", b"Rar!\x1a\x07"),
+        ("bzip2", b"BZh91AY"),
+        ("multi-volume zip", b"PK\7\x08PK"),
+    ],
 )
 def test_other_archives_are_named(tmp_path, kind, start):
     archive = tmp_path / "photos"
     archive.write_bytes(start + bytes(2000))
     assert f"is a {kind} archive" in refusal(archive, tmp_path / "dataset")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("photos.zip", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "run `git lfs pull`"),
+        ("photos.zip", b"<!DOCTYPE html><title>Sign in</title>", "is a web page"),
+        ("list.tsv", b"uri\tlabel\na\tb\n", "if it is a manifest, save it as .csv or .jsonl"),
+        ("list.JSON", b"[]", "if it is a manifest, save it as .csv or .jsonl"),
+    ],
+)
+def test_what_is_no_archive_at_all_is_told_with_a_remedy(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    assert told in refusal(tmp_path / name, tmp_path / "dataset")

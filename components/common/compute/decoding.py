@@ -17,7 +17,11 @@ MAX_PIXELS = 100_000_000
 """Pixels that an image may have in all: a few kilobytes can be billions of them."""
 TOO_LARGE = f"An image has more than {MAX_SIDE} pixels a side or {MAX_PIXELS // 10**6} million in all: send it smaller."
 
-_JPEG, _PNG, _GIF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8"
+UNKNOWN = "An image is no JPEG, PNG, GIF or BMP without a palette, or is damaged: send it as PNG."
+
+_JPEG, _PNG, _GIF, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"
+_BMP_BITS = 28  # where it stands how many bits a pixel has
+_BMP_PALETTE = 8  # with so many at most they are a place in the palette
 _PNG_COLOUR_TYPE = 25  # where it stands (https://www.w3.org/TR/png-3/#11IHDR)
 _WITH_ALPHA = (b"\x04", b"\x06")
 
@@ -103,6 +107,12 @@ def _decode_gif_or_bmp(encoded: Any) -> Any:
     """Decodes what else TensorFlow decodes. A BMP has as many bytes as pixels, by which it can't be too large."""
     tf = import_tensorflow()
     is_gif = part(encoded, 0, len(_GIF)) == _GIF
+    # TensorFlow takes places in a BMP's palette for grey, and newer ones decode WebP, but neither turned nor on white.
+    is_bmp = (part(encoded, 0, len(_BMP)) == _BMP) & (
+        number(encoded, _BMP_BITS, tf.uint16, little_endian=True) > _BMP_PALETTE
+    )
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=is_gif | is_bmp, data=[UNKNOWN])]):
+        encoded = tf.identity(encoded)
     content, height, width = tf.cond(is_gif, lambda: first_image(encoded), lambda: (encoded, 0, 0))
     with tf.control_dependencies([_check_size(height, width)]):
         return tf.io.decode_image(content, channels=3, expand_animations=False)

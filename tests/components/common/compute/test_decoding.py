@@ -212,7 +212,11 @@ def test_a_gif_of_too_many_blocks_is_refused_before_it_takes_long(decoded):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"GIF89a", animation((9, 9))[:-5], b"Hello, this is a text.", JPEG[:-200], PNG[:-50], PNG[:8]]
+    "content",
+    [
+        *(b"", b"GIF89a", animation((9, 9))[:-5], b"Hello, this is a text.", JPEG[:-200], PNG[:-50], PNG[:8]),
+        *(encoded(picture(), "WEBP"), encoded(picture().quantize(16), "BMP"), encoded(picture("L"), "BMP"), b"BM"),
+    ],
 )
 def test_what_is_no_image(decoded, content):
     with pytest.raises(import_tensorflow().errors.InvalidArgumentError):

@@ -1,5 +1,8 @@
 """How the command line ends: exit codes, and errors as one sentence."""
 
+import errno
+import tempfile
+
 from cyclopts import CycloptsError
 from pydantic import ValidationError
 
@@ -7,6 +10,8 @@ from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.ending import INTERRUPTED
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.extras import how_to_install
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EXIT_ERROR, EXIT_USAGE, EXIT_GATE, EXIT_CANCELLED = 1, 2, 3, 4
 
@@ -33,10 +38,19 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         case ModuleNotFoundError() if not (error.name or "").startswith("graft"):
             return f"This needs {error.name}: {how_to_install(error.name or '')}.", EXIT_ERROR
         case OSError():
-            return f"{error.strerror or type(error).__name__}: {error.filename or error}.", EXIT_ERROR
+            return _refused_by_system(error), EXIT_ERROR
         case KeyboardInterrupt():
             return "Interrupted; unfinished output was removed.", INTERRUPTED
     return None
+
+
+def _refused_by_system(error: OSError) -> str:
+    """Returns what the system says as one sentence, with what to do about a full disk."""
+    where = f": {error.filename}" if error.filename else ""
+    said = f"{error.strerror}{where}" if error.strerror else f"{type(error).__name__}: {error.filename or error}"
+    if error.errno in _FULL:
+        return f"{said}: make room where the output, the store and TMPDIR ({tempfile.gettempdir()}) lie, or name other places."
+    return f"{said}."
 
 
 def _usage(error: CycloptsError) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDE = 10_000  # characters, for files and pipes
+_NARROW = 10  # characters; rich breaks lines for fewer than 3 without end
 _STDERR = 2
 _PLAIN = {"≥": ">=", "≤": "<=", "×": "x", "–": "-", "…": "...", "·": "-"}
 
@@ -51,6 +52,9 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 def prepare_output() -> None:
     """Makes stdout and stderr take every text, and survive a reader that has enough."""
     codecs.register_error("graft-plainly", _plainly)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < _NARROW:  # as some containers say of no terminal
+        del os.environ["COLUMNS"]
     # Else the next files that are opened would be in the place of streams that are closed.
     while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(opened, True)

@@ -56,7 +56,7 @@ def ask_tensorflow() -> Told:
     Raises:
         GraftError: It can't be imported.
     """
-    command, environment = [sys.executable, "-c", _QUESTION], {**os.environ, **_LOG}
+    command, environment = [sys.executable, "-P", "-c", _QUESTION], {**os.environ, **_LOG}
     try:
         asked = subprocess.run(command, capture_output=True, check=True, timeout=TENSORFLOW_SECONDS, env=environment)  # noqa: S603 (our own code)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

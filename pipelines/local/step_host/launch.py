@@ -23,7 +23,7 @@ def step_host() -> Iterator["StepHost"]:
     Yields:
         The host, which is importing what the steps need.
     """
-    command = [sys.executable, "-m", "graft.pipelines.local.step_host.host"]
+    command = [sys.executable, "-P", "-m", "graft.pipelines.local.step_host.host"]
     # So kfp leaves out what only its compiler needs; its command for a step sets it, too.
     environment = os.environ | {"_KFP_RUNTIME": "true"}
     with (

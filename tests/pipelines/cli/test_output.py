@@ -1,6 +1,7 @@
 """What commands print reaches every terminal, and a reader that has enough ends nothing."""
 
 import csv
+import errno
 import io
 import json
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import pytest
 from rich.table import Table
 
+from graft.pipelines.cli.exits import explain
 from graft.pipelines.cli.models import predict_command
 from graft.pipelines.cli.output import print_table
 from graft.pipelines.local.predicting import Prediction
@@ -66,6 +68,19 @@ def test_streams_that_are_closed_are_nowhere(tmp_path):
     command = ["bash", "-c", '"$0" -c "$1" "$2" <&- >&- 2>&-', sys.executable, code, tmp_path / "kept"]
     assert subprocess.run(command, check=False).returncode == 0
     assert (tmp_path / "kept").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("columns", "kept"), [("0", False), ("2", False), ("10", True), ("80", True), ("wide", True)])
+def test_a_width_that_nothing_fits_into_is_none(columns, kept):
+    code = "import os; from graft.pipelines.cli.output import prepare_output; prepare_output(); print(os.environ.get('COLUMNS'))"
+    found = subprocess.run([sys.executable, "-c", code], env={"COLUMNS": columns}, capture_output=True, check=True)
+    assert found.stdout.decode().strip() == (columns if kept else "None")
+
+
+def test_a_full_disk_is_told_once_with_a_remedy():
+    told, code = explain(OSError(errno.ENOSPC, "No space left on device"))
+    assert told.startswith("No space left on device: make room where the output, the store and TMPDIR (/") and code == 1
+    assert explain(OSError(errno.EIO, "Input/output error", "x.jpg")) == ("Input/output error: x.jpg.", 1)
 
 
 HOSTILE = Prediction("\x1b]0;owned\x07\u202egpj.jpg\x9b2J", error="is\r\nno image")

@@ -118,6 +118,13 @@ def test_whoever_starts_a_step_sees_how_it_ends(host, code, status, said):
     assert ("Traceback" in output) == ("1 / 0" in code)
 
 
+def test_files_of_the_folder_it_is_started_in_are_no_modules(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('this is not random')")
+    monkeypatch.chdir(tmp_path)
+    with step_host() as other, other.forks_steps():
+        pass
+
+
 def test_steps_draw_other_random_numbers(host):
     code = "import numpy; print(random.random(), numpy.random.rand())"
     drawn = [run(host, code)[0].split() for _ in range(2)]

@@ -167,6 +167,13 @@ def test_tensorflow_is_asked_once_and_tells_what_it_can_t_open(monkeypatch):
     assert len(asked) == 1
 
 
+def test_files_of_this_folder_are_no_modules(monkeypatch, tmp_path):
+    (tmp_path / "random.py").write_text("raise SystemExit('this is not random')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(asked_tensorflow, "_QUESTION", """import random; print('["2.21.0", ""]'); print('[]')""")
+    assert asked_tensorflow.ask_tensorflow().version == "2.21.0"
+
+
 @pytest.mark.parametrize(("after", "error"), [("os.abort()", "exit code -6"), ("raise SystemExit('odd')", "odd")])
 def test_a_driver_that_crashes_is_told_apart_from_tensorflow(monkeypatch, after, error):
     told_first = """print('["2.21.0", "12.5.1"]', flush=True)"""

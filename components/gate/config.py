@@ -8,10 +8,12 @@ from pydantic import BeforeValidator, Field
 
 from graft.components.common.config import configure, read_yaml, section
 
+_SWITCHES = ("yes", "no", "on", "off")
+
 
 def _no_switch(value: Any) -> Any:
-    """Refuses what YAML makes of `true` and `yes`, which Python takes for 1."""
-    if isinstance(value, bool):
+    """Refuses `true`, which Python takes for 1, and words that mean the same."""
+    if isinstance(value, bool) or (isinstance(value, str) and value.lower() in _SWITCHES):
         raise ValueError("it is a number; null switches a rule off")
     return value
 

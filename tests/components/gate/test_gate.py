@@ -259,11 +259,13 @@ def test_settings_come_from_defaults_file_and_options(tmp_path):
         rules_config(str(rules), {})
     for text, said in (
         ("max_ece: 2", "gate: max_ece can't be 2"),
-        ("max_ece: yes", "gate: max_ece can't be True: it is a number; null switches a rule off"),
+        ("max_ece: true", "gate: max_ece can't be True: it is a number; null switches a rule off"),
+        ("max_ece: yes", "gate: max_ece can't be 'yes': it is a number; null switches a rule off"),
         ("max_regression: false", "gate: max_regression can't be False"),
         ("max_regression: 1", "gate: max_regression can't be 1"),
         ("min_images: true", "gate: min_images can't be True"),
-        ("min_accuracy: 2024-99-99", "rules.yaml is not YAML"),
+        ("max_ece: OFF", "gate: max_ece can't be 'OFF': it is a number; null switches a rule off"),
+        ("min_accuracy: 2024-99-99", "gate: min_accuracy can't be '2024-99-99': Input should be a valid number"),
     ):
         rules.write_text(f"{text}\n")
         with pytest.raises(GraftError, match=said):

@@ -27,8 +27,8 @@ def png(width, height):
 
 BAD_IMAGES = {
     "cut off": (None, "JPEG"),
-    "text": (b"no image", "Unknown image file format"),
-    "empty": (b"", "empty"),
+    "text": (b"no image", "is no JPEG, PNG, GIF or BMP"),
+    "empty": (b"", "is no JPEG, PNG, GIF or BMP"),
     "huge": (png(40000, 40000), "send it smaller"),
     "too many pixels": (png(10_001, 10_001), "100 million in all: send it smaller"),
     "larger than an int": (png(2**31 - 1, 2**31 - 1), "send it smaller"),

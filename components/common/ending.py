@@ -74,7 +74,9 @@ def in_time(output: int | None = None) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if watch.interrupted:
+        if (
+            watch.interrupted and not done.is_set()
+        ):  # else the interrupt was lost, and the record says that all was done
             _leave()
         raise
     finally:

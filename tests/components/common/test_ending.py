@@ -197,3 +197,22 @@ with in_time():
     assert (done.returncode, done.stdout) == (0, "said\n"), done.stderr
     record = json.loads((tmp_path / "store/models/pets/runs/run-1/gate.json").read_text())
     assert record["status"] == "succeeded"
+
+
+LOST = """
+import os, signal, sys
+from graft.components.common.ending import done, in_time
+with in_time():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt:  # as Python itself ignores one in a destructor
+        pass
+    if sys.argv[1:]:
+        done.set()
+    sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["done"], 0), ([], ending.INTERRUPTED)])
+def test_a_step_that_was_done_although_it_was_interrupted_says_so(words, code):
+    assert subprocess.run([sys.executable, "-c", LOST, *words], check=False).returncode == code

@@ -74,9 +74,8 @@ def in_time(output: int | None = None) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if (
-            watch.interrupted and not done.is_set()
-        ):  # else the interrupt was lost, and the record says that all was done
+        # Where all was done, the interrupt was lost, and the record says so.
+        if watch.interrupted and not done.is_set():
             _leave()
         raise
     finally:

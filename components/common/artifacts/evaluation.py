@@ -15,6 +15,7 @@ MOST_CLASSES = 50
 """With more classes a record has no whole confusion matrix, which grows with their square, and not every ROC curve."""
 MOST_CONFUSED = 100
 """In place of the matrix it has so many pairs of classes."""
+_SHOWN = 10
 
 
 class Bin(Part):
@@ -150,7 +151,8 @@ class Comparisons(Part):
     def why_not(self, role: str) -> str:
         """Says why the challenger was not compared with a baseline, as a clause."""
         if classes := self.left_out.get(role):
-            return f"not compared with the {role}, which tells {', '.join(classes)} apart"
+            more = f", {len(classes) - _SHOWN:,} more" if len(classes) > _SHOWN else ""
+            return f"not compared with the {role}, which tells {', '.join(classes[:_SHOWN])}{more} apart"
         return f"no {role} yet"
 
     def by_role(self) -> dict[str, Comparison | None]:

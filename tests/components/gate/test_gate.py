@@ -174,6 +174,8 @@ def test_without_a_champion_nothing_is_compared():
     said = "not compared with the champion, which tells a, b, c apart"
     assert rule("max_regression_champion", others) == [(None, True, said)]
     assert rule("max_regression_anchor", others) == [(None, True, "no anchor yet")]
+    many = evaluated(comparisons={"champion": None, "anchor": None, "left_out": {"champion": ("a",) * 1000}})
+    assert rule("max_regression_champion", many)[0][2].endswith("a, 990 more apart")
 
 
 def test_a_model_is_not_judged_on_what_it_was_trained_on():

@@ -3,9 +3,11 @@
 import functools
 from typing import Any
 
+from graft.components.common.compute.images import bmp
 from graft.components.common.compute.images.encoded_parts import holds, jpeg_exif, number, part, png_chunk
 from graft.components.common.compute.images.exif_orientation import UPRIGHT, orientation
 from graft.components.common.compute.images.gif import first_image
+from graft.components.common.compute.images.levels import MAX_SHALLOW, levels, upper
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 VERSION = "decoded as Pillow does, upright, on white; resized bilinearly to twice the side, then to it"
@@ -17,20 +19,19 @@ MAX_PIXELS = 100_000_000
 """Pixels that an image may have in all: a few kilobytes can be billions of them."""
 TOO_LARGE = f"An image has more than {MAX_SIDE} pixels a side or {MAX_PIXELS // 10**6} million in all: send it smaller."
 
-UNKNOWN = "An image is no JPEG, PNG, GIF or BMP without a palette, or is damaged: send it as PNG."
+UNKNOWN = "An image is no JPEG, PNG, GIF or BMP of plain 24 or 32 bits, or is damaged: send it as PNG."
 
 _JPEG, _PNG, _GIF, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"
-_BMP_BITS = 28  # where it stands how many bits a pixel has
-_BMP_PALETTE = 8  # with so many at most they are a place in the palette
 _PNG_COLOUR_TYPE = 25  # where it stands (https://www.w3.org/TR/png-3/#11IHDR)
-_WITH_ALPHA = (b"\x04", b"\x06")
+_GREY, _WITH_ALPHA = b"\x00", (b"\x04", b"\x06")
+_PNG_BIT_DEPTH, _DEEP = 24, b"\x10"
 
 
 def decode(encoded: Any, preprocessing: Any = None) -> Any:
-    """Decodes an image to the pixels that Pillow gives, also within a graph.
+    """Decodes an image to the pixels that ingest stores, also within a graph.
 
-    JPEGs and PNGs are turned upright as their EXIF data says; where that is malformed, they stay as they are. Transparent PNGs are put
-    on white.
+    JPEGs and PNGs are turned upright as their EXIF data says; where that is malformed, they stay as they are. Transparent images are
+    put on white.
 
     Args:
         encoded: string scalar, a JPEG, PNG, GIF or BMP.
@@ -95,27 +96,60 @@ def _decode_png(encoded: Any) -> Any:
     # Asked for the alpha of an opaque image of 1, 2 or 4 bits, TensorFlow says 1, 3 or 15.
     with_alpha = tf.reduce_any(part(encoded, _PNG_COLOUR_TYPE, 1) == _WITH_ALPHA)
     transparent = with_alpha | (png_chunk(encoded, b"tRNS", before=b"IDAT") != b"")
+    deep = part(encoded, _PNG_BIT_DEPTH, 1) == _DEEP
     with tf.control_dependencies([_check_size(number(encoded, 20, tf.int32), number(encoded, 16, tf.int32))]):
-        return tf.cond(
-            transparent,
-            lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
-            lambda: tf.io.decode_png(encoded, channels=3),
+        return tf.case(
+            [
+                (deep, lambda: _on_white(_decode_deep_png(encoded))),
+                (transparent, lambda: _on_white(tf.io.decode_png(encoded, channels=4))),
+            ],
+            default=lambda: tf.io.decode_png(encoded, channels=3),
         )
 
 
+def _decode_deep_png(encoded: Any) -> Any:
+    """Decodes a PNG of 16 bits a channel to uint8 [H, W, 4]. Colours that use all of them are known by their upper ones."""
+    tf = import_tensorflow()
+    image = tf.io.decode_png(encoded, channels=4, dtype=tf.uint16)
+    colours, is_grey = image[..., :3], part(encoded, _PNG_COLOUR_TYPE, 1) == _GREY
+    is_shallow = tf.reduce_max(tf.cast(colours, tf.int32)) <= MAX_SHALLOW
+    shown = tf.case(
+        [
+            (is_grey, lambda: tf.repeat(levels(image[..., :1]), 3, axis=-1)),
+            (is_shallow, lambda: levels(colours)),
+        ],
+        default=lambda: upper(colours),
+    )
+    return tf.concat([shown, upper(image[..., 3:])], axis=-1)
+
+
 def _decode_gif_or_bmp(encoded: Any) -> Any:
-    """Decodes what else TensorFlow decodes. A BMP has as many bytes as pixels, by which it can't be too large."""
+    """Decodes what else TensorFlow decodes: newer ones WebP as well, but neither turned nor on white."""
     tf = import_tensorflow()
     is_gif = part(encoded, 0, len(_GIF)) == _GIF
-    # TensorFlow takes places in a BMP's palette for grey, and newer ones decode WebP, but neither turned nor on white.
-    is_bmp = (part(encoded, 0, len(_BMP)) == _BMP) & (
-        number(encoded, _BMP_BITS, tf.uint16, little_endian=True) > _BMP_PALETTE
-    )
+    is_bmp = (part(encoded, 0, len(_BMP)) == _BMP) & bmp.is_plain(encoded)
     with tf.control_dependencies([tf.raw_ops.Assert(condition=is_gif | is_bmp, data=[UNKNOWN])]):
         encoded = tf.identity(encoded)
-    content, height, width = tf.cond(is_gif, lambda: first_image(encoded), lambda: (encoded, 0, 0))
-    with tf.control_dependencies([_check_size(height, width)]):
-        return tf.io.decode_image(content, channels=3, expand_animations=False)
+    return tf.cond(is_gif, lambda: _decode_gif(encoded), lambda: _decode_bmp(encoded))
+
+
+def _decode_bmp(encoded: Any) -> Any:
+    """Decodes a BMP, which has as many bytes as pixels, by which it can't be too large."""
+    tf = import_tensorflow()
+
+    def with_alpha() -> Any:
+        image = tf.io.decode_bmp(encoded, channels=4)
+        is_seen = tf.reduce_max(tf.cast(image[..., 3:], tf.int32)) > 0  # many programs leave it at 0
+        return tf.cond(is_seen, lambda: _on_white(image), lambda: image[..., :3])
+
+    return tf.cond(bmp.has_alpha(encoded), with_alpha, lambda: tf.io.decode_image(encoded, 3, expand_animations=False))
+
+
+def _decode_gif(encoded: Any) -> Any:
+    tf = import_tensorflow()
+    image = first_image(encoded)
+    with tf.control_dependencies([_check_size(image.canvas[0], image.canvas[1])]):
+        return image.on_canvas(tf.io.decode_gif(image.content)[0])
 
 
 def _check_size(height: Any, width: Any) -> Any:

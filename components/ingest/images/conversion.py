@@ -9,6 +9,7 @@ from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 from graft.components.common.compute.images.orientation import UPRIGHT, exif_orientation, turn
 from graft.components.ingest.images.deep_colours import colours_as_8_bits
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
+from graft.components.ingest.images.opacity import opaque_pixels
 
 # These are stored as they are, if they are plainly well-formed. MPO is a JPEG with further ones behind it, as phones write.
 KEPT_FORMATS = ("JPEG", "MPO", "PNG")
@@ -50,11 +51,14 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
         conversions.append("animated")
     lies, image_format = exif_orientation(image), image.format
     seen = is_animated or has_detail(image)
+    opaque = opaque_pixels(image, content, bits)
     if is_deep(image):
         image = as_8_bits(image)
         conversions.append("16-bit")
     elif bits == 16:
         image = colours_as_8_bits(image, content)
+    if opaque:
+        image.putalpha(opaque)
     if image_format in _OFTEN_EMPTY_ALPHA and image.mode in ("RGBA", "LA") and not image.getchannel("A").getbbox():
         image = image.convert(image.mode[:-1])
     if lies != UPRIGHT:

@@ -6,16 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, TiffImagePlugin
 
+from graft.components.common.compute.images.levels import DARK, FLAT, OUTLIERS, WHITES
+
 Values = npt.NDArray[Any]
 
-# White of a camera's or scanner's whole numbers: files of 16 bits often hold 10, 12 or 14.
-_WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
-MAX_SHALLOW = 16383
-"""Values of 16 bits up to this may have fewer bits in truth."""
 # Resampling overshoots: so much of white beyond either end is noise, and more is a range of its own.
 _OVERSHOOT = 0.25
-_DARK, _FLAT = 8, 16  # levels of 255 that an image has to reach, and to extend over
-_OUTLIERS = 0.5  # per cent of the values at either end
 _WHITE_IS_ZERO, _UNSIGNED = 0, (1,)  # TIFF 6.0, sections 4 and 19
 
 
@@ -63,12 +59,14 @@ def levels(values: Values) -> npt.NDArray[np.uint8]:
     if not known.size:
         return np.zeros(values.shape, np.uint8)
     low, high = float(known.min()), float(known.max())
-    whites, spare = ((1.0, *_WHITES), _OVERSHOOT) if is_float else (_WHITES, 0.0)
+    whites, spare = ((1.0, *WHITES), _OVERSHOOT) if is_float else (WHITES, 0.0)
     black, white = 0.0, next((white for white in whites if high <= white * (1 + spare)), high)
     if low != high and (white == high > max(whites) or not _is_seen(known, low, high, white)):
-        black, white = (float(value) for value in np.percentile(known, (_OUTLIERS, 100 - _OUTLIERS)))
+        black, white = (float(value) for value in np.percentile(known, (OUTLIERS, 100 - OUTLIERS)))
         if black == white:
             black, white = low, high
+    if (black, white) == (0, WHITES[-1]) and not is_float:
+        return (values // 256).clip(0, 255).astype(np.uint8)  # as TensorFlow and Pillow have colours of 16 bits
     with np.errstate(over="ignore"):
         scaled = (values.astype(np.float32) - black) * (255 / (white - black))
     shown: npt.NDArray[np.uint8] = np.nan_to_num(scaled).round().clip(0, 255).astype(np.uint8)
@@ -78,6 +76,6 @@ def levels(values: Values) -> npt.NDArray[np.uint8]:
 def _is_seen(known: Values, low: float, high: float, white: float) -> bool:
     """Tells whether values can be told from each other, if they go from black at 0 to `white`."""
     level = white / 255
-    if low < -_OVERSHOOT * white or high - low < _FLAT * level:
+    if low < -_OVERSHOOT * white or high - low < FLAT * level:
         return False
-    return float(np.percentile(known, 100 - _OUTLIERS)) >= _DARK * level
+    return float(np.percentile(known, 100 - OUTLIERS)) >= DARK * level

@@ -42,16 +42,20 @@ def plain_png(content: bytes) -> bytes | None:
 def without_metadata(content: bytes) -> bytes:
     """Returns a PNG without the chunks that don't change what is seen, whatever is wrong with them; any other file as it is.
 
-    Pillow refuses a whole image for a long text, a large profile or a damaged resolution.
+    Pillow refuses a whole image for a long text, a large profile or a damaged resolution, and minds what is transparent
+    where that may not stand.
     """
     if not content.startswith(_SIGNATURE):
         return content
     view, position, kept = memoryview(content), len(_SIGNATURE), bytearray(_SIGNATURE)
+    may_be_transparent = True
     while position < len(view):
         end = position + 12 + int.from_bytes(view[position : position + 4])
         name = bytes(view[position + 4 : position + 8])
-        if not name[:1].islower() or name in _MEANINGFUL:
+        is_needed = may_be_transparent if name == b"tRNS" else not name[:1].islower() or name in _MEANINGFUL
+        if is_needed:
             kept += view[position:end]
+        may_be_transparent &= name not in (b"IDAT", b"tRNS")
         position = end
     return bytes(kept)
 

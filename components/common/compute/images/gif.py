@@ -3,51 +3,90 @@
 TensorFlow decodes all images of an animation, and makes the first one as large as the largest: 539 bytes can ask for gigabytes.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from graft.components.common.compute.images.encoded_parts import number, part
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 _HEADER = 13  # signature and logical screen
-_IMAGE, _EXTENSION = b"\x2c", b"\x21"
+_IMAGE, _EXTENSION, _CONTROL = b"\x2c", b"\x21", b"\xf9"
 _DESCRIPTOR = 10
+_COLOUR = 3  # bytes of a palette's colour
+_WHITE = b"\xff" * _COLOUR
 _END = b"\x3b"
 # A block takes as long as decoding a thousand pixels, and may hold one byte: of more of them than these the rest is left out.
 _MAX_BLOCKS = 2**16
 _MAX_EXTENSIONS, _MAX_EXTENSION_BLOCKS = 32, 2**11
 
 
-def first_image(encoded: Any) -> tuple[Any, Any, Any]:
-    """Returns a GIF without all images but the first, and the size of that one.
+class FirstImage(NamedTuple):
+    """A GIF's first image, and where it lies.
+
+    Attributes:
+        content: string scalar, a GIF of that image alone. What is transparent is white.
+        canvas: Height and width of the GIF in pixels, int32 [2].
+        start: Row and column of the canvas at which the image begins, int32 [2].
+        size: The image's height and width, int32 [2].
+    """
+
+    content: Any
+    canvas: Any
+    start: Any
+    size: Any
+
+    def on_canvas(self, pixels: Any) -> Any:
+        """Returns the image, uint8 [H, W, 3], on a white canvas."""
+        tf = import_tensorflow()
+        around = tf.stack([self.start, self.canvas - self.start - self.size], axis=1)
+        return tf.pad(pixels, tf.concat([around, [[0, 0]]], axis=0), constant_values=255)
+
+
+def first_image(encoded: Any) -> FirstImage:
+    """Returns a GIF's first image.
 
     Args:
         encoded: string scalar. Where it is no GIF, or damaged, what is returned can't be decoded.
-
-    Returns:
-        string scalar; its height and width in pixels, int32 scalars.
     """
     tf = import_tensorflow()
     end_of = _ends(encoded)
-    start = _HEADER + _palette(encoded, 10)
 
-    def before_image(start: Any) -> Any:
+    def before_image(start: Any, _: Any) -> Any:
         return part(encoded, start, 1) == _EXTENSION
 
-    def following(start: Any) -> list[Any]:
-        return [end_of(start + 2, _MAX_EXTENSION_BLOCKS)]
+    def following(start: Any, control: Any) -> list[Any]:
+        is_control = part(encoded, start + 1, 1) == _CONTROL
+        return [end_of(start + 2, _MAX_EXTENSION_BLOCKS), tf.where(is_control, start, control)]
 
-    (start,) = tf.while_loop(before_image, following, [start], maximum_iterations=_MAX_EXTENSIONS)
-    width, height = (number(encoded, start + at, tf.uint16, little_endian=True) for at in (5, 7))
-    end = end_of(start + _DESCRIPTOR + _palette(encoded, start + 9) + 1, _MAX_BLOCKS)
-    is_image = part(encoded, start, 1) == _IMAGE
-    return tf.where(is_image, tf.strings.join([part(encoded, 0, end), _END]), b"GIF89a"), height, width
+    front = _HEADER + _palette(encoded, 10)
+    image, control = tf.while_loop(before_image, following, [front, 0], maximum_iterations=_MAX_EXTENSIONS)
+    at = [number(encoded, image + place, tf.uint16, little_endian=True) for place in (3, 1, 7, 5)]
+    start, size = tf.stack(at[:2]), tf.stack(at[2:])
+    screen = tf.stack([number(encoded, place, tf.uint16, little_endian=True) for place in (8, 6)])
+    own = _palette(encoded, image + 9)
+    end = end_of(image + _DESCRIPTOR + own + 1, _MAX_BLOCKS)
+    # TensorFlow would put the image somewhere else in a canvas of its size, and make black what is transparent.
+    rest = part(encoded, image + 5, end - image - 5)
+    content = tf.strings.join([part(encoded, 0, front), _IMAGE, b"\0\0\0\0", rest, _END])
+    palette, size_of_it = tf.where(own > 0, front + _DESCRIPTOR, _HEADER), tf.where(own > 0, own, front - _HEADER)
+    place = _COLOUR * _byte(encoded, control + 6)
+    is_transparent = (control > 0) & (_byte(encoded, control + 3) % 2 == 1) & (place < size_of_it)
+    place += palette
+    behind = part(content, place + _COLOUR, tf.strings.length(content))
+    content = tf.where(is_transparent, tf.strings.join([part(content, 0, place), _WHITE, behind]), content)
+    content = tf.where(part(encoded, image, 1) == _IMAGE, content, b"GIF89a")
+    return FirstImage(content, tf.maximum(screen, start + size), start, size)
+
+
+def _byte(encoded: Any, at: Any) -> Any:
+    tf = import_tensorflow()
+    return tf.cast(tf.io.decode_raw(part(encoded, at, 1), tf.uint8, fixed_length=1)[0], tf.int32)
 
 
 def _palette(encoded: Any, flags_at: Any) -> Any:
     """Returns the bytes of the palette that flags tell of."""
     tf = import_tensorflow()
-    flags = tf.cast(tf.io.decode_raw(part(encoded, flags_at, 1), tf.uint8, fixed_length=1)[0], tf.int32)
-    return tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
+    flags = _byte(encoded, flags_at)
+    return tf.where(flags >= 128, _COLOUR * tf.bitwise.left_shift(2, flags % 8), 0)
 
 
 def _ends(encoded: Any) -> Any:

@@ -40,7 +40,7 @@ def test_kept_as_they_are(name):
 
 def test_16_bit_greyscale_keeps_its_whole_range():
     decoded = np.asarray(Image.open(io.BytesIO(check_image(encoded(DEEP, "PNG")).encoded)))
-    assert (decoded.min(), decoded.max()) == (0, (24 * 16 - 1) * 170 // 257)
+    assert (decoded.min(), decoded.max()) == (0, (24 * 16 - 1) * 170 // 256)
     white = Image.fromarray(np.full((16, 24), 65535, np.uint16))
     assert check_image(encoded(white, "PNG")).brightness == 255
 

@@ -10,11 +10,15 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
-from graft.components.common.storage.troubles.retries import persist, request
+from graft.components.common.storage.troubles.credentials import trouble_with_credentials
+from graft.components.common.storage.troubles.retries import persist, request, s3_code
 from graft.components.common.storage.uris import Reach, brief, check_user, is_web, redact, split_bucket
 
 for _scheme in ("http", "https"):  # in chains of URIs too
     fsspec.register_implementation(_scheme, "graft.components.common.storage.web.file_system.WebFiles", clobber=True)
+
+# S3's answers to a HEAD request have no body, which would name the reason: here the client names the status instead.
+_NO_REASON = ("400", "403")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +37,26 @@ class Place:
 
     def info(self) -> dict[str, Any]:
         """Returns what the file system tells of the file as it is now, whatever was listed before."""
+        return persist(self.look)
+
+    def look(self) -> dict[str, Any]:
+        """Returns what `info` does, or raises what it would, after one attempt."""
         self.fs.invalidate_cache(self.path)
-        found: dict[str, Any] = persist(lambda: request(self.fs, "info", self.path))
+        try:
+            found: dict[str, Any] = request(self.fs, "info", self.path)
+        except OSError as error:
+            if s3_code(error) in _NO_REASON:
+                self._check_credentials()
+            raise
         return found
+
+    def _check_credentials(self) -> None:
+        """Asks S3 for what it answers with a reason, and raises that if it is the credentials."""
+        try:
+            request(self.fs, "call_s3", "list_objects_v2", Bucket=self.path.partition("/")[0], MaxKeys=1)
+        except OSError as error:
+            if trouble_with_credentials(error):
+                raise
 
 
 def local_path(uri: str) -> Path | None:

@@ -12,7 +12,6 @@ from graft.components.common.errors import GraftError
 from graft.components.common.storage.entries import content_version, strong_tag
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.transfers.ranges import read_range
-from graft.components.common.storage.troubles.retries import request
 from graft.components.common.storage.uris import Reach, is_web, redact
 
 _PIECE = 256 * 2**10
@@ -103,8 +102,7 @@ class _Object:
         self._place, self._fs, self._path = place, place.fs, place.path
 
     def describe(self) -> Description:
-        self._fs.invalidate_cache(self._path)
-        entry = request(self._fs, "info", self._path)
+        entry = self._place.look()
         if entry["type"] == "directory":
             raise GraftError(f"{redact(self._path)} is a folder: name a file.")
         if entry.get("contentEncoding") == "gzip":  # GCS would unpack it on its way, to another length

@@ -1,9 +1,13 @@
 """What stores say where the credentials or the storage class are the reason, told as such."""
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
 from google.auth.exceptions import DefaultCredentialsError
+from s3fs.core import S3FileSystem
 from s3fs.errors import translate_boto_error
+from web import in_a_thread
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
@@ -44,3 +48,53 @@ def test_a_missing_right_is_a_missing_right():
 def test_an_archived_object_is_the_only_one_at_fault():
     refused = refusal("s3://bucket/a.jpg", s3_error("InvalidObjectState"))
     assert isinstance(refused, storage.FileError) and "restore it" in refused.reason and "grant" not in str(refused)
+
+
+@pytest.fixture
+def refusing(request, monkeypatch, tmp_path):
+    """URI of an object of an S3 that refuses all with a reason; as in the real one, answers to HEAD have no body that could name it."""
+    status, code = request.param
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *arguments):
+            pass
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        S3FileSystem.clear_instance_cache()
+        yield "s3://bucket/photos.zip"
+    S3FileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize(
+    ("refusing", "said"),
+    [
+        ((400, "ExpiredToken"), "S3 doesn't accept the credentials (ExpiredToken): log in again."),
+        (
+            (403, "InvalidAccessKeyId"),
+            "S3 doesn't accept the credentials (InvalidAccessKeyId): correct AWS_ACCESS_KEY_ID.",
+        ),
+        ((403, "AccessDenied"), "can't be read by this account: grant it s3:GetObject and s3:ListBucket."),
+        ((400, "InvalidRequest"), "can't be reached: OSError [Errno 22] Bad Request."),
+    ],
+    indirect=["refusing"],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_s3_is_asked_for_the_reason_that_it_does_not_give_at_first(refusing, said, tmp_path):
+    for ask in (storage.stat, lambda uri: storage.fetch(uri, tmp_path, keep=False)):
+        with pytest.raises(GraftError) as refused:
+            ask(refusing)
+        assert str(refused.value).startswith(refusing) and str(refused.value).endswith(said)

@@ -170,12 +170,14 @@ clean: ## Remove the environments, caches and build output; runs/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools goes first: some locked packages come as source only, and are built with it instead of an unlocked copy.
+# pip would compile thousands of modules one after another: compileall does it on all cores.
 $(RUN_READY): requirements/build.txt $(RUN_LOCK) pyproject.toml
 	@echo "Setting up $(VENV) (once, a few minutes) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --require-hashes -r requirements/build.txt
-	@$(INSTALL) --require-hashes -r $(RUN_LOCK)
+	@$(INSTALL) --no-compile --require-hashes -r $(RUN_LOCK)
 	@$(INSTALL) --no-deps --editable .
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 	@touch $@
 
 ifneq ($(GPU),)

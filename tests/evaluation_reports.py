@@ -15,7 +15,8 @@ from sklearn.metrics import (
 )
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Evaluation
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.figures import MOST_CLASSES, MOST_CONFUSED
 from graft.components.common.artifacts.lists.labels_list import CheckedSplit, LabelCheck
 from graft.components.common.artifacts.model import Model
 from graft.components.evaluate.labels.label_check import Place

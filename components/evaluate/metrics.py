@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from graft.components.common.artifacts.evaluation import (
+from graft.components.common.artifacts.figures import (
     MOST_CLASSES,
     MOST_CONFUSED,
     Bin,

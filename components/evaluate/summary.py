@@ -1,6 +1,7 @@
 """An evaluation in a few lines and figures, for a run's page in Kubeflow."""
 
-from graft.components.common.artifacts.evaluation import MOST_CLASSES, Comparison, Comparisons, Metrics
+from graft.components.common.artifacts.evaluation import Comparison, Comparisons
+from graft.components.common.artifacts.figures import MOST_CLASSES, Metrics
 from graft.components.common.artifacts.outcomes.results import EvaluateResult
 
 _SPECIAL = "\\`*_{}[]<>#|!&~"

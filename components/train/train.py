@@ -10,8 +10,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import TrainResult
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import find_devices
-from graft.components.train.backbones.known import architecture_of
-from graft.components.train.backbones.weights import check_weights, local_weights
+from graft.components.train.backbones.weights import Weights
 from graft.components.train.clock import Clock
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.planned import Planned
@@ -50,17 +49,14 @@ def train(
     """
     data = Dataset.load(dataset)
     parts = None if planned is None else Planned.of_table(planned, data, config)
-    weights = storage.uri_in(weights)
-    architecture = architecture_of(config.backbone)
-    check_weights(weights, config.weights_sha256, architecture)
+    pretrained = Weights.checked(weights, config)
     with new_artifact(output, Model.FILE), in_use(data), storage.scratch_folder("train") as scratch:
         clock = Clock()
         devices = find_devices(config.require_gpu)
         from graft.components.train.making import make_model
 
         clock.lap("import")
-        file = local_weights(weights, scratch, config.weights_sha256, architecture)
-        made = make_model(data, output, weights, file, config, store, parts, devices, clock)
+        made = make_model(data, output, pretrained.uri, pretrained.file(scratch), config, store, parts, devices, clock)
         made.model.model_copy(update={"seconds": clock.laps}).write(output)
     made.checkpoints.clear()
     model, training_set = made.model, made.training_set

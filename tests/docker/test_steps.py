@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -201,18 +202,20 @@ def test_a_missing_image_is_named_with_the_remedy(image, tmp_path, pictures):
     assert "There is no image graft:nowhere here: build it with `make images`" in result.stderr
 
 
-def test_parts_in_containers_side_by_side_make_what_the_steps_make_alone(image, tmp_path, pictures):
-    made = []
-    for parts in ("0", "2"):
-        folder = tmp_path / parts
-        folder.mkdir()
-        inputs = ["--source", pictures, "--weights", "random", "--config", QUICK, "--min-accuracy", "0.9999"]
-        result = run(folder, *inputs, "--parts", parts)
-        assert result.returncode == 3, result.stderr
-        steps = {name: step["summary"] for name, step in json.loads(result.stdout)["steps"].items()}
-        (evaluation,) = folder.glob("runs/*/graft-*/evaluate/evaluation")
-        digest = json.loads((evaluation / "evaluation.json").read_text())["model_digest"]
-        made.append((steps, digest, pq.read_table(evaluation / "predictions.parquet").to_pylist()))
-        ended = sorted(path.parent.name for path in folder.glob("runs/store/models/model/runs/*/parts/*/[12].json"))
-        assert ended == sorted(["ingest", "train", "evaluate"] * int(parts))
+@pytest.mark.photographs
+@pytest.mark.slow
+def test_parts_in_containers_side_by_side_make_what_the_steps_make_alone(contained, tmp_path):
+    result = run(tmp_path, *contained.inputs, "--min-accuracy", "0.9999", "--parts", "2")
+    assert result.returncode == 3, result.stderr
+    made = [of_the_steps_with_parts(content) for content in (contained.content, json.loads(result.stdout))]
     assert made[0] == made[1]
+    ended = sorted(path.parent.name for path in tmp_path.glob("runs/store/models/model/runs/*/parts/*/[12].json"))
+    assert ended == sorted(["ingest", "train", "evaluate"] * 2)
+
+
+def of_the_steps_with_parts(content):
+    steps = {name: content["steps"][name] for name in ("ingest", "train", "evaluate")}
+    evaluation = Path(steps["evaluate"]["output"])
+    digest = json.loads((evaluation / "evaluation.json").read_text())["model_digest"]
+    summaries = {name: step["summary"] for name, step in steps.items()}
+    return summaries, digest, pq.read_table(evaluation / "predictions.parquet").to_pylist()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graft.components.common.artifacts.answers import Answered, RiskCoverage
-from graft.components.common.artifacts.evaluation import Bin, Metrics, RocCurve
+from graft.components.common.artifacts.figures import Bin, Metrics, RocCurve
 from graft.components.common.pages.charts import COLOURS, THIN, Chart, chart, plot_by_share, plot_shares
 from graft.components.common.pages.rendering import shorten
 

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.artifacts.evaluation import MOST_CLASSES, Evaluation
+from graft.components.common.artifacts.evaluation import Evaluation
+from graft.components.common.artifacts.figures import MOST_CLASSES
 from graft.components.common.artifacts.model import Model
 from graft.components.common.pages.learning_curves import learning_charts
 from graft.components.common.pages.rendering import render_page, shorten

@@ -2,7 +2,8 @@
 
 from graft.components.common.artifacts.answers import Answered
 from graft.components.common.artifacts.dataset import TRAIN
-from graft.components.common.artifacts.evaluation import Comparisons, Evaluation, Threshold
+from graft.components.common.artifacts.evaluation import Comparisons, Evaluation
+from graft.components.common.artifacts.figures import Threshold
 from graft.components.common.artifacts.record import Interval
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graft.components.common.artifacts.evaluation import MOST_CLASSES, MOST_CONFUSED, Drift
+from graft.components.common.artifacts.evaluation import Drift
+from graft.components.common.artifacts.figures import MOST_CLASSES, MOST_CONFUSED
 
 if TYPE_CHECKING:
     import pyarrow as pa

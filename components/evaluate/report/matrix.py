@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from graft.components.common.artifacts.evaluation import Metrics
+from graft.components.common.artifacts.figures import Metrics
 from graft.components.evaluate.report.gallery import Chosen
 
 _DARKEST = 45.0

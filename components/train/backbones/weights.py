@@ -1,8 +1,9 @@
 """A backbone's pretrained weights: checked to be that backbone's before any work starts, and made readable for Keras."""
 
+import dataclasses
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 
@@ -10,7 +11,8 @@ from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
 from graft.components.train.backbones.architecture import Architecture
-from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
+from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT, architecture_of
+from graft.components.train.config import TrainConfig
 
 IMAGENET, RANDOM = "imagenet", "random"
 NAMED = (IMAGENET, RANDOM)
@@ -131,26 +133,49 @@ def _count_parameters(file: Any) -> int:
     return total
 
 
-def local_weights(weights: str, folder: Path, sha256: str = "", architecture: Architecture = DEFAULT) -> Path | None:
-    """Makes a weights file readable by Keras.
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Pretrained weights that were checked to be the backbone's.
 
-    Args:
-        weights: As in `check_weights`, which has passed them.
-        folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
-        sha256: As in `check_weights`.
+    Attributes:
+        uri: `imagenet`, `random`, or the path or URI of a Keras weights file.
+        sha256: The SHA-256 that the file must have; empty for any.
         architecture: The backbone.
-
-    Returns:
-        The file, or None for `random`.
-
-    Raises:
-        GraftError: The file can't be had.
     """
-    if weights == RANDOM:
-        return None
-    if weights == IMAGENET:
-        return _imagenet(architecture)
-    return _named_for_keras(storage.fetch(weights, folder, sha256), folder)
+
+    uri: str
+    sha256: str
+    architecture: Architecture
+
+    @classmethod
+    def checked(cls, weights: str, config: TrainConfig) -> Self:
+        """Checks the weights that a step was given, as `check_weights` does.
+
+        Args:
+            weights: As in `check_weights`, or a file that holds the URI.
+            config: Names the backbone and the SHA-256.
+
+        Raises:
+            GraftError: As in `check_weights`.
+        """
+        found = cls(storage.uri_in(weights), config.weights_sha256, architecture_of(config.backbone))
+        check_weights(found.uri, found.sha256, found.architecture)
+        return found
+
+    def file(self, folder: Path) -> Path | None:
+        """Makes the weights readable by Keras, and returns their file; None for `random`.
+
+        Args:
+            folder: Where a download goes, and a link to a file whose name Keras can't tell its layout by.
+
+        Raises:
+            GraftError: The file can't be had.
+        """
+        if self.uri == RANDOM:
+            return None
+        if self.uri == IMAGENET:
+            return _imagenet(self.architecture)
+        return _named_for_keras(storage.fetch(self.uri, folder, self.sha256), folder)
 
 
 def _named_for_keras(file: Path, folder: Path) -> Path:

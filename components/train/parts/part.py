@@ -10,8 +10,7 @@ from graft.components.common.compute.devices import find_devices
 from graft.components.common.progress import doing
 from graft.components.common.runs.part_record import PartRecording
 from graft.components.common.runs.parts import share_of
-from graft.components.train.backbones.known import architecture_of
-from graft.components.train.backbones.weights import check_weights, local_weights
+from graft.components.train.backbones.weights import Weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.choice import choose_images
 from graft.components.train.features.planned import Planned
@@ -41,9 +40,7 @@ def train_part(dataset: Path, weights: str, config: TrainConfig, part: PartRecor
     part.begin(len(items))
     if not len(items):
         return
-    weights = storage.uri_in(weights)
-    architecture = architecture_of(config.backbone)
-    check_weights(weights, config.weights_sha256, architecture)
+    pretrained = Weights.checked(weights, config)
     with in_use(data), storage.scratch_folder("train") as scratch:
         devices = find_devices(config.require_gpu)
         from graft.components.common.compute.passes import Pace
@@ -52,11 +49,10 @@ def train_part(dataset: Path, weights: str, config: TrainConfig, part: PartRecor
         from graft.components.train.network import backbone
         from graft.components.train.network.assembly import build_network
 
-        file = local_weights(weights, scratch, config.weights_sha256, architecture)
         backbone.number_layers_afresh()
         with devices.strategy.scope():
             doing("building the network")
-            network = build_network(config, file, devices.precision)
+            network = build_network(config, pretrained.file(scratch), devices.precision)
             for whole in choose_images(data, config).needed:
                 if whole.split not in planned.rows:
                     continue

@@ -9,8 +9,7 @@ from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.runs.parts import plan_parts
 from graft.components.common.runs.run import Run
-from graft.components.train.backbones.known import architecture_of
-from graft.components.train.backbones.weights import check_weights, local_weights
+from graft.components.train.backbones.weights import Weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.choice import choose_images
 from graft.components.train.features.planned import Planned, Work, deciding
@@ -56,9 +55,7 @@ def find_work(data: Dataset, weights: str, config: TrainConfig, store: str) -> P
     Raises:
         GraftError: As in `plan_train`.
     """
-    weights = storage.uri_in(weights)
-    architecture = architecture_of(config.backbone)
-    check_weights(weights, config.weights_sha256, architecture)
+    pretrained = Weights.checked(weights, config)
     chosen = choose_images(data, config)
     import_tensorflow()
     from graft.components.train.features.pieces import lacking, pieces_of
@@ -67,7 +64,7 @@ def find_work(data: Dataset, weights: str, config: TrainConfig, store: str) -> P
 
     number_layers_afresh()
     with storage.scratch_folder("train") as scratch:
-        network = build_network(config, local_weights(weights, scratch, config.weights_sha256, architecture))
+        network = build_network(config, pretrained.file(scratch))
     rows: dict[str, dict[str, np.ndarray]] = {}
     work: dict[str, dict[str, Work]] = {}
     for precision in _PRECISIONS:

@@ -11,8 +11,7 @@ from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import find_devices
 from graft.components.common.extras import require
 from graft.components.common.progress import doing
-from graft.components.train.backbones.known import architecture_of
-from graft.components.train.backbones.weights import check_weights, local_weights
+from graft.components.train.backbones.weights import Weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.tune.search_space import SEARCHED, SearchConfig, cuts_of, layers_of, searchable
 from graft.components.train.tune.tuned_recipe import trials_file, write_recipe
@@ -85,9 +84,7 @@ def tune(
     table, data = trials_file(output), Dataset.load(dataset)
     start = searchable(config)
     search = dataclasses.replace(search, cuts=search.cuts or cuts_of(config.backbone))
-    weights = storage.uri_in(weights)
-    architecture = architecture_of(config.backbone)
-    check_weights(weights, config.weights_sha256, architecture)
+    pretrained = Weights.checked(weights, config)
     wide = dataclasses.replace(start, cut="+".join(layers_of(start, search)))
     with in_use(data), storage.scratch_folder("tune") as scratch:
         devices = find_devices(config.require_gpu)
@@ -98,11 +95,10 @@ def tune(
         from graft.components.train.tune.out_of_fold import OutOfFold
         from graft.components.train.tune.search import best_of, gain, search_settings
 
-        file = local_weights(weights, scratch, config.weights_sha256, architecture)
         backbone.number_layers_afresh()
         with devices.strategy.scope():
             doing("building the network")
-            network = build_network(wide, file, devices.precision)
+            network = build_network(wide, pretrained.file(scratch), devices.precision)
             doing("preparing the features")
             training_set = collect_training_set(data, network, wide, store)
         images = OutOfFold(training_set, columns_of(wide, network), len(data.classes))

@@ -8,7 +8,8 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from graft.components.common.artifacts.decision import Rule
-from graft.components.common.artifacts.evaluation import Comparisons, Metrics
+from graft.components.common.artifacts.evaluation import Comparisons
+from graft.components.common.artifacts.figures import Metrics
 from graft.components.common.artifacts.model import Stopped
 from graft.components.common.artifacts.record import Part, Sparse
 from graft.components.common.steps import LastStep

@@ -11,7 +11,7 @@ from web import web_server
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import sha256_file
 from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
-from graft.components.train.backbones.weights import check_weights, local_weights
+from graft.components.train.backbones.weights import Weights, check_weights
 
 pytestmark = pytest.mark.slow
 
@@ -118,21 +118,21 @@ def test_keras_reads_either_layout_whatever_the_file_s_name(network, tmp_path, s
     weights.hardlink_to(folder / layout)
     scratch.mkdir()
     check_weights(str(weights))
-    network.load_weights(local_weights(str(weights), scratch))
+    network.load_weights(Weights(str(weights), "", DEFAULT).file(scratch))
     assert all((array == loaded).all() for array, loaded in zip(before, network.get_weights(), strict=True))
 
 
 def test_a_file_that_keras_knows_by_its_name_stays_where_it_is(tmp_path):
     path = write_h5(tmp_path / "good.weights.h5", 21_802_784)
-    assert str(local_weights(path, tmp_path / "none")) == path
+    assert str(Weights(path, "", DEFAULT).file(tmp_path / "none")) == path
 
 
 def test_the_file_must_be_the_one_that_its_sha256_names(tmp_path):
     path = write_h5(tmp_path / "good.h5", 21_802_784)
     right, wrong = sha256_file(Path(path)), "0" * 64
     check_weights(path, right)
-    assert local_weights(path, tmp_path, right).resolve() == Path(path)
-    for check in (lambda: check_weights(path, wrong), lambda: local_weights(path, tmp_path, wrong)):
+    assert Weights(path, right, DEFAULT).file(tmp_path).resolve() == Path(path)
+    for check in (lambda: check_weights(path, wrong), lambda: Weights(path, wrong, DEFAULT).file(tmp_path)):
         with pytest.raises(GraftError, match=f"good.h5 has the SHA-256 {right}, not {wrong}"):
             check()
     for named in ("imagenet", "random"):

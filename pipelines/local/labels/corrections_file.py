@@ -1,12 +1,12 @@
 """The file that a person's corrections go to: each is on the disk before the next one is asked for."""
 
-import csv
 import dataclasses
 import io
 from pathlib import Path
 
 from graft.components.common import storage
-from graft.components.common.artifacts.lists.labels_list import COLUMNS, LARGEST, ListedLabel, read_labels, write_labels
+from graft.components.common.artifacts.lists.labels_list import COLUMNS, LARGEST, ListedLabel, labels_csv, read_labels
+from graft.components.common.artifacts.lists.spreadsheets import read_table
 from graft.components.common.errors import GraftError
 
 
@@ -34,18 +34,25 @@ class CorrectionsFile:
         Raises:
             GraftError: The file can't be read or written, or is none of Graft's lists any more.
         """
-        rows = [row for row in self._read() if _key(row) != _key(entry)]
-        if correction:
-            rows.append(dataclasses.replace(entry, correction=correction))
-        write_labels(self.path.resolve(), rows)
+        uri, is_written = str(self.path.resolve()), False
+        while not is_written:  # somebody else may write meanwhile
+            seen = storage.look(uri)
+            rows = [row for row in self._rows(seen.content) if _key(row) != _key(entry)]
+            if correction:
+                rows.append(dataclasses.replace(entry, correction=correction))
+            is_written = storage.swap(uri, seen, labels_csv(rows))
 
     def _read(self) -> list[ListedLabel]:
         try:
-            content = storage.read(str(self.path), LARGEST)
+            return self._rows(storage.read(str(self.path), LARGEST))
         except storage.MissingError:
             return []
+
+    def _rows(self, content: bytes | None) -> list[ListedLabel]:
+        if content is None:
+            return []
         rows = list(read_labels(io.BytesIO(content), str(self.path)))
-        header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")), [])
+        header, _ = read_table(content, COLUMNS)
         if tuple(header) != COLUMNS:  # it would lose its further columns
             raise GraftError(
                 f"{self.path} has other columns than {','.join(COLUMNS)}: bring it into that form, or name another file by --output."

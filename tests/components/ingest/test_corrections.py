@@ -184,7 +184,7 @@ NO_LIST = r"is no list of labels: its first line must name `correction`"
         ("", NO_LIST),
         ("path,label\na,b", NO_LIST),
         (b"PK\x03\x04\x00\x00\xff\xff", "is not UTF-8"),
-        (text(f"{SHA},,,,,,cats").encode("utf-16"), "is not UTF-8"),
+        (text(f"{SHA},,,,,,cats").encode("utf-16")[:-1], "is not UTF-8"),
         (b"\0" * 99, NO_LIST),
         (text('"' + "x" * 200_000), r"is no CSV \(field larger"),
     ],

@@ -5,6 +5,7 @@ import dataclasses
 import http.client
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -170,3 +171,24 @@ def test_what_a_spreadsheet_adds_meanwhile_stays(tmp_path):
     write_labels(file.path, [dataclasses.replace(entry, correction="keep") for entry in (one, other)])
     file.set(one, "remove")
     assert corrections(file.path) == {"=cats/1.jpg": "remove", "b.jpg": "keep"}
+
+
+def test_two_that_write_one_file_lose_nothing(tmp_path):
+    entries = [ListedLabel("", f"{number}.jpg") for number in range(60)]
+
+    def decide(half):
+        file = CorrectionsFile(tmp_path / "said.csv")
+        for entry in half:
+            file.set(entry, "keep")
+
+    with ThreadPoolExecutor() as people:
+        list(people.map(decide, [entries[::2], entries[1::2]]))
+    assert corrections(tmp_path / "said.csv") == {entry.path: "keep" for entry in entries}
+
+
+def test_what_a_spreadsheet_saved_with_semicolons_is_gone_on_with(tmp_path):
+    file = CorrectionsFile(tmp_path / "said.csv")
+    file.set(ListedLabel("", "a.jpg"), "keep")
+    file.path.write_bytes(file.path.read_bytes().decode().replace(",", ";").encode("utf-16"))
+    file.set(ListedLabel("", "b.jpg"), "remove")
+    assert corrections(file.path) == {"a.jpg": "keep", "b.jpg": "remove"}

@@ -11,6 +11,7 @@ from typing import IO
 from pydantic import Field
 
 from graft.components.common import storage
+from graft.components.common.artifacts.lists.spreadsheets import read_table
 from graft.components.common.artifacts.record import Interval, Part, Sparse
 from graft.components.common.errors import GraftError
 
@@ -20,6 +21,7 @@ KEEP, REMOVE = "keep", "remove"
 """What a correction may be besides a class: the label is right; the image is to be left out."""
 LARGEST = 64 * 2**20
 """Bytes that a list may have: of 100,000 rows it has about 20 MB."""
+_NEEDED = ("correction", "sha256", "path")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # What a spreadsheet takes for a formula if a cell starts with it; the wide ones are what it makes of the narrow ones in East Asia.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
@@ -86,12 +88,17 @@ class ListedLabel:
 
 
 def write_labels(path: Path, rows: Iterable[ListedLabel]) -> None:
-    """Writes a list, UTF-8 with the quoting of RFC 4180, atomically. No cell can be taken for a formula.
+    """Writes a list atomically.
 
     Args:
         path: The file.
         rows: Its rows, in this order.
     """
+    storage.write(str(path), labels_csv(rows))
+
+
+def labels_csv(rows: Iterable[ListedLabel]) -> bytes:
+    """Returns a list of these rows as its file holds it: UTF-8 with the quoting of RFC 4180. No cell can be taken for a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # its dialect is RFC 4180's
     writer.writerow(COLUMNS)
@@ -99,11 +106,11 @@ def write_labels(path: Path, rows: Iterable[ListedLabel]) -> None:
         confidence = "" if row.confidence is None else f"{row.confidence:.4f}"
         cells = [row.sha256, row.path, row.split, row.label, row.suggested, confidence, row.correction]
         writer.writerow(map(escaped_cell, cells))
-    storage.write(str(path), text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def read_labels(file: IO[bytes], where: str) -> Iterator[ListedLabel]:
-    """Reads a list, as written or as a person saved it: columns in any order, further ones ignored.
+    """Reads a list, as written or as a person or a spreadsheet saved it: columns in any order, further ones ignored.
 
     Args:
         file: The open list.
@@ -119,18 +126,20 @@ def read_labels(file: IO[bytes], where: str) -> Iterator[ListedLabel]:
     if len(content) > LARGEST:
         raise GraftError(f"{where} is larger than {LARGEST >> 20} MiB: name a list of labels, or split it.")
     try:
-        rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        header = next(rows, [])
-        if "correction" not in header or not {"sha256", "path"} & set(header) or len(set(header)) < len(header):
-            raise GraftError(
-                f"{where} is no list of labels: its first line must name `correction`, and `sha256` or `path` or both, each once and "
-                "separated by commas."
-            )
+        header, rows = read_table(content, _NEEDED)
+    except UnicodeDecodeError as error:
+        raise GraftError(f"{where} is not UTF-8: save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise GraftError(f"{where} is no CSV ({error} in its header): save it as CSV again.") from error
+    if "correction" not in header or not {"sha256", "path"} & set(header) or len(set(header)) < len(header):
+        raise GraftError(
+            f"{where} is no list of labels: its first line must name `correction`, and `sha256` or `path` or both, each once and "
+            "separated by commas, semicolons or tabs."
+        )
+    try:
         for cells in rows:
             if any(cells):
                 yield _row(dict(zip(header, map(plain_cell, cells), strict=False)), rows.line_num, where)
-    except UnicodeDecodeError as error:
-        raise GraftError(f"{where} is not UTF-8: save it as CSV in UTF-8.") from error
     except csv.Error as error:
         raise GraftError(f"{where} is no CSV ({error} in line {rows.line_num}): save it as CSV again.") from error
 

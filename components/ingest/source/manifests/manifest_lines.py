@@ -4,9 +4,10 @@ import codecs
 from collections.abc import Iterator
 from typing import IO
 
+from graft.components.common.artifacts.lists.spreadsheets import UTF_16
+
 # A row in all, however many lines it has; also the longest field that the csv module takes.
 MAX_ROW_BYTES = 128 * 2**10
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class RowError(Exception):
@@ -27,7 +28,7 @@ class Lines:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.number, self.first, self.bytes = 0, 1, 0
-        is_utf_16 = file.read(2) in _UTF_16
+        is_utf_16 = file.read(2) in UTF_16
         file.seek(0)
         self._encoding = "UTF-16" if is_utf_16 else "UTF-8"
         self._utf_16 = _utf_16_lines(file) if is_utf_16 else None

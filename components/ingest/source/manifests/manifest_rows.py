@@ -8,12 +8,12 @@ https://cloud.google.com/vertex-ai/docs/image-data/classification/prepare-data; 
 
 import csv
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import IO, Any
 
+from graft.components.common.artifacts.lists.spreadsheets import SEPARATORS, separator_of, told_separator
 from graft.components.common.config import read_json
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import class_name
@@ -27,9 +27,7 @@ RESERVED = (
     *("shard", "record", "offset", "conversions", "version", "label_kept"),
 )
 _UNDECIDED = ("", "unassigned")
-# Spreadsheets separate by semicolons where numbers have commas, and by tabs in their "Unicode text".
-_SEPARATORS = ",;\t"
-_SEPARATOR_LINE = re.compile(rf"sep=([{_SEPARATORS}])\s*", re.IGNORECASE)
+_NEEDED = ("uri", "label")
 _ML_USE = "aiplatform.googleapis.com/ml_use"
 _SHOWN = 60
 
@@ -93,7 +91,7 @@ def _csv_rows(lines: Lines) -> Iterator[ManifestRow]:
         if not any(names):  # an empty line, which spreadsheets fill with separators
             lines.first, lines.bytes = lines.number + 1, 0
             continue
-        if is_first and {"uri", "label"} & {name.lower() for name in names}:
+        if is_first and {*_NEEDED} & {name.lower() for name in names}:
             header = _header(names)
             lines.first, lines.bytes = lines.number + 1, 0
         elif header is None:
@@ -112,14 +110,10 @@ def _csv_rows(lines: Lines) -> Iterator[ManifestRow]:
 def _separator(lines: Lines) -> tuple[str, str]:
     """Returns the first line that is not empty, and what separates its fields: what a line before it says, or what makes it a header."""
     text = _first(lines)
-    if told := _SEPARATOR_LINE.fullmatch(text):
+    if told := told_separator(text):
         lines.first, lines.bytes = lines.number + 1, 0
-        return _first(lines), told[1]
-    for separator in _SEPARATORS:
-        names = next(csv.reader([text], delimiter=separator), [])
-        if {"uri", "label"} & {name.strip().lower() for name in names}:
-            return text, separator
-    return text, _SEPARATORS[0]
+        return _first(lines), told
+    return text, separator_of(text, _NEEDED) or SEPARATORS[0]
 
 
 def _first(lines: Lines) -> str:
@@ -155,7 +149,7 @@ def _check_further(names: list[str]) -> None:
 
 def _vertex_row(line: int, values: list[str], *, is_first: bool) -> ManifestRow:
     """Reads `[ml_use,]uri,label`."""
-    if len(values) == 1 and (found := [shown(one) for one in _SEPARATORS[1:] if one in values[0]]):
+    if len(values) == 1 and (found := [shown(one) for one in SEPARATORS[1:] if one in values[0]]):
         raise RowError(
             f"separates its fields by {found[0]}: separate them by commas, or add the header uri{found[0][1:-1]}label"
         )

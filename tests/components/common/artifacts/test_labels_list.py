@@ -54,11 +54,22 @@ def test_a_list_that_a_person_wrote_names_images_by_path_alone():
     assert row == ListedLabel("", "'tis.jpg", correction="remove", line=2)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("front", ["", "\r\n", "sep={}\r\n"])
+def test_a_list_that_a_spreadsheet_saved(front, encoding, separator):
+    text = front.format(separator) + 'correction|path\r\nÄpfel|"a, b; c.jpg"\r\n|\r\n'.replace("|", separator)
+    (row,) = read(text.encode(encoding))
+    assert row == ListedLabel("", "a, b; c.jpg", correction="Äpfel", line=3 if front else 2)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "its first line must name `correction`"),
-        ("path;correction\na;b\n", "its first line must name `correction`"),
+        ("path|correction\na|b\n", "its first line must name `correction`"),
+        ("sep=;\npath,correction\na,b\n", "its first line must name `correction`"),
+        ("\n\npath;correction\na;b\n;cat\n", "labels.csv, line 5 names no image"),
         ("path,path,correction\na,b,c\n", "each once"),
         (f"{HEADER}\nabc,a.jpg,,,,,cat\n", "labels.csv, line 2: `sha256` is no digest"),
         (f"{HEADER}\n,,train,cat,,,dog\n", "labels.csv, line 2 names no image"),

@@ -39,20 +39,30 @@ def configure(step: str, config: type[Config], *layers: Mapping[str, Any]) -> Co
         GraftError: Fields are unknown or values not allowed; the message names all of them.
     """
     merged = {key: value for layer in layers for key, value in layer.items()}
-    known = [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    known = list(defaults)
     there_are = f"there are {', '.join(known)}"
-    unknown = [GraftError(f"{step} has no setting {key!r}: {there_are}.") for key in merged if key not in known]
+    problems = [GraftError(f"{step} has no setting {key!r}: {there_are}.") for key in merged if key not in known]
+    # Python takes true for 1.
+    switches = {key for key in known if isinstance(merged.get(key), bool) and _is_number(defaults[key])}
+    problems += [GraftError(f"{step}: {key} can't be {merged[key]}: it is a number.") for key in sorted(switches)]
     strict = with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(config)
     try:
-        settings = TypeAdapter(strict).validate_python({key: merged[key] for key in merged if key in known})
+        settings = TypeAdapter(strict).validate_python(
+            {key: merged[key] for key in known if key in merged.keys() - switches}
+        )
     except ValidationError as error:
         refused = [GraftError(_refusal(step, entry)) for entry in error.errors()]
     except GraftError as error:  # of values that are allowed one by one
         refused = [error]
     else:
         refused = []
-    raise_all([*unknown, *refused])  # not from pydantic's, which shows values cut in the middle
+    raise_all([*problems, *refused])  # not from pydantic's, which shows values cut in the middle
     return settings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class _Short(reprlib.Repr):

@@ -59,7 +59,7 @@ class Known:
         labels: int64 [N], their labels.
         kept: bool [N], true where a person found the label right.
         features: float16 [N, F], maybe on the disk.
-        found: bool [N], true where there are features.
+        found: bool [N], true where there are features, all of which are finite numbers.
         bytes_read: Bytes of features that were read from the store.
         bytes_written: Bytes of features that were written there.
     """
@@ -122,6 +122,8 @@ def gather(data: Dataset, evaluated: str, seen: Array, training: Model, model: A
 
         sha256s = [listed.sha256s[place] for place in places]
         found[places] = _find(data, name, sha256s, parts, None if name == TRAIN else model, put)
+    for start in range(0, len(found), _AT_ONCE):
+        found[start : start + _AT_ONCE] &= np.isfinite(features[start : start + _AT_ONCE]).all(axis=1)
     read, written = (sum(getattr(cache, name) for cache in caches) for name in ("bytes_read", "bytes_written"))
     return Known(splits, **vars(listed), features=features, found=found, bytes_read=read, bytes_written=written)
 

@@ -18,6 +18,7 @@ from graft.components.ingest.source.archive_headers import TarHeaders, ZipHeader
 from graft.components.ingest.source.image_files import MAX_FILE_BYTES, TOO_LARGE, UnreadableFileError, bounded
 from graft.components.ingest.source.zip_names import member_names
 
+_GZIP = b"\x1f\x8b"
 _UNPACK_FLOOR = 16 * 2**20
 _ZIP_HEADER = 30  # bytes of a member's header before its name
 _ZIP_OVERHEAD = 2**20  # by which deflate may make a file longer
@@ -56,12 +57,12 @@ def open_archive(archive: Path, scratch: Path, opened: contextlib.ExitStack, max
         size = archive.stat().st_size
         directory = cast("IO[bytes]", ZipHeaders(file, size))
         return Zip(opened.enter_context(zipfile.ZipFile(directory)), file, size, max_ratio)
-    if magic == b"\x1f\x8b":
+    if magic == _GZIP:
         file = opened.enter_context(_gunzip(archive, scratch, max_ratio).open("rb"))
     file.seek(0)
     headers = TarHeaders(file)
     listed = tarfile.open(fileobj=cast("IO[bytes]", headers), mode="r:", encoding="utf-8")  # noqa: SIM115
-    return Tar(opened.enter_context(listed), headers, file, max_ratio)
+    return Tar(opened.enter_context(listed), headers, file, max_ratio, was_packed=magic == _GZIP)
 
 
 class Zip:
@@ -69,10 +70,12 @@ class Zip:
 
     Attributes:
         guessed: The code page that its names were taken to be in, if it tells nothing of them; empty if they are certain.
+        repeated: Names that several of its files have, of which the last one counts, as where one was added anew.
     """
 
     def __init__(self, archive: zipfile.ZipFile, file: IO[bytes], packed: int, max_ratio: int) -> None:
-        self._file, self._lock, self._members = file, threading.Lock(), {}
+        self._file, self._lock, self._members = file, threading.Lock(), dict[str, zipfile.ZipInfo]()
+        self.repeated = set[str]()
         self._most = min(packed, MAX_FILE_BYTES + _ZIP_OVERHEAD)  # that a member may have packed, whatever it says
         unpacked = 0
         names, self.guessed = member_names(archive.infolist())
@@ -82,6 +85,8 @@ class Zip:
             if not 0 <= member.header_offset < packed:
                 raise zipfile.BadZipFile("a member that begins outside of the file")
             unpacked += member.file_size
+            if name in self._members and self.version(name) != f"{member.file_size}-{member.CRC:08x}":
+                self.repeated.add(name)
             self._members[name] = member
         _check_ratio(unpacked, packed, max_ratio)
 
@@ -127,13 +132,20 @@ class Zip:
 
 
 class Tar:
-    """A tar, as `ImageFiles`, which holds no checksums of its files, so no versions."""
+    """A tar, as `ImageFiles`, which holds no checksums of its files, so no versions.
 
-    def __init__(self, archive: tarfile.TarFile, headers: TarHeaders, file: IO[bytes], max_ratio: int) -> None:
+    Attributes:
+        repeated: Names that several of its files have, of which the last one counts, as where one was appended anew.
+    """
+
+    def __init__(
+        self, archive: tarfile.TarFile, headers: TarHeaders, file: IO[bytes], max_ratio: int, *, was_packed: bool
+    ) -> None:
         """Lists the members; from then on the file is read directly, which is simpler to share between threads."""
         self._file, self._lock = file, threading.Lock()
         self._members: dict[str, tarfile.TarInfo] = {}
         self._folders: list[str] = []
+        self.repeated = set[str]()
         members = names = linked = end = 0
         packed = file.seek(0, io.SEEK_END)
         while member := archive.next():
@@ -147,6 +159,8 @@ class Tar:
             found = self._members.get(member.linkname.removeprefix("./")) if member.islnk() else member
             _check_member(member.name, is_plain=found is not None and (found.isreg() or found.isdir()))
             if found and found.isreg():
+                if self._members.get(name, found) is not found:
+                    self.repeated.add(name)
                 self._members[name] = found
                 linked += found.size if member.islnk() else 0
             else:
@@ -154,8 +168,11 @@ class Tar:
         _check_ratio(linked, packed, max_ratio)
         # tarfile takes a damaged header for the end.
         file.seek(archive.offset)
-        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-            raise tarfile.ReadError("no end mark after its last readable member")
+        mark = file.read(tarfile.BLOCKSIZE)
+        if mark != tarfile.NUL * tarfile.BLOCKSIZE and (mark or not was_packed):
+            # What was packed came to the packing's own end, though some programs write no end mark.
+            cut = "" if mark else ", as where it was cut off; if it has all images, unpack it, and name the folder"
+            raise tarfile.ReadError(f"no end mark after its last readable member{cut}")
         if _goes_on(file):
             raise GraftError(
                 "The archive has another tar behind its end, as `cat a.tar b.tar` makes it, and most programs would not see that one's "

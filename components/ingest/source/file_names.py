@@ -14,6 +14,56 @@ _JUNK = {
         *("lost+found", "Picasa.ini", "ZbThumbnail.info", "SyncToy"),
     )
 }
+# Folders that programs hide, in lower case; whatever else is hidden may be a class by mistake.
+_PROGRAMS = frozenset(
+    (
+        *(".git", ".svn", ".hg", ".github", ".gitlab", ".dvc", ".cvs", ".idea", ".vscode", ".settings", ".vs"),
+        *(
+            ".ipynb_checkpoints",
+            ".venv",
+            ".env",
+            ".cache",
+            ".config",
+            ".local",
+            ".tox",
+            ".mypy_cache",
+            ".pytest_cache",
+            ".ruff_cache",
+        ),
+        *(
+            ".ds_store",
+            ".appledouble",
+            ".apdisk",
+            ".fseventsd",
+            ".spotlight-v100",
+            ".temporaryitems",
+            ".trashes",
+            ".trash",
+            ".tmp",
+        ),
+        *(
+            ".documentrevisions-v100",
+            ".picasaoriginals",
+            ".thumbnails",
+            ".thumbs",
+            ".comments",
+            ".xvpics",
+            ".directory",
+            ".snapshots",
+        ),
+        *(
+            ".snapshot",
+            ".zfs",
+            ".stfolder",
+            ".stversions",
+            ".sync",
+            ".dropbox.cache",
+            ".tmp.drivedownload",
+            ".tmp.driveupload",
+            ".nfs",
+        ),
+    )
+)
 # Ends of names: streams that Windows keeps beside a file, where they became files of their own, and Hadoop's marks of folders.
 _JUNK_ENDS = (":zone.identifier", ":encryptable", "_$folder$")
 _ELSEWHERE = ".icloud"  # stands for a file that a Mac has not downloaded, as `.1.jpg.icloud` for `1.jpg`
@@ -62,6 +112,14 @@ def junk_kind(name: str) -> str | None:
     if lower.startswith(".") and not lower.endswith(_ELSEWHERE):
         return "hidden"
     return _JUNK.get(lower) or next((end for end in _JUNK_ENDS if lower.endswith(end)), None)
+
+
+def may_be_hidden_class(name: str) -> bool:
+    """Whether a folder is passed over for its name's dot alone, so that it may be a class of the user's."""
+    lower = name.lower()
+    return (
+        junk_kind(name) == "hidden" and not lower.startswith(("._", ".trash-", ".~", "..")) and lower not in _PROGRAMS
+    )
 
 
 def sidecar_kind(path: str) -> str | None:

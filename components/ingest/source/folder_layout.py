@@ -13,6 +13,7 @@ from graft.components.ingest.source.file_names import (
     class_name,
     is_called_image,
     junk_kind,
+    may_be_hidden_class,
     parts_of,
     printable,
     sidecar_kind,
@@ -40,7 +41,7 @@ def read_layout(paths: Iterable[str], kind: FolderLayout = "auto") -> Layout:
             under another name, or, with `auto`, folders that may mean two things.
     """
     # Paths are taken apart again in each pass: to keep their parts would take many times the memory of the paths.
-    files, empty, passed_over = _sorted_out(paths)
+    files, empty, hidden, passed_over = _sorted_out(paths)
     folders = {parts_of(_folder(path)) for path in files if not sidecar_kind(path)}
     root = _root(folders)
     below = sorted(folder[len(root) :] for folder in folders if folder[: len(root)] == root and len(folder) > len(root))
@@ -72,14 +73,20 @@ def read_layout(paths: Iterable[str], kind: FolderLayout = "auto") -> Layout:
         *layout.warnings,
         *meaning.spellings(below),
         *_without_images(empty, meaning, images),
+        *_hidden(hidden, meaning),
         *_outside(ignored),
     ]
     return dataclasses.replace(layout, passed_over=dict(sorted(passed_over.items())), warnings=warnings)
 
 
-def _sorted_out(paths: Iterable[str]) -> tuple[list[str], set[str], Counter[str]]:
-    """Returns the files that may be a user's own, sorted; folders that are there though they may be empty; and counts of the rest."""
-    files, folders, passed_over = [], set(), Counter[str]()
+def _sorted_out(paths: Iterable[str]) -> tuple[list[str], set[str], set[str], Counter[str]]:
+    """Sorts paths out.
+
+    Returns:
+        The files that may be a user's own, sorted; folders that are there though they may be empty; hidden ones that may be a user's; and
+        counts of what is passed over.
+    """
+    files, folders, hidden, passed_over = [], set(), set(), Counter[str]()
     seen = set()
     for path in paths:
         parts = path.split("/")
@@ -90,12 +97,13 @@ def _sorted_out(paths: Iterable[str]) -> tuple[list[str], set[str], Counter[str]
             passed_over[kind] += place not in seen
             if place != path:  # a folder, which counts once
                 seen.add(place)
+                hidden |= {place} if may_be_hidden_class(parts[number]) else set()
             folders.add("/".join(parts[:number]))
         elif path.endswith("/"):
             folders.add(path.rstrip("/"))
         else:
             files.append(path)
-    return sorted(files), folders, passed_over
+    return sorted(files), folders, hidden, passed_over
 
 
 def _root(folders: Collection[Folder]) -> Folder:
@@ -136,8 +144,7 @@ class _Meaning:
 
     def class_folder(self, folder: Folder) -> str:
         """Returns which folder of the source makes the class of a folder's files."""
-        names = folder[: len(self.root) + (1 if self._kind == "class" else 2)]
-        return "/".join(names)
+        return "/".join(folder[: len(self.root) + (1 if self._kind == "class" else 2)])
 
     def refuse_strangers(self, below: Iterable[Folder]) -> None:
         """Refuses folders below the root that look like splits, but are called otherwise."""
@@ -189,6 +196,16 @@ def _without_images(folders: Iterable[str], meaning: _Meaning, images: LabelledI
             found.add(name)
     if found:
         yield f"No images are in {listed(sorted(found))}: fill such folders, or remove them."
+
+
+def _hidden(folders: Iterable[str], meaning: _Meaning) -> Iterator[str]:
+    """Yields a warning that names hidden folders where classes are."""
+    if found := sorted(
+        folder
+        for folder in folders
+        if meaning.place(names := parts_of(folder)) and meaning.class_folder(names) == "/".join(names)
+    ):
+        yield f"Hidden folders are passed over, though they lie where classes do: {listed(found)}. Rename what is a class."
 
 
 def _outside(ignored: Iterable[str]) -> Iterator[str]:

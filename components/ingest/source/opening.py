@@ -10,7 +10,7 @@ from graft.components.common.artifacts.lists.source_listing import SourceListing
 from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import MAX_UNPACK_RATIO, IngestConfig
-from graft.components.ingest.source.archives import DAMAGE, Zip, open_archive
+from graft.components.ingest.source.archives import DAMAGE, Tar, Zip, open_archive
 from graft.components.ingest.source.folder_layout import read_layout
 from graft.components.ingest.source.folders import LocalFolder, RemoteFolder
 from graft.components.ingest.source.image_files import ImageFiles
@@ -34,7 +34,14 @@ _OTHER_ARCHIVES = {
     b"PK\7\x08": "multi-volume zip",
     b"MZ": "self-extracting",
 }
-_TABLES = (".tsv", ".txt", ".json", ".ndjson", ".xls", ".parquet", ".csv.gz", ".jsonl.gz")
+_DOCUMENTS = {
+    "xl/workbook.xml": "an Excel workbook",
+    "xl/workbook.bin": "an Excel workbook",
+    "META-INF/manifest.xml": "an OpenDocument file, as of LibreOffice",
+    "Index/Document.iwa": "a Numbers file",
+    "word/document.xml": "a Word document",
+}
+_TABLES = (".tsv", ".txt", ".json", ".ndjson", ".xls", ".xlsx", ".ods", ".parquet", ".csv.gz", ".jsonl.gz")
 
 
 @contextlib.contextmanager
@@ -66,8 +73,8 @@ def open_source(
             )
             layout = read_layout(files.paths(), config.layout)
             layout = _with_own(layout, uri, left_out.own)
-            if isinstance(files, Zip) and files.guessed:
-                layout = _with_guess(layout, files.guessed)
+            if isinstance(files, (Zip, Tar)):
+                layout = dataclasses.replace(layout, warnings=[*layout.warnings, *_of_archive(files, layout)])
         if config.split_by == "hash":
             layout = by_hash(layout)
         yield files, limited(layout, config.limit) if config.limit else layout
@@ -129,6 +136,8 @@ def open_files(
             raise GraftError(
                 f"{storage.redact(uri)} is not a folder, zip, tar or tar.gz, or it is damaged ({error}): check the file."
             ) from error
+        if kind := _document(source.paths()):
+            raise GraftError(f"{storage.redact(uri)} is {kind}, not an archive of images: save its table as .csv.")
         yield source
 
 
@@ -142,16 +151,27 @@ def _with_own(layout: Layout, uri: str, own: Iterable[str]) -> Layout:
     return dataclasses.replace(layout, ignored=sorted([*layout.ignored, *folders]))
 
 
-def _with_guess(layout: Layout, encoding: str) -> Layout:
-    """Warns of classes whose names are read from a zip that doesn't tell their encoding."""
+def _of_archive(archive: Zip | Tar, layout: Layout) -> Iterator[str]:
+    """Yields warnings of classes whose names are guessed, and of several files of one name."""
     doubtful = [name for name in layout.classes if not name.isascii()]
-    if not doubtful:
-        return layout
-    warning = (
-        f"The zip doesn't tell the encoding of its names. Those of the classes {listed(doubtful)} were read as code page "
-        f"{encoding[2:]} and may be mangled: pack the folder as a tar, or as a zip with names in UTF-8."
-    )
-    return dataclasses.replace(layout, warnings=[*layout.warnings, warning])
+    if isinstance(archive, Zip) and archive.guessed and doubtful:
+        yield (
+            f"The zip doesn't tell the encoding of its names. Those of the classes {listed(doubtful)} were read as code page "
+            f"{archive.guessed[2:]} and may be mangled: pack the folder as a tar, or as a zip with names in UTF-8."
+        )
+    if archive.repeated and (
+        repeated := sorted(image.path for image in layout.images if image.path in archive.repeated)
+    ):
+        yield (
+            f"The archive has several files of each of these names, and the last one counts: {listed(repeated)}. If the others are images "
+            "as well, pack it anew under different names."
+        )
+
+
+def _document(paths: Iterable[str]) -> str | None:
+    """Returns what kind of document a zip is, by the paths in it; None if it is none."""
+    there = set(paths) & _DOCUMENTS.keys()
+    return _DOCUMENTS[min(there)] if there else None
 
 
 def _other_archive(start: bytes) -> str | None:

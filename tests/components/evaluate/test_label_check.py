@@ -16,7 +16,7 @@ from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.labels.confident_learning import find_suspects
-from graft.components.evaluate.labels.known_features import Known
+from graft.components.evaluate.labels.known_features import Known, gather
 from graft.components.evaluate.labels.label_check import LEAST, check_labels
 from graft.components.evaluate.labels.neighbours import nearest
 from graft.components.evaluate.labels.out_of_fold import FOLDS, deal_folds, number_pictures, out_of_fold
@@ -227,3 +227,13 @@ def test_a_run_with_a_store_looks_at_all_splits_and_writes_the_same_again(datase
     checked = Evaluation.load(tmp_path / "other").labels
     assert [(split.split, split.images) for split in checked.splits] == [("train", 40), ("validation", 20)]
     assert other.bytes_written > made[1].bytes_written == 0
+
+
+def test_features_that_are_no_numbers_count_as_unknown(dataset):
+    data = Dataset.load(dataset)
+    seen = np.random.default_rng(0).standard_normal((data.count("validation"), 8)).astype(np.float16)
+    seen[3, 1], seen[5, 0] = np.nan, np.inf
+    known = gather(data, "validation", seen, None, None, "")
+    assert sorted(known.rows[~known.found]) == [3, 5]
+    checked, _ = check_labels(known, data, np.ones(len(seen), bool))
+    assert checked.reason or checked.splits[0].left_out == 2

@@ -45,6 +45,13 @@ def test_every_recipe_is_valid(recipe):
         ("", '{"train": {"epochs": 0}}', {}, "epochs can't be 0"),
         (
             "",
+            '{"train": {"epochs": true, "batch_size": 0}}',
+            {},
+            r"epochs can't be True: it is a number\.(.|\n)*batch_size can't be 0",
+        ),
+        ("", '{"train": {"rotation": false}}', {}, "rotation can't be False: it is a number"),
+        (
+            "",
             "",
             {"backbone": "resnet50"},
             "backbone can't be 'resnet50': .*'inception_v3', 'efficientnet_v2_b0' or 'mobil",
@@ -171,6 +178,7 @@ def test_yaml_s_binary_text_is_text(tmp_path):
     [
         ("cat: mixed5", r"mine\.yaml: train has no setting 'cat'"),
         ("epochs: 5\ncut: mixed5\nepochs: 50", r"mine\.yaml is not YAML: line 3 gives epochs a second time"),
+        ("epochs: true", r"mine\.yaml: train: epochs can't be True: it is a number"),
         ("epochs: many", r"mine\.yaml: train: epochs can't be 'many'"),
         ("- cut", r"mine\.yaml must hold settings, a line each"),
         ("cut: [", r"mine\.yaml is not YAML"),

@@ -35,7 +35,8 @@ class CheckedSplit(Part):
     suspected: int = Field(description="Those of them whose labels are probably wrong; `labels.csv` lists them.")
     left_out: Sparse[int] = Field(
         None,
-        description="Its other images: the store has no features of them, or their class has fewer than 20 different ones. None for none.",
+        description="Its other images: the store has no features of them, these are no finite numbers, or their class has fewer than 20 "
+        "different ones. None for none.",
     )
 
 

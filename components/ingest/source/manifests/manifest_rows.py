@@ -14,6 +14,7 @@ from itertools import chain
 from typing import IO, Any
 
 from graft.components.common.artifacts.lists.spreadsheets import SEPARATORS, separator_of, told_separator
+from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.config import read_json
 from graft.components.common.errors import GraftError
 from graft.components.ingest.source.file_names import class_name
@@ -182,6 +183,9 @@ def _json_rows(lines: Lines) -> Iterator[ManifestRow]:
             found[key.lower()] = found.pop(key)
         if "imageGcsUri" in found:
             found = _from_vertex(found)
+        if missing := [name for name in _NEEDED if name not in found]:
+            there_are = f"its keys are {listed([shown(key) for key in found])}" if found else "it has no keys"
+            raise RowError(f"has no {missing[0]}, {there_are}: name the image by uri, and its class by label")
         if isinstance(found.get("label"), int) and not isinstance(found["label"], bool):
             found["label"] = str(found["label"])
         uri, label, split = (_own_text(found, name) for name in ("uri", "label", "split"))

@@ -13,7 +13,7 @@ import zlib
 
 import fsspec
 import pytest
-from pictures import encoded, noise, pack, record, refusal, rows, split_files, write_folder
+from pictures import encoded, noise, pack, record, refusal, rows, split_files, stored, write_folder
 from PIL import Image
 from web import in_a_thread
 
@@ -229,6 +229,69 @@ def test_a_tar_with_a_damaged_header_does_not_just_end_there(tmp_path):
     content[offset + 150] ^= 1  # in the header's checksum
     archive.write_bytes(content)
     assert "damaged" in refusal(archive, tmp_path / "dataset")
+
+
+def without_end(archive):
+    """A tar that ends with its last member."""
+    content = archive.read_bytes()
+    with tarfile.open(archive) as tar:
+        last = tar.getmembers()[-1]
+    return content[: last.offset_data + -(-last.size // 512) * 512]
+
+
+def test_a_tar_without_an_end_is_taken_where_its_packing_has_one(tmp_path):
+    archive = pack(split_files(), tmp_path / "source.tar")
+    content = without_end(archive)
+    (tmp_path / "packed.tar.gz").write_bytes(gzip.compress(content))
+    ingest(str(tmp_path / "packed.tar.gz"), tmp_path / "packed", IngestConfig())
+    ingest(str(archive), tmp_path / "whole", IngestConfig())
+    assert record(tmp_path / "packed")["digest"] == record(tmp_path / "whole")["digest"]
+    archive.write_bytes(content)
+    assert "cut off; if it has all images, unpack it, and name the folder" in refusal(archive, tmp_path / "dataset")
+    for end in (content[:-512], content[:-1], content + b"x" * 512):
+        (tmp_path / "packed.tar.gz").write_bytes(gzip.compress(end))
+        assert "damaged" in refusal(tmp_path / "packed.tar.gz", tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("name", ["source.zip", "source.tar"])
+def test_of_several_files_of_one_name_the_last_counts_and_a_warning_names_them(tmp_path, name):
+    files = split_files()
+    path, other = sorted(files)[0], encoded(noise(99))
+    archive = pack(files, tmp_path / name)
+    if name.endswith("zip"):
+        with zipfile.ZipFile(archive, "a") as added, pytest.warns(UserWarning, match="Duplicate name"):
+            added.writestr(path, other)
+            added.writestr(sorted(files)[1], files[sorted(files)[1]])  # the same once more
+    else:
+        with tarfile.open(archive, "a") as added:
+            member = tarfile.TarInfo(path)
+            member.size = len(other)
+            added.addfile(member, io.BytesIO(other))
+    ingest(str(archive), tmp_path / "dataset", IngestConfig())
+    assert stored(tmp_path / "dataset")[path]["image/encoded"] == other
+    (warning,) = [text for text in record(tmp_path / "dataset")["warnings"] if "several files" in text]
+    assert warning.startswith(
+        f"The archive has several files of each of these names, and the last one counts: {path}. If"
+    )
+
+
+def test_an_archive_without_repeated_names_warns_of_none(tmp_path):
+    ingest(str(pack(split_files(), tmp_path / "source.tar")), tmp_path / "dataset", IngestConfig())
+    assert not [text for text in record(tmp_path / "dataset")["warnings"] if "several files" in text]
+
+
+@pytest.mark.parametrize(
+    ("member", "kind"),
+    [("xl/workbook.xml", "an Excel workbook"), ("META-INF/manifest.xml", "an OpenDocument file, as of LibreOffice")],
+)
+def test_a_spreadsheet_is_named_as_one(tmp_path, member, kind):
+    document = tmp_path / "labels.xlsx"
+    with zipfile.ZipFile(document, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(member, "<workbook/>")
+    assert refusal(document, tmp_path / "dataset") == (
+        f"{document} is {kind}, not an archive of images: save its table as .csv."
+    )
 
 
 def test_a_damaged_gzip(tmp_path):

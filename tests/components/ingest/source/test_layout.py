@@ -309,3 +309,32 @@ def test_images_outside_of_any_class_are_named():
     layout = read_layout([*splits("training_set", "test_set"), "single/cat.jpg", "single/notes.txt", "x.JPEG"])
     assert layout.ignored == ["single/cat.jpg", "single/notes.txt", "x.JPEG"]
     assert layout.warnings == ["2 images lie outside of any class folder and so are not used: single/cat.jpg, x.JPEG."]
+
+
+@pytest.mark.parametrize("end", ["/", "/1.jpg"])
+@pytest.mark.parametrize("around", ["", "train/", "pets/train/"])
+def test_a_class_that_is_hidden_is_named_by_a_warning(around, end):
+    files = [
+        *(f"{around}{name}/1.jpg" for name in "ab"),
+        *([f"{around[:-6]}test/{name}/2.jpg" for name in "ab"] if around else []),
+    ]
+    layout = read_layout([*files, f"{around}.cats{end}"])
+    (warning,) = layout.warnings
+    assert warning.startswith(
+        f"Hidden folders are passed over, though they lie where classes do: {around}.cats. Rename"
+    )
+    assert layout.passed_over == {"hidden": 1} and layout.classes == ["a", "b"]
+
+
+def test_what_programs_hide_is_no_class():
+    hidden = (
+        ".git/",
+        ".ipynb_checkpoints/1.jpg",
+        ".DS_Store",
+        "._a/",
+        ".Trash-1000/",
+        "a/.thumbs/1.jpg",
+        "a/.mine/1.jpg",
+        ".b.jpg",
+    )
+    assert read_layout(["a/1.jpg", "b/1.jpg", *hidden, "__MACOSX/a/1.jpg"]).warnings == []

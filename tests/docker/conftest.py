@@ -26,8 +26,9 @@ def contained(image, photographs, pretrained, tmp_path_factory):
     """A whole run by the docker runner on some photographs."""
     folder = tmp_path_factory.mktemp("contained")
     source = every_twentieth(photographs, folder / "photographs.zip")
-    inputs = ["--source", source, "--weights", pretrained, "--min-accuracy", "0.5", "--config"]
-    inputs.append(json.dumps({"train": {"cut": "mixed4", "image_size": 128}, "gate": {"max_regression": None}}))
+    gate = {"min_accuracy": 0.5, "max_regression": None}
+    config = {"train": {"cut": "mixed4", "image_size": 128}, "gate": gate}
+    inputs = ["--source", source, "--weights", pretrained, "--config", json.dumps(config)]
     result = run(folder, *inputs)
     assert result.returncode == 0, result.stderr
     return Contained(folder, source, inputs, json.loads(result.stdout))

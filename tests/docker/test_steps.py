@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -205,7 +206,10 @@ def test_a_missing_image_is_named_with_the_remedy(image, tmp_path, pictures):
 @pytest.mark.photographs
 @pytest.mark.slow
 def test_parts_in_containers_side_by_side_make_what_the_steps_make_alone(contained, tmp_path):
-    result = run(tmp_path, *contained.inputs, "--min-accuracy", "0.9999", "--parts", "2")
+    folder = tmp_path / "photographs"
+    with zipfile.ZipFile(contained.source) as archive:  # one file is read by one step
+        archive.extractall(folder)
+    result = run(tmp_path, "--source", folder, *contained.inputs[2:], "--min-accuracy", "0.9999", "--parts", "2")
     assert result.returncode == 3, result.stderr
     made = [of_the_steps_with_parts(content) for content in (contained.content, json.loads(result.stdout))]
     assert made[0] == made[1]

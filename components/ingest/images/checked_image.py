@@ -115,7 +115,7 @@ def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
     except BadImageError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file drives them to.
-        raise BadImageError(f"is damaged ({error or type(error).__name__})") from error
+        raise BadImageError(stand_in(content) or f"is damaged ({error or type(error).__name__})") from error
 
 
 def _decoded_size(image: Image.Image) -> tuple[int, int]:

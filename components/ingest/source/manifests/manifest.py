@@ -14,8 +14,11 @@ from graft.components.ingest.source.layout import Layout, arranged
 from graft.components.ingest.source.manifests.image_places import ImagePlaces
 from graft.components.ingest.source.manifests.manifest_images import ManifestImages
 from graft.components.ingest.source.manifests.manifest_rows import MAX_COLUMNS, ManifestRow, read_rows, shown
+from graft.components.ingest.stand_ins import stand_in
 
 _FORMS = re.compile(r"\.(csv|jsonl)\Z", re.IGNORECASE)
+_BEGINNING = 512
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")  # Excel's now and before 2007
 EXPECTED = "expected columns uri and label, and split where images are to be for validation or test"
 
 
@@ -55,8 +58,18 @@ def open_manifest(
             )
         places = ImagePlaces(uri, reach)
         with storage.access(uri), path.open("rb") as file:
+            if instead := _instead(file.read(_BEGINNING)):
+                raise GraftError(f"{storage.redact(uri)} {instead}.")
+            file.seek(0)
             layout = _read_layout(storage.redact(uri), file, places)
     return ManifestImages(places, layout, listing), layout
+
+
+def _instead(start: bytes) -> str:
+    """Returns what a file is that is no manifest, whatever its name, and the remedy, by how it starts; empty if it may be one."""
+    if start.startswith(_WORKBOOKS):
+        return "is a workbook or an archive, though it is called a manifest: save its table as CSV"
+    return stand_in(start)
 
 
 def _read_layout(name: str, file: IO[bytes], places: ImagePlaces) -> Layout:

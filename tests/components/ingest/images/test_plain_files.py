@@ -197,3 +197,12 @@ def test_what_may_be_damaged_is_named(tmp_path):
     ingest(str(write_folder(tmp_path / "source", split_files() | odd)), tmp_path / "dataset")
     (warning,) = record(tmp_path / "dataset")["warnings"]
     assert "(3): 'train/cats/x.jpg', 'train/cats/y.jpg', 'train/cats/z.jpg'. Look" in warning
+
+
+def test_a_png_as_xcode_packs_it_is_named():
+    """Its pixels are compressed without zlib's header, and blue comes first."""
+    chunk = b"CgBI\x50\x00\x20\x06"
+    packed = PNG[:8] + b"\0\0\0\4" + chunk + zlib.crc32(chunk).to_bytes(4) + PNG[8:]
+    start = packed.index(b"IDAT") + 4
+    with pytest.raises(BadImageError, match=r"is a PNG as Xcode packs it into apps: take the one that it was made of"):
+        check_image(packed[:start] + packed[start + 2 :])

@@ -485,3 +485,24 @@ def test_a_limit_keeps_as_many_of_each_class_in_each_split_and_the_same_ones_aga
     hashed = by_hash(layout)
     assert {item.split for item in hashed.images} == {None} and len(limited(hashed, 7).images) == 21
     assert hashed.classes == layout.classes and hashed.images[0] == LabelledImage(layout.images[0].path, None, "a")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            b"PK\3\4\x14\0\6\0[Content_Types].xml",
+            "is a workbook or an archive, though it is called a manifest: save its",
+        ),
+        (
+            bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99),
+            "is a workbook or an archive, though it is called a manifest: save its",
+        ),
+        (b"<!DOCTYPE html><html>Sign in</html>", "is a web page, as a server may send instead of a file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+    ],
+)
+@pytest.mark.parametrize("name", ["m.csv", "m.jsonl"])
+def test_what_is_no_manifest_is_named(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content)
+    assert refusal(str(tmp_path / name)).startswith(f"{tmp_path / name} {told}")

@@ -15,6 +15,7 @@ from graft.components.common.artifacts.decision import Decision
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
+from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.pages.rendering import visible
 
 _FEW = 100
@@ -39,7 +40,7 @@ def model_card(lineage: Path, name: str, export: Export) -> str:
         keep_trailing_newline=True,
         finalize=_escape,
     )
-    templates.filters |= {"figure": _figure, "interval": _interval}
+    templates.filters |= {"figure": _figure, "interval": _interval, "listed": listed}
     card = templates.get_template("model_card.md.j2").render(
         name=name,
         training=Model.load(lineage),

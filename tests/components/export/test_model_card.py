@@ -46,7 +46,9 @@ def test_figures_are_those_of_the_records(lineage):
     text = card(lineage)
     for line in (
         "# Model card: pets",
-        "| train | 1,000 | 1,000 |",
+        "Tells cats, dogs apart on photographs.",
+        "| class | train | validation |",
+        "| cats | 1,000 | 500 |",
         "1,800 images trained the head, 200 of train selected the epoch.",
         "On 1,000 validation images, which had no part in training or selection.",
         "| cats | 500 | 0.9474 | 0.936 | 0.911 to 0.954 | 0.9416 |",
@@ -79,6 +81,22 @@ def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):
     text = card(lineage)
     assert "| AUC | unknown | |" in text
     assert "Fewer than 100 evaluated images of cats:" in text
+
+
+def test_many_classes_are_named_up_to_the_tenth_and_counted_a_line_each(lineage):
+    names = [f"breed {number:03}" for number in range(500)]
+    figures = json.loads((lineage / "evaluation.json").read_text())["metrics"]
+    of_a_class = figures["by_class"]["cats"] | {"images": 2}
+    change(lineage, "training.json", {"classes": names})
+    change(
+        lineage,
+        "dataset.json",
+        {"classes": names, "counts": {"train": dict.fromkeys(names, 4), "validation": dict.fromkeys(names, 2)}},
+    )
+    change(lineage, "evaluation.json", {"metrics": figures | {"by_class": dict.fromkeys(names, of_a_class)}})
+    text = card(lineage)
+    assert "breed 008, breed 009 and 490 more apart" in text and "breed 009 and 490 more: the figures" in text
+    assert "| breed 499 | 4 | 2 |" in text and max(map(len, text.splitlines())) < 1000
 
 
 def test_what_people_said_of_labels_and_what_is_probably_wrong_is_said(lineage):

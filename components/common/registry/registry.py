@@ -117,12 +117,13 @@ class Registry:
             withdrawn: Whether also one whose content was withdrawn, which it then no longer is.
 
         Raises:
-            GraftError: There is no such version, it is being removed or withdrawn, or the latest is on hold.
+            GraftError: There is no such version, it is damaged, being removed or withdrawn, or the latest is on hold.
         """
         found = self.versions.find(version)
 
         def change(latest: Latest) -> Latest:
             about = self._about(found, latest)
+            self.versions.check(about.version)
             if latest.hold:
                 raise GraftError(f"{self.name} is on hold ({latest.hold.reason}): release it first.")
             if latest.withdraws(about):
@@ -146,10 +147,9 @@ class Registry:
             to: The version to go back to, or how its name begins; the one before for empty.
 
         Raises:
-            GraftError: There is none to go back to, or another version became the latest meanwhile: nobody meant to withdraw that.
+            GraftError: There is none to go back to, it is damaged, or the latest is another one meanwhile: nobody meant to withdraw that.
         """
-        meant = self.latest().version
-        found = self.versions.find(to) if to else ""
+        meant, found = self.latest().version, self.versions.find(to) if to else ""
 
         def change(latest: Latest) -> Latest:
             if latest.version is None:
@@ -172,6 +172,7 @@ class Registry:
             target = chosen or next((about for about in latest.candidates if about.version in there), None)
             if target is None:
                 raise GraftError(f"{self.name} has no earlier version to go back to: name one, or publish one.")
+            self.versions.check(target.version)
             return latest.promoting(target, "rollback")
 
         return self._file.change(change)

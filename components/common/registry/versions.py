@@ -133,6 +133,21 @@ class Versions:
         storage.delete(f"{self.uri(version)}/{SUMS}")
         storage.delete_folder(self.uri(version))
 
+    def check(self, version: str) -> None:
+        """Checks every file of a version against its checksums.
+
+        Raises:
+            GraftError: There is no such version, or it is damaged.
+        """
+        sums = read_sums(self.uri(version))
+        with storage.scratch_folder("verify") as scratch, progress("checking files", len(sums), "files") as advance:
+            for path, digest in sums.items():
+                if problem := self._problem(version, path, digest, scratch):
+                    raise GraftError(
+                        f"{version} is damaged: publish its Export again, or choose another one. {problem}"
+                    )
+                advance(1)
+
     def verify(self) -> list[str]:
         """Checks every file of every finished version against its checksums.
 

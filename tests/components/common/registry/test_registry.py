@@ -231,6 +231,20 @@ def test_a_flipped_byte_is_found_by_verify_and_before_use(registry, publish, tmp
         fetch_checked(uri, path, read_sums(uri), tmp_path)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"other")], ids=["missing", "changed"])
+def test_nobody_makes_a_damaged_version_the_latest(registry, three, tmp_path, damage):
+    versions = tmp_path / "store/models/pets/versions"
+    (versions / three[1] / ".DS_Store").write_text("no part of the version")
+    damage(versions / three[0] / "model.keras")
+    said = rf"{three[0]} is damaged: publish its Export again, or choose another one\. .*/model\.keras "
+    with pytest.raises(GraftError, match=said):
+        registry.promote(three[0])
+    registry.rollback("bad")
+    with pytest.raises(GraftError, match=said):
+        registry.rollback("bad")
+    assert registry.latest().version == three[1] and list(registry.latest().withdrawn) == [three[2]]
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
 def test_what_is_no_file_is_found_and_never_taken_for_one(registry, publish, tmp_path, make):
     uri = registry.versions.uri(publish(1))

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
+from graft.components.common.errors import GraftError
 from graft.components.common.parameters import with_name
 from graft.components.common.runs.parts import MOST_PARTS
 from graft.pipelines.cli.exits import EXIT_CODES
@@ -51,6 +52,10 @@ def run(
         verbose: Show on stderr all that goes to the run's log.txt.
     """
     started = time.monotonic()
+    if runner != "docker" and containers != DockerOptions():
+        raise GraftError(
+            "--image, --network and --memory are about containers: add --runner docker, or leave them out."
+        )
     named = with_name(parameters)
     check_early(named)
     this_run, folder = new_run(runs, named.store, named.name)

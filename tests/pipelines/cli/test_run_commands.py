@@ -3,10 +3,15 @@
 import json
 import re
 
+import pytest
+
 from graft.components.common.artifacts.outcomes.results import Outcome
 from graft.components.common.artifacts.outcomes.run_record import STEP_RECORDS, RunRecords
 from graft.components.common.artifacts.outcomes.run_summary import RunSummary
-from graft.pipelines.cli.run_commands import print_summary
+from graft.components.common.errors import GraftError
+from graft.pipelines.cli.options import RunParameters
+from graft.pipelines.cli.run_commands import print_summary, run
+from graft.pipelines.local.docker_runner import DockerOptions
 
 
 def test_names_are_no_markup(tmp_path, capsys):
@@ -48,3 +53,11 @@ def test_a_step_took_as_long_as_it_and_its_parts_did(tmp_path, capsys):
     print_summary(tmp_path, summary)
     shown = capsys.readouterr().out
     assert re.search(r"train +9\.5 +fine", shown) and re.search(r"gate +1\.0 +fine", shown)
+
+
+@pytest.mark.parametrize("option", [{"memory": "4g"}, {"network": "none"}, {"image": "mine:1"}], ids=str)
+def test_options_of_containers_are_refused_where_there_are_none(tmp_path, option):
+    parameters = RunParameters(source=str(tmp_path / "nothing"), weights="random")
+    with pytest.raises(GraftError, match=r"--memory are about containers: add --runner docker, or leave them out\."):
+        run(parameters=parameters, runs=tmp_path / "runs", containers=DockerOptions(**option))
+    assert not (tmp_path / "runs").exists()

@@ -38,6 +38,8 @@ def trouble_with_credentials(error: BaseException) -> str:
         return f"there are no credentials for S3 ({' '.join(str(error).split()).rstrip('.')}): {_S3_REMEDY}"
     if remedy := _NOT_ACCEPTED.get(code := s3_code(error)):
         return f"S3 doesn't accept the credentials ({code}): {remedy}"
+    if "RefreshError" in kinds:
+        return f"Google Cloud doesn't accept the credentials any more ({str(error.args[0]).rstrip('.')}): {_GCS_REMEDY}"
     if "DefaultCredentialsError" in kinds or "Anonymous caller" in str(error):
         return f"there are no credentials for Google Cloud: {_GCS_REMEDY}"
     return ""

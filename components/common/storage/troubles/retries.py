@@ -91,7 +91,21 @@ def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None,
     """
     if getattr(fs, "async_impl", False):
         options["timeout"] = seconds or REQUEST_SECONDS
-    return getattr(fs, method)(*arguments, **options)
+    try:
+        return getattr(fs, method)(*arguments, **options)
+    except TimeoutError:
+        if "gs" in fs.protocol:
+            _check_token(fs)
+        raise
+
+
+def _check_token(fs: Any) -> None:
+    """Raises why Google gives no access token any more: gcsfs takes that for trouble that passes, and tries until the time is over."""
+    try:
+        fs.credentials.maybe_refresh()
+    except Exception as error:  # the network may be what fails here, too: that is trouble that passes
+        if (cause := error.__cause__) and type(cause).__name__ == "RefreshError":
+            raise cause from None
 
 
 def _pause(seconds: float) -> None:

@@ -1,16 +1,21 @@
 """What stores say where the credentials or the storage class are the reason, told as such."""
 
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
-from google.auth.exceptions import DefaultCredentialsError
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from gcsfs import GCSFileSystem
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from s3fs.core import S3FileSystem
 from s3fs.errors import translate_boto_error
-from web import in_a_thread
+from web import in_a_thread, web_server
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.storage.troubles import retries
 
 
 def refusal(uri, error):
@@ -31,6 +36,10 @@ def s3_error(code):
         (s3_error("ExpiredToken"), "S3 doesn't accept the credentials (ExpiredToken): log in again."),
         (s3_error("SignatureDoesNotMatch"), "correct AWS_SECRET_ACCESS_KEY."),
         (s3_error("RequestTimeTooSkewed"), "set this machine's clock."),
+        (
+            RefreshError("invalid_grant: Token has been expired or revoked.", {"error": "invalid_grant"}),
+            "the credentials any more (invalid_grant: Token has been expired or revoked): run gcloud auth application-default",
+        ),
         (DefaultCredentialsError("long story"), "no credentials for Google Cloud: run gcloud auth application-default"),
         (OSError("Anonymous caller does not have storage.objects.list access"), "no credentials for Google Cloud"),
     ],
@@ -48,6 +57,25 @@ def test_a_missing_right_is_a_missing_right():
 def test_an_archived_object_is_the_only_one_at_fault():
     refused = refusal("s3://bucket/a.jpg", s3_error("InvalidObjectState"))
     assert isinstance(refused, storage.FileError) and "restore it" in refused.reason and "grant" not in str(refused)
+
+
+def test_a_service_account_that_is_gone_is_told_at_once(tmp_path, monkeypatch):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    gone = {"error": "invalid_grant", "error_description": "Invalid grant: account not found"}
+    with web_server(lambda method, path, body: (400, gone)) as google:
+        account = {"type": "service_account", "client_email": "sa@x.iam", "private_key": pem, "token_uri": google.url}
+        (tmp_path / "account.json").write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "project")
+        monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+        monkeypatch.setattr(retries, "REQUEST_SECONDS", 1.0)
+        GCSFileSystem.clear_instance_cache()
+        with pytest.raises(
+            GraftError, match=r"any more \(invalid_grant: Invalid grant: account not found\): run gcloud"
+        ):
+            storage.stat("gs://bucket/photos.zip")
+    GCSFileSystem.clear_instance_cache()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""Real processes that needn't import TensorFlow: they are forked from one that has, and that has done nothing else."""
+"""Real processes that needn't import TensorFlow, or other modules: they are forked from one that has, and that has done nothing else."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,10 +10,11 @@ from pathlib import Path
 
 
 class Forker:
-    """A process that has TensorFlow imported, and forks others that run a script each, side by side."""
+    """A process that has TensorFlow imported, or these modules instead, and forks others that run a script each, side by side."""
 
-    def __init__(self):
-        self._process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, *modules):
+        command = [sys.executable, __file__, *modules]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def run(self, folder, script, *commands):
         """Runs a script in a process for each list of words, all at once, and waits for them.
@@ -63,10 +65,13 @@ def _fork(script, words, output, environment):
     os._exit(code)  # TensorFlow's threads are not waited for
 
 
-def _serve():
-    from graft.components.common.compute.tensorflow import import_tensorflow
+def _serve(modules):
+    for module in modules:
+        importlib.import_module(module)
+    if not modules:
+        from graft.components.common.compute.tensorflow import import_tensorflow
 
-    import_tensorflow()
+        import_tensorflow()
     for line in sys.stdin:
         script, commands, outputs, environment = json.loads(line)
         children = [_fork(script, words, output, environment) for words, output in zip(commands, outputs, strict=True)]
@@ -76,4 +81,4 @@ def _serve():
 
 if __name__ == "__main__":
     sys.path.remove(str(Path(__file__).parent))  # a script's folder, which no component sees
-    _serve()
+    _serve(sys.argv[1:])

@@ -75,18 +75,16 @@ def step(*command: str | Path) -> float:
     return round(time.monotonic() - start, 1)
 
 
-def steps(folder: Path, source: Path | str, weights: Path | str, limit: float, *settings: str) -> dict[str, Any]:
-    """Ingests, trains and evaluates, and returns the figures.
+def steps(folder: Path, weights: Path | str, limit: float, *settings: str) -> dict[str, Any]:
+    """Trains and evaluates on a dataset that is there, and returns the figures.
 
     Args:
-        folder: Where all goes.
-        source: The images.
+        folder: Where the dataset is, and all goes.
         weights: The backbone's weights.
         limit: Images a second.
         settings: Of `graft train`.
     """
     dataset, model, evaluation = (folder / name for name in ("dataset", "model", "evaluation"))
-    step("ingest", "--source", source, "--output", dataset)
     train = step("train", "--dataset", dataset, "--output", model, "--weights", weights, *settings)
     evaluate = step("evaluate", "--model", model, "--dataset", dataset, "--output", evaluation)
     trained, evaluated = Model.load(model), Evaluation.load(evaluation)
@@ -143,22 +141,21 @@ def main() -> None:
         source = folder / "given" if arguments.small else arguments.source
         found = find_devices()
         say(devices=f"{found.count} {found.kind}, {found.precision}", batch=images_at_once(config.image_size**2))
-        (folder / "first").mkdir()
-        step("ingest", "--source", source, "--output", folder / "first" / "decoded")
-        decoded = decode_rate(Dataset.load(folder / "first" / "decoded"), config.image_size)
+        step("ingest", "--source", source, "--output", folder / "first" / "dataset")
+        decoded = decode_rate(Dataset.load(folder / "first" / "dataset"), config.image_size)
         plain, first = bare_rate(config, arguments.weights, batches, compiles=False)
         say(decode_rate=round(decoded, 1), bare_rate=round(plain, 1), first_call_seconds=round(first, 1))
         compiled, first = bare_rate(config, arguments.weights, batches, compiles=True)
         limit = min(decoded, max(plain, compiled))
         say(bare_rate_xla=round(compiled, 1), first_call_seconds_xla=round(first, 1), limit=round(limit, 1))
-        say(given=steps(folder / "first", source, weights, limit, *settings))
+        say(given=steps(folder / "first", weights, limit, *settings))
         say(unfrozen=unfrozen(folder / "first", weights, limit, "--unfreeze", layers, *settings))
         if not arguments.small:
             photographs, crops = folder / "photographs", folder / "crops"
             shutil.unpack_archive(source, photographs)
             multiply(sorted(photographs.rglob("*.jpg")), photographs, crops, TIMES)
-            (folder / "second").mkdir()
-            say(crops=steps(folder / "second", crops, weights, limit))
+            step("ingest", "--source", crops, "--output", folder / "second" / "dataset")
+            say(crops=steps(folder / "second", weights, limit))
     print(f"written to {arguments.output}")
 
 

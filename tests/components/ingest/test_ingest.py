@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Forker
 from pictures import encoded, noise, pack, split_files, write_folder
 from support import skip
 
@@ -123,8 +124,12 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def many(tmp_path, count=1200):
-    """A source of so many images that processes decode them."""
+# Code that has processes decode the images of `many`, as they decode thousands.
+IN_PROCESSES = "from graft.components.ingest.images import decoding_pool; decoding_pool._MANY = 300"
+
+
+def many(tmp_path, count=400):
+    """A source of so many images."""
     images = [encoded(noise(seed, (160, 120))) for seed in range(60)]
     files = {
         f"{label}/{number:04}.jpg": images[number % 60] for label in ("cats", "dogs") for number in range(count // 2)
@@ -137,7 +142,7 @@ def many(tmp_path, count=1200):
 def test_processes_and_threads_find_the_same_and_a_script_needs_no_guard(tmp_path, monkeypatch):
     source, script = many(tmp_path), tmp_path / "script.py"
     script.write_text(
-        "import sys; from pathlib import Path; from graft.components.ingest.ingest import ingest\n"
+        f"import sys; from pathlib import Path; from graft.components.ingest.ingest import ingest\n{IN_PROCESSES}\n"
         "print('begun', flush=True); ingest(sys.argv[1], Path(sys.argv[2]))\n"
     )
     command = [sys.executable, script, source, tmp_path / "processes"]
@@ -172,22 +177,52 @@ def is_alive(pid):
 GRAFT = Path(sys.executable).with_name("graft")
 
 
+# The command `graft`, which gets SIGKILL after some seconds, and says before which processes it has.
+KILLED = f"""
+import multiprocessing, os, signal, sys, threading
+from pathlib import Path
+from graft.pipelines.cli.app import main
+{IN_PROCESSES}
+seconds, told, *words = sys.argv[1:]
+def kill():
+    Path(told).write_text(" ".join(str(worker.pid) for worker in multiprocessing.active_children()))
+    os.kill(os.getpid(), signal.SIGKILL)
+timer = threading.Timer(float(seconds), kill)
+timer.daemon = True
+timer.start()
+sys.argv = ["graft", *words]
+main()
+"""
+
+
+@pytest.fixture
+def forker():
+    """Starts processes that have imported what ingest needs, so that they are killed at their work."""
+    forker = Forker("graft.pipelines.cli.steps.ingest_command", "graft.components.ingest.ingest", "matplotlib.figure")
+    yield forker
+    forker.end()
+
+
 @pytest.mark.slow
-def test_killed_at_all_kinds_of_moments(tmp_path):
+def test_killed_at_all_kinds_of_moments(forker, tmp_path):
     """Nothing that another step would take is ever left, nor a process; and the next attempt gives what an unbroken one does."""
-    source, chance = many(tmp_path), random.Random(11)
-    command = [GRAFT, "ingest", "--source", source, "--store", tmp_path / "store", "--output"]
+    source, chance, told = many(tmp_path), random.Random(11), tmp_path / "workers"
+
+    def end_after(seconds, output):
+        words = ["ingest", "--source", source, "--store", tmp_path / "store", "--output", output]
+        [(code, _)] = forker.run(tmp_path, KILLED, [seconds, told, *words])
+        return code
+
     start = time.monotonic()
-    subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
+    assert end_after(600, tmp_path / "whole") == 0
     seconds, whole = time.monotonic() - start, Dataset.load(tmp_path / "whole")
-    moments, finished = 6, 0
+    moments, finished = 4, 0
     for number in range(moments):
         output, before = tmp_path / "dataset", set((tmp_path / "store/shards").iterdir())
-        with subprocess.Popen([*command, output], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep((0.2 + 0.9 * (number + chance.random()) / moments) * seconds)
-            workers = children(process.pid)
-            process.send_signal(signal.SIGKILL)
-        if process.returncode == 0 or (output / "dataset.json").exists():
+        told.write_text("")
+        code = end_after((number + chance.random()) / moments * seconds, output)
+        assert code in (0, -signal.SIGKILL)
+        if code == 0 or (output / "dataset.json").exists():
             assert Dataset.load(output).digest == whole.digest
             finished += 1
             shutil.rmtree(output)
@@ -196,11 +231,11 @@ def test_killed_at_all_kinds_of_moments(tmp_path):
                 Dataset.load(output)
         shards = [path for path in (tmp_path / "store/shards").iterdir() if path.suffix == ".tfrecord"]
         assert all(path in before or sha256_file(path) == path.stem for path in shards)
-        deadline = time.monotonic() + 60
+        workers, deadline = list(map(int, told.read_text().split())), time.monotonic() + 60
         while any(map(is_alive, workers)) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(map(is_alive, workers))
-        if number % 3 == 2:
+        if number % 2:
             assert ingest(str(source), output).digest == whole.digest
             shutil.rmtree(output)
     assert finished < moments
@@ -208,12 +243,13 @@ def test_killed_at_all_kinds_of_moments(tmp_path):
 
 @pytest.mark.slow
 def test_a_decoder_that_is_killed_is_told_as_such(tmp_path):
-    source, output = many(tmp_path, 6000), tmp_path / "dataset"
+    source, output = many(tmp_path, 3000), tmp_path / "dataset"
     with subprocess.Popen(
         [GRAFT, "ingest", "--source", source, "--output", output], stderr=subprocess.PIPE, text=True
     ) as process:
         workers = []
         while len(workers) < 2 and process.poll() is None:
+            time.sleep(0.02)
             workers = [pid for pid in children(process.pid) if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
         os.kill(workers[-1], signal.SIGKILL)
         message = process.stderr.read()

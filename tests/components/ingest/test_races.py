@@ -10,9 +10,11 @@ from pictures import encoded, noise, write_folder
 
 from graft.components.common.artifacts.dataset import INDEX, Dataset
 from graft.components.common.errors import GraftError
+from graft.components.common.pages.charts import chart
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
+from graft.components.ingest.report import histograms
 
 TRIALS = int(os.environ.get("GRAFT_RACE_TRIALS", "3"))
 CONFIG = IngestConfig(validation_fraction=0.4)
@@ -45,7 +47,8 @@ def is_whole(dataset):
         assert hashlib.sha256((dataset / shard.uri).read_bytes()).hexdigest() == shard.sha256
 
 
-def test_ingest_against_ingest(tmp_path):
+def test_ingest_against_ingest(tmp_path, monkeypatch):
+    monkeypatch.setattr(histograms, "chart", chart)  # by all of them at once, too
     source = write_folder(
         tmp_path / "source",
         {

@@ -1,9 +1,7 @@
 """The `graft` command: help, exit codes, and errors in one sentence."""
 
-import contextlib
 import dataclasses
 import importlib
-import io
 import json
 import os
 import re
@@ -14,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import graft
 from cyclopts import App
 from evaluations import EVALUATION, METRICS
 from exports import make_export
@@ -28,21 +27,6 @@ from graft.pipelines.local.sample import draw_sample
 pytestmark = pytest.mark.slow
 
 GRAFT = Path(sys.executable).with_name("graft")
-
-
-def graft(*arguments, cwd="."):
-    """Runs the command line as the script `graft` does, but in this process, which has imported most of it."""
-    words, out, err, code = ["graft", *map(str, arguments)], io.StringIO(), io.StringIO(), 0
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        patch.setattr(sys, "argv", words)
-        patch.chdir(cwd)
-        try:
-            command_line.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-    signal.signal(signal.SIGTERM, on_sigterm)
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 COMMANDS = [
@@ -328,15 +312,21 @@ def test_names_cannot_leave_the_store(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def many_pictures(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("many") / "pictures"
-    draw_sample(folder, 900)
+def pictures(tmp_path_factory):
+    """A folder of 60 pictures, and one in which each is there 15 times, so that ingest is at work for a while."""
+    folder = tmp_path_factory.mktemp("pictures")
+    draw_sample(folder / "few", 60)
+    for picture in (folder / "few").rglob("*.jpg"):
+        place = folder / "many" / picture.parent.relative_to(folder / "few")
+        place.mkdir(parents=True, exist_ok=True)
+        for number in range(15):
+            os.link(picture, place / f"{picture.stem}-{number}.jpg")
     return folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_ingest_leaves_nothing_and_the_next_one_works(tmp_path, many_pictures, number):
-    command = [GRAFT, "ingest", "--source", many_pictures, "--output", "dataset"]
+def test_interrupted_ingest_leaves_nothing_and_the_next_one_works(tmp_path, pictures, number):
+    command = [GRAFT, "ingest", "--source", pictures / "many", "--output", "dataset"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("dataset/*.tfrecord")) and time.monotonic() < deadline:
@@ -346,4 +336,4 @@ def test_interrupted_ingest_leaves_nothing_and_the_next_one_works(tmp_path, many
     assert process.returncode == 130
     assert "Interrupted" in stderr
     assert not (tmp_path / "dataset").exists()
-    assert graft("ingest", "--source", many_pictures, "--output", "dataset", cwd=tmp_path).returncode == 0
+    assert graft("ingest", "--source", pictures / "few", "--output", "dataset", cwd=tmp_path).returncode == 0

@@ -183,9 +183,10 @@ def test_gc_against_ingest(tmp_path, how):
             tmp_path / f"second-{trial}",
         )
         ingest(source, first, CONFIG, run=Run(store, run_id="a"))
+        began = time.monotonic()
         ingest(other, tmp_path / f"other-{trial}", CONFIG, run=Run(store, run_id="b"))
+        end, wait = threading.Event(), rng.uniform(0, time.monotonic() - began)
         age(store)
-        end, wait = threading.Event(), rng.uniform(0, 0.5)
 
         def gc(store=store, end=end, wait=wait):
             time.sleep(wait)

@@ -4,11 +4,10 @@ import dataclasses
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import graft
 from run_records import ENDINGS, EVALUATED, leave_records
 from support import ROOT
 
@@ -27,7 +26,6 @@ from graft.components.common.runs.run import Run
 from graft.components.common.runs.step_record import mark_cancelled, recorded
 from graft.pipelines.local.history_page import cells, charts, write_history
 
-GRAFT = Path(sys.executable).with_name("graft")
 COUNTS = {"train": {"cats": 1500, "dogs": 1500}, "validation": {"cats": 500, "dogs": 500}}
 
 
@@ -181,8 +179,7 @@ def test_a_store_on_gcs(bucket):
 @pytest.mark.slow
 def test_the_command(store, tmp_path):
     def shown(*options):
-        command = [GRAFT, "history", *options, "--store", store]
-        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        result = graft("history", *options, "--store", store, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         return result.stdout
 

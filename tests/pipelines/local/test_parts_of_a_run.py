@@ -6,9 +6,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from web import web_server
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.runs.parts import read_parts, read_plan
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.slow
 REFUSED = ["--min-accuracy", "0.9999"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start(quick_run, pictures):
     """Starts a quick run in a folder, whose model is refused."""
 
@@ -82,33 +84,66 @@ def parts_of(folder):
     return {step: (read_plan(run, step).parts, done[step]) for step in FANNED_STEPS if read_plan(run, step)}
 
 
-def test_a_run_whose_part_is_killed_fails_and_the_next_one_goes_on_and_makes_what_the_steps_make_alone(
-    start, tmp_path, refused
-):
-    process = start(tmp_path, "--parts", 2)
+@pytest.fixture(scope="module")
+def killed(start, tmp_path_factory):
+    """A run a part of which is killed: its folder, exit code, outputs and parts."""
+    folder = tmp_path_factory.mktemp("parts")
+    process = start(folder, "--parts", 3)
     os.kill(stand_in(process, b"train_part"), signal.SIGKILL)
     output, errors = process.communicate()
-    assert process.returncode == 1, errors
-    content = json.loads(output)
-    assert list(content["steps"]) == ["resolve", "ingest"]
-    assert content["failure"].startswith("train: part ") and " of 2 " in content["failure"]
-    assert "The last lines of train" in errors and "Traceback" not in errors
-    first = parts_of(tmp_path)
-    assert first["ingest"] == (2, [1, 2]) and first["train"][0] == 2 > len(first["train"][1])
-    assert content["dataset"] == refused.content["dataset"]
-    ingested = content["steps"]["ingest"]["summary"]
-
-    process = start(tmp_path, "--parts", 3)
-    output, errors = process.communicate()
-    assert process.returncode == 3, errors
-    assert made(tmp_path) == made(refused.folder)
-    said, alone = (
-        {name: step["summary"] for name, step in one["steps"].items()} for one in (json.loads(output), refused.content)
+    return SimpleNamespace(
+        folder=folder, code=process.returncode, content=json.loads(output), errors=errors, parts=parts_of(folder)
     )
-    assert said == alone | {"ingest": f"{ingested}; 0 of them new"} and ingested == alone["ingest"]
-    assert errors.strip().splitlines()[0].startswith("resolve: "), "as kfp's local runner indents it"
+
+
+@pytest.fixture(scope="module")
+def refused(start, killed):
+    """The run after it, whose model the gate refuses: the same of it, and what the webhook was told."""
+    with web_server() as web, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_WEBHOOK", web.url)
+        process = start(killed.folder, "--parts", 2)
+        output, errors = process.communicate()
+    told = [json.loads(request[3]) for request in web.asked]
+    return SimpleNamespace(code=process.returncode, content=json.loads(output), errors=errors, told=told)
+
+
+def test_a_run_whose_part_is_killed_fails(killed, succeeded):
+    assert killed.code == 1, killed.errors
+    assert list(killed.content["steps"]) == ["resolve", "ingest"]
+    failure = killed.content["failure"]
+    assert failure.startswith("train: part ") and " of 3 " in failure
+    assert "The last lines of train" in killed.errors and "Traceback" not in killed.errors
+    assert killed.parts["ingest"] == (3, [1, 2, 3]) and killed.parts["train"][0] == 3 > len(killed.parts["train"][1])
+    assert killed.content["dataset"] == succeeded.content["dataset"]
+
+
+def test_the_next_one_goes_on_and_makes_what_the_steps_make_alone(killed, refused, succeeded):
+    assert made(killed.folder) == made(succeeded.folder)
+    first, said, alone = (
+        {name: step["summary"] for name, step in content["steps"].items()}
+        for content in (killed.content, refused.content, succeeded.content)
+    )
+    assert said["ingest"] == f"{alone['ingest']}; 0 of them new" and first["ingest"] == alone["ingest"]
+    assert all(said[step] == alone[step] for step in ("train", "evaluate"))
+    assert refused.errors.strip().splitlines()[0].startswith("resolve: "), "as kfp's local runner indents it"
     # All images are ingested: what is left is one part, which leaves it to the step.
-    assert parts_of(tmp_path) == {"ingest": (1, [1]), "train": (3, [1, 2, 3]), "evaluate": (3, [1, 2, 3])}
+    assert parts_of(killed.folder) == {"ingest": (1, [1]), "train": (2, [1, 2]), "evaluate": (2, [1, 2])}
+
+
+def test_a_failed_gate_stops_the_export_keeps_the_rest_and_is_told(killed, refused):
+    content, folder = refused.content, killed.folder
+    assert refused.code == 3, refused.errors
+    (told,) = refused.told
+    assert (told["outcome"], told["accuracy"]) == ("gate failed", content["accuracy"])
+    assert (content["status"], content["export"], content["gate"]["passed"]) == ("failed", None, False)
+    assert list(content["steps"]) == ["resolve", "ingest", "train", "evaluate", "gate"]
+    last = refused.errors.strip().splitlines()[-1]
+    assert "gate failed: accuracy" in last
+    assert "is below the required 0.9999" in last
+    assert 0 <= content["accuracy"] < 0.9999
+    assert len(list(folder.glob("runs/*/graft-*/evaluate/evaluation/predictions.parquet"))) == 1
+    assert len(list(folder.glob("runs/*/graft-*/gate/decision/decision.json"))) == 1
+    assert not list(folder.glob("runs/**/SHA256SUMS"))
 
 
 def test_an_interrupt_ends_all_parts_and_begins_no_more(start, tmp_path):

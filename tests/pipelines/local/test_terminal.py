@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import re
@@ -81,6 +82,7 @@ def test_a_failed_run_leaves_the_terminal_tidy_and_shows_the_last_lines_of_its_s
     terminal = Terminal(tmp_path, "--source", one_class, NO_COLOR="1")
     assert terminal.wait() == 1
     assert terminal.shown.rfind(SHOW) > terminal.shown.rfind(HIDE) >= 0
+    assert "Traceback" not in terminal.shown
     assert not re.search(r"\x1b\[[0-9;]*(3\d|9\d)[0-9;]*m", terminal.shown), "NO_COLOR"
     after = CONTROLS.sub("", terminal.shown[terminal.shown.rfind(SHOW) :]).splitlines()
     (log,) = tmp_path.glob("runs/*/log.txt")
@@ -89,6 +91,8 @@ def test_a_failed_run_leaves_the_terminal_tidy_and_shows_the_last_lines_of_its_s
     assert after[-1].startswith("ERROR ingest: The source has only one class, cats")
     assert "executor_input" not in terminal.shown and "oneDNN" not in terminal.shown
     assert "executor_input" in log.read_text() and "The source has only one class" in log.read_text()
+    content = json.loads(log.with_name("run.json").read_text())
+    assert (content["dataset"], content["accuracy"], content["export"]) == (None, None, None)
 
 
 def test_ctrl_c_leaves_the_terminal_tidy_though_it_was_resized(tmp_path):

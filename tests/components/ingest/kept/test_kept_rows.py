@@ -73,40 +73,29 @@ def run(tmp_path):
     return Run(str(tmp_path / "store"), "pets", "run-1")
 
 
-@pytest.fixture
-def source(tmp_path):
-    return write_folder(tmp_path / "files", FILES)
-
-
-@pytest.fixture
-def alone(tmp_path, source):
-    """What one process makes of the source."""
-    return facts(tmp_path / "alone", step(source, tmp_path / "alone", Run(str(tmp_path / "other"), "pets", "run-1")))
-
-
 def known(run):
     """How many files the rows in the store are about."""
     return sum(pq.read_metadata(file).num_rows for file in kept(run))
 
 
-def test_an_ingest_that_was_killed_goes_on_where_it_was(tmp_path, run, source, alone, decoded):
-    kill(tmp_path, source, 1)
+def test_an_ingest_that_was_killed_goes_on_where_it_was(tmp_path, run, awkward, alone, decoded):
+    kill(tmp_path, awkward, 1)
     assert len(kept(run)) == 1 and known(run) > 20
     before = known(run)
-    result = step(source, tmp_path / "again", dataclasses.replace(run, run_id="run-2"))
+    result = step(awkward, tmp_path / "again", dataclasses.replace(run, run_id="run-2"))
     assert facts(tmp_path / "again", result) == alone
     assert len(decoded) == len(FILES) - before
     assert not kept(run)
 
 
-def test_a_killed_part_is_tried_again_and_checks_only_the_rest(tmp_path, run, source, alone, decoded):
-    kill(tmp_path, source, 1, "2/2")
+def test_a_killed_part_is_tried_again_and_checks_only_the_rest(tmp_path, run, awkward, alone, decoded):
+    kill(tmp_path, awkward, 1, "2/2")
     before = known(run)
     assert before > 20 and read_parts(run, "ingest")[0].status == "running"
-    run_parts(source, run, 2)
+    run_parts(awkward, run, 2)
     assert len(decoded) == len(FILES) - before
     assert [part.done for part in read_parts(run, "ingest")] == [len(FILES) // 2, len(FILES) - len(FILES) // 2]
-    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", run)) == alone
+    assert facts(tmp_path / "parts", step(awkward, tmp_path / "parts", run)) == alone
     assert len(decoded) == len(FILES) - before
 
 
@@ -180,28 +169,24 @@ HOSTILE = {
     "damage", [flip, lambda content: content[:1000], lambda content: b""], ids=["flipped", "cut", "empty"]
 )
 def test_rows_that_are_damaged_are_passed_over_and_the_log_says_so(
-    tmp_path, run, source, alone, decoded, caplog, damage
+    tmp_path, shared_out, awkward, alone, decoded, caplog, damage
 ):
-    run_parts(source, run, 2)
-    file = max(kept(run), key=lambda file: file.stat().st_size)
+    file = max(kept(shared_out), key=lambda file: file.stat().st_size)
     rows = pq.read_metadata(file).num_rows
     file.write_bytes(damage(file.read_bytes()))
-    decoded.clear()
     with caplog.at_level(logging.WARNING, "graft"):
-        assert facts(tmp_path / "parts", step(source, tmp_path / "parts", run)) == alone
+        assert facts(tmp_path / "parts", step(awkward, tmp_path / "parts", shared_out)) == alone
     (said,) = (message for message in caplog.messages if "passed over" in message)
     assert "checked anew" in said and "\n" not in said
     assert 20 < rows == len(decoded) < len(FILES) / 2
-    assert len(kept(run)) == 1  # which gc will remove
+    assert len(kept(shared_out)) == 1  # which gc will remove
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory):
+def rows(shared_out_once):
     """A file of rows: the folder of its store's shards, its table and what it says of itself."""
-    folder = tmp_path_factory.mktemp("rows")
-    run = Run(str(folder / "store"), "pets", "run-1")
-    run_parts(write_folder(folder / "files", FILES), run, 2)
-    file = max(kept(run), key=lambda file: file.stat().st_size)
+    run, folder = shared_out_once
+    file = max(kept(dataclasses.replace(run, store=str(folder / "kept"))), key=lambda file: file.stat().st_size)
     table, stored = parse(file.read_bytes(), file.stem, f"{run.store}/shards")
     return f"{run.store}/shards", table, AboutRows(shard=stored)
 
@@ -220,38 +205,34 @@ def test_rows_that_are_whole_but_cant_be_are_refused(rows, kind):
 
 
 @pytest.mark.parametrize("days", [0, 8])
-def test_gc_between_the_parts_and_the_step(tmp_path, run, source, alone, decoded, days):
-    run_parts(source, run, 2)
-    for path in Path(run.store).rglob("*"):
+def test_gc_between_the_parts_and_the_step(tmp_path, shared_out, awkward, alone, decoded, days):
+    for path in Path(shared_out.store).rglob("*"):
         os.utime(path, (time.time() - days * 86400,) * 2)
-    decoded.clear()
-    app(["gc", "--store", run.store, "--keep-runs", "1"], result_action="return_value")
-    assert facts(tmp_path / "parts", step(source, tmp_path / "parts", run)) == alone
+    app(["gc", "--store", shared_out.store, "--keep-runs", "1"], result_action="return_value")
+    assert facts(tmp_path / "parts", step(awkward, tmp_path / "parts", shared_out)) == alone
     assert bool(decoded) == bool(days)
 
 
-def test_gc_is_told_of_the_shards_that_a_step_has_found(tmp_path, run, source, monkeypatch):
-    run_parts(source, run, 2)
-    for path in Path(run.store).rglob("*"):
+def test_gc_is_told_of_the_shards_that_a_step_has_found(tmp_path, shared_out, awkward, monkeypatch):
+    for path in Path(shared_out.store).rglob("*"):
         os.utime(path, (time.time() - 8 * 86400,) * 2)
     from graft.components.ingest import ingest as module
 
     assign = module.assign_splits
 
     def collect_first(*arguments):
-        app(["gc", "--store", run.store, "--keep-runs", "1"], result_action="return_value")
+        app(["gc", "--store", shared_out.store, "--keep-runs", "1"], result_action="return_value")
         return assign(*arguments)
 
     monkeypatch.setattr(module, "assign_splits", collect_first)
-    step(source, tmp_path / "parts", run)
+    step(awkward, tmp_path / "parts", shared_out)
     shards = Dataset.load(tmp_path / "parts").shards
     assert len(shards) >= 4 and all(Path(shard.uri).is_file() for shard in shards)
 
 
-def test_rows_that_cant_be_removed_are_no_failure(tmp_path, run, source, monkeypatch, caplog):
+def test_rows_that_cant_be_removed_are_no_failure(tmp_path, shared_out, awkward, monkeypatch, caplog):
     from graft.components.common.errors import GraftError
 
-    run_parts(source, run, 2)
     delete = row_file.storage.delete
 
     def refuse(uri):
@@ -260,5 +241,5 @@ def test_rows_that_cant_be_removed_are_no_failure(tmp_path, run, source, monkeyp
         delete(uri)
 
     monkeypatch.setattr(row_file.storage, "delete", refuse)
-    step(source, tmp_path / "parts", run)
+    step(awkward, tmp_path / "parts", shared_out)
     assert "can't be removed: This account may not." in caplog.text

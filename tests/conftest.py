@@ -13,6 +13,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from forked import Forker
+from networks import Networks, build_once, without_page
 from support import JOINED, QUICK, ROOT, free_port, gcs_server, skip, start
 
 from graft.components.evaluate.evaluate import evaluate
@@ -38,6 +39,15 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+
+
+NETWORKS = Networks()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Has trainings build networks once, once there was one."""
+    build_once(NETWORKS)
 
 
 # Fixtures that train or start a server.
@@ -182,6 +192,13 @@ def forker():
     forker = Forker()
     yield forker
     forker.end()
+
+
+@pytest.fixture
+def no_page():
+    """Trainings of this process without their page."""
+    with without_page():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -106,23 +106,22 @@ def test_what_no_server_can_load(tmp_path, encoded, form):
         compare(EvaluatedImages(encoded, expected([[0.25, 0.75]])))
 
 
-def test_an_answer_for_what_is_no_image(tmp_path, encoded):
-    save_model(tmp_path / TENSORFLOW.path, [0.25, 0.75], [0.25, 0.75], decodes=False)
-    said = "it gives a prediction for file 0 that can't be decoded"
-    with pytest.raises(GraftError, match=said), serving(tmp_path, TENSORFLOW) as compare:
-        compare(EvaluatedImages(encoded, expected([[0.25, 0.75]])))
-
-
 def test_a_process_that_nobody_asks_ends_with_its_context(tmp_path):
     with serving(tmp_path, KERAS):
         pass
 
 
-def test_a_format_that_does_not_say_whether_it_is_confident_is_refused(tmp_path, encoded):
-    save_model(tmp_path / TENSORFLOW.path, [0.25, 0.75], [0.25, 0.75])
-    samples = EvaluatedImages(encoded, expected([[0.25, 0.75]]), abstain_below=0.7)
-    with pytest.raises(GraftError, match="has no output confident"), serving(tmp_path, TENSORFLOW) as compare:
-        compare(samples)
+def test_neither_no_word_of_confidence_nor_an_answer_for_what_is_no_image_will_do(tmp_path, encoded):
+    """By one process, which the answer ends."""
+    formats = [Format(name, "saved_model") for name in ("says nothing", "decodes nothing")]
+    for form in formats:
+        save_model(tmp_path / form.path, [0.25, 0.75], [0.25, 0.75], decodes=form is formats[0])
+    rows = expected([[0.25, 0.75]])
+    with serving(tmp_path, *formats) as compare:
+        with pytest.raises(GraftError, match="says nothing has no output confident"):
+            compare(EvaluatedImages(encoded, rows, abstain_below=0.7))
+        with pytest.raises(GraftError, match="it gives a prediction for file 0 that can't be decoded"):
+            compare(EvaluatedImages(encoded, rows))
 
 
 def test_confidence_is_held_against_the_evaluation_but_for_rounding():

@@ -15,7 +15,7 @@ from graft.components.train.fit import callbacks
 from graft.components.train.fit.checkpoints import Checkpoints
 from graft.components.train.train import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_page")]
 
 # Ends with a signal to itself: after a step, or when the checkpoint of that step is written, and has yet to get its name.
 SCRIPT = """

@@ -42,5 +42,5 @@ fi
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 DOCKER_BUILDKIT=${DOCKER_BUILDKIT:-$(docker buildx version >/dev/null 2>&1 && echo 1 || echo 0)} docker build --quiet \
     --file "$context/images/Dockerfile" --target "$target" --tag "$tag" \
-    --build-arg BASE_IMAGE="$BASE_IMAGE" --build-arg VERSION="$version" "$context" >/dev/null
+    --build-arg BASE_IMAGE="$BASE_IMAGE" --label org.opencontainers.image.version="$version" "$context" >/dev/null
 echo "$tag is built: $(docker image inspect --format '{{.Size}}' "$tag" | awk '{ printf "%.2f GB", $1 / 1e9 }')."

@@ -13,8 +13,8 @@ from pathlib import Path
 import fsspec
 import pytest
 from forked import Forker
-from networks import Networks, build_once, without_page
 from support import JOINED, QUICK, ROOT, free_port, gcs_server, skip, start
+from training_pages import without_page
 
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.export.config import ExportConfig
@@ -39,15 +39,6 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
-
-
-NETWORKS = Networks()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    """Has trainings build networks once, once there was one."""
-    build_once(NETWORKS)
 
 
 # Fixtures that train or start a server.

@@ -7,9 +7,9 @@ import shutil
 import fsspec
 import numpy as np
 import pytest
-from networks import without_page
 from PIL import Image
 from support import BLOCK, FLAT, QUICK
+from training_pages import without_page
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.compute import devices

@@ -1,18 +1,16 @@
-"""Every backbone besides the default one goes from a weights file to a SavedModel, with random weights."""
+"""Every backbone besides the default one goes from a weights file to an exported model, with random weights."""
 
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
-from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.export import Export
 from graft.components.common.artifacts.model import Model
-from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.compute.keras_models import EXTRACTOR, NETWORK, PREPROCESSING, backbone_of, load_model
-from graft.components.common.serving.session import SavedModelSession
 from graft.components.evaluate.evaluate import evaluate
-from graft.components.export.saved_model import write_saved_model
+from graft.components.export.config import ExportConfig
+from graft.components.export.export import export
 from graft.components.gate.config import GateConfig
 from graft.components.gate.gate import gate
 from graft.components.train.backbones.known import ARCHITECTURES, DEFAULT
@@ -84,7 +82,7 @@ def test_the_whole_network_gives_what_keras_s_own_gives(keras_s):
     assert_close(network.backbone(network.preprocessing(keras_s.images, training=False)), keras_s.whole)
 
 
-def test_a_backbone_goes_through_training_evaluation_and_gate_and_is_served(keras_s, dataset, tmp_path):
+def test_a_backbone_goes_through_all_steps(keras_s, dataset, tmp_path):
     architecture, cut = keras_s.architecture, EARLY[keras_s.architecture.name]
     config = settings(keras_s, cut=cut, epochs=2, batch_size=16, learning_rate=1e-3)
     train(dataset, tmp_path / "model", str(keras_s.weights), config)
@@ -99,14 +97,10 @@ def test_a_backbone_goes_through_training_evaluation_and_gate_and_is_served(kera
 
     evaluate(tmp_path / "model", dataset, tmp_path / "evaluation")
     gate(tmp_path / "evaluation", tmp_path / "decision", GateConfig(min_accuracy=0.01))
-    # What an export writes, loaded as a server loads it; that it compares and serves any model, other tests tell.
-    write_saved_model(model, record.classes, tmp_path / "saved")
-    encoded = np.array(list(read_encoded(Dataset.load(dataset), "validation", range(8))), object)
-    with SavedModelSession(tmp_path / "saved") as session:
-        served = session.run("serving_default", {"image_bytes": encoded})["probabilities"]
-    rows = pq.read_table(tmp_path / "evaluation" / "predictions.parquet")
-    evaluated = np.stack([rows[f"probability_{label}"] for label in record.classes], axis=1)
-    assert served == pytest.approx(evaluated[:8], abs=1e-4)
+    made = [tmp_path / step for step in ("model", "evaluation", "decision")]
+    export(made[0], dataset, *made[1:], tmp_path / "export", ExportConfig(parity_images=8))
+    made = Export.load(tmp_path / "export")
+    assert made.formats[made.saved_model].parity.label_agreement == 1
 
 
 @pytest.mark.parametrize("architecture", OTHERS, ids=name)

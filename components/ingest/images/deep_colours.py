@@ -11,9 +11,8 @@ from graft.components.common.compute.images.levels import MAX_SHALLOW
 from graft.components.ingest.images.grey_levels import levels
 
 _OTHER_ORDER = {"16B": "16L", "16L": "16B", "16N": "16B"}  # Pillow's names of byte orders; N is the machine's
-_GREY_WITH_ALPHA = (
-    "LA;16B"  # has no other order, but as many bytes as RGBA, of which the second is the lower one of the grey
-)
+# Pillow has no other order of it: it has as many bytes as RGBA, of which the second is the lower one of the grey.
+_GREY_WITH_ALPHA = "LA;16B"
 
 
 def colours_as_8_bits(image: Image.Image, content: bytes) -> Image.Image:

@@ -116,7 +116,7 @@ def _held_in_memory(dataset: Dataset, split: str, preprocessing: Any, wanted: An
     count = int(wanted.sum())
     with naming_damage(dataset, split):
         # Unlike an iterator, `get_single_element` has what decodes optimised as a graph of its own: 1.2 CPU seconds instead of 0.4.
-        held = next(iter(images.batch(count)))
+        held = next(iter(images.batch(count)), ())
     if len(held) != count:
         raise GraftError(f"{dataset.path} holds {len(held)} of {count} wanted {split} images: ingest it again.")
     return lambda rows: tf.gather(held, rows)

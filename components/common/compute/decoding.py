@@ -64,19 +64,14 @@ def _decode_others() -> Any:
     tf = import_tensorflow()
 
     def decode_others(encoded: Any) -> Any:
-        return tf.case(
+        image, exif = tf.case(
             [
-                (
-                    part(encoded, 0, len(_JPEG)) == _JPEG,
-                    lambda: (_decode_jpeg(encoded), orientation(jpeg_exif(encoded))),
-                ),
-                (
-                    part(encoded, 0, len(_PNG)) == _PNG,
-                    lambda: (_decode_png(encoded), orientation(png_chunk(encoded, b"eXIf"))),
-                ),
+                (part(encoded, 0, len(_JPEG)) == _JPEG, lambda: (_decode_jpeg(encoded), jpeg_exif(encoded))),
+                (part(encoded, 0, len(_PNG)) == _PNG, lambda: (_decode_png(encoded), png_chunk(encoded, b"eXIf"))),
             ],
-            default=lambda: (_decode_gif_or_bmp(encoded), UPRIGHT),
+            default=lambda: (_decode_gif_or_bmp(encoded), ""),
         )
+        return image, orientation(exif)
 
     signature = [tf.TensorSpec((), tf.string)]
     return tf.function(decode_others, signature, autograph=False, experimental_attributes={"_noinline": True})
@@ -113,13 +108,9 @@ def _decode_deep_png(encoded: Any) -> Any:
     image = tf.io.decode_png(encoded, channels=4, dtype=tf.uint16)
     colours, is_grey = image[..., :3], part(encoded, _PNG_COLOUR_TYPE, 1) == _GREY
     is_shallow = tf.reduce_max(tf.cast(colours, tf.int32)) <= MAX_SHALLOW
-    shown = tf.case(
-        [
-            (is_grey, lambda: tf.repeat(levels(image[..., :1]), 3, axis=-1)),
-            (is_shallow, lambda: levels(colours)),
-        ],
-        default=lambda: upper(colours),
-    )
+    values = tf.cond(is_grey, lambda: colours[..., :1], lambda: colours)
+    shown = tf.cond(is_grey | is_shallow, lambda: levels(values), lambda: upper(values))
+    shown = tf.broadcast_to(shown, tf.shape(colours))
     return tf.concat([shown, upper(image[..., 3:])], axis=-1)
 
 

@@ -22,24 +22,25 @@ def orientation(exif: Any) -> Any:
     """
     tf = import_tensorflow()
     order = part(exif, 0, 4)
-    return tf.case(
-        [
-            (order == _LITTLE_ENDIAN, lambda: _in_first_directory(exif, little_endian=True)),
-            (order == _BIG_ENDIAN, lambda: _in_first_directory(exif, little_endian=False)),
-        ],
-        default=lambda: UPRIGHT,
-    )
+    is_little = order == _LITTLE_ENDIAN
+    return tf.cond(is_little | (order == _BIG_ENDIAN), lambda: _in_first_directory(exif, is_little), lambda: UPRIGHT)
 
 
-def _in_first_directory(exif: Any, *, little_endian: bool) -> Any:
+def _in_first_directory(exif: Any, is_little: Any) -> Any:
+    # Numbers are read both ways: a branch for each order of bytes would be hundreds of operations more to trace and to optimise.
     tf = import_tensorflow()
-    start, end = number(exif, 4, tf.int32, little_endian=little_endian), tf.strings.length(exif)
+
+    def read(at: Any, dtype: Any) -> Any:
+        return tf.where(is_little, number(exif, at, dtype, little_endian=True), number(exif, at, dtype))
+
+    start, end = read(4, tf.int32), tf.strings.length(exif)
     start = tf.where((start >= 8) & (start < end), start, end)
-    size = _ENTRY * number(exif, start, tf.uint16, little_endian=little_endian)
+    size = _ENTRY * read(start, tf.uint16)
     entries = part(exif, start + 2, tf.where(size <= end - start - 2, size, 0))
-    words = tf.reshape(tf.io.decode_raw(entries, tf.uint16, little_endian), (-1, _ENTRY // 2))
+    words = tf.where(is_little, *(tf.io.decode_raw(entries, tf.uint16, little) for little in (True, False)))
+    words = tf.reshape(words, (-1, _ENTRY // 2))
     found = tf.boolean_mask(words, words[:, 0] == _ORIENTATION)
-    once = [1, 0] if little_endian else [0, 1]
-    well_formed = tf.reduce_all(found[:, :4] == [_ORIENTATION, _SHORT, *once]) & (tf.shape(found)[0] == 1)
+    one_short = tf.where(is_little, *(tf.constant([_ORIENTATION, _SHORT, *one], tf.uint16) for one in ((1, 0), (0, 1))))
+    well_formed = tf.reduce_all(found[:, :4] == one_short) & (tf.shape(found)[0] == 1)
     value = tf.reduce_max(tf.cast(found[:, 4], tf.int32))
     return tf.where(well_formed & (value >= 1) & (value <= 8), value, UPRIGHT)

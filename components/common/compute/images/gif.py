@@ -5,11 +5,11 @@ TensorFlow decodes all images of an animation, and makes the first one as large 
 
 from typing import Any, NamedTuple
 
-from graft.components.common.compute.images.encoded_parts import number, part
+from graft.components.common.compute.images.encoded_parts import part
 from graft.components.common.compute.tensorflow import import_tensorflow
 
 _HEADER = 13  # signature and logical screen
-_IMAGE, _EXTENSION, _CONTROL = b"\x2c", b"\x21", b"\xf9"
+_IMAGE, _EXTENSION, _CONTROL = 0x2C, 0x21, 0xF9
 _DESCRIPTOR = 10
 _COLOUR = 3  # bytes of a palette's colour
 _WHITE = b"\xff" * _COLOUR
@@ -48,70 +48,58 @@ def first_image(encoded: Any) -> FirstImage:
         encoded: string scalar. Where it is no GIF, or damaged, what is returned can't be decoded.
     """
     tf = import_tensorflow()
-    end_of = _ends(encoded)
+    # What is missing behind the end counts as 0, which also ends blocks.
+    values = tf.cast(tf.io.decode_raw(tf.strings.join([encoded, b"\0"]), tf.uint8), tf.int32)
+    last = tf.size(values) - 1
 
-    def before_image(start: Any, _: Any) -> Any:
-        return part(encoded, start, 1) == _EXTENSION
+    def byte(at: Any) -> Any:
+        return tf.gather(values, tf.minimum(at, last))
 
-    def following(start: Any, control: Any) -> list[Any]:
-        is_control = part(encoded, start + 1, 1) == _CONTROL
-        return [end_of(start + 2, _MAX_EXTENSION_BLOCKS), tf.where(is_control, start, control)]
+    def numbers(at: Any) -> Any:
+        return byte(at) + 256 * byte(at + 1)
 
-    front = _HEADER + _palette(encoded, 10)
-    image, control = tf.while_loop(before_image, following, [front, 0], maximum_iterations=_MAX_EXTENSIONS)
-    at = [number(encoded, image + place, tf.uint16, little_endian=True) for place in (3, 1, 7, 5)]
-    start, size = tf.stack(at[:2]), tf.stack(at[2:])
-    screen = tf.stack([number(encoded, place, tf.uint16, little_endian=True) for place in (8, 6)])
-    own = _palette(encoded, image + 9)
-    end = end_of(image + _DESCRIPTOR + own + 1, _MAX_BLOCKS)
-    # TensorFlow would put the image somewhere else in a canvas of its size, and make black what is transparent.
-    rest = part(encoded, image + 5, end - image - 5)
-    content = tf.strings.join([part(encoded, 0, front), _IMAGE, b"\0\0\0\0", rest, _END])
-    palette, size_of_it = tf.where(own > 0, front + _DESCRIPTOR, _HEADER), tf.where(own > 0, own, front - _HEADER)
-    place = _COLOUR * _byte(encoded, control + 6)
-    is_transparent = (control > 0) & (_byte(encoded, control + 3) % 2 == 1) & (place < size_of_it)
-    place += palette
-    behind = part(content, place + _COLOUR, tf.strings.length(content))
-    content = tf.where(is_transparent, tf.strings.join([part(content, 0, place), _WHITE, behind]), content)
-    content = tf.where(part(encoded, image, 1) == _IMAGE, content, b"GIF89a")
-    return FirstImage(content, tf.maximum(screen, start + size), start, size)
+    def palette(flags_at: Any) -> Any:
+        """Returns the bytes of the palette that flags tell of."""
+        flags = byte(flags_at)
+        return tf.where(flags >= 128, _COLOUR * tf.bitwise.left_shift(2, flags % 8), 0)
 
-
-def _byte(encoded: Any, at: Any) -> Any:
-    tf = import_tensorflow()
-    return tf.cast(tf.io.decode_raw(part(encoded, at, 1), tf.uint8, fixed_length=1)[0], tf.int32)
-
-
-def _palette(encoded: Any, flags_at: Any) -> Any:
-    """Returns the bytes of the palette that flags tell of."""
-    tf = import_tensorflow()
-    flags = _byte(encoded, flags_at)
-    return tf.where(flags >= 128, _COLOUR * tf.bitwise.left_shift(2, flags % 8), 0)
-
-
-def _ends(encoded: Any) -> Any:
-    """Returns a function from where blocks of data begin, and how many there may be, to where they end.
-
-    Each has its length before it, and one of 0 ends them.
-    """
-    tf = import_tensorflow()
-    # With an end put to it, whatever is missing.
-    lengths = tf.cast(tf.io.decode_raw(tf.strings.join([encoded, b"\0"]), tf.uint8), tf.int32)
-    last = tf.size(lengths) - 1
-
-    def following(place: Any, length: Any) -> tuple[Any, Any]:
-        following = tf.minimum(place + length + 1, last)
-        return following, tf.gather(lengths, following)
-
-    def end(start: Any, most: int) -> Any:
+    def end_of(start: Any, most: int) -> Any:
+        """Returns where blocks of data end: each has its length before it, and one of 0 ends them."""
         start = tf.minimum(start, last)
+
+        def following(place: Any, length: Any) -> tuple[Any, Any]:
+            place = tf.minimum(place + length + 1, last)
+            return place, byte(place)
+
         place, _ = tf.while_loop(
             lambda _, length: length > 0,
             following,
-            (start, tf.gather(lengths, start)),
+            (start, byte(start)),
             parallel_iterations=1,
             maximum_iterations=most,
         )
         return place + 1
 
-    return end
+    def following_extension(start: Any, control: Any) -> list[Any]:
+        is_control = byte(start + 1) == _CONTROL
+        return [end_of(start + 2, _MAX_EXTENSION_BLOCKS), tf.where(is_control, start, control)]
+
+    front = _HEADER + palette(10)
+    image, control = tf.while_loop(
+        lambda start, _: byte(start) == _EXTENSION, following_extension, [front, 0], maximum_iterations=_MAX_EXTENSIONS
+    )
+    places = tf.constant([[3, 1], [7, 5]])
+    (start, size), screen = tf.unstack(numbers(image + places)), numbers(tf.constant([8, 6]))
+    own = palette(image + 9)
+    end = end_of(image + _DESCRIPTOR + own + 1, _MAX_BLOCKS)
+    # TensorFlow would put the image somewhere else in a canvas of its size, and make black what is transparent.
+    rest = part(encoded, image + 5, end - image - 5)
+    content = tf.strings.join([part(encoded, 0, front), bytes([_IMAGE, 0, 0, 0, 0]), rest, _END])
+    colours, size_of_them = tf.where(own > 0, front + _DESCRIPTOR, _HEADER), tf.where(own > 0, own, front - _HEADER)
+    place = _COLOUR * byte(control + 6)
+    is_transparent = (control > 0) & (byte(control + 3) % 2 == 1) & (place < size_of_them)
+    place += colours
+    behind = part(content, place + _COLOUR, tf.strings.length(content))
+    content = tf.where(is_transparent, tf.strings.join([part(content, 0, place), _WHITE, behind]), content)
+    content = tf.where(byte(image) == _IMAGE, content, b"GIF89a")
+    return FirstImage(content, tf.maximum(screen, start + size), start, size)

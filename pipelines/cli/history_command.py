@@ -33,13 +33,14 @@ def history(
         json_output: Print JSON instead of a table.
     """
     runs = read_history(store, name)
+    models = "" if runs else models_in(store)  # first of all: a store that isn't there is no empty one
     if html:
         write_history(html, name, runs)
     if json_output:
         print(json.dumps([dataclasses.asdict(run) for run in runs], indent=2))
         return
     if not runs:
-        print(f"There is no run of {name!r} in {store} yet. {models_in(store)}")
+        print(f"There is no run of {name!r} in {store} yet. {models}")
         return
     _print_table(runs)
     if html:

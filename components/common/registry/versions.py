@@ -240,8 +240,10 @@ def models_in(store: str) -> str:
         store: Path or URI of the store.
 
     Raises:
-        GraftError: The store can't be read.
+        GraftError: The store can't be read, or isn't there: then it is the store that is misspelt, and not the model.
     """
     names = {file.path.partition("/")[0] for file in storage.list(f"{store.rstrip('/')}/models") if "/" in file.path}
+    if not names:
+        storage.stat(store)
     held = ", ".join(sorted(filter(is_safe_name, names))) or "none"
     return f"Models in {storage.redact(store)}: {held}."

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.table import Table
 
+from graft.components.common import storage
 from graft.components.common.artifacts.latest import Latest
 from graft.components.common.artifacts.signing.keys import verify_keys, verifying
 from graft.components.common.errors import GraftError
@@ -29,6 +30,12 @@ registry.command(
     "graft.pipelines.cli.models.mirror_command:mirror",
     help="Brings another registry up to date with all that this one says of a model: MLflow's or Vertex's.",
 )
+
+
+def _opened(store: str, name: str) -> Registry:
+    """Opens a registry in a store that is there: in a misspelt one, nothing would be held or deleted without a word."""
+    storage.stat(store)
+    return Registry(store, name)
 
 
 def _say(opened: Registry, latest: Latest) -> None:
@@ -151,7 +158,7 @@ def hold(name: str, /, *, store: str, reason: str) -> None:
         store: Path or URI of the store.
         reason: The reason, shown by `graft registry` and by runs that don't promote.
     """
-    opened = Registry(store, name)
+    opened = _opened(store, name)
     _say(opened, opened.hold(reason))
 
 
@@ -163,7 +170,7 @@ def release(name: str, /, *, store: str) -> None:
         name: The model's name.
         store: Path or URI of the store.
     """
-    opened = Registry(store, name)
+    opened = _opened(store, name)
     _say(opened, opened.release())
 
 
@@ -192,7 +199,7 @@ def prune(
         keep: How many of the newest versions stay.
         dry_run: Print what would be deleted, and delete nothing.
     """
-    gone = Registry(store, name).prune(keep, dry_run=dry_run)
+    gone = _opened(store, name).prune(keep, dry_run=dry_run)
     for version in gone:
         print(version)
     print(f"{len(gone):,} versions {'would be deleted' if dry_run else 'deleted'}.")

@@ -12,7 +12,8 @@ from graft.pipelines.cli.app import app
 
 @pytest.fixture
 def registry(tmp_path, capsys):
-    """Runs a command on a store, and returns what it prints."""
+    """Runs a command on a store that is there, and returns what it prints."""
+    (tmp_path / "store").mkdir()
 
     def run(command, *arguments):
         words = ["registry", command, "pets", *map(str, arguments), "--store", str(tmp_path / "store")]
@@ -54,6 +55,24 @@ def test_where_a_name_has_no_versions_those_that_have_are_named(registry, tmp_pa
     for command in (["show"], ["verify"], ["rollback", "--reason", "bad"]):
         with pytest.raises(GraftError, match=re.escape(held)):
             registry(*command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["history"],
+        ["history", "--json"],
+        ["labels"],
+        *(["registry", verb] for verb in ("list", "show", "verify", "prune", "release")),
+        *(["registry", verb, "--reason", "bad"] for verb in ("hold", "rollback")),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_store_that_is_not_there_is_no_empty_one(command, tmp_path, capsys):
+    misspelt = tmp_path / "stor"
+    with pytest.raises(GraftError, match="stor doesn't exist: check the path or URI"):
+        app([*command, "pets", "--store", str(misspelt)], result_action="return_value")
+    assert capsys.readouterr().out == "" and not misspelt.exists()
 
 
 def test_what_became_of_the_versions(registry, published):

@@ -90,6 +90,9 @@ def test_many_images_get_the_answer_of_a_few(trained, answer, predict, monkeypat
 def test_a_version_of_the_registry(trained, answer, predict, tmp_path):
     folder, pictures, _ = trained
     registry = Registry(str(tmp_path / "store"), "pets")
+    with pytest.raises(GraftError, match="store doesn't exist: check the path or URI"):
+        predict("pets", pictures, "--store", tmp_path / "store")
+    (tmp_path / "store").mkdir()
     with pytest.raises(GraftError, match="has no latest version"):
         predict("pets", pictures, "--store", tmp_path / "store")
     version = registry.publish(folder / "export")

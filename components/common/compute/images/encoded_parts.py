@@ -26,7 +26,7 @@ def number(content: Any, start: Any, dtype: Any, *, little_endian: bool = False)
     """Returns a number in a string, `dtype` being uint16 or int32, as an int32; what lies behind the string's end is 0."""
     tf = import_tensorflow()
     encoded = part(content, start, dtype.size)
-    return tf.cast(tf.io.decode_raw(encoded, dtype, little_endian, fixed_length=dtype.size)[0], tf.int32)
+    return tf.cast(tf.reshape(tf.io.decode_raw(encoded, dtype, little_endian, fixed_length=dtype.size), ()), tf.int32)
 
 
 def jpeg_exif(encoded: Any) -> Any:

@@ -21,9 +21,11 @@ TOO_LARGE = f"An image has more than {MAX_SIDE} pixels a side or {MAX_PIXELS // 
 
 UNKNOWN = "An image is no JPEG, PNG, GIF or BMP of plain 24 or 32 bits, or is damaged: send it as PNG."
 
-_JPEG, _PNG, _GIF, _BMP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM"
+_JPEG, _GIF, _BMP = b"\xff\xd8\xff", b"GIF8", b"BM"
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # Xcode puts another chunk before the header, and compresses in its own way
 _PNG_COLOUR_TYPE = 25  # where it stands (https://www.w3.org/TR/png-3/#11IHDR)
-_GREY, _WITH_ALPHA = b"\x00", (b"\x04", b"\x06")
+_GREY, _PALETTE, _WITH_ALPHA = b"\x00", b"\x03", (b"\x04", b"\x06")
+_GREY_SIZE, _RGB_SIZE = 2, 6  # bytes of a transparent colour
 _PNG_BIT_DEPTH, _DEEP = 24, b"\x10"
 
 
@@ -89,17 +91,21 @@ def _decode_jpeg(encoded: Any) -> Any:
 def _decode_png(encoded: Any) -> Any:
     tf = import_tensorflow()
     # Asked for the alpha of an opaque image of 1, 2 or 4 bits, TensorFlow says 1, 3 or 15.
-    with_alpha = tf.reduce_any(part(encoded, _PNG_COLOUR_TYPE, 1) == _WITH_ALPHA)
-    transparent = with_alpha | (png_chunk(encoded, b"tRNS", before=b"IDAT") != b"")
+    colour_type = part(encoded, _PNG_COLOUR_TYPE, 1)
+    size = tf.strings.length(png_chunk(encoded, b"tRNS", before=b"IDAT"))
+    has_colour = size == tf.where(colour_type == _GREY, _GREY_SIZE, _RGB_SIZE)
+    transparent = tf.reduce_any(colour_type == _WITH_ALPHA) | has_colour
     deep = part(encoded, _PNG_BIT_DEPTH, 1) == _DEEP
     with tf.control_dependencies([_check_size(number(encoded, 20, tf.int32), number(encoded, 16, tf.int32))]):
-        return tf.case(
+        image = tf.case(
             [
-                (deep, lambda: _on_white(_decode_deep_png(encoded))),
-                (transparent, lambda: _on_white(tf.io.decode_png(encoded, channels=4))),
+                (deep, lambda: _decode_deep_png(encoded)),
+                (colour_type == _PALETTE, lambda: tf.io.decode_png(encoded)),  # it has alpha where its palette has
+                (transparent, lambda: tf.io.decode_png(encoded, channels=4)),
             ],
             default=lambda: tf.io.decode_png(encoded, channels=3),
         )
+    return tf.cond(tf.shape(image)[-1] == 4, lambda: _on_white(image), lambda: image)
 
 
 def _decode_deep_png(encoded: Any) -> Any:

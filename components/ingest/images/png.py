@@ -4,9 +4,12 @@ import zlib
 from collections.abc import Iterator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _RGB = 0, 2
+_GREY, _RGB, _PALETTE = 0, 2, 3
 # What makes an image transparent, turns it, or makes it move: such images are converted.
 _MEANINGFUL = {b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"}
+_ONCE = {b"tRNS", b"eXIf"}
+_DEPTH, _COLOUR_TYPE = 24, 25  # where they stand
+_COLOUR = 3  # bytes of a palette's colour
 _PART = 2**20
 # Each takes 50 times the 12 bytes that it may have.
 _MOST_CHUNKS = 100_000
@@ -42,22 +45,46 @@ def plain_png(content: bytes) -> bytes | None:
 def without_metadata(content: bytes) -> bytes:
     """Returns a PNG without the chunks that don't change what is seen, whatever is wrong with them; any other file as it is.
 
-    Pillow refuses a whole image for a long text, a large profile or a damaged resolution, and minds what is transparent
-    where that may not stand.
+    Pillow refuses a whole image for a long text, a large profile or a damaged resolution, and minds what is transparent, and the
+    orientation, where other decoders don't: in the wrong place, or said again.
     """
     if not content.startswith(_SIGNATURE):
         return content
     view, position, kept = memoryview(content), len(_SIGNATURE), bytearray(_SIGNATURE)
-    may_be_transparent = True
+    colours, seen = 0, set[bytes]()
     while position < len(view):
         end = position + 12 + int.from_bytes(view[position : position + 4])
-        name = bytes(view[position + 4 : position + 8])
-        is_needed = may_be_transparent if name == b"tRNS" else not name[:1].islower() or name in _MEANINGFUL
-        if is_needed:
-            kept += view[position:end]
-        may_be_transparent &= name not in (b"IDAT", b"tRNS")
+        name, chunk = bytes(view[position + 4 : position + 8]), view[position:end]
+        if name == b"tRNS":
+            chunk = memoryview(_transparency(content, bytes(chunk), colours) if b"IDAT" not in seen else b"")
+        if chunk and name not in seen & _ONCE and (not name[:1].islower() or name in _MEANINGFUL):
+            kept += chunk
+            seen.add(name)
+        colours = (len(chunk) - 12) // _COLOUR if name == b"PLTE" else colours
         position = end
     return bytes(kept)
+
+
+def _transparency(png: bytes, chunk: bytes, colours: int) -> bytes:
+    """Returns a chunk that says what is transparent, as decoders understand it; empty if they pass it over for its size.
+
+    Args:
+        png: The file.
+        chunk: Its chunk `tRNS`.
+        colours: How many colours of the palette stand before that.
+    """
+    depth, colour_type = png[_DEPTH : _COLOUR_TYPE + 1].ljust(2)
+    size = len(chunk) - 12
+    if colour_type == _PALETTE:
+        return chunk if 0 < size <= min(colours, 2**depth) else b""
+    if size != {_GREY: 2, _RGB: 6}.get(colour_type):
+        return b""
+    if (depth, colour_type) != (1, _GREY):
+        return chunk
+    # The lowest bit counts. Pillow takes any value but 0 for white. A wrong checksum stays wrong.
+    masked = b"tRNS\0" + bytes([chunk[9] & 1])
+    checksum = zlib.crc32(masked) ^ zlib.crc32(chunk[4:-4]) ^ int.from_bytes(chunk[-4:])
+    return chunk[:4] + masked + checksum.to_bytes(4)
 
 
 def _chunks(content: bytes) -> Iterator[memoryview]:

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from exif import chunk
+from exif import chunk, oriented, png_with
 from kinds import png
 from pictures import encoded, noise
 
@@ -77,8 +77,31 @@ SOURCES = {
     **{f"grey of {depth} bits": grey(depth) for depth in (1, 2, 4, 8, 16)},
     "a transparent grey that only looks at the lower bits": grey(2, 5),
     "two transparent greys": with_transparent(grey(8, 3), 200),
+    **{f"grey of 1 bit, {value} transparent": grey(1, value) for value in (2, 3, 256, 257)},
+    "a transparent colour in grey": with_transparent(grey(2), 1, 1, 1),
+    "two orientations": png_with(grey(8), oriented(6), oriented(3)),
+    "an empty orientation, and another": png_with(grey(8), b"", oriented(3)),
     "a transparent grey behind the pixels": grey(8)[:-12] + chunk(b"tRNS", b"\0\3") + grey(8)[-12:],
 }
+
+
+def palette(depth, colours, alphas, at=1):
+    """A PNG with so many colours in its palette, and so many alphas behind it, or before it: at 0."""
+    content = png(WIDTH, HEIGHT, depth, 3, packed(depth))
+    chunks = [chunk(b"PLTE", COLOURS[: 3 * colours])]
+    chunks.insert(at, chunk(b"tRNS", OTHERS[:alphas]))
+    return content[:33] + b"".join(chunks) + content[33:]
+
+
+for depth in (1, 2, 4, 8):
+    most = 2**depth
+    SOURCES |= {
+        f"{most} colours, {alphas} alphas": palette(depth, most, alphas) for alphas in (0, 1, most, most + 1, 300)
+    }
+    SOURCES |= {f"{most} colours, {alphas} alphas before them": palette(depth, most, alphas, 0) for alphas in (1, most)}
+    SOURCES |= {
+        f"300 colours of {depth} bits, {alphas} alphas": palette(depth, 300, alphas) for alphas in (most, most + 1)
+    }
 for name, values in VALUES.items():
     SOURCES |= {
         f"grey of 16 bits, {name}": deep(values),
@@ -115,6 +138,12 @@ def test_a_bmp_in_another_order_is_refused_where_it_is_served():
         import_tensorflow().errors.InvalidArgumentError, match="GIF or BMP of plain 24 or 32 bits, or is"
     ):
         decode(bmp(USUAL[2::-1] + USUAL[3:]))
+
+
+def test_a_png_as_xcode_packs_it_is_refused_by_its_format_where_it_is_served():
+    content = png(WIDTH, HEIGHT, 8, 0, packed(8))
+    with pytest.raises(import_tensorflow().errors.InvalidArgumentError, match="An image is no JPEG, PNG"):
+        decode(content[:8] + chunk(b"CgBI", b"\x50\0\x20\6") + content[8:])
 
 
 def stored(content):

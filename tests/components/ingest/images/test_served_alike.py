@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 40, 30
 RANDOM = np.random.default_rng(0)
 COLOURS = RANDOM.integers(0, 256, 768, np.uint8).tobytes()
 OTHERS = RANDOM.integers(0, 256, 768, np.uint8).tobytes()
+GREYS = np.arange(256, dtype=np.uint8).repeat(3).tobytes()
 PICTURE = encoded(noise(1, (20, 15)).quantize(256), "GIF")
 CODED = PICTURE[PICTURE.index(b"\x2c" + struct.pack("<4H", 0, 0, 20, 15)) + 10 : -1]
 
@@ -63,6 +64,8 @@ SOURCES = {
     **{f"a GIF, {index} transparent": gif((0, 0), (20, 15), index) for index in (0, 5, 255)},
     "a GIF with its own palette": gif((0, 0), (20, 15), 5, own=OTHERS),
     "a GIF with its own palette alone": gif((0, 0), (20, 15), 5, own=OTHERS, shared=b""),
+    "a GIF whose own palette is a ramp of greys": gif((0, 0), (20, 15), 5, own=GREYS),
+    "a GIF whose own palette is a ramp of greys, smaller than its canvas": gif((7, 4), own=GREYS),
     "a GIF smaller than its canvas": gif((7, 4)),
     "a GIF at the start of its canvas": gif((0, 0)),
     "a transparent GIF smaller than its canvas": gif((7, 4), transparent=5),

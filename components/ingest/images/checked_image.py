@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from graft.components.common.compute.likeness.miniatures import SIDE
-from graft.components.ingest.images.conversion import StoredImage, as_png, convert
+from graft.components.ingest.images.conversion import JPEG_FORMATS, KEPT_FORMATS, StoredImage, as_png, convert
 from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.heic import enable_heic, is_heic
@@ -22,8 +22,6 @@ from graft.components.ingest.stand_ins import stand_in
 
 # Formats to read: not those that start another program (EPS), or have nothing to be known by (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-# MPO is a JPEG with further ones behind it, as phones write.
-JPEG_FORMATS = ("JPEG", "MPO")
 JPEG_END = b"\xff\xd9"
 REWRITTEN = "rewritten"
 """The conversion of a JPEG or PNG that is not plainly well-formed."""
@@ -107,7 +105,9 @@ def _read_by_pillow(content: bytes, memory: DecodedImage) -> StoredImage:
             return StoredImage(png, image, ("greyscale",) if image.mode == "L" else ())
         _check_end(content, image.format)
         upright, conversions = convert(image, content)
-        if image.format in (*JPEG_FORMATS, "PNG") and not {*conversions} - {"greyscale"}:
+        # A turned JPEG would have been stored as it is, and a turned PNG not.
+        usual = {"greyscale", "rotated"} if image.format in JPEG_FORMATS else {"greyscale"}
+        if image.format in KEPT_FORMATS and not {*conversions} - usual:
             conversions += (REWRITTEN,)
         return StoredImage(as_png(upright), upright, conversions)
     except UnidentifiedImageError as error:

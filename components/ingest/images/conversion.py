@@ -6,13 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageChops, ImageStat, TiffImagePlugin
 
-from graft.components.common.compute.images.orientation import UPRIGHT, exif_orientation, turn
+from graft.components.common.compute.images.orientation import UPRIGHT, exif_orientation, jpeg_exif, orientation, turn
 from graft.components.ingest.images.deep_colours import colours_as_8_bits
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep
 from graft.components.ingest.images.opacity import opaque_pixels
 
-# These are stored as they are, if they are plainly well-formed. MPO is a JPEG with further ones behind it, as phones write.
-KEPT_FORMATS = ("JPEG", "MPO", "PNG")
+# MPO is a JPEG with further ones behind it, as phones write.
+JPEG_FORMATS = ("JPEG", "MPO")
+# These are stored as they are, if they are plainly well-formed.
+KEPT_FORMATS = (*JPEG_FORMATS, "PNG")
 BLANK = "blank"
 """What an image is called that came out nearly of one colour, though its file is not."""
 
@@ -39,8 +41,8 @@ class StoredImage(NamedTuple):
 def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str, ...]]:
     """Returns the image as upright 8-bit RGB or greyscale, and what had to be done for it."""
     conversions = []
-    # Pillow takes the values of every CMYK JPEG for inverted, as Adobe's are.
-    is_negative = image.mode == "CMYK" and image.format in KEPT_FORMATS and "adobe" not in image.info
+    # Pillow takes the values of every CMYK JPEG for inverted, as Adobe's are: their marker is long enough to tell a transform.
+    is_negative = image.mode == "CMYK" and image.format in KEPT_FORMATS and "adobe_transform" not in image.info
     if image.format not in KEPT_FORMATS:
         conversions.append(str(image.format).lower())
     bits = _bits(image, content)
@@ -49,7 +51,9 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
     is_animated = image.format != "MPO" and getattr(image, "is_animated", False)
     if is_animated:
         conversions.append("animated")
-    lies, image_format = exif_orientation(image), image.format
+    # Pillow finds EXIF data also behind what other decoders stop at.
+    lies = orientation(jpeg_exif(content)) if image.format in JPEG_FORMATS else exif_orientation(image)
+    image_format = image.format
     seen = is_animated or has_detail(image)
     opaque = opaque_pixels(image, content, bits)
     if is_deep(image):

@@ -7,7 +7,8 @@ from typing import cast
 from PIL import Image, ImageFile
 
 from graft.components.common.compute.images.orientation import exif_orientation, turn
-from graft.components.ingest.images.checked_image import FORMATS, JPEG_END, JPEG_FORMATS
+from graft.components.ingest.images.checked_image import FORMATS, JPEG_END
+from graft.components.ingest.images.conversion import JPEG_FORMATS
 from graft.components.ingest.images.decoding_room import DecodedImage
 from graft.components.ingest.images.gif import without_comments
 from graft.components.ingest.images.grey_levels import as_8_bits, is_deep

@@ -4,10 +4,14 @@ import struct
 
 from PIL import Image
 
+from graft.components.common.compute.images.encoded_parts import MAX_SEGMENTS
+
 EXIF = b"Exif\0\0"
 """What EXIF data begins with in a JPEG's segment."""
 UPRIGHT = 1
 
+_JPEG = b"\xff\xd8"
+_PREFIX, _APP1, _AFTER_SEGMENTS = 0xFF, 0xE1, (0xDA, 0xD9)
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _TAG, _SHORT = 0x0112, 3
 _ENTRY_BYTES = 12
@@ -43,6 +47,24 @@ def orientation(exif: bytes) -> int:
         case [(kind, 1, value)] if kind == _SHORT and value in _TURNS:
             return int(value)
     return UPRIGHT
+
+
+def jpeg_exif(jpeg: bytes) -> bytes:
+    """Returns the TIFF structure in a JPEG's first EXIF segment, as `encoded_parts` does in a graph; empty if none is before the scan."""
+    position = len(_JPEG)
+    for _ in range(MAX_SEGMENTS):
+        prefix, marker = jpeg[position : position + 2].ljust(2, b"\0")
+        size = int.from_bytes(jpeg[position + 2 : position + 4])
+        if (prefix, marker) == (_PREFIX, _PREFIX):  # filled up
+            position += 1
+            continue
+        if prefix != _PREFIX or marker in _AFTER_SEGMENTS or size < 2:
+            break
+        segment = jpeg[position + 4 : position + 2 + size]
+        if marker == _APP1 and segment.startswith(EXIF):
+            return segment.removeprefix(EXIF)
+        position += 2 + size
+    return b""
 
 
 def turn(image: Image.Image, lies: int) -> Image.Image:

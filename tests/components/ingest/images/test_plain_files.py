@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from exif import jpeg_with, oriented
 from hostile_web import MIB, PeakMemory
 from kinds import png
 from pictures import encoded, noise, record, split_files, write_folder
@@ -104,15 +105,23 @@ def test_what_not_everybody_reads_alike_is_written_anew(name):
     np.testing.assert_array_equal(stored, shown.convert(stored.mode))
 
 
-@pytest.mark.parametrize("writer", ["Adobe", "another"])
+@pytest.mark.parametrize("writer", ["Adobe", "another", "one that only says Adobe"])
 def test_cmyk_is_no_negative_with_and_without_adobes_marker(writer):
     ink = RGB.resize((240, 160)).convert("CMYK")
     jpeg = encoded(ink if writer == "Adobe" else ImageChops.invert(ink), quality=95)
     marker = jpeg.index(b"\xff\xee")
-    if writer == "another":
-        jpeg = jpeg[:marker] + jpeg[marker + 2 + int.from_bytes(jpeg[marker + 2 : marker + 4]) :]
+    if writer != "Adobe":
+        said = segment(0xEE, b"Adobe\0\x64\0\0") if "says" in writer else b""
+        jpeg = jpeg[:marker] + said + jpeg[marker + 2 + int.from_bytes(jpeg[marker + 2 : marker + 4]) :]
     stored = np.asarray(Image.open(io.BytesIO(check_image(jpeg).encoded)), int)
     assert np.abs(stored - np.asarray(ink.convert("RGB"), int)).mean() < 3
+
+
+def test_a_turned_jpeg_that_may_be_damaged_is_named_as_well():
+    turned = jpeg_with(JPEG, oriented(6))
+    assert check_image(turned).conversions == ("rotated",)
+    cut = turned[: len(turned) * 3 // 4] + turned[-2:]
+    assert check_image(cut).conversions == ("rotated", "rewritten")
 
 
 LEFT_OUT = {

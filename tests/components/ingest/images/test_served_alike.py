@@ -21,6 +21,10 @@ PICTURE = encoded(noise(1, (20, 15)).quantize(256), "GIF")
 CODED = PICTURE[PICTURE.index(b"\x2c" + struct.pack("<4H", 0, 0, 20, 15)) + 10 : -1]
 
 
+def segment(marker, data):
+    return bytes((0xFF, marker)) + (len(data) + 2).to_bytes(2) + data
+
+
 def gif(at, canvas=(WIDTH, HEIGHT), transparent=None, own=b"", shared=COLOURS):
     """A GIF of one image of 20 × 15 pixels somewhere on its canvas."""
     control = b"" if transparent is None else b"\x21\xf9\x04\x01\0\0" + bytes([transparent]) + b"\0"
@@ -129,6 +133,23 @@ SOURCES |= {f"a BMP with alpha, header of {size} bytes": bmp(USUAL, size) for si
 CLEAR = bytearray(bmp(USUAL))
 CLEAR[14 + 108 + 3 :: 4] = bytes(WIDTH * HEIGHT)
 SOURCES |= {"a BMP with nothing in its alpha": bytes(CLEAR), "a BMP without alpha": bmp((*USUAL[:3], 0))}
+
+
+JPEG, EXIF = encoded(noise(1)), segment(0xE1, b"Exif\0\0" + oriented(6))
+JFIF_END = 20
+SOURCES |= {
+    f"a JPEG with {name} before its EXIF data": JPEG[:JFIF_END] + odd + EXIF + JPEG[JFIF_END:]
+    for name, odd in {
+        "something": b"????",
+        "a restart": b"\xff\xd0",
+        "a segment of no length": b"\xff\xe1\0\0",
+        "filled up markers": b"\xff\xff",
+        "a comment": segment(0xFE, b""),
+    }.items()
+}
+SOURCES["a JPEG whose EXIF data lie behind empty ones and something"] = (
+    JPEG[:2] + segment(0xE1, b"Exif\0\0") + EXIF + JPEG[2:JFIF_END] + b"??" + JPEG[JFIF_END:]
+)
 
 
 @pytest.mark.parametrize("name", SOURCES)

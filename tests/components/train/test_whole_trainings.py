@@ -254,7 +254,7 @@ def test_the_page_and_the_pictures_hold_everything(unfrozen):
     page = (folder / "training.html").read_text()
     assert "<svg" in page and ("data:image/png;base64," in page) == (augmentation == "live")
     assert "src=" not in page.replace('src="data:image/png', "")
-    assert "learning_rate 0.001" in page
+    assert "<dt>learning_rate</dt><dd>0.001</dd>" in page
 
 
 def test_unfreezing_that_does_not_help_leaves_the_head_s_model(trained, no_page):

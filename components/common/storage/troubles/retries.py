@@ -1,6 +1,7 @@
 """Which troubles with storage pass by themselves, and trying again until they have."""
 
 import errno
+import functools
 import http.client
 import logging
 import socket
@@ -26,6 +27,7 @@ REQUEST_SECONDS = 20.0
 # One that brings or takes a whole file, such as 128 MiB of features over a slow line.
 CONTENT_SECONDS = 300.0
 
+_UNAUTHORIZED = 401
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _TRANSIENT = (ConnectionError, TimeoutError, http.client.IncompleteRead)
 # The clients' own errors, by module: one that isn't imported raises none, and importing them all takes half a second.
@@ -91,21 +93,45 @@ def request(fs: Any, method: str, *arguments: Any, seconds: float | None = None,
     """
     if getattr(fs, "async_impl", False):
         options["timeout"] = seconds or REQUEST_SECONDS
+    work = functools.partial(getattr(fs, method), *arguments, **options)
     try:
-        return getattr(fs, method)(*arguments, **options)
-    except TimeoutError:
-        if "gs" in fs.protocol:
-            _check_token(fs)
+        return work()
+    except Exception as error:
+        refused = http_status(error) == _UNAUTHORIZED
+        if "gs" not in fs.protocol or not (refused or isinstance(error, TimeoutError)):
+            raise
+        if _renew_token(fs.credentials.credentials) and refused:
+            return work()
         raise
 
 
-def _check_token(fs: Any) -> None:
-    """Raises why Google gives no access token any more: gcsfs takes that for trouble that passes, and tries until the time is over."""
+def _renew_token(credentials: Any) -> bool:
+    """Gets a new access token from Google: the old one may be refused though it is good by this machine's clock.
+
+    gcsfs takes a refused token for trouble that passes, and tries it until the time is over.
+
+    Args:
+        credentials: Those of google-auth; None for none.
+
+    Returns:
+        Whether there is a new one.
+
+    Raises:
+        RefreshError: Google gives none any more.
+    """
+    from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+    from google.auth.transport.requests import Request
+
+    if credentials is None:
+        return False
     try:
-        fs.credentials.maybe_refresh()
-    except Exception as error:  # the network may be what fails here, too: that is trouble that passes
-        if (cause := error.__cause__) and type(cause).__name__ == "RefreshError":
-            raise cause from None
+        credentials.refresh(functools.partial(Request(), timeout=REQUEST_SECONDS))
+    except GoogleAuthError as error:  # the network may be what fails here, too: that is trouble that passes
+        passes = error.retryable or isinstance(error.__cause__, TransportError)
+        if isinstance(error, RefreshError) and not (passes and credentials.valid):
+            raise
+        return False
+    return True
 
 
 def _pause(seconds: float) -> None:

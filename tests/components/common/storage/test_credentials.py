@@ -2,13 +2,14 @@
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError, UnauthorizedSSOTokenError
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from gcsfs import GCSFileSystem
-from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 from s3fs.core import S3FileSystem
 from s3fs.errors import translate_boto_error
 from web import in_a_thread, web_server
@@ -59,23 +60,73 @@ def test_an_archived_object_is_the_only_one_at_fault():
     assert isinstance(refused, storage.FileError) and "restore it" in refused.reason and "grant" not in str(refused)
 
 
-def test_a_service_account_that_is_gone_is_told_at_once(tmp_path, monkeypatch):
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+@pytest.fixture
+def service_account(tmp_path, monkeypatch):
+    """Makes this process one of a service account whose tokens come from an address."""
+
+    def turn_on(token_uri):
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        account = {"type": "service_account", "client_email": "sa@x.iam", "private_key": pem, "token_uri": token_uri}
+        (tmp_path / "account.json").write_text(json.dumps(account))
+
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "project")
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr(retries, "REQUEST_SECONDS", 1.0)
+    GCSFileSystem.clear_instance_cache()
+    yield turn_on
+    GCSFileSystem.clear_instance_cache()
+
+
+def test_a_service_account_that_is_gone_is_told_at_once(service_account):
     gone = {"error": "invalid_grant", "error_description": "Invalid grant: account not found"}
     with web_server(lambda method, path, body: (400, gone)) as google:
-        account = {"type": "service_account", "client_email": "sa@x.iam", "private_key": pem, "token_uri": google.url}
-        (tmp_path / "account.json").write_text(json.dumps(account))
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
-        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "project")
-        monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)
-        monkeypatch.setattr(retries, "REQUEST_SECONDS", 1.0)
-        GCSFileSystem.clear_instance_cache()
+        service_account(google.url)
         with pytest.raises(
             GraftError, match=r"any more \(invalid_grant: Invalid grant: account not found\): run gcloud"
         ):
             storage.stat("gs://bucket/photos.zip")
-    GCSFileSystem.clear_instance_cache()
+
+
+@pytest.mark.parametrize("said", ["Invalid Credentials", "Login Required"], ids=["tried by gcsfs", "not tried"])
+def test_a_token_that_is_refused_is_renewed(said, service_account, monkeypatch):
+    given = []
+
+    def answer(method, path, body):
+        if method == "POST":
+            given.append(f"token-{len(given)}")
+            return 200, {"access_token": given[-1], "expires_in": 3600}
+        if web.asked[-1][2]["Authorization"] == "Bearer token-0":  # good for an hour by our clock, and revoked
+            return 401, {"error": {"code": 401, "message": said}}
+        return 200, {"name": "photos.zip", "bucket": "bucket", "size": "5", "updated": "2026-01-05T03:00:00.000Z"}
+
+    with web_server(answer) as web:
+        service_account(web.url)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", web.url)
+        assert storage.stat("gs://bucket/photos.zip").size == 5
+    assert given == ["token-0", "token-1"]
+
+
+def test_a_stalled_server_while_no_token_comes_is_trouble_that_passes():
+    class Good:
+        valid = True
+
+        def refresh(self, request):
+            raise RefreshError("metadata server") from TransportError("metadata server")
+
+    class Stalled:
+        protocol, credentials = "gs", SimpleNamespace(credentials=Good())
+
+        def info(self, path):
+            raise TimeoutError(path)
+
+    with pytest.raises(TimeoutError):
+        retries.request(Stalled(), "info", "bucket/photos.zip")
+    Good.valid = False
+    with pytest.raises(RefreshError):
+        retries.request(Stalled(), "info", "bucket/photos.zip")
 
 
 @pytest.fixture

@@ -78,10 +78,17 @@ def convert(image: Image.Image, content: bytes) -> tuple[Image.Image, tuple[str,
         image = image.convert("L")
     elif image.mode != "RGB":
         conversions.append({"P": "palette"}.get(image.mode, image.mode.lower()))
-        image = (ImageChops.invert(image) if is_negative else image).convert("RGB")
+        is_printed = image.mode == "CMYK" and image_format in JPEG_FORMATS
+        image = _light(image, is_negative) if is_printed else image.convert("RGB")
     if seen and not has_detail(image):
         conversions.append(BLANK)
     return image, tuple(conversions)
+
+
+def _light(image: Image.Image, is_negative: bool) -> Image.Image:
+    """Returns what ink leaves of white, in RGB, rounded down as TensorFlow does for JPEGs; it is that already if it is negative."""
+    *colours, black = (image if is_negative else ImageChops.invert(image)).split()
+    return Image.merge("RGB", [ImageChops.multiply(colour, black) for colour in colours])
 
 
 def has_detail(image: Image.Image) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from exif import chunk, oriented, png_with
 from kinds import png
 from pictures import encoded, noise
+from PIL import Image
 
 from graft.components.common.compute.decoding import decode
 from graft.components.common.compute.tensorflow import import_tensorflow
@@ -146,6 +147,12 @@ SOURCES |= {
         "filled up markers": b"\xff\xff",
         "a comment": segment(0xFE, b""),
     }.items()
+}
+INK = encoded(Image.merge("CMYK", [noise(seed, mode="L") for seed in range(4)]))
+MARKER = INK.index(b"\xff\xee")
+SOURCES |= {
+    "CMYK": INK,
+    "CMYK that is not Adobe's": INK[:MARKER] + segment(0xEE, b"Adobe\0\x64\0\0") + INK[MARKER + 16 :],
 }
 SOURCES["a JPEG whose EXIF data lie behind empty ones and something"] = (
     JPEG[:2] + segment(0xE1, b"Exif\0\0") + EXIF + JPEG[2:JFIF_END] + b"??" + JPEG[JFIF_END:]

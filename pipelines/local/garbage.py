@@ -5,8 +5,7 @@ import dataclasses
 import re
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from graft.components.common import storage
@@ -28,6 +27,7 @@ from graft.components.common.errors import DamagedRecordError, GraftError
 from graft.pipelines.local.parts_garbage import parts_reason, shards_of_rows
 
 _DAY = 24 * 60 * 60
+_MOST_HOURS = 1  # so far this machine's clock may be ahead of the store's
 # Paths within a store, as the steps write them.
 _RUN_DATASET = re.compile(rf"models/([^/]+)/runs/([^/]+)/{re.escape(Dataset.FILE)}")
 _VERSION_DATASET = re.compile(rf"models/[^/]+/versions/[^/]+/{Export.LINEAGE}/{re.escape(Dataset.FILE)}")
@@ -98,16 +98,27 @@ class Store:
             if file.written_at <= youngest and (reason := self._reason(path, shards, images, models, old))
         ]
 
-    def condemn(self, garbage: Sequence[Garbage]) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def condemn(self, garbage: Sequence[Garbage]) -> Iterator[None]:
         """Announces which shards are to be deleted, for as long as the context lasts.
 
         Steps don't begin to rely on them. Those that do already are known to a store that is listed in the context, and only then.
 
         Raises:
-            GraftError: The store can't be written.
+            GraftError: The store can't be written, or this machine's clock is ahead of the store's: what is young looks old then.
         """
         names = [found.path.rpartition("/")[2] for found in garbage if _SHARD.fullmatch(found.path)]
-        return announced(self._shards, CONDEMNED, names) if names else contextlib.nullcontext()
+        if not garbage:
+            yield
+            return
+        with announced(self._shards, CONDEMNED, names) as uri:
+            hours = (time.time() - storage.stat(uri).written_at) / 3600
+            if hours > _MOST_HOURS:
+                raise GraftError(
+                    f"This machine's clock is {hours:,.0f} hours ahead of {storage.redact(self._uri)}'s: set it by NTP; "
+                    "nothing was deleted."
+                )
+            yield
 
     def remove(self, garbage: Garbage) -> None:
         """Removes a file, unless it is gone already, or was written anew since the store was listed.

@@ -166,6 +166,14 @@ def test_a_damaged_dataset_in_use_stops_it(store, history):
     assert names(store) == before
 
 
+def test_a_clock_that_is_ahead_stops_it(store, history, monkeypatch):
+    before, now = names(store), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 8 * 86400)
+    with pytest.raises(GraftError, match="clock is 192 hours ahead of .*: set it by NTP; nothing was deleted"):
+        removed(store, "--keep-runs", "1")
+    assert names(store) == before
+
+
 def test_other_files_are_never_touched(tmp_path):
     store = tmp_path / "store"
     write_folder(

@@ -26,13 +26,16 @@ log = logging.getLogger("graft")
 
 
 @contextlib.contextmanager
-def announced(folder: str, kind: str, names: Iterable[str]) -> Iterator[None]:
+def announced(folder: str, kind: str, names: Iterable[str]) -> Iterator[str]:
     """Announces shards for as long as the context lasts.
 
     Args:
         folder: Path or URI of the folder that holds them.
         kind: `IN_USE` or `CONDEMNED`.
         names: The shards' names.
+
+    Yields:
+        Path or URI of the announcement.
 
     Raises:
         GraftError: The store can't be written.
@@ -48,7 +51,7 @@ def announced(folder: str, kind: str, names: Iterable[str]) -> Iterator[None]:
     with undone(remove):
         storage.write(uri, "\n".join(names).encode())
         try:
-            yield
+            yield uri
         finally:
             remove()
 

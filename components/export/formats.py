@@ -8,6 +8,7 @@ from typing import Literal
 
 from graft.components.common.artifacts.export import ParityLimits, saved_model_path
 from graft.components.common.artifacts.model import Model
+from graft.components.common.compute.machine import check_clock
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import require
 from graft.components.common.findings import Finding
@@ -58,11 +59,12 @@ def saved_model_format(name: str) -> Format:
 
 
 def check_machine(formats: Iterable[Further]) -> None:
-    """Checks that TensorFlow and what the formats need are installed, and that TensorFlow can use the folder for temporary files.
+    """Checks that TensorFlow and what the formats need are installed, that it can use the folder for temporary files, and the clock.
 
     Raises:
-        GraftError: A package is missing, or TensorFlow would take the folder's name for a pattern.
+        GraftError: A package is missing, TensorFlow would take the folder's name for a pattern, or the clock isn't set.
     """
+    check_clock()
     if set(gettempdir()) & set("[]*?\\"):
         raise GraftError(f"TensorFlow takes the name of {gettempdir()} for a pattern: set TMPDIR to another folder.")
     require("Training a model", ["tensorflow"])

@@ -10,6 +10,7 @@ from graft.components.common.artifacts.model import Model
 from graft.components.common.artifacts.outcomes.results import TrainResult
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import find_devices
+from graft.components.common.compute.machine import check_clock
 from graft.components.train.backbones.weights import Weights
 from graft.components.train.clock import Clock
 from graft.components.train.config import TrainConfig
@@ -45,8 +46,9 @@ def train(
         planned: What the step's parts were to compute before, as `planned_items` returns it; None for a step without parts.
 
     Raises:
-        GraftError: The dataset, the weights, the store, a device or a setting can't be used; nothing is left in `output`.
+        GraftError: The dataset, the weights, the store, a device, a setting or the clock can't be used; nothing is left in `output`.
     """
+    check_clock()
     data = Dataset.load(dataset)
     parts = None if planned is None else Planned.of_table(planned, data, config)
     pretrained = Weights.checked(weights, config)

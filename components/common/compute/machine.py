@@ -5,14 +5,17 @@ import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from graft.components.common.errors import GraftError
 from graft.components.common.findings import Finding
 
 _PYTHONS = ((3, 11), (3, 13))
 _LEAST_GIBIBYTES = 4
 _GIBIBYTE = 2**30
+_FIRST_YEAR = 1980
 _CGROUPS, _HIERARCHIES = "/proc/self/cgroup", "/sys/fs/cgroup"
 _SHARE = 2  # one half is for all the rest
 
@@ -48,6 +51,17 @@ def memory_limit(cgroups: str = _CGROUPS, hierarchies: str = _HIERARCHIES) -> in
     for folder, is_v2 in _groups("memory", cgroups, hierarchies):
         limits += _numbers(folder / ("memory.max" if is_v2 else "memory.limit_in_bytes"))
     return min(limits)
+
+
+def check_clock() -> None:
+    """Checks that the clock was set: what a zip holds, as a model's file, can't be older than 1980.
+
+    Raises:
+        GraftError: It wasn't.
+    """
+    year = time.gmtime(time.time()).tm_year
+    if year < _FIRST_YEAR:
+        raise GraftError(f"This machine's clock says {year}, when no model's file can be written: set it by NTP.")
 
 
 def decoding_memory() -> int:

@@ -145,7 +145,8 @@ def _decode_bmp(encoded: Any) -> Any:
 def _decode_gif(encoded: Any) -> Any:
     tf = import_tensorflow()
     image = first_image(encoded)
-    with tf.control_dependencies([_check_size(image.canvas[0], image.canvas[1])]):
+    is_found = tf.raw_ops.Assert(condition=image.is_found, data=[UNKNOWN])
+    with tf.control_dependencies([is_found, _check_size(image.canvas[0], image.canvas[1])]):
         return image.on_canvas(tf.io.decode_gif(image.content)[0])
 
 

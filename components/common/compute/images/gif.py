@@ -27,12 +27,14 @@ class FirstImage(NamedTuple):
         canvas: Height and width of the GIF in pixels, int32 [2].
         start: Row and column of the canvas at which the image begins, int32 [2].
         size: The image's height and width, int32 [2].
+        is_found: bool scalar. Where it is false, nothing else counts.
     """
 
     content: Any
     canvas: Any
     start: Any
     size: Any
+    is_found: Any
 
     def on_canvas(self, pixels: Any) -> Any:
         """Returns the image, uint8 [H, W, 3], on a white canvas."""
@@ -45,7 +47,7 @@ def first_image(encoded: Any) -> FirstImage:
     """Returns a GIF's first image.
 
     Args:
-        encoded: string scalar. Where it is no GIF, or damaged, what is returned can't be decoded.
+        encoded: string scalar. Where it is damaged, what is returned can't be decoded, or is not found.
     """
     tf = import_tensorflow()
     # What is missing behind the end counts as 0, which also ends blocks.
@@ -101,5 +103,5 @@ def first_image(encoded: Any) -> FirstImage:
     place += colours
     behind = part(content, place + _COLOUR, tf.strings.length(content))
     content = tf.where(is_transparent, tf.strings.join([part(content, 0, place), _WHITE, behind]), content)
-    content = tf.where(byte(image) == _IMAGE, content, b"GIF89a")
-    return FirstImage(content, tf.maximum(screen, start + size), start, size)
+    is_found = byte(image) == _IMAGE
+    return FirstImage(content, tf.where(is_found, tf.maximum(screen, start + size), 0), start, size, is_found)

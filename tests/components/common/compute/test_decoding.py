@@ -211,6 +211,14 @@ def test_a_gif_of_too_many_blocks_is_refused_before_it_takes_long(decoded):
         decoded(many)
 
 
+def test_a_gif_whose_image_is_not_found_is_not_called_too_large(decoded):
+    whole = encoded(picture().quantize(2), "GIF")
+    behind = 13 + 3 * (2 << whole[10] % 8)
+    for before in (b"junk", 40 * b"\x21\xfe\1x\0", b"\x21\xfe" + 3000 * (b"\xff" + 255 * b"x") + b"\0"):
+        with pytest.raises(import_tensorflow().errors.InvalidArgumentError, match="An image is no JPEG"):
+            decoded(whole[:behind] + before + whole[behind:])
+
+
 @pytest.mark.parametrize(
     "content",
     [

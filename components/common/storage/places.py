@@ -10,8 +10,9 @@ from fsspec.implementations.local import LocalFileSystem, make_path_posix
 
 from graft.components.common.errors import GraftError
 from graft.components.common.extras import how_to_install
+from graft.components.common.storage.gcs import is_gcs
 from graft.components.common.storage.troubles.credentials import trouble_with_credentials
-from graft.components.common.storage.troubles.retries import persist, request, s3_code
+from graft.components.common.storage.troubles.retries import CONTENT_SECONDS, REQUEST_SECONDS, persist, request, s3_code
 from graft.components.common.storage.uris import Reach, brief, check_user, is_web, redact, split_bucket
 
 for _scheme in ("http", "https"):  # in chains of URIs too
@@ -89,7 +90,7 @@ def locate(uri: str, reach: Reach = Reach.NAMED) -> Place:
     # In an object's name fsspec would take "::" for a chain and "#1" for a version: it sees the bucket alone.
     head, name = split_bucket(uri)
     try:
-        fs, path = fsspec.core.url_to_fs(head, **({"reach": reach} if is_web(uri) else {}))
+        fs, path = fsspec.core.url_to_fs(head, **_options(uri, reach))
     except (ImportError, ValueError) as error:
         remedy = "use a path, gs://, https:// or s3://"
         if isinstance(error, ImportError) and uri.startswith("s3://"):
@@ -98,3 +99,15 @@ def locate(uri: str, reach: Reach = Reach.NAMED) -> Place:
     if isinstance(fs, LocalFileSystem):
         return Place(Path(path))
     return Place(None, fs, f"{path}/{name}".rstrip("/") if name else path)
+
+
+def _options(uri: str, reach: Reach) -> dict[str, Any]:
+    """Returns what the file system of a URI is told."""
+    if is_web(uri):
+        return {"reach": reach}
+    if is_gcs(uri):
+        # gcsfs by itself waits for a connection that has died as long as the content may take; s3fs has such a time.
+        from aiohttp import ClientTimeout
+
+        return {"requests_timeout": ClientTimeout(total=CONTENT_SECONDS, sock_read=REQUEST_SECONDS)}
+    return {}

@@ -4,6 +4,9 @@ import errno
 import logging
 import socket
 import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import aiohttp
@@ -12,10 +15,13 @@ import pytest
 import requests
 import urllib3.exceptions
 from fsspec.implementations.memory import MemoryFileSystem
+from gcsfs import GCSFileSystem
 from google.api_core.exceptions import Forbidden, NotFound, ServiceUnavailable
+from web import in_a_thread
 
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
+from graft.components.common.storage import places
 from graft.components.common.storage.troubles import retries
 from graft.components.common.storage.troubles.retries import is_transient, persist
 
@@ -148,3 +154,34 @@ def test_patience_has_an_end(monkeypatch, caplog):
     with pytest.raises(ConnectionResetError):
         persist(fail)
     assert 3 <= len(calls) <= 10
+
+
+def test_a_connection_that_died_is_not_waited_for_as_long_as_content_may_take(monkeypatch):
+    asked, over = [], threading.Event()
+
+    class Stalling(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"fi")
+            if len(asked) == 1:
+                over.wait()
+            self.wfile.write(b"le")
+
+        def log_message(self, *arguments):
+            pass
+
+    monkeypatch.setattr(places, "REQUEST_SECONDS", 0.5)
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Stalling)) as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        GCSFileSystem.clear_instance_cache()
+        try:
+            began = time.monotonic()
+            assert storage.read("gs://bucket/file") == b"file" and len(asked) == 2
+            assert time.monotonic() - began < 30
+        finally:
+            over.set()
+            GCSFileSystem.clear_instance_cache()

@@ -154,9 +154,12 @@ def section(text: str, step: str) -> dict[str, Any]:
         sections = read_json(text)
     except (ValueError, RecursionError) as error:
         raise GraftError(f'--config is not JSON ({error}): write it like \'{{"train": {{"epochs": 20}}}}\'.') from error
-    if not isinstance(sections, dict) or not all(isinstance(value, dict) for value in sections.values()):
+    if not isinstance(sections, dict):
         raise GraftError('--config must be a JSON object with one object a step, like {"train": {"epochs": 20}}.')
-    for name in sections:
+    for name, settings in sections.items():
         if name not in SECTIONS:
             raise GraftError(f"--config has a section {name!r}: there are {', '.join(SECTIONS)}.")
+        if not isinstance(settings, dict):
+            held = "null" if settings is None else _Short().repr(settings)
+            raise GraftError(f"The section {name!r} of --config is {held}: give it an object of settings, or leave it out.")
     return dict(sections.get(step, {}))

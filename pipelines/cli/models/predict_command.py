@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from graft.components.common import storage
 from graft.components.common.artifacts.signing.keys import verifying
 from graft.components.common.errors import GraftError
 from graft.components.common.escaping import escaped
@@ -38,7 +39,8 @@ def predict(
     """
     files, found = find_images(images)
     if not files and not found:
-        raise GraftError("There is no image to predict: name files, or folders with files in them.")
+        where = f" in {', '.join(map(storage.redact, images))}" if images else ""
+        raise GraftError(f"There is no image to predict{where}: name files, or folders with images in them.")
     with verifying(verify_key):
         found += predict_images(find_model(model, store), files)
     write = {"table": _table, "json": _json, "csv": _csv}[form]

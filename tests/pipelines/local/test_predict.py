@@ -191,8 +191,8 @@ def test_what_can_t_be_predicted(trained, predict, tmp_path):
     folder, pictures, _ = trained
     (tmp_path / "empty").mkdir()
     for words, sentence in (
-        ((folder / "model", tmp_path / "empty"), "There is no image to predict"),
-        ((folder / "model",), "There is no image to predict"),
+        ((folder / "model", tmp_path / "empty"), f"There is no image to predict in {tmp_path}/empty: "),
+        ((folder / "model",), "There is no image to predict: name files"),
         ((tmp_path / "empty", pictures), "is no finished Model or Export"),
         ((folder / "export/another.keras", pictures), "another.keras can't be used without its record"),
         (("pets@3f", pictures), "There is no pets@3f here: name a Model or an Export, and with --store"),

@@ -161,5 +161,7 @@ def section(text: str, step: str) -> dict[str, Any]:
             raise GraftError(f"--config has a section {name!r}: there are {', '.join(SECTIONS)}.")
         if not isinstance(settings, dict):
             held = "null" if settings is None else _Short().repr(settings)
-            raise GraftError(f"The section {name!r} of --config is {held}: give it an object of settings, or leave it out.")
+            raise GraftError(
+                f"The section {name!r} of --config is {held}: give it an object of settings, or leave it out."
+            )
     return dict(sections.get(step, {}))

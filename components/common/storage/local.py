@@ -20,6 +20,7 @@ from graft.components.common.storage.troubles.access import FileError, access
 # What network drives say that flush no folders, and folders that may be written but not read. The file is in its place all the same.
 _NOT_FLUSHED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
 _PIPE = "is a pipe, a socket or a device"
+_PART = ".part"  # no suffix that a reader looks for
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         OSError: It can't be written; then what was there before still is.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")  # no suffix that a reader looks for
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}{_PART}")
     try:
         with undone(lambda: temporary.unlink(missing_ok=True)):
             with temporary.open("wb") as file:
@@ -44,6 +45,14 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what killed processes left that were `replacing` a file, which nobody may be doing now."""
+    for file in path.parent.iterdir():
+        if file.name.startswith(f".{path.name}.") and file.name.endswith(_PART):
+            with contextlib.suppress(PermissionError):  # somebody else's, who removes it
+                file.unlink()
 
 
 def put_in_place(part: Path, path: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graft.components.common.errors import GraftError
 from graft.components.common.storage.gcs import gcs_blob, is_gcs
-from graft.components.common.storage.local import make_folder, replacing
+from graft.components.common.storage.local import make_folder, remove_leftovers, replacing
 from graft.components.common.storage.places import Place, locate
 from graft.components.common.storage.troubles import retries
 from graft.components.common.storage.troubles.access import access
@@ -91,6 +91,7 @@ class _Local:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.look().content != seen.content:
                 return False
+            remove_leftovers(self._path)
             with replacing(self._path) as file:
                 file.write(content)
             return True

@@ -38,7 +38,12 @@ def test_every_recipe_is_valid(recipe):
         ),
         ("", '{"training": {}}', {}, "section 'training': there are ingest, train"),
         ("", '[{"train": {}}]', {}, "one object a step"),
-        ("", '{"train": 3}', {}, "The section 'train' of --config is 3: give it an object of settings, or leave it out"),
+        (
+            "",
+            '{"train": 3}',
+            {},
+            "The section 'train' of --config is 3: give it an object of settings, or leave it out",
+        ),
         ("", '{"gate": null}', {}, "The section 'gate' of --config is null"),
         ("", "{cut: mixed7}", {}, "is not JSON"),
         ("", '{"train": ' + "[" * 10**5, {}, "is not JSON"),

@@ -39,6 +39,15 @@ def test_what_was_removed_was_changed(tmp_path):
     assert not swap(str(file), seen, b"2") and not file.exists()
 
 
+def test_what_killed_processes_left_of_it_goes(tmp_path):
+    left, others = tmp_path / ".latest.json.0a1b.part", tmp_path / ".other.json.0a1b.part"
+    for file in (left, others):
+        file.write_bytes(b"{")
+    place = str(tmp_path / "latest.json")
+    assert swap(place, look(place), b"1")
+    assert not left.exists() and others.exists()
+
+
 def test_of_many_at_once_one_wins(place):
     file = f"{place}/latest.json"
     for turn in range(3):

@@ -22,6 +22,7 @@ from support import ROOT, free_port, start
 from graft.components.common import storage
 from graft.components.common.errors import GraftError
 from graft.components.common.storage import sha256_file
+from graft.components.common.storage.places import locate
 from graft.components.common.storage.troubles import retries
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.ingest import ingest
@@ -125,7 +126,7 @@ def test_a_big_file_goes_to_a_bucket_and_back(tmp_path, any_bucket):
 def test_an_object_is_taken_as_it_is_now(tmp_path, any_bucket):
     uri = f"{any_bucket}/file"
     storage.write(uri, b"first")
-    fs, path = fsspec.core.url_to_fs(uri)
+    fs, path = locate(uri).fs, locate(uri).path
     fs.ls(any_bucket, detail=True)
     type(fs)(skip_instance_cache=True).pipe_file(path, b"second one")
     assert storage.stat(uri).size == 10
@@ -138,7 +139,7 @@ def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cac
     content = os.urandom(10_000_000)
     (tmp_path / "big").write_bytes(content)
     storage.put(tmp_path / "big", f"{any_bucket}/big")
-    fs, _ = fsspec.core.url_to_fs(any_bucket)
+    fs = locate(any_bucket).fs
     monkeypatch.setattr(retries, "PATIENCE", 0.5)
     ranges, read = [], fs.cat_file
 
@@ -166,7 +167,7 @@ def test_a_download_from_a_bucket_goes_on(tmp_path, any_bucket, monkeypatch, cac
 
 def test_an_object_that_changes_while_it_is_read_is_never_stitched(tmp_path, any_bucket, monkeypatch):
     old, new = os.urandom(10_000_000), os.urandom(10_000_000)
-    fs, _ = fsspec.core.url_to_fs(f"{any_bucket}/big")
+    fs = locate(any_bucket).fs
     storage.write(f"{any_bucket}/big", old)
     read, asked = fs.cat_file, []
 
@@ -183,7 +184,7 @@ def test_an_object_that_changes_while_it_is_read_is_never_stitched(tmp_path, any
 def test_damage_on_the_way_is_found(tmp_path, any_bucket, monkeypatch):
     content = os.urandom(1_000_000)
     storage.write(f"{any_bucket}/file", content)
-    fs, _ = fsspec.core.url_to_fs(any_bucket)
+    fs = locate(any_bucket).fs
     read, asked = fs.cat_file, []
 
     def damages(path, **options):

@@ -52,7 +52,7 @@ def remove_leftovers(path: Path) -> None:
     for file in path.parent.iterdir():
         if file.name.startswith(f".{path.name}.") and file.name.endswith(_PART):
             with contextlib.suppress(PermissionError):  # somebody else's, who removes it
-                file.unlink()
+                file.unlink(missing_ok=True)
 
 
 def put_in_place(part: Path, path: Path) -> Path:

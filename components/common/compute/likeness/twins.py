@@ -1,12 +1,12 @@
 """Finding images that are the same, byte by byte or to the eye, in less than quadratic time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from graft.components.common.compute.likeness.close_hashes import close_pairs
+from graft.components.common.compute.likeness.close_hashes import close_pairs, gathered
 from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, same_picture
 
 Array = np.ndarray[Any, Any]
@@ -150,7 +150,7 @@ def _another(kinds: Array, among: Array) -> Array:
     return np.where(first[kinds] == np.arange(len(kinds)), second[kinds], first[kinds])
 
 
-def _proven(close: Iterable[Array], images: Array, miniatures: Miniatures) -> Iterator[Array]:
+def _proven(close: Iterator[Array], images: Array, miniatures: Miniatures) -> Iterator[Array]:
     """Yields those of close pairs whose miniatures show the same picture.
 
     Args:
@@ -160,22 +160,8 @@ def _proven(close: Iterable[Array], images: Array, miniatures: Miniatures) -> It
     """
     # Memory that nothing is written to is not taken: few looks are in a pair.
     read, known = np.empty((len(images), SIDE**2), np.uint8), np.zeros(len(images), bool)
-    for pairs in _gathered(close):
+    for pairs in gathered(close, _PROOFS_AT_ONCE):
         wanted = np.unique(pairs[:2])
         wanted = wanted[~known[wanted]]
         read[wanted], known[wanted] = miniatures.read(images[wanted]), True
         yield pairs[:, same_picture(read, pairs[0], pairs[1])]
-
-
-def _gathered(parts: Iterable[Array]) -> Iterator[Array]:
-    """Yields pairs in fewer and larger parts."""
-    waiting: list[Array] = []
-    count = 0
-    for part in parts:
-        waiting.append(part)
-        count += part.shape[1]
-        if count >= _PROOFS_AT_ONCE:
-            yield np.concatenate(waiting, axis=1)
-            waiting, count = [], 0
-    if waiting:
-        yield np.concatenate(waiting, axis=1)

@@ -1,4 +1,4 @@
-"""All pairs of close hashes are found, and no others, however they are spread over the bands."""
+"""All pairs of close hashes are found, and no others, however they are spread over the halves."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import pytest
 from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE, close_pairs
 
 MAX_STEPS = 2
-# The bits of each band: of the 8 × 8 frequencies, the first of which is the highest bit, two of each row and of each column.
+# The bits of each half: of the 8 × 8 frequencies, the first of which is the highest bit, two of each row and of each column in turn.
 ROWS, COLUMNS = np.divmod(63 - np.arange(64), 8)
-BANDS = np.argsort((ROWS // 2 + COLUMNS // 2) % 4, kind="stable").reshape(4, 16).astype(np.uint64)
+HALVES = np.argsort((ROWS // 2 + COLUMNS // 2 + 1) % 2, kind="stable").reshape(2, 32).astype(np.uint64)
 
 
 def all_with_all(hashes, steps, seekers):
@@ -42,33 +42,24 @@ def flipped(rng, hashes, least, most):
 
 
 def unevenly(rng, hashes):
-    """Each hash with so many bits of each band flipped that not one more could be: eleven are too many."""
-    counts = (
-        (1, 3, 3, 3),
-        (2, 3, 3, 3),
-        (2, 3, 3, 2),
-        (2, 3, 2, 3),
-        (2, 2, 3, 3),
-        (10, 0, 0, 0),
-        (11, 0, 0, 0),
-        (0, 2, 4, 4),
-    )
+    """Each hash with so many bits of each half flipped that few masks find them, or none: eleven are too many."""
+    counts = ((5, 5), (6, 4), (5, 4), (4, 6), (7, 3), (10, 0), (0, 10), (6, 5), (5, 6), (11, 0))
     result = hashes.copy()
     for number in range(len(hashes)):
-        for band, flips in enumerate(counts[number % len(counts)]):
-            for bit in rng.choice(BANDS[band], flips, replace=False):
+        for half, flips in enumerate(counts[number % len(counts)]):
+            for bit in rng.choice(HALVES[half], flips, replace=False):
                 result[number] ^= np.uint64(1) << bit
     return result
 
 
 def in_one_bucket(rng, count):
-    """Hashes with two bands that are all the same, and others that hardly differ."""
+    """Hashes that hardly differ."""
     return strangers(rng, count) & np.uint64(0x0000_0000_0F0F_FFFF)
 
 
 INPUTS = {
     "copies of strangers": lambda rng, count: flipped(rng, np.repeat(strangers(rng, count // 4), 4), 0, 14),
-    "spread over the bands": lambda rng, count: np.concatenate(
+    "spread over the halves": lambda rng, count: np.concatenate(
         [half := strangers(rng, count // 2), unevenly(rng, half)]
     ),
     "in one bucket": lambda rng, count: in_one_bucket(rng, count // 4),

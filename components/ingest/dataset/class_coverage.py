@@ -7,6 +7,7 @@ from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
 from graft.components.ingest.source.layout import Layout
 
+_SHOWN = 3
 _KEEP = "; if images only look alike, keep them with --leaks keep"
 _REMEDY = (
     "add some, change --validation-fraction or --test-fraction, or, if an earlier dataset binds the splits, ingest without it "
@@ -46,14 +47,16 @@ def check_classes(
         missing = [name for name in layout.classes if not counts.get(split, {}).get(name)]
         if len(missing) == len(layout.classes):
             raise GraftError(f"No usable image at all is in {split}{examples(excluded, ' ({})')}: {remedy}.")
+        unjudged = []
         for name in missing:
             by_luck = split != TRAIN and (None, name) in by_source and (split, name) not in by_source
             if not by_luck or len(missing) > len(layout.classes) - 2:
                 own = examples([entry for entry in excluded if entry.label == name], " ({})")
                 raise GraftError(f"Class {name!r} has no usable image in {split}{own}: {remedy}.")
-            warnings.append(
+            unjudged.append(
                 f"Class {name!r} has no image in {split}, so it can't be evaluated there, and a gate's rule on every class fails."
             )
+        warnings += first_few(unjudged, f"have no image in {split}")
     return warnings
 
 
@@ -68,3 +71,16 @@ def examples(excluded: Sequence[Unusable | LeftOutTwin], form: str = "{}") -> st
     """Returns a few of the files that were left out, with their reasons, put into `form`; nothing if there are none."""
     shown = "; ".join(f"{entry.path!r} {entry.reason}" for entry in excluded[:3])
     return form.format(shown + (" …" if len(excluded) > 3 else "")) if excluded else ""
+
+
+def first_few(warnings: list[str], are: str) -> list[str]:
+    """Returns the first warnings about one class and split each, and one in place of the others.
+
+    Args:
+        warnings: All of one kind.
+        are: What they say of the classes.
+    """
+    more = len(warnings) - _SHOWN
+    if more < 2:
+        return warnings
+    return [*warnings[:_SHOWN], f"{more:,} more such warnings: classes {are}. The report has all."]

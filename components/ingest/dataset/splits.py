@@ -7,6 +7,7 @@ import numpy as np
 from graft.components.common.artifacts.dataset import SPLITS, TEST, TRAIN, VALIDATION, LeftOutTwin, SplitShare, TwinPair
 from graft.components.common.compute.likeness.twins import IDENTICAL
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.class_coverage import first_few
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 from graft.components.ingest.dataset.image_arrays import NOWHERE, Array, ImageArrays, LeftOut
 from graft.components.ingest.dataset.leakage import find_leaks, pair_twins
@@ -163,7 +164,8 @@ def _fractions(
     asked = {TRAIN: 1 - sum(asked.values())} | {split: share for split, share in asked.items() if share}
     chosen = by_content & (splits != NOWHERE)
     fractions: Fractions = {}
-    warnings: list[str] = []
+    moved: list[str] = []
+    small: list[str] = []
     for label, number in sorted((images.label_names[number], number) for number in set(images.labels[chosen].tolist())):
         members = splits[chosen & (images.labels == number)]
         fractions[label] = {}
@@ -172,13 +174,14 @@ def _fractions(
             obtained = count / len(members)
             fractions[label][split] = SplitShare(asked=round(share, 6), obtained=round(obtained, 6))
             if abs(obtained - share) > _FAR and bound:
-                warnings.append(
+                moved.append(
                     f"Class {label!r} has {obtained:.0%} of its images in {split}, not {share:.0%}: images of the earlier "
                     "dataset stay in their split."
                 )
             elif share * len(members) < _FEW:
-                warnings.append(
+                small.append(
                     f"Class {label!r} is too small to split reliably: {count} of its {len(members)} images are in {split}, and "
                     f"{share:.0%} were asked for."
                 )
-    return fractions, warnings
+    moved = first_few(moved, "have another share in a split than asked for")
+    return fractions, moved + first_few(small, "are too small to split reliably")

@@ -78,6 +78,17 @@ def test_asked_and_obtained_fractions_and_classes_too_small_for_them(tmp_path):
     )
 
 
+def test_of_many_small_classes_only_the_first_are_warned_of_one_by_one(tmp_path):
+    names = [f"class {number}" for number in range(6)]
+    files = {f"{name}/{n}.jpg": encoded(noise(20 * number + n)) for number, name in enumerate(names) for n in range(12)}
+    ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", HALVES)
+    found = record(tmp_path / "dataset")
+    *named, more = found["warnings"]
+    assert len(named) == 3 and all("Class 'class 0' is too small to split reliably" in warning for warning in named)
+    assert more == "15 more such warnings: classes are too small to split reliably. The report has all."
+    assert sorted(found["fractions"]) == names
+
+
 def test_fractions_that_leave_nothing_to_train_on():
     with pytest.raises(GraftError, match="leave nothing to train on"):
         IngestConfig(validation_fraction=0.5, test_fraction=0.5)

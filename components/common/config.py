@@ -101,6 +101,25 @@ def read_yaml(uri: str) -> dict[str, Any]:
     return fields
 
 
+def read_settings(uri: str, step: str, config: type[Config]) -> dict[str, Any]:
+    """Reads some of a step's settings from a YAML file of their own.
+
+    Args:
+        uri: Its path or URI.
+        step: The step's name, for messages.
+        config: The dataclass with the step's fields, as for `configure`.
+
+    Raises:
+        GraftError: The file can't be read or is no mapping, or fields are unknown or values not allowed; the message names the file.
+    """
+    fields = read_yaml(uri)
+    try:
+        configure(step, config, fields)
+    except GraftError as error:
+        raise_all(GraftError(f"{storage.redact(uri)}: {problem}") for problem in error.problems)
+    return fields
+
+
 def settings_json(uri: str, fields: Mapping[str, Any]) -> str:
     """Returns settings that `read_yaml` read as JSON text.
 

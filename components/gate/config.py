@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from graft.components.common.config import configure, read_yaml, section
+from graft.components.common.config import configure, read_settings, section
 
 _SWITCHES = ("yes", "no", "on", "off")
 
@@ -79,4 +79,4 @@ def rules_config(rules: str, overrides: Mapping[str, Any]) -> GateConfig:
     Raises:
         GraftError: The file can't be read, a field is unknown or a value is not allowed.
     """
-    return configure("gate", GateConfig, read_yaml(rules) if rules else {}, overrides)
+    return configure("gate", GateConfig, read_settings(rules, "gate", GateConfig) if rules else {}, overrides)

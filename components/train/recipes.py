@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from graft.components.common import storage
-from graft.components.common.config import configure, read_json, read_yaml, section, settings_json
+from graft.components.common.config import configure, read_json, read_settings, section, settings_json
 from graft.components.common.errors import GraftError, raise_all
 from graft.components.train.config import TrainConfig
 
@@ -111,12 +110,7 @@ def read_recipe(uri: str) -> str:
     Raises:
         GraftError: The file can't be read, is no mapping, or has a field or value that is not allowed.
     """
-    fields = read_yaml(uri)
-    try:
-        configure("train", TrainConfig, fields)
-    except GraftError as error:
-        raise_all(GraftError(f"{storage.redact(uri)}: {problem}") for problem in error.problems)
-    return settings_json(uri, fields)
+    return settings_json(uri, read_settings(uri, "train", TrainConfig))
 
 
 def train_config(

@@ -30,7 +30,9 @@ def find_model(model: str, store: str) -> str:
                 f"There is no {model} here: name a Model or an Export, and with --store for a model of a registry."
             )
         return model.removesuffix(Model.KERAS) or "." if file == Model.KERAS else model
-    name, _, version = model.partition("@")
+    name, at, version = model.partition("@")
+    if at and not version:
+        raise GraftError(f"{model} names no version: write {name}@VERSION, or {name} for the latest one.")
     if not is_safe_name(name):
         raise GraftError(f"{storage.redact(name)} is not a model's name: leave --store out for a path or URI.")
     registry = Registry(store, name)

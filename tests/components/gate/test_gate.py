@@ -257,7 +257,9 @@ def test_settings_come_from_defaults_file_and_options(tmp_path):
     assert rules_config("", {}) == GateConfig()
     assert gate_config('{"gate": {"confident": true, "min_accuracy": 0.7}}', 0.8) == GateConfig(0.8, confident=True)
     rules.write_text("min_acuracy: 0.8\n")
-    with pytest.raises(GraftError, match="gate has no setting 'min_acuracy': there are min_accuracy, confident"):
+    with pytest.raises(
+        GraftError, match="rules.yaml: gate has no setting 'min_acuracy': there are min_accuracy, confident"
+    ):
         rules_config(str(rules), {})
     for text, said in (
         ("max_ece: 2", "gate: max_ece can't be 2"),
@@ -270,8 +272,10 @@ def test_settings_come_from_defaults_file_and_options(tmp_path):
         ("min_accuracy: 2024-99-99", "gate: min_accuracy can't be '2024-99-99': Input should be a valid number"),
     ):
         rules.write_text(f"{text}\n")
-        with pytest.raises(GraftError, match=said):
+        with pytest.raises(GraftError, match=f"rules.yaml: {said}"):
             rules_config(str(rules), {})
+    with pytest.raises(GraftError, match="^gate: min_accuracy can't be 95"):
+        rules_config("", {"min_accuracy": 95})
 
 
 def test_an_unfinished_evaluation_leaves_no_decision(tmp_path):

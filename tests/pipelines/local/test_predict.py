@@ -196,6 +196,10 @@ def test_what_can_t_be_predicted(trained, predict, tmp_path):
         ((tmp_path / "empty", pictures), "is no finished Model or Export"),
         ((folder / "export/another.keras", pictures), "another.keras can't be used without its record"),
         (("pets@3f", pictures), "There is no pets@3f here: name a Model or an Export, and with --store"),
+        (
+            ("pets@", pictures, "--store", tmp_path),
+            "pets@ names no version: write pets@VERSION, or pets for the latest one",
+        ),
         ((folder / "export", pictures, "--store", tmp_path), "leave --store out for a path or URI"),
     ):
         with pytest.raises(GraftError, match=sentence):

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from graft.components.common.errors import GraftError
+
 Array = np.ndarray[Any, Any]
 
 MAX_DISTANCE = 10
@@ -35,7 +37,14 @@ def close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
         hashes: uint64 [N], at most 2²⁶.
         steps: int32 [N], brightness in steps, 0 to 59.
         seekers: bool [N], true for those whose pairs are wanted.
+
+    Raises:
+        GraftError: There are more hashes.
     """
+    if len(hashes) > 2**_PLACE_BITS:
+        raise GraftError(
+            f"{len(hashes):,} images are too many to search for twins: at most {2**_PLACE_BITS:,} can be in one dataset. Make several."
+        )
     hashes = _by_halves(hashes)
     steps_and_places = steps.astype(np.uint64) << _PLACE_BITS | np.arange(len(hashes), dtype=np.uint64)
     masks = np.zeros(0, np.uint64)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graft.components.common.compute.likeness.close_hashes import close_pairs, gathered
-from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, same_picture
+from graft.components.common.compute.likeness.miniatures import Miniatures, same_picture
 
 Array = np.ndarray[Any, Any]
 
@@ -158,10 +158,7 @@ def _proven(close: Iterator[Array], images: Array, miniatures: Miniatures) -> It
         images: int [looks], number of an image of each look.
         miniatures: The images' miniatures.
     """
-    # Memory that nothing is written to is not taken: few looks are in a pair.
-    read, known = np.empty((len(images), SIDE**2), np.uint8), np.zeros(len(images), bool)
     for pairs in gathered(close, _PROOFS_AT_ONCE):
-        wanted = np.unique(pairs[:2])
-        wanted = wanted[~known[wanted]]
-        read[wanted], known[wanted] = miniatures.read(images[wanted]), True
-        yield pairs[:, same_picture(read, pairs[0], pairs[1])]
+        looks, numbers = np.unique(pairs[:2], return_inverse=True)
+        one, other = numbers.reshape(2, -1)
+        yield pairs[:, same_picture(miniatures.read(images[looks]), one, other)]

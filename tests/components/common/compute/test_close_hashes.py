@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from graft.components.common.compute.likeness import close_hashes
 from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE, close_pairs
+from graft.components.common.errors import GraftError
 
 MAX_STEPS = 2
 # The bits of each half: of the 8 × 8 frequencies, the first of which is the highest bit, two of each row and of each column in turn.
@@ -84,3 +86,10 @@ def test_all_close_pairs_and_no_others_are_found(make, count, share):
 def test_nothing_is_found_among_none_or_one():
     for count in (0, 1):
         assert pairs(np.zeros(count, np.uint64), np.zeros(count, np.int32), np.ones(count, bool)) == {}
+
+
+def test_more_than_the_places_of_a_key_are_refused(monkeypatch):
+    monkeypatch.setattr(close_hashes, "_PLACE_BITS", 3)
+    with pytest.raises(GraftError, match="9 images are too many to search for twins: at most 8 can be in one dataset"):
+        pairs(np.zeros(9, np.uint64), np.zeros(9, np.int32), np.ones(9, bool))
+    assert len(pairs(np.zeros(8, np.uint64), np.zeros(8, np.int32), np.ones(8, bool))) == 28

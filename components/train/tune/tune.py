@@ -14,7 +14,7 @@ from graft.components.common.progress import doing
 from graft.components.train.backbones.weights import Weights
 from graft.components.train.config import TrainConfig
 from graft.components.train.tune.search_space import SEARCHED, SearchConfig, cuts_of, layers_of, searchable
-from graft.components.train.tune.tuned_recipe import trials_file, write_recipe
+from graft.components.train.tune.tuned_recipe import check_place, trials_file, write_recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,13 +78,15 @@ def tune(
         store: Path or URI of the store, where features are kept for the next search or training; empty for none.
 
     Raises:
-        GraftError: Optuna is missing, or the dataset, the weights, the store or a setting can't be used; nothing is written.
+        GraftError: Optuna is missing, or the dataset, the weights, the store, a setting or the recipe's place can't be used; no recipe is
+            written.
     """
     require("graft tune", ("optuna", "tensorflow", "keras"))
     table, data = trials_file(output), Dataset.load(dataset)
     start = searchable(config)
     search = dataclasses.replace(search, cuts=search.cuts or cuts_of(config.backbone))
     pretrained = Weights.checked(weights, config)
+    check_place(output)
     wide = dataclasses.replace(start, cut="+".join(layers_of(start, search)))
     with in_use(data), storage.scratch_folder("tune") as scratch:
         devices = find_devices(config.require_gpu)

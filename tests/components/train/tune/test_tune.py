@@ -15,9 +15,11 @@ from graft.components.train.backbones.known import ARCHITECTURES
 from graft.components.train.recipes import read_recipe, train_config
 from graft.components.train.train import train
 from graft.components.train.tune import out_of_fold
+from graft.components.train.tune import tune as searching
 from graft.components.train.tune.search import Tried, best_of, gain
 from graft.components.train.tune.search_space import SearchConfig, cuts_of, searchable, suggested
 from graft.components.train.tune.tune import tune
+from graft.components.train.tune.tuned_recipe import check_place, write_recipe
 
 BASE = dataclasses.replace(QUICK, selection_split="validation", mirror=True)
 SEARCH = SearchConfig(trials=4, cuts=("mixed0", "activation+mixed0"))
@@ -95,6 +97,37 @@ def test_settings_without_kept_pooled_features_are_refused(change, said):
 def test_a_recipe_that_no_command_would_read_is_refused_before_anything_is_done(dataset, tmp_path):
     with pytest.raises(GraftError, match="recipe can't be .*tuned.json: give a file that ends in .yaml"):
         tune(dataset, str(tmp_path / "tuned.json"), "random", BASE, SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("folder.yaml", r"folder\.yaml: that is a folder; name a file in it"),
+        ("file/tuned.yaml", r"file/tuned\.yaml can't be reached: FileExistsError"),
+        ("\udcff.yaml", r"is no valid UTF-8: rename the file"),
+    ],
+)
+def test_a_recipe_that_can_t_be_written_is_refused_before_an_hour_of_search(
+    dataset, tmp_path, monkeypatch, output, said
+):
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(searching, "find_devices", pytest.fail)  # where work begins
+    with pytest.raises(GraftError, match=said):
+        tune(dataset, str(tmp_path / output), "random", BASE, SEARCH)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.yaml"]
+
+
+def test_a_recipe_s_place_keeps_nothing_of_the_probe_and_what_was_there_stays(tmp_path):
+    (tmp_path / "tuned.yaml").write_text("dropout: 0.1")
+    check_place(str(tmp_path / "tuned.yaml"))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["dropout: 0.1"]
+
+
+def test_a_recipe_of_any_name_can_be_read(tmp_path):
+    recipe = str(tmp_path / "new\nline: 'ü\x07.yaml")
+    write_recipe(recipe, [Tried(BASE, np.zeros(1), np.array([True]), 1)], "abc")
+    assert train_config(read_recipe(recipe)) == BASE
 
 
 @pytest.mark.parametrize("backbone", ARCHITECTURES)

@@ -63,9 +63,10 @@ def write_recipe(uri: str, tried: Sequence[Tried], dataset: str) -> None:
     best, start, table = best_of(tried), tried[0], trials_file(uri)
     fields = {field.name: getattr(best.config, field.name) for field in dataclasses.fields(TrainConfig)}
     defaults = dataclasses.asdict(TrainConfig(best.config.backbone)) | {"backbone": TrainConfig.backbone}
-    settings = {name: value for name, value in fields.items() if value != defaults[name]}
+    settings = {name: value for name, value in fields.items() if name in SEARCHED or value != defaults[name]}
+    which = "better than the beginning is none" if best is start else "the best"
     found = (
-        f"# graft tune: the best of {len(tried) - 1} trials by their loss, out of fold, on {best.images:,} training images of the\n"
+        f"# graft tune: {which} of {len(tried) - 1} trials by their loss, out of fold, on {best.images:,} training images of the\n"
         f"# dataset {dataset}.\n"
         f"# loss {best.loss:.4f}, accuracy {best.accuracy:.1%}; at the beginning: {start.loss:.4f}, {start.accuracy:.1%}\n"
         f"# all trials: {escaped(PurePosixPath(storage.redact(table)).name)}\n"

@@ -29,6 +29,7 @@ def tune(
     Args:
         dataset: A Dataset's folder.
         output: Path or URI of the recipe, a .yaml file, for --recipe of train, run and submit; a table of all trials goes beside it.
+            Once the search is done, they replace what is there.
         weights: imagenet, random, or path or URI of a Keras weights file.
         recipe: Name of the settings to begin with, or a .yaml file of them; the default ones if not given.
         store: Path or URI of the store, which keeps the features.
@@ -44,7 +45,8 @@ def tune(
 
 def _tell(found: Tuned) -> None:
     settings = ", ".join(f"{name} {value}" for name, value in found.best.settings.items())
-    print(f"best of {found.trials:,} trials: {settings}")
+    which = "better than the beginning is none of" if found.best == found.start else "best of"
+    print(f"{which} {found.trials:,} trials: {settings}")
     for name, judged in (("found", found.best), ("began with", found.start)):
         print(
             f"{name}: loss {judged.loss:.4f}, accuracy {judged.accuracy:.1%}, out of fold on {found.images:,} training images"

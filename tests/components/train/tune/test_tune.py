@@ -7,17 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from support import QUICK
 
 from graft.components.common.errors import GraftError
 from graft.components.train.backbones.architecture import OWN
 from graft.components.train.backbones.known import ARCHITECTURES
+from graft.components.train.config import TrainConfig
 from graft.components.train.recipes import read_recipe, train_config
 from graft.components.train.train import train
 from graft.components.train.tune import out_of_fold
 from graft.components.train.tune import tune as searching
 from graft.components.train.tune.search import Tried, best_of, gain
-from graft.components.train.tune.search_space import SearchConfig, cuts_of, searchable, suggested
+from graft.components.train.tune.search_space import SEARCHED, SearchConfig, cuts_of, searchable, suggested
 from graft.components.train.tune.tune import tune
 from graft.components.train.tune.tuned_recipe import check_place, write_recipe
 
@@ -122,6 +124,19 @@ def test_a_recipe_s_place_keeps_nothing_of_the_probe_and_what_was_there_stays(tm
     (tmp_path / "tuned.yaml").write_text("dropout: 0.1")
     check_place(str(tmp_path / "tuned.yaml"))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["dropout: 0.1"]
+
+
+@pytest.mark.parametrize(
+    ("gained", "said"), [(0.0, "better than the beginning is none of 1 trials"), (0.1, "the best of 1 trials")]
+)
+def test_a_recipe_says_all_that_was_searched_also_where_nothing_better_was_found(tmp_path, gained, said):
+    start = Tried(TrainConfig(), np.ones(1), np.array([True]), 1)
+    write_recipe(
+        str(tmp_path / "tuned.yaml"), [start, dataclasses.replace(start, losses=1 - np.full(1, gained))], "abc"
+    )
+    text = (tmp_path / "tuned.yaml").read_text()
+    assert said in text
+    assert yaml.safe_load(text) == {name: getattr(TrainConfig(), name) for name in SEARCHED}
 
 
 def test_a_recipe_of_any_name_can_be_read(tmp_path):

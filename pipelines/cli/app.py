@@ -1,10 +1,12 @@
 """The `graft` command: which commands there are, each loaded when it is called, and what becomes of errors."""
 
 import logging
+import re
 import sys
 import traceback
+from typing import get_args
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, ArgumentCollection, CoercionError, Group, Parameter
 
 from graft.components.common.ending import in_time, told
 from graft.components.common.escaping import escape_record, escaped
@@ -54,11 +56,21 @@ def _shown(default: object) -> str | None:
     return None if default in ("", (), None) or default is False else str(default)
 
 
+def _refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuses a number such as 2.5 where a whole one is asked for: Cyclopts would round it."""
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if re.fullmatch(r"[+-]?\d*\.\d*[1-9]\d*", token.value):
+                    raise CoercionError(argument=argument, token=token, target_type=int)
+
+
 app = App(
     name="graft",
     help="Grafts a new classification head onto a frozen, pretrained InceptionV3: from images to a published model.",
     version_flags=["--version"],
     default_parameter=Parameter(show_default=_shown),
+    config=_refuse_fractions,
     help_epilogue="Exit codes: 0 done, 1 error, 2 wrong usage, 3 the gate did not pass, 4 cancelled, 130 interrupted.",
     suppress_keyboard_interrupt=False,
 )

@@ -271,6 +271,11 @@ def test_several_errors_are_one_sentence_each(tmp_path):
         ),
         (["train", "--dataset", ".", "--output", "out", "--optimizer", "adm"], '"adam", "adamw", "rmsprop", "sgd"'),
         (["train", "--dataset", ".", "--output", "out", "--epochs", "0"], "Input should be greater than 0"),
+        (
+            ["train", "--dataset", ".", "--output", "out", "--epochs", "2.5"],
+            '--epochs: unable to convert "2.5" into int',
+        ),
+        (["registry", "prune", "--store", "out", "--keep", "1.5"], '--keep: unable to convert "1.5" into int'),
         (["gate", "--evaluation", ".", "--output", "out", "--min-acuracy", "0.5"], "--min-accuracy"),
         (["retrain"], "Available commands: run, history"),
     ],

@@ -1,6 +1,7 @@
 """Splits by content stay as they are whatever is added, and an earlier dataset's bind."""
 
 import dataclasses
+import hashlib
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,7 @@ from graft.components.common.compute.likeness.miniatures import as_rows, same_pi
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.dataset.splits import split_by_content
 from graft.components.ingest.images.checked_image import check_image
 from graft.components.ingest.ingest import ingest
 
@@ -105,6 +107,18 @@ def test_a_class_that_content_leaves_without_a_validation_image_is_warned_of(tmp
         in few
     )
     assert "Class 'dogs' has no image in validation, so it can't be evaluated there" in none
+
+
+def test_of_many_classes_without_a_validation_image_only_the_first_are_warned_of_one_by_one(tmp_path):
+    names = [f"dogs {number}" for number in range(5)]
+    pictures = [encoded(noise(number)) for number in range(920, 950)]
+    in_train = [each for each in pictures if split_by_content(hashlib.sha256(each).hexdigest(), HALF) == "train"]
+    few = {f"{name}/0.jpg": picture for name, picture in zip(names, in_train, strict=False)}
+    files = image_files("cats", "foxes", images=60) | few
+    ingest(str(write_folder(tmp_path / "source", files)), tmp_path / "dataset", HALF)
+    *named, more = record(tmp_path / "dataset")["warnings"][-4:]
+    assert [warning.split(" has no image in validation")[0] for warning in named] == [f"Class {n!r}" for n in names[:3]]
+    assert more == "2 more such warnings: classes have no image in validation. The report has all."
 
 
 def test_one_class_alone_is_nothing_to_judge_by_and_none_to_train_on_is_refused(tmp_path):

@@ -1,12 +1,14 @@
 """Finding hashes that differ in few bits, among a million, without comparing all with all."""
 
 from collections.abc import Iterator
-from itertools import count
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from graft.components.common.compute.machine import cores
 from graft.components.common.errors import GraftError
 
 Array = np.ndarray[Any, Any]
@@ -22,8 +24,8 @@ _PLACE_BITS = 26
 _ROWS, _COLUMNS = np.indices((8, 8)).reshape(2, 64)
 _HALVES = np.argsort((_ROWS // 2 + _COLUMNS // 2 + 1) % 2, kind="stable")
 _FIRST_HALF = np.uint64(2**32 - 1)
-_AHEAD, _MANY = 16, 8
-_ROWS_AT_ONCE, _PAIRS_AT_ONCE = 2**14, 2**14
+_AHEAD, _MANY = 12, 8
+_ROWS_AT_ONCE, _PAIRS_AT_ONCE = 2**15, 2**14
 
 
 def close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
@@ -47,20 +49,48 @@ def close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
         )
     hashes = _by_halves(hashes)
     steps_and_places = steps.astype(np.uint64) << _PLACE_BITS | np.arange(len(hashes), dtype=np.uint64)
-    masks = np.zeros(0, np.uint64)
-    for mask, least in _masks():
-        kept = hashes & mask
-        keys = (kept << 32 if mask <= _FIRST_HALF else kept) | steps_and_places
-        keys.sort()
-        order = (keys & (2**_PLACE_BITS - 1)).astype(np.int32)
-        keys >>= _PLACE_BITS
-        for one, other in gathered(_close_neighbours(keys, hashes[order], least), _PAIRS_AT_ONCE):
-            one, other = order[one], order[other]
-            bits = hashes[one] ^ hashes[other]
-            fresh = (bits[:, None] & masks).all(axis=1) & (seekers[one] | seekers[other])
-            if fresh.any():
-                yield np.stack([one, other, np.bitwise_count(bits).astype(np.int32)])[:, fresh]
-        masks = np.append(masks, mask)
+    masks = list(_masks())
+    earlier = np.array([mask for mask, _ in masks])
+    yield from _side_by_side(
+        _close_under(mask, least, hashes, steps_and_places, seekers, earlier[:number])
+        for number, (mask, least) in enumerate(masks)
+    )
+
+
+def _close_under(
+    mask: np.uint64, least: int, hashes: Array, steps_and_places: Array, seekers: Array, earlier: Array
+) -> Iterator[Array]:
+    """Yields the close pairs that agree under a mask, and under none of the earlier ones, with the distance: int32 [3, P]."""
+    kept, end = hashes & mask, len(hashes)
+    # Behind the last key come some that are far from all.
+    keys, ordered = np.full(end + _AHEAD, 2**64 - 1, np.uint64), np.zeros(end + _AHEAD, np.uint64)
+    keys[:end] = (kept << 32 if mask <= _FIRST_HALF else kept) | steps_and_places
+    keys.sort()
+    order = (keys[:end] & (2**_PLACE_BITS - 1)).view(np.int64)
+    keys >>= _PLACE_BITS
+    hashes.take(order, out=ordered[:end], mode="clip")  # the mode "raise" would make a copy
+    for one, other in gathered(_close_neighbours(keys, ordered, least), _PAIRS_AT_ONCE):
+        one, other = order[one], order[other]
+        bits = hashes[one] ^ hashes[other]
+        fresh = (bits[:, None] & earlier).all(axis=1) & (seekers[one] | seekers[other])
+        if fresh.any():
+            yield np.stack([one, other, np.bitwise_count(bits)], dtype=np.int32, casting="same_kind")[:, fresh]
+
+
+def _side_by_side(searches: Iterator[Iterator[Array]]) -> Iterator[Array]:
+    """Yields what all searches yield, one of them running on each core; none is further ahead than by one array."""
+    with ThreadPoolExecutor(cores(), "close-hashes") as threads:
+        running = {threads.submit(next, search, None): search for search in islice(searches, cores())}
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                search: Iterator[Array] | None = running.pop(done)
+                pairs = done.result()
+                if pairs is None:
+                    search = next(searches, None)
+                if search is not None:
+                    running[threads.submit(next, search, None)] = search
+                if pairs is not None:
+                    yield pairs
 
 
 def gathered(parts: Iterator[Array], pairs: int) -> Iterator[Array]:
@@ -100,27 +130,27 @@ def _close_neighbours(keys: Array, hashes: Array, least: int) -> Iterator[Array]
     """Yields the places of hashes that are close, and whose keys are at most `_MAX_STEPS` apart: int [2, P].
 
     Args:
-        keys: uint64 [N], sorted.
-        hashes: uint64 [N], in the same order.
+        keys: uint64 [N + `_AHEAD`], sorted.
+        hashes: uint64 [N + `_AHEAD`], in the same order.
         least: In so many bits of their first halves they differ at least.
     """
-    end = len(keys)
-    keys = np.append(keys, np.full(_AHEAD, 2**64 - 1, np.uint64))
-    hashes = np.append(hashes, np.zeros(_AHEAD, np.uint64))
+    end = len(keys) - _AHEAD
     for begin in range(0, end, _ROWS_AT_ONCE):
-        rows = np.arange(begin, min(begin + _ROWS_AT_ONCE, end))
+        mine = keys[begin : min(begin + _ROWS_AT_ONCE, end)]
         for further in count(1, _AHEAD):
-            rows = rows[: np.searchsorted(rows, end - further)]
-            rows = rows[keys[rows + further] - keys[rows] <= _MAX_STEPS]
-            if not len(rows):
+            others = keys[begin + further :][: len(mine)]
+            near = others - mine[: len(others)] <= _MAX_STEPS
+            if not near.any():
                 break
-            if rows[-1] - rows[0] < _MANY * len(rows):
+            first, last = near.argmax(), len(near) - near[::-1].argmax()
+            if last - first < _MANY * np.count_nonzero(near):
                 # To compare all from the first to the last one takes less than to choose.
-                rows = np.arange(rows[0], rows[-1] + 1)
-                behind = sliding_window_view(hashes, len(rows))[rows[0] + further : rows[0] + further + _AHEAD]
+                rows = np.arange(begin + first, begin + last)
+                behind = sliding_window_view(hashes, len(rows))[rows[0] : rows[0] + further + _AHEAD]
+                bits = (behind[further:] ^ behind[0]).ravel()
             else:
-                behind = hashes[rows + np.arange(further, further + _AHEAD)[:, None]]
-            bits = (behind ^ hashes[rows]).ravel()
+                rows = begin + np.flatnonzero(near)
+                bits = (hashes[rows + np.arange(further, further + _AHEAD)[:, None]] ^ hashes[rows]).ravel()
             close = np.flatnonzero(np.bitwise_count(bits) <= MAX_DISTANCE)
             close = close[np.bitwise_count(bits[close] & _FIRST_HALF) >= least]
             one = rows[close % len(rows)]

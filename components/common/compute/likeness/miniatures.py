@@ -7,11 +7,15 @@ enlargement. What differs in any other way is another picture.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from graft.components.common.compute.machine import cores
 
 Array = np.ndarray[Any, Any]
 
@@ -30,7 +34,7 @@ _MAX_CROP, _CROP_ERROR = 0.06, 0.008
 # What an image's miniature varies by when nothing is seen of it, in levels of 255: rounding.
 _ROUNDING = 0.3
 _CONTRAST = 64  # brings the columns of a fit to a like size
-_AT_ONCE = 2**7
+_AT_ONCE = 2**8
 _FACTORS = np.random.default_rng(0).integers(2**63, size=SIDE**2 // 8, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
@@ -70,27 +74,39 @@ def same_picture(miniatures: Array, one: Array, other: Array) -> Array:
         other: int [P], number of the second one.
     """
     same = np.zeros(len(one), bool)
-    for originals, copies in ((one, other), (other, one)):
-        # What an original is compared by is worked out once for all its pairs.
-        order = np.argsort(originals, kind="stable")
-        order = order[~same[order]]
-        for begins, size in _alike_groups(originals[order]):
-            pairs = order[begins[:, None] + np.arange(size)]
-            same[pairs] = _are_copies(miniatures[originals[pairs[:, 0]]], miniatures[copies[pairs]])
+    with ThreadPoolExecutor(cores()) as threads:
+        for originals, copies in ((one, other), (other, one)):
+            # What an original is compared by is worked out once for all its pairs.
+            order = np.argsort(originals, kind="stable")
+            groups = list(_alike_groups(originals, order[~same[order]]))
+            proofs = threads.map(partial(_prove, miniatures, originals, copies), groups)
+            for pairs, proven in zip(groups, proofs, strict=True):
+                same[pairs] = proven
     return same
 
 
-def _alike_groups(numbers: Array) -> Iterator[tuple[Array, int]]:
-    """Yields where groups of equal numbers begin in a sorted array, and their size: some hundred numbers at once."""
-    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+def _alike_groups(numbers: Array, order: Array) -> Iterator[Array]:
+    """Yields places of equal numbers, some hundred at once: int [G, M], M of each number.
+
+    Args:
+        numbers: int [N].
+        order: Places in it, in the order of their numbers.
+    """
+    ordered = numbers[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
     by_size: dict[int, list[int]] = defaultdict(list)
-    for start, end in pairwise([*starts.tolist(), len(numbers)]):
+    for start, end in pairwise([*starts.tolist(), len(ordered)]):
         for begin in range(start, end, _AT_ONCE):
             by_size[min(end - begin, _AT_ONCE)].append(begin)
     for size, begins in by_size.items():
         groups = _AT_ONCE // size
         for part in range(0, len(begins), groups):
-            yield np.array(begins[part : part + groups]), size
+            yield order[np.array(begins[part : part + groups])[:, None] + np.arange(size)]
+
+
+def _prove(miniatures: Array, originals: Array, copies: Array, pairs: Array) -> Array:
+    """Returns which pairs, int [G, M], are of an original and its copy; the M pairs of a row have the same original."""
+    return _are_copies(miniatures[originals[pairs[:, 0]]], miniatures[copies[pairs]])
 
 
 def _are_copies(originals: Array, others: Array) -> Array:
@@ -108,8 +124,7 @@ def _are_copies(originals: Array, others: Array) -> Array:
 def _encoded_anew(pictures: Array, change: Array) -> Array:
     """Returns where a curve of tones explains the change but for noise without a peak."""
     tone = _tone(pictures).astype(np.float64)
-    tones = np.stack([tone * tone * tone, tone * tone, tone, np.ones_like(tone)], axis=-1)
-    noise = change - change @ _solver(tones) @ tones.swapaxes(1, 2)
+    noise = _unexplained(change, np.stack([tone * tone * tone, tone * tone, tone, np.ones_like(tone)], axis=1))
     largest, rms = np.abs(noise).max(axis=-1), _rms(noise)
     # A copy that is brighter by so much has lost as much where it is white.
     clipped = np.maximum(np.abs(change.mean(axis=-1)) - _UNCLIPPED, 0)
@@ -128,19 +143,17 @@ def _cropped(pictures: Array, change: Array) -> Array:
     right, down = _SEE @ pictures @ _SLOPE.T, _SLOPE @ pictures @ _SEE.T
     ways = [right, right * _PLACES, down, down * _PLACES[:, None]]
     flat = seen.reshape(len(seen), -1)
-    brighter = np.stack([np.ones_like(flat), _tone(flat)], axis=-1, dtype=np.float32)
-    columns = np.concatenate([brighter, *(way.reshape(*flat.shape, 1) / SIDE for way in ways)], axis=-1)
-    filters = _SEE.T @ _solver(columns).swapaxes(1, 2).reshape(len(seen), -1, *seen.shape[1:]) @ _SEE
-    found = change @ filters.reshape(len(seen), -1, SIDE**2).swapaxes(1, 2)
+    brighter = np.stack([np.ones_like(flat), _tone(flat)], axis=1)
+    rows = np.concatenate([brighter, *(way.reshape(len(flat), 1, -1) / SIDE for way in ways)], axis=1)
+    seen_change = (_SEE @ change.reshape(*change.shape[:2], SIDE, SIDE) @ _SEE.T).reshape(*change.shape[:2], -1)
+    found = seen_change @ rows.swapaxes(1, 2) @ _inverse(rows)
     # How much of the width or height each side has lost: left, right, top, bottom.
     x, wider, y, higher = np.moveaxis(found[..., 2:], -1, 0) / SIDE
     sides = np.stack([x - wider, -x - wider, y - higher, -y - higher])
     likely = (sides.min(axis=0) >= -_CROP_ERROR) & (sides.max(axis=0) <= _MAX_CROP)
     some = likely.any(axis=1)
-    brighter, columns, found = brighter[some], columns[some], found[some]
-    seen_change = (_SEE @ change[some].reshape(-1, SIDE, SIDE) @ _SEE.T).reshape(*found.shape[:2], flat.shape[1])
-    before = _rms(seen_change - seen_change @ _solver(brighter) @ brighter.swapaxes(1, 2))
-    after = _rms(seen_change - found @ columns.swapaxes(1, 2))
+    brighter, rows, found, seen_change = brighter[some], rows[some], found[some], seen_change[some]
+    before, after = _rms(_unexplained(seen_change, brighter)), _rms(seen_change - found @ rows)
     explained = after <= _MAX_UNEXPLAINED * np.maximum(before, _ROUNDING)
     likely[some] &= explained & (after <= _MAX_BLUR * flat[some].std(axis=-1, keepdims=True))
     return np.asarray(likely)
@@ -154,13 +167,20 @@ def _rms(values: Array) -> Array:
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", values, values) / values.shape[-1]))
 
 
-def _solver(columns: Array) -> Array:
-    """Returns the matrix that takes rows to the multiples of some columns that come nearest to them: float32 [G, pixels, C]."""
+def _unexplained(values: Array, rows: Array) -> Array:
+    """Returns what multiples of some rows leave of values, of each in the least squares' sense: [G, M, pixels].
+
+    Args:
+        values: [G, M, pixels].
+        rows: [G, rows, pixels].
+    """
+    return np.asarray(values - values @ rows.swapaxes(1, 2) @ _inverse(rows) @ rows)
+
+
+def _inverse(rows: Array) -> Array:
+    """Returns the inverse of the least squares' equations: [G, rows, rows]."""
     # A blank picture has no tones: the small number keeps its equations solvable.
-    rows = columns.swapaxes(1, 2)
-    equations = rows @ columns + 0.01 * np.eye(columns.shape[-1])
-    # To invert so few equations and multiply takes a third of solving them for each pixel.
-    return np.asarray((np.linalg.inv(equations) @ rows).swapaxes(1, 2), np.float32)
+    return np.linalg.inv(rows @ rows.swapaxes(1, 2) + 0.01 * np.eye(rows.shape[1])).astype(rows.dtype)
 
 
 def _smooth_views() -> tuple[Array, Array, Array]:

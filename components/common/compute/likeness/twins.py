@@ -62,7 +62,9 @@ def find_twins(
     # Many images may look the same, as blank ones do: each look is searched for once.
     images, look_of = _looks(phashes, steps, marks)
     hashes, steps = phashes[images], steps[images]
-    nearest = _Nearest(np.stack([_first(look_of, groups == group, len(hashes)) for group in range(count)], axis=1))
+    nearest = _Nearest(
+        np.stack([_first(look_of, np.flatnonzero(groups == group), len(hashes)) for group in range(count)], axis=1)
+    )
     seekers = np.zeros(len(hashes), bool)
     seekers[look_of if seeking is None else look_of[seeking]] = True
     close = (pairs[:, nearest.improved_by(pairs)] for pairs in close_pairs(hashes, steps, seekers))
@@ -74,10 +76,12 @@ def find_twins(
         found = nearest.keys[look_of, group]
         near = found != _NONE
         twin[near, group], distance[near, group] = found[near] & (1 << _PLACE_BITS) - 1, found[near] >> _PLACE_BITS
-        for same, bits in ((look_of, 0), (contents, IDENTICAL)):
-            other = _another(same, groups == group)
+    for same, bits in ((look_of, 0), (contents, IDENTICAL)):
+        shared = np.flatnonzero(np.bincount(same)[same] > 1)
+        for group in range(count):
+            other = _another(same, shared[groups[shared] == group], shared)
             there = other >= 0
-            twin[there, group], distance[there, group] = other[there], bits
+            twin[shared[there], group], distance[shared[there], group] = other[there], bits
     return Twins(twin, distance)
 
 
@@ -87,7 +91,12 @@ def _looks(*parts: Array) -> tuple[Array, Array]:
     Args:
         parts: [N] each, what makes up a look; it is sorted by the first one first.
     """
-    order = np.lexsort(parts[::-1])
+    order = np.argsort(parts[0])
+    same = np.append(parts[0][order[1:]] == parts[0][order[:-1]], False)
+    # Only those that share the first part, which are few, have to be sorted by the others too.
+    shared = same | np.roll(same, 1)
+    members = np.sort(order[shared])
+    order[shared] = members[np.lexsort([part[members] for part in parts[::-1]])]
     starts = np.ones(len(order), bool)
     starts[1:] = np.any([part[order[1:]] != part[order[:-1]] for part in parts], axis=0)
     look_of = np.empty(len(order), np.int64)
@@ -132,22 +141,20 @@ class _Nearest:
             yield look, np.where(members >= 0, distance[:, None].astype(np.int64) << _PLACE_BITS | members, _NONE)
 
 
-def _first(kinds: Array, among: Array, count: int) -> Array:
-    """Returns the number of the first image of each kind among some, or -1: int32 [count]."""
+def _first(kinds: Array, numbers: Array, count: int) -> Array:
+    """Returns the first one of some images, by their numbers, of each kind, or -1: int32 [count]."""
     first = np.full(count, -1, np.int32)
-    numbers = np.flatnonzero(among)[::-1]
-    first[kinds[numbers]] = numbers
+    first[kinds[numbers[::-1]]] = numbers[::-1]
     return first
 
 
-def _another(kinds: Array, among: Array) -> Array:
-    """Returns for every image the number of another one of its kind among some, the first one, or -1: int32 [N]."""
-    count = int(kinds.max()) + 1
+def _another(kinds: Array, among: Array, images: Array) -> Array:
+    """Returns for each of some images another one of its kind among others, the first one, or -1: int32 [images]."""
+    count = len(kinds)
     first = _first(kinds, among, count)
-    rest = among.copy()
-    rest[first[first >= 0]] = False
-    second = _first(kinds, rest, count)
-    return np.where(first[kinds] == np.arange(len(kinds)), second[kinds], first[kinds])
+    second = _first(kinds, among[first[kinds[among]] != among], count)
+    kinds = kinds[images]
+    return np.where(first[kinds] == images, second[kinds], first[kinds])
 
 
 def _proven(close: Iterator[Array], images: Array, miniatures: Miniatures) -> Iterator[Array]:

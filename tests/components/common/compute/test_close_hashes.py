@@ -1,5 +1,7 @@
 """All pairs of close hashes are found, and no others, however they are spread over the halves."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,17 @@ def test_more_than_the_places_of_a_key_are_refused(monkeypatch):
     with pytest.raises(GraftError, match="9 images are too many to search for twins: at most 8 can be in one dataset"):
         pairs(np.zeros(9, np.uint64), np.zeros(9, np.int32), np.ones(9, bool))
     assert len(pairs(np.zeros(8, np.uint64), np.zeros(8, np.int32), np.ones(8, bool))) == 28
+
+
+def test_a_search_that_is_given_up_ends():
+    hashes = np.zeros(300, np.uint64)
+    search = close_pairs(hashes, np.zeros(300, np.int32), np.ones(300, bool))
+    assert len(next(search)) == 3
+    search.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("close-hashes")]
+
+
+def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch):
+    monkeypatch.setattr(close_hashes, "_close_neighbours", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pairs(np.zeros(9, np.uint64), np.zeros(9, np.int32), np.ones(9, bool))

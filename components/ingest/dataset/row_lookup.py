@@ -26,9 +26,14 @@ class RowNumbers:
 
     def find(self, value: str) -> int | None:
         """Returns the row's number; None if there is none."""
-        start, end = (int(np.searchsorted(self._keys, _key(value), side)) for side in ("left", "right"))
-        numbers = self._order[start:end].tolist()
-        return next((number for number in numbers if self._column[number].as_py() == value), None)
+        key = _key(value)
+        for place in range(self._keys.searchsorted(key), len(self._keys)):
+            if self._keys[place] != key:
+                break
+            number = int(self._order[place])
+            if self._column[number].as_py() == value:
+                return number
+        return None
 
 
 class Rows:

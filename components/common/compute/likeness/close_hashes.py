@@ -1,14 +1,14 @@
 """Finding hashes that differ in few bits, among a million, without comparing all with all."""
 
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from graft.components.common.compute.machine import cores
 from graft.components.common.errors import GraftError
 
 Array = np.ndarray[Any, Any]
@@ -26,6 +26,8 @@ _HALVES = np.argsort((_ROWS // 2 + _COLUMNS // 2 + 1) % 2, kind="stable")
 _FIRST_HALF = np.uint64(2**32 - 1)
 _AHEAD, _MANY = 12, 8
 _ROWS_AT_ONCE, _PAIRS_AT_ONCE = 2**15, 2**14
+# Each takes 24 bytes a hash.
+_SEARCHES_AT_ONCE = 4
 
 
 def close_pairs(hashes: Array, steps: Array, seekers: Array) -> Iterator[Array]:
@@ -61,10 +63,13 @@ def _close_under(
     mask: np.uint64, least: int, hashes: Array, steps_and_places: Array, seekers: Array, earlier: Array
 ) -> Iterator[Array]:
     """Yields the close pairs that agree under a mask, and under none of the earlier ones, with the distance: int32 [3, P]."""
-    kept, end = hashes & mask, len(hashes)
+    end = len(hashes)
     # Behind the last key come some that are far from all.
     keys, ordered = np.full(end + _AHEAD, 2**64 - 1, np.uint64), np.zeros(end + _AHEAD, np.uint64)
-    keys[:end] = (kept << 32 if mask <= _FIRST_HALF else kept) | steps_and_places
+    np.bitwise_and(hashes, mask, out=keys[:end])
+    if mask <= _FIRST_HALF:
+        keys[:end] <<= 32
+    keys[:end] |= steps_and_places
     keys.sort()
     order = (keys[:end] & (2**_PLACE_BITS - 1)).view(np.int64)
     keys >>= _PLACE_BITS
@@ -78,19 +83,17 @@ def _close_under(
 
 
 def _side_by_side(searches: Iterator[Iterator[Array]]) -> Iterator[Array]:
-    """Yields what all searches yield, one of them running on each core; none is further ahead than by one array."""
-    with ThreadPoolExecutor(cores(), "close-hashes") as threads:
-        running = {threads.submit(next, search, None): search for search in islice(searches, cores())}
+    """Yields what all searches yield, in an order that doesn't depend on their speed; each in work is ahead by one array at most."""
+    with ThreadPoolExecutor(_SEARCHES_AT_ONCE, "close-hashes") as threads:
+        running = deque((search, threads.submit(next, search, None)) for search in islice(searches, _SEARCHES_AT_ONCE))
         while running:
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                search: Iterator[Array] | None = running.pop(done)
-                pairs = done.result()
-                if pairs is None:
-                    search = next(searches, None)
-                if search is not None:
-                    running[threads.submit(next, search, None)] = search
-                if pairs is not None:
-                    yield pairs
+            search, further = running.popleft()
+            pairs = further.result()
+            following = next(searches, None) if pairs is None else search
+            if following is not None:
+                running.append((following, threads.submit(next, following, None)))
+            if pairs is not None:
+                yield pairs
 
 
 def gathered(parts: Iterator[Array], pairs: int) -> Iterator[Array]:

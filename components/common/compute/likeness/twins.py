@@ -49,7 +49,7 @@ def find_twins(
     picture.
 
     Args:
-        contents: int [N], the same number for the same bytes.
+        contents: int [N], 0 to N - 1, the same number for the same bytes.
         phashes: uint64 [N] perceptual hashes.
         brightness: float [N] mean luma, 0 to 255.
         groups: int [N] group of each image, 0 to count - 1; -1 for images that are nobody's twin, but may have twins.

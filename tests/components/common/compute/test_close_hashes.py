@@ -109,3 +109,12 @@ def test_what_goes_wrong_in_a_thread_is_raised(monkeypatch):
     monkeypatch.setattr(close_hashes, "_close_neighbours", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pairs(np.zeros(9, np.uint64), np.zeros(9, np.int32), np.ones(9, bool))
+
+
+def test_the_order_does_not_depend_on_the_threads():
+    rng = np.random.default_rng(0)
+    hashes = np.concatenate([in_one_bucket(rng, 400), flipped(rng, strangers(rng, 400), 0, 3)])
+    steps, seekers = np.zeros(800, np.int32), np.ones(800, bool)
+    first, *others = ([part.tolist() for part in close_pairs(hashes, steps, seekers)] for _ in range(4))
+    assert len(first) > 1
+    assert all(other == first for other in others)

@@ -7,7 +7,7 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import SPLITS, LeftOutTwin
 from graft.components.common.compute.likeness.miniatures import Miniatures, as_rows, mark
-from graft.components.common.compute.likeness.twins import IDENTICAL, Twins, find_twins
+from graft.components.common.compute.likeness.twins import IDENTICAL, Twins, find_twins, first_alike
 from graft.components.ingest.dataset.collected_rows import CollectedRows
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class ImageArrays:
             self.labels[part] = _numbers(batch["label"], lambda label: labels.setdefault(label, len(labels)))
             self._phashes[part] = np.frombuffer(bytes.fromhex("".join(batch["phash"].to_pylist())), ">u8")
             self._brightness[part] = batch["brightness"]
-            marks[part] = mark(as_rows(batch["miniature"].to_pylist()))
-            digests[part] = np.frombuffer(b"".join(digest[:8] for digest in batch["sha256"].to_pylist()), np.uint64)
+            marks[part] = mark(as_rows(batch["miniature"]))
+            digests[part] = as_rows(batch["sha256"]).view(np.uint64)[:, 0]
         self.label_names = list(labels)
         self._miniatures = Miniatures(marks, self._read_miniatures)
         # The first 64 bits of digests are as good as all of them: images that share them look the same as well.
-        _, self._contents = np.unique(digests, return_inverse=True)
+        self._contents = first_alike(digests)
 
     def digests(self) -> Iterator[str]:
         """Yields the SHA-256 of every image."""
@@ -85,7 +85,7 @@ class ImageArrays:
         return twins
 
     def _read_miniatures(self, numbers: Array) -> Array:
-        return as_rows(self._rows.take(numbers, "miniature")["miniature"].to_pylist())
+        return as_rows(self._rows.take(numbers, "miniature")["miniature"].combine_chunks())
 
     def read_names(self, numbers: Array) -> None:
         """Reads the paths and digests of some images, which `path` and `left_out` need.

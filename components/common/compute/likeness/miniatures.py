@@ -6,16 +6,19 @@ enlargement. What differs in any other way is another picture.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graft.components.common.compute.machine import cores
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +37,8 @@ _MAX_CROP, _CROP_ERROR = 0.06, 0.008
 # What an image's miniature varies by when nothing is seen of it, in levels of 255: rounding.
 _ROUNDING = 0.3
 _CONTRAST = 64  # brings the columns of a fit to a like size
-_AT_ONCE = 2**8
+_NO_TONES = 0.01  # a blank picture has no tones: the small number keeps its equations solvable
+_AT_ONCE = 2**9
 _FACTORS = np.random.default_rng(0).integers(2**63, size=SIDE**2 // 8, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
@@ -51,9 +55,11 @@ class Miniatures:
     read: Callable[[Array], Array]
 
 
-def as_rows(miniatures: Sequence[bytes]) -> Array:
-    """Returns miniatures, as they stand in an index, as an array: uint8 [N, SIDE²]."""
-    return np.frombuffer(b"".join(miniatures), np.uint8).reshape(-1, SIDE**2)
+def as_rows(column: "pa.FixedSizeBinaryArray") -> Array:
+    """Returns a column of an index whose values have one length, such as the miniatures, as an array: uint8 [N, bytes]."""
+    bytes_each = column.type.byte_width
+    data = column.buffers()[1].slice(column.offset * bytes_each, len(column) * bytes_each)
+    return np.frombuffer(data, np.uint8).reshape(-1, bytes_each)
 
 
 def mark(miniatures: Array) -> Array:
@@ -123,8 +129,8 @@ def _are_copies(originals: Array, others: Array) -> Array:
 
 def _encoded_anew(pictures: Array, change: Array) -> Array:
     """Returns where a curve of tones explains the change but for noise without a peak."""
-    tone = _tone(pictures).astype(np.float64)
-    noise = _unexplained(change, np.stack([tone * tone * tone, tone * tone, tone, np.ones_like(tone)], axis=1))
+    curves = _curves(pictures)
+    noise = _unexplained(change, curves)
     largest, rms = np.abs(noise).max(axis=-1), _rms(noise)
     # A copy that is brighter by so much has lost as much where it is white.
     clipped = np.maximum(np.abs(change.mean(axis=-1)) - _UNCLIPPED, 0)
@@ -141,30 +147,51 @@ def _cropped(pictures: Array, change: Array) -> Array:
     """
     seen = _SEE @ pictures @ _SEE.T
     right, down = _SEE @ pictures @ _SLOPE.T, _SLOPE @ pictures @ _SEE.T
-    ways = [right, right * _PLACES, down, down * _PLACES[:, None]]
     flat = seen.reshape(len(seen), -1)
     brighter = np.stack([np.ones_like(flat), _tone(flat)], axis=1)
-    rows = np.concatenate([brighter, *(way.reshape(len(flat), 1, -1) / SIDE for way in ways)], axis=1)
     seen_change = (_SEE @ change.reshape(*change.shape[:2], SIDE, SIDE) @ _SEE.T).reshape(*change.shape[:2], -1)
+    before, blur = _rms(_unexplained(seen_change, brighter)), _MAX_BLUR * flat.std(axis=-1, keepdims=True)
+    allowed = np.minimum(_MAX_UNEXPLAINED * np.maximum(before, _ROUNDING), blur)
+    # Most strangers differ by more than the largest crop, and need no fit.
+    largest = _rms((np.abs(right) * _MAX_WAY + np.abs(down) * _MAX_WAY[:, None]).reshape(flat.shape))
+    likely = before <= largest[:, None] + allowed
+    some = likely.any(axis=1)
+    ways = [right[some], right[some] * _PLACES, down[some], down[some] * _PLACES[:, None]]
+    rows = np.concatenate([brighter[some], *(way.reshape(-1, 1, flat.shape[1]) / SIDE for way in ways)], axis=1)
+    seen_change = seen_change[some]
     found = seen_change @ rows.swapaxes(1, 2) @ _inverse(rows)
     # How much of the width or height each side has lost: left, right, top, bottom.
     x, wider, y, higher = np.moveaxis(found[..., 2:], -1, 0) / SIDE
     sides = np.stack([x - wider, -x - wider, y - higher, -y - higher])
-    likely = (sides.min(axis=0) >= -_CROP_ERROR) & (sides.max(axis=0) <= _MAX_CROP)
-    some = likely.any(axis=1)
-    brighter, rows, found, seen_change = brighter[some], rows[some], found[some], seen_change[some]
-    before, after = _rms(_unexplained(seen_change, brighter)), _rms(seen_change - found @ rows)
-    explained = after <= _MAX_UNEXPLAINED * np.maximum(before, _ROUNDING)
-    likely[some] &= explained & (after <= _MAX_BLUR * flat[some].std(axis=-1, keepdims=True))
+    likely[some] &= (sides.min(axis=0) >= -_CROP_ERROR) & (sides.max(axis=0) <= _MAX_CROP)
+    likely[some] &= _rms(seen_change - found @ rows) <= allowed[some]
     return np.asarray(likely)
+
+
+def _curves(pictures: Array) -> Array:
+    """Returns polynomials of a picture's tones of degree 0 to 3, at right angles to one another: [G, 4, pixels]."""
+    tone = _tone(pictures)
+    curves = np.empty((4, *tone.shape), tone.dtype)
+    curves[0], curves[1] = 1, tone
+    for degree in (2, 3):
+        np.multiply(tone, curves[degree - 1], out=curves[degree])
+        # Times the tone, a curve is still at right angles to all that are lower by more than two degrees.
+        for lower in curves[degree - 2 : degree]:
+            share = np.einsum("gi,gi->g", curves[degree], lower) / (_squares(lower) + _NO_TONES)
+            curves[degree] -= share[:, None] * lower
+    return curves.swapaxes(0, 1)
 
 
 def _tone(pictures: Array) -> Array:
     return np.asarray((pictures - pictures.mean(axis=-1, keepdims=True)) / _CONTRAST)
 
 
+def _squares(values: Array) -> Array:
+    return np.asarray(np.einsum("...i,...i->...", values, values))
+
+
 def _rms(values: Array) -> Array:
-    return np.asarray(np.sqrt(np.einsum("...i,...i->...", values, values) / values.shape[-1]))
+    return np.asarray(np.sqrt(_squares(values) / values.shape[-1]))
 
 
 def _unexplained(values: Array, rows: Array) -> Array:
@@ -172,15 +199,14 @@ def _unexplained(values: Array, rows: Array) -> Array:
 
     Args:
         values: [G, M, pixels].
-        rows: [G, rows, pixels].
+        rows: [G, rows, pixels], at right angles to one another.
     """
-    return np.asarray(values - values @ rows.swapaxes(1, 2) @ _inverse(rows) @ rows)
+    return np.asarray(values - values @ rows.swapaxes(1, 2) / (_squares(rows) + _NO_TONES)[:, None] @ rows)
 
 
 def _inverse(rows: Array) -> Array:
     """Returns the inverse of the least squares' equations: [G, rows, rows]."""
-    # A blank picture has no tones: the small number keeps its equations solvable.
-    return np.linalg.inv(rows @ rows.swapaxes(1, 2) + 0.01 * np.eye(rows.shape[1])).astype(rows.dtype)
+    return np.linalg.inv(rows @ rows.swapaxes(1, 2) + _NO_TONES * np.eye(rows.shape[1])).astype(rows.dtype)
 
 
 def _smooth_views() -> tuple[Array, Array, Array]:
@@ -199,3 +225,5 @@ def _smooth_views() -> tuple[Array, Array, Array]:
 
 
 _SEE, _SLOPE, _PLACES = _smooth_views()
+# How far the largest crop takes each point: half of it or more, as the other side loses it too, or nothing and the error.
+_MAX_WAY = (_MAX_CROP * (1 + np.abs(_PLACES)) + _CROP_ERROR * (1 - np.abs(_PLACES))) / 2

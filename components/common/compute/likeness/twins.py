@@ -72,12 +72,13 @@ def find_twins(
         nearest.take(pairs)
     twin = np.full((len(phashes), count), -1, np.int32)
     distance = np.zeros((len(phashes), count), np.int8)
-    for group in range(count):
-        found = nearest.keys[look_of, group]
-        near = found != _NONE
-        twin[near, group], distance[near, group] = found[near] & (1 << _PLACE_BITS) - 1, found[near] >> _PLACE_BITS
+    have = np.flatnonzero((nearest.keys != _NONE).any(axis=1)[look_of])
+    found = nearest.keys[look_of[have]]
+    near = found != _NONE
+    twin[have] = np.where(near, found & (1 << _PLACE_BITS) - 1, -1)
+    distance[have] = np.where(near, found >> _PLACE_BITS, 0)
     for same, bits in ((look_of, 0), (contents, IDENTICAL)):
-        shared = np.flatnonzero(np.bincount(same)[same] > 1)
+        shared = np.flatnonzero((np.bincount(same) > 1)[same])
         for group in range(count):
             other = _another(same, shared[groups[shared] == group], shared)
             there = other >= 0
@@ -85,23 +86,36 @@ def find_twins(
     return Twins(twin, distance)
 
 
+def first_alike(values: Array) -> Array:
+    """Returns the place of the first one of each value: int64 [N]."""
+    places = np.arange(len(values))
+    ordered = np.sort(values)
+    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if len(shared):
+        number = np.minimum(np.searchsorted(shared, values), len(shared) - 1)
+        copies = np.flatnonzero(shared[number] == values)[::-1]
+        first = np.empty(len(shared), np.int64)
+        first[number[copies]] = copies
+        places[copies] = first[number[copies]]
+    return places
+
+
 def _looks(*parts: Array) -> tuple[Array, Array]:
-    """Returns the first image of each look, in the order of the looks, and the look of each image: int [looks], int [N].
+    """Returns the first image of each look, ascending, and the look of each image: int [looks], int [N].
 
     Args:
-        parts: [N] each, what makes up a look; it is sorted by the first one first.
+        parts: [N] each, what makes up a look; few share the first one.
     """
-    order = np.argsort(parts[0])
-    same = np.append(parts[0][order[1:]] == parts[0][order[:-1]], False)
-    # Only those that share the first part, which are few, have to be sorted by the others too.
-    shared = same | np.roll(same, 1)
-    members = np.sort(order[shared])
-    order[shared] = members[np.lexsort([part[members] for part in parts[::-1]])]
-    starts = np.ones(len(order), bool)
-    starts[1:] = np.any([part[order[1:]] != part[order[:-1]] for part in parts], axis=0)
-    look_of = np.empty(len(order), np.int64)
-    look_of[order] = np.cumsum(starts) - 1
-    return order[starts], look_of
+    first = first_alike(parts[0])
+    images = np.arange(len(first))
+    # Only those that share the first part have to be told apart by the others.
+    shared = np.flatnonzero((np.bincount(first) > 1)[first])
+    order = shared[np.lexsort([part[shared] for part in parts[::-1]])]
+    if len(order):
+        starts = np.append(True, np.any([part[order[1:]] != part[order[:-1]] for part in parts], axis=0))
+        first[order] = order[starts][np.cumsum(starts) - 1]
+    is_first = first == images
+    return images[is_first], (np.cumsum(is_first) - 1)[first]
 
 
 class _Nearest:

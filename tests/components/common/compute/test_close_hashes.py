@@ -74,7 +74,8 @@ INPUTS = {
 @pytest.mark.parametrize("share", [1, 0.02])
 @pytest.mark.parametrize("count", [1200, 4800], ids=["few", "many"])
 @pytest.mark.parametrize("make", INPUTS.values(), ids=INPUTS)
-def test_all_close_pairs_and_no_others_are_found(make, count, share):
+def test_all_close_pairs_and_no_others_are_found(monkeypatch, make, count, share):
+    monkeypatch.setattr(close_hashes, "_ROWS_AT_ONCE", 1000)
     rng = np.random.default_rng(count)
     hashes = make(rng, count)
     # Few brightnesses, the least and the greatest among them.

@@ -3,12 +3,13 @@
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits
 
 from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
-from graft.components.common.compute.likeness.miniatures import as_rows, mark, same_picture
+from graft.components.common.compute.likeness.miniatures import SIDE, as_rows, mark, same_picture
 from graft.components.ingest.images.checked_image import check_image
 
 
@@ -24,7 +25,7 @@ def near_pairs(contents):
     hashes = np.array([int(image.phash, 16) for image in checked], np.uint64)
     one, other = np.triu_indices(len(hashes), 1)
     near = np.bitwise_count(hashes[one] ^ hashes[other]) <= MAX_DISTANCE
-    miniatures = as_rows([image.miniature for image in checked])
+    miniatures = as_rows(pa.array([image.miniature for image in checked], pa.binary(SIDE**2)))
     return one[near], other[near], same_picture(miniatures, one[near], other[near])
 
 

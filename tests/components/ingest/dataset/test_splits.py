@@ -5,13 +5,14 @@ import hashlib
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pictures import HALF, encoded, image_files, noise, record, refusal, rows, split_files, write_folder
 from test_leakage import copies, photograph
 
 from graft.components.common.compute.likeness.close_hashes import MAX_DISTANCE
-from graft.components.common.compute.likeness.miniatures import as_rows, same_picture
+from graft.components.common.compute.likeness.miniatures import SIDE, as_rows, same_picture
 from graft.components.common.errors import GraftError
 from graft.components.common.runs.run import Run
 from graft.components.ingest.config import IngestConfig
@@ -205,7 +206,7 @@ def test_a_new_twin_of_images_in_two_splits_is_left_out_and_stays_so(tmp_path):
 
     def alike(one, other):
         one, other = checked[one], checked[other]
-        miniatures = as_rows([one.miniature, other.miniature])
+        miniatures = as_rows(pa.array([one.miniature, other.miniature], pa.binary(SIDE**2)))
         near = (int(one.phash, 16) ^ int(other.phash, 16)).bit_count() <= MAX_DISTANCE
         return near and same_picture(miniatures, np.array([0]), np.array([1])).all()
 

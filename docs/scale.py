@@ -31,9 +31,9 @@ DECODE_A_CORE = 273
 # Measured on one H100, float32: images a second through the same network.
 H100 = 12_800
 # Measured on two cores: what ingest does at the end with 100,000 and with 1,000,000 images, in seconds.
-INGEST_END = {100_000: 6.9, 1_000_000: 73.7}
+INGEST_END = {100_000: 4.0, 1_000_000: 41.9}
 # Of that the search for twins; it has a part that grows with the images, and one that grows with their square.
-TWINS = {100_000: 1.1, 1_000_000: 18.7}
+TWINS = {100_000: 0.28, 1_000_000: 3.24}
 # Measured on one core with 200,000 synthetic rows: seconds an image that ingest takes to read and find what a part kept of it.
 FIND = 32.5e-6
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.dataset import MINIATURE, TRAIN
 from graft.components.common.artifacts.model_source import SavedModel
-from graft.components.common.compute.likeness.miniatures import Miniatures, as_rows, mark
+from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, as_rows, mark
 from graft.components.common.compute.likeness.twins import find_twins
 from graft.components.common.errors import GraftError
 
@@ -53,7 +53,7 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     )
     miniatures = None
     if MINIATURE in looks:
-        pictures = as_rows(both(MINIATURE).combine_chunks())
+        pictures = as_rows(both(MINIATURE).cast(pa.binary(SIDE**2)).combine_chunks())
         marks = np.concatenate([mark(pictures[start : start + _ROWS]) for start in range(0, len(pictures), _ROWS)])
         miniatures = Miniatures(marks, pictures.__getitem__)
     brightness = both("brightness").to_numpy().astype(float)

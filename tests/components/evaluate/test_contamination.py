@@ -35,8 +35,7 @@ def test_near_twins_are_proven_where_the_miniatures_are_known(tmp_path, lacking,
     if "dataset" in lacking:
         del evaluated["miniature"]
     index = tmp_path / "index.parquet"
-    types = {"miniature": pa.binary(256)}
-    pq.write_table(pa.table({name: pa.array(values, types.get(name)) for name, values in trained.items()}), index)
+    pq.write_table(pa.table(trained), index)
     model = SavedModel("model", tmp_path, "", ("cats", "dogs"), index)
     assert find_contaminated(evaluated, model).tolist() == expected
     assert (known_columns(index, LOOKS, "model") == list(LOOKS)) == ("model" not in lacking)

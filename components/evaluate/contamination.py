@@ -53,7 +53,8 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     )
     miniatures = None
     if MINIATURE in looks:
-        pictures = as_rows(both(MINIATURE).cast(pa.binary(SIDE**2)).combine_chunks())
+        with _readable(model.uri):  # another tool may have written the index anew, with miniatures of any length
+            pictures = as_rows(both(MINIATURE).cast(pa.binary(SIDE**2)).combine_chunks())
         marks = np.concatenate([mark(pictures[start : start + _ROWS]) for start in range(0, len(pictures), _ROWS)])
         miniatures = Miniatures(marks, pictures.__getitem__)
     brightness = both("brightness").to_numpy().astype(float)
@@ -64,7 +65,10 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
 def _trained_on(model: SavedModel, column: str) -> pa.ChunkedArray:
     """Reads a column of the index of a model's dataset, for the images that it was trained on."""
     with _readable(model.uri):
-        return pq.read_table(model.index, columns=[column], filters=[("split", "=", TRAIN)], pre_buffer=False)[column]
+        found = pq.read_table(model.index, columns=[column], filters=[("split", "=", TRAIN)], pre_buffer=False)[column]
+        if found.null_count:
+            raise pa.ArrowInvalid(f"{column} has gaps")
+        return found
 
 
 def _parts(column: pa.ChunkedArray) -> Iterator[list[Any]]:

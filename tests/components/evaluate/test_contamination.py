@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from graft.components.common.artifacts.model_source import SavedModel
+from graft.components.common.errors import GraftError
 from graft.components.evaluate.contamination import LOOKS, find_contaminated, known_columns
 
 
@@ -39,3 +40,14 @@ def test_near_twins_are_proven_where_the_miniatures_are_known(tmp_path, lacking,
     model = SavedModel("model", tmp_path, "", ("cats", "dogs"), index)
     assert find_contaminated(evaluated, model).tolist() == expected
     assert (known_columns(index, LOOKS, "model") == list(LOOKS)) == ("model" not in lacking)
+
+
+@pytest.mark.parametrize(("column", "value"), [("miniature", None), ("miniature", b"short"), ("phash", None)])
+def test_an_index_with_gaps_is_damaged(tmp_path, column, value):
+    trained = images(np.zeros((2, 256), np.uint8)) | {"split": ["train", "train"]}
+    trained[column][1] = value
+    index = tmp_path / "index.parquet"
+    pq.write_table(pa.table(trained), index)
+    model = SavedModel("model", tmp_path, "", ("cats", "dogs"), index)
+    with pytest.raises(GraftError, match="The index of model is damaged"):
+        find_contaminated(images(np.ones((1, 256), np.uint8), first=10), model)

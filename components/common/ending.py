@@ -22,6 +22,9 @@ log = logging.getLogger("graft")
 INTERRUPTED = 130
 """The exit code of a process that was told to end."""
 
+INTERRUPTED_MESSAGE = "Interrupted; unfinished output was removed."
+"""What a command says that was told to end."""
+
 told = threading.Event()
 """Set once this process has been told to end. Nothing is tried again then."""
 
@@ -53,7 +56,7 @@ def undone(undo: Callable[[], object]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_time(output: int | None = None) -> Iterator[None]:
+def in_time(output: int | None = None, say: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Ends this process within 10 s of SIGTERM, Ctrl-C or SIGHUP: by a KeyboardInterrupt in the main thread, or by force.
 
     The process then doesn't leave the context. Outside of the main thread, which alone handles signals, it does nothing. A signal that
@@ -61,22 +64,26 @@ def in_time(output: int | None = None) -> Iterator[None]:
 
     Args:
         output: A file descriptor: that nobody is left to read it counts as SIGTERM.
+        say: Tells the user that the process was told to end, by whatever means it does; not called on SystemExit, which has told
+            the user why. May be called from another thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
     done.clear()
-    watch = _Watch(frozenset(before), output)
+    watch = _Watch(frozenset(before), output, say)
     woken_before = signal.set_wakeup_fd(watch.waker.fileno(), warn_on_full_buffer=False)
     for number in before:
         signal.signal(number, watch.interrupt)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # Where all was done, the interrupt was lost, and the record says so.
         if watch.interrupted and not done.is_set():
-            _leave()
+            if isinstance(error, SystemExit):
+                watch.say = None
+            watch.leave()
         raise
     finally:
         watch.left = True
@@ -89,8 +96,9 @@ def in_time(output: int | None = None) -> Iterator[None]:
 class _Watch:
     """The thread that ends the process where the main thread doesn't."""
 
-    def __init__(self, signals: frozenset[int], output: int | None) -> None:
+    def __init__(self, signals: frozenset[int], output: int | None, say: Callable[[], object]) -> None:
         self.interrupted = self.left = False
+        self.say: Callable[[], object] | None = say
         # A socket that is written to at once when a signal comes, also while the main thread is in C++ code.
         self._woken, self.waker = socket.socketpair()
         self.waker.setblocking(False)
@@ -131,20 +139,21 @@ class _Watch:
             self.interrupted = False
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
         time.sleep(_GRACE / 2)
-        leaving = threading.Thread(target=_leave, daemon=True)
+        leaving = threading.Thread(target=self.leave, daemon=True)
         leaving.start()
         leaving.join(_LAST)
         os._exit(INTERRUPTED)
 
-
-def _leave() -> None:
-    """Ends the process here and now: Python itself would wait for its threads, and let C++ code crash that is still running."""
-    for undo in reversed(list(_undoings.values())):
-        try:
-            undo()
-        except Exception:  # the others are undone all the same
-            log.exception("something could not be undone")
-    atexit._run_exitfuncs()  # TensorFlow removes its temporary files there
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(INTERRUPTED)
+    def leave(self) -> None:
+        """Ends the process here and now: Python itself would wait for its threads, and let C++ code crash that is still running."""
+        for undo in reversed(list(_undoings.values())):
+            try:
+                undo()
+            except Exception:  # the others are undone all the same
+                log.exception("something could not be undone")
+        if self.say:
+            self.say()
+        atexit._run_exitfuncs()  # TensorFlow removes its temporary files there
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(INTERRUPTED)

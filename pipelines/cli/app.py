@@ -8,7 +8,7 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CoercionError, Group, Parameter
 
-from graft.components.common.ending import in_time, told
+from graft.components.common.ending import INTERRUPTED_MESSAGE, in_time, told
 from graft.components.common.escaping import escape_record, escaped
 from graft.pipelines.cli.output import prepare_output
 
@@ -90,7 +90,7 @@ def main() -> None:
     prepare_output()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("graft").addFilter(escape_record)
-    with in_time():
+    with in_time(say=lambda: print(f"graft: {INTERRUPTED_MESSAGE}", file=sys.stderr)):
         _run(sys.argv[1:])
 
 

@@ -7,7 +7,7 @@ from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from graft.components.common.artifacts.outcomes.results import Outcome
-from graft.components.common.ending import INTERRUPTED
+from graft.components.common.ending import INTERRUPTED, INTERRUPTED_MESSAGE
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.extras import how_to_install
 
@@ -40,7 +40,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         case OSError():
             return _refused_by_system(error), EXIT_ERROR
         case KeyboardInterrupt():
-            return "Interrupted; unfinished output was removed.", INTERRUPTED
+            return INTERRUPTED_MESSAGE, INTERRUPTED
     return None
 
 

@@ -231,13 +231,11 @@ def as_component(step: Component, *, tells: bool = True) -> Iterator[None]:
     output = _STDOUT if sys.stdout else None  # a process may be given none
     teller = WarningTeller()
     log.addHandler(teller)
-    with in_time(output), told_if_asked(output if tells else None):
-        try:
-            yield
-        except (GraftError, OSError) as error:
-            raise SystemExit(shown(error, f"graft {step}: {error}")) from error
-        except KeyboardInterrupt:
-            log.error("%s: %s", step, _TOLD)
-            raise
-        finally:
-            log.removeHandler(teller)
+    try:
+        with told_if_asked(output if tells else None), in_time(output, lambda: log.error("%s: %s", step, _TOLD)):
+            try:
+                yield
+            except (GraftError, OSError) as error:
+                raise SystemExit(shown(error, f"graft {step}: {error}")) from error
+    finally:
+        log.removeHandler(teller)

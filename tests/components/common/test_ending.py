@@ -101,10 +101,41 @@ def test_a_step_ends_whatever_keeps_python_from_it(tmp_path, work):
     wait_for((tmp_path / "ready").exists)
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert time.monotonic() - began < MOST_SECONDS
-    assert process.returncode == 130
+    assert (process.returncode, said.count("ERROR train: it was told to end before it was done")) == (130, 1)
     check_cancelled(tmp_path, "train")
+
+
+# A command that spends what is left of its time with what it does after the interrupt, as on a machine that is busy.
+COMMAND = """
+import sys, time
+from pathlib import Path
+from graft.pipelines.cli.app import app, main
+
+@app.command
+def late(seconds: int):
+    try:
+        Path("ready").touch()
+        time.sleep(60)
+    finally:
+        try:
+            time.sleep(seconds)
+        finally:
+            time.sleep(seconds)
+
+sys.argv[0] = "graft"
+main()
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 60])
+def test_a_command_says_once_that_it_was_interrupted_however_it_ends(tmp_path, seconds):
+    process = started([sys.executable, "-c", COMMAND, "late", str(seconds)], tmp_path)
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "graft: Interrupted; unfinished output was removed.\n")
 
 
 def test_a_step_ends_when_nobody_is_left_to_read_what_it_says(tmp_path):

@@ -84,9 +84,11 @@ def locate(uri: str, reach: Reach = Reach.NAMED) -> Place:
     if "://" not in uri:  # fsspec would take a path with "::" in it for a chain of URIs
         return Place(Path(make_path_posix(uri)))
     check_user(uri)
-    # gcsfs logs whatever it raises, traceback and all, also what is tried again; fsspec.caching every file that is opened.
+    # gcsfs logs whatever it raises, traceback and all, also what is tried again; the others every file that is opened, and where
+    # credentials come from.
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
-    logging.getLogger("fsspec.caching").setLevel(logging.WARNING)
+    for name in ("fsspec.caching", "botocore", "aiobotocore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # In an object's name fsspec would take "::" for a chain and "#1" for a version: it sees the bucket alone.
     head, name = split_bucket(uri)
     try:

@@ -4,6 +4,8 @@ import errno
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import nullcontext
@@ -191,6 +193,12 @@ def test_what_is_listed_can_be_read(tmp_path, kind):
 
 
 @pytest.mark.slow
+def test_clients_say_nothing_of_their_own_on_a_users_terminal(any_bucket):
+    command = [Path(sys.executable).with_name("graft"), "registry", "list", "--store", f"{any_bucket}/store"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == f"graft: {any_bucket}/store doesn't exist: check the path or URI.\n"
+
+
 def test_names_in_buckets_may_hold_anything(tmp_path, any_bucket):
     names = ["a::b.jpg", "deeper/x #1?.jpg", "deeper/ü::y/z.jpg"]
     for name in names:

@@ -110,7 +110,7 @@ def _key(dataset: Dataset, config: TrainConfig, devices: Devices, network: Netwo
     ):  # where it is watched and may run, what was expected, and what is chosen when the training is over
         del settings[field]
     return {
-        "layout": 4,  # of the checkpoints themselves, and the order of the images
+        "layout": 5,  # of the checkpoints themselves, the order of the images, and which of them select
         "dataset": dataset.digest,
         "config": settings,
         "weights": network.weights_digest,

@@ -2,18 +2,18 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.lists.labels_list import CheckedSplit, LabelCheck, ListedLabel
+from graft.components.common.compute.likeness.pictures import deal_folds, number_pictures, twin_rows
 from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known
 from graft.components.evaluate.labels.neighbours import nearest
-from graft.components.evaluate.labels.out_of_fold import deal_folds, number_pictures, out_of_fold
+from graft.components.evaluate.labels.out_of_fold import FOLDS, out_of_fold
 
 LEAST = 20
 """With fewer different pictures whose features are known, a class's labels are not judged."""
@@ -71,13 +71,13 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
     Returns:
         What was found, and the suspected images, the least like their labels first.
     """
-    pictures = number_pictures(known.sha256s, _twins(known, data))
+    pictures = number_pictures(known.sha256s, twin_rows(data, known.paths))
     judged = _judged(known, pictures, len(data.classes))
     present, labels = np.unique(known.labels[judged], return_inverse=True)
     if len(present) < 2:
         return LabelCheck(reason=f"fewer than two classes have {LEAST} different images to compare"), []
     features = known.features if len(judged) == len(known.labels) else _chosen(known.features, judged)
-    probabilities = out_of_fold(features, labels, deal_folds(pictures[judged], labels))
+    probabilities = out_of_fold(features, labels, deal_folds(pictures[judged], labels, FOLDS))
     rows, looks = find_suspects(probabilities, labels)
     doubtful = ~known.kept[judged[rows]]
     rows, looks = rows[doubtful], looks[doubtful]
@@ -116,14 +116,6 @@ def _chosen(features: Array, rows: Array) -> Array:
     for start in range(0, len(rows), _AT_ONCE):
         chosen[start : start + _AT_ONCE] = features[rows[start : start + _AT_ONCE]]
     return chosen
-
-
-def _twins(known: Known, data: Dataset) -> Iterator[tuple[int, int]]:
-    """Yields pairs of images that the dataset's record knows as near twins."""
-    pairs = [(pair.path, pair.twin) for pair in data.duplicates if not pair.dropped]
-    named = {path for pair in pairs for path in pair}
-    rows = {path: row for row, path in enumerate(known.paths) if path in named}
-    return ((rows[one], rows[other]) for one, other in pairs if one in rows and other in rows)
 
 
 def _record(known: Known, data: Dataset, judged: Array, suspects: list[Suspect], right: Array) -> LabelCheck:

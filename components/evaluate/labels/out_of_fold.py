@@ -1,6 +1,5 @@
 """Out-of-fold probabilities: of each image those of a head that was trained without it."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,43 +17,6 @@ _AT_ONCE = 4_096
 _FOR_THREADS = 2**30  # multiplications of a step
 
 Array = np.ndarray[Any, Any]
-
-
-def number_pictures(sha256s: Sequence[str], twins: Iterable[tuple[int, int]] = ()) -> Array:
-    """Numbers the pictures that images show, by their content alone. The same bytes, and twins of twins, are one picture.
-
-    Args:
-        sha256s: The images' content digests.
-        twins: Pairs of rows that show the same picture; of a chain of pairs all do.
-
-    Returns:
-        int64 [N], the pictures, from 0.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    different, content = np.unique(np.array(sha256s, "S"), return_inverse=True)
-    pairs = content[np.array(list(twins), np.int64).reshape(-1, 2)]
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(different), len(different)))
-    return np.asarray(connected_components(graph, directed=False)[1][content], np.int64)
-
-
-def deal_folds(pictures: Array, labels: Array) -> Array:
-    """Deals images to folds, the pictures of each class evenly. Images of one picture are in one fold.
-
-    Args:
-        pictures: int64 [N], as `number_pictures` numbers them.
-        labels: int64 [N], the images' labels.
-
-    Returns:
-        int64 [N], the folds, from 0.
-    """
-    _, first, number = np.unique(pictures, return_index=True, return_inverse=True)
-    folds = np.empty(len(first), np.int64)
-    for label in np.unique(labels[first]):
-        members = np.flatnonzero(labels[first] == label)
-        folds[members] = np.arange(len(members)) % FOLDS
-    return folds[number]
 
 
 def out_of_fold(features: Array, labels: Array, folds: Array) -> Array:

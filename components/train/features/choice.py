@@ -9,6 +9,7 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, VALIDATION, Dataset
 from graft.components.common.compute.kept_features import PLAIN
+from graft.components.common.compute.likeness.pictures import pictures_of
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.network.augmentation import VERSION as AUGMENTATION
@@ -96,10 +97,10 @@ def choose_images(dataset: Dataset, config: TrainConfig) -> Choice:
     sha256s, labels, rows = _by_content(dataset, TRAIN)
     aside = np.zeros(len(labels), bool)
     if config.selection_split == TRAIN:
-        aside = selection_mask(sha256s, labels, config.selection_fraction)
+        aside = selection_mask(sha256s, labels, config.selection_fraction, pictures_of(dataset, TRAIN)[rows])
         if not aside.any():
             raise GraftError(
-                "No image can be set aside to choose the best weights: each class needs two training images."
+                "No image can be set aside to choose the best weights: each class needs two training images that are no twins."
             )
     elif VALIDATION not in dataset.counts:
         raise GraftError("selection_split is validation, and the dataset has no such split: take train.")
@@ -133,21 +134,46 @@ def _by_content(dataset: Dataset, split: str) -> tuple[list[str], Array, Array]:
     return [index["sha256"][row] for row in rows], labels[rows], rows
 
 
-def selection_mask(sha256s: list[str], labels: Array, fraction: float) -> Array:
+def selection_mask(sha256s: list[str], labels: Array, fraction: float, pictures: Array) -> Array:
     """Chooses the training images that select the best weights, by content, the asked share of each class.
+
+    Copies and twins stay together: a head would know the twins of what it was trained on.
 
     Args:
         sha256s: The images' content digests.
         labels: int64 [N] labels.
-        fraction: The share, of which at least one image a class is taken where the class has two.
+        fraction: The share, of which at least one picture a class is taken where the class has two.
+        pictures: int64 [N], the pictures that they show, as `number_pictures` numbers them. One that several classes have trains.
 
     Returns:
         bool [N], true for images that are set aside.
     """
     ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest().encode() for sha256 in sha256s])
     mask = np.zeros(len(labels), bool)
+    shared = _of_several_classes(pictures, labels)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        count = min(max(1, round(fraction * len(members))), len(members) - 1)
-        mask[members[np.argsort(ranks[members])][:count]] = True
+        members = members[np.argsort(ranks[members])]
+        _, first, number = np.unique(pictures[members], return_index=True, return_inverse=True)
+        sizes, turns = np.bincount(number), np.argsort(first)
+        turns = turns[~shared[members[first[turns]]]]
+        if len(turns) and len(sizes) > 1:
+            aside = _fitting(sizes[turns], min(max(1, round(fraction * len(members))), len(members) - 1))
+            mask[members] = np.isin(number, turns[aside])
     return mask
+
+
+def _fitting(sizes: Array, count: int) -> Array:
+    """Returns the numbers of the first pictures that have, together, no more images than the count, or of the smallest one."""
+    left, fitting = max(count, int(sizes.min())), []
+    for number, size in enumerate(sizes.tolist()):
+        if size <= left:
+            fitting.append(number)
+            left -= size
+    return np.array(fitting, np.int64)
+
+
+def _of_several_classes(pictures: Array, labels: Array) -> Array:
+    """Returns bool [N], whether an image shows a picture that another class has as well."""
+    pairs = np.unique(np.stack([pictures, labels]), axis=1)
+    return np.bincount(pairs[0])[pictures] > 1

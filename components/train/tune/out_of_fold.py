@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from graft.components.common.compute.likeness.pictures import deal_folds
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
 from graft.components.train.features.training_set import TrainingSet
@@ -24,6 +25,7 @@ class OutOfFold:
 
     Args:
         training_set: The images, with features of all layers; those that are set aside select, as in a training.
+        pictures: int64 [n], the pictures that the images show which train, as `number_pictures` numbers them.
         columns: The columns of each layer's features.
         classes: How many classes there are.
 
@@ -34,15 +36,16 @@ class OutOfFold:
         GraftError: No class has two images, or features are infinite or no numbers.
     """
 
-    def __init__(self, training_set: TrainingSet, columns: dict[str, slice], classes: int) -> None:
+    def __init__(self, training_set: TrainingSet, pictures: Array, columns: dict[str, slice], classes: int) -> None:
         chosen, selecting = _sample(training_set.labels), _sample(training_set.selection_labels)
         self._vectors, self._labels = training_set.vectors[:, chosen], training_set.labels[chosen]
         self._selection_vectors = training_set.selection_vectors[:, selecting]
         self._selection_labels = training_set.selection_labels[selecting]
-        self._folds, self._columns, self._classes = _rank(self._labels) % FOLDS, columns, classes
+        self._folds = deal_folds(pictures[chosen], self._labels, FOLDS)
+        self._columns, self._classes = columns, classes
         if not self._folds.any():
             raise GraftError(
-                "graft tune needs a class of two training images or more, to train on some and judge others."
+                "graft tune needs a class of two training images or more that are no twins, to train on some and judge others."
             )
         self.images = len(chosen)
         if not all(np.isfinite(vectors).all() for vectors in (self._vectors, self._selection_vectors)):

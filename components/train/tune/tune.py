@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from graft.components.common import storage
-from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.dataset import TRAIN, Dataset
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.devices import find_devices
+from graft.components.common.compute.likeness.pictures import pictures_of
 from graft.components.common.extras import require
 from graft.components.common.progress import doing
 from graft.components.train.backbones.weights import Weights
@@ -103,7 +104,8 @@ def tune(
             network = build_network(wide, pretrained.file(scratch), devices.precision)
             doing("preparing the features")
             training_set = collect_training_set(data, network, wide, store)
-        images = OutOfFold(training_set, columns_of(wide, network), len(data.classes))
+        pictures = pictures_of(data, TRAIN)[training_set.rows]
+        images = OutOfFold(training_set, pictures, columns_of(wide, network), len(data.classes))
         begun = time.monotonic()
         tried = search_settings(images, start, search)
         seconds = time.monotonic() - begun

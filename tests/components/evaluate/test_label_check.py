@@ -7,11 +7,13 @@ import itertools
 import numpy as np
 import pytest
 from evaluation_reports import Made
-from support import QUICK
+from support import QUICK, twins
 
-from graft.components.common.artifacts.dataset import Dataset, TwinPair
+from graft.components.common.artifacts import dataset
+from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.lists.labels_list import COLUMNS, CheckedSplit, LabelCheck
+from graft.components.common.compute.likeness.pictures import deal_folds, number_pictures
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
@@ -19,7 +21,7 @@ from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known, gather
 from graft.components.evaluate.labels.label_check import LEAST, check_labels
 from graft.components.evaluate.labels.neighbours import nearest
-from graft.components.evaluate.labels.out_of_fold import FOLDS, deal_folds, number_pictures, out_of_fold
+from graft.components.evaluate.labels.out_of_fold import FOLDS, out_of_fold
 from graft.components.gate.config import GateConfig
 from graft.components.gate.rules import judge
 from graft.components.train.train import train
@@ -69,39 +71,23 @@ def test_a_class_that_is_hard_as_a_whole_is_not_suspected():
 
 def test_flipped_labels_are_found():
     features, labels, wrong, sha256s = made_up()
-    probabilities = out_of_fold(features, labels, deal_folds(number_pictures(sha256s), labels))
+    probabilities = out_of_fold(features, labels, deal_folds(number_pictures(sha256s), labels, FOLDS))
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     rows, looks = find_suspects(probabilities, labels)
     assert wrong[rows].mean() >= 0.9 and wrong[rows].sum() >= 0.6 * wrong.sum()
     assert (looks == (labels[rows] - 1) % 3)[wrong[rows]].all()
 
 
-def test_folds_depend_on_content_alone_and_hold_the_same_picture_together():
-    _, labels, _, sha256s = made_up()
-    sha256s[7], labels[7] = sha256s[1], labels[1]
-    folds = deal_folds(number_pictures(sha256s, [(3, 9), (12, 3)]), labels)
-    assert folds[7] == folds[1] and folds[3] == folds[9] == folds[12]
-    chain = number_pictures(sha256s, [(3, 9), (12, 9), (30, 33), (33, 12)])
-    assert len(set(deal_folds(chain, labels)[[3, 9, 12, 30, 33]])) == 1
-    counts = np.bincount(labels * FOLDS + folds, minlength=3 * FOLDS)
-    assert counts.min() >= 18 and counts.max() <= 22
-    last = len(labels) - 1
-    turned = number_pictures(sha256s[::-1], [(last - 9, last - 12), (last - 3, last - 9)])
-    assert (deal_folds(turned, labels[::-1])[::-1] == folds).all()
-
-
-def test_a_class_that_shows_one_picture_again_and_again_is_not_judged(data):
-    """As the images of a film are: each is the twin of the next."""
+@pytest.mark.parametrize("room", [300, 100])
+def test_a_class_that_shows_one_picture_again_and_again_is_not_judged(data, tmp_path, monkeypatch, room):
+    """As the images of a film are: each is the twin of the next. The record may have no room for all pairs."""
+    monkeypatch.setattr(dataset, "MOST", room)
     features, labels, _, sha256s = made_up(classes=2)
     film = [f"{number}.jpg" for number in np.flatnonzero(labels == 0)]
-    pairs = [
-        TwinPair(
-            **{"path": one, "split": "train", "label": "cat", "twin": other, "twin_split": "train"},
-            **{"twin_label": "cat", "distance": 1, "identical": False, "dropped": False},
-        )
-        for one, other in itertools.pairwise(film)
-    ]
-    filmed = data.model_copy(update={"duplicates": tuple(pairs)})
+    pairs = tuple(itertools.starmap(twins, itertools.pairwise(film)))
+    data.model_copy(update={"duplicates": pairs, "source": "film", "warnings": ()}).write(tmp_path)
+    filmed = Dataset.load(tmp_path)
+    assert len(filmed.duplicates) == min(room, len(pairs)) and len(pairs) > 100
     checked, suspects = check_labels(known_of(features, labels, sha256s), filmed, np.ones(100, bool))
     assert checked.reason == f"fewer than two classes have {LEAST} different images to compare" and not suspects
 

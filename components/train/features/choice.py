@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 Array = np.ndarray[Any, Any]
 
 MIRRORED = "mirrored"
+_TOLD = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,8 @@ def choose_images(dataset: Dataset, config: TrainConfig) -> Choice:
         aside = selection_mask(sha256s, labels, config.selection_fraction, pictures_of(dataset, TRAIN)[rows])
         if not aside.any():
             raise GraftError(
-                "No image can be set aside to choose the best weights: each class needs two training images that are no twins."
+                "No image can be set aside to choose the best weights: each class needs two training images that are no twins of "
+                "each other. Add images, or let selection_split be validation."
             )
     elif VALIDATION not in dataset.counts:
         raise GraftError("selection_split is validation, and the dataset has no such split: take train.")
@@ -119,6 +122,24 @@ def choose_images(dataset: Dataset, config: TrainConfig) -> Choice:
         others, selection_labels, selection_rows = _by_content(dataset, VALIDATION)
         needed.append(Needed(VALIDATION, others, selection_rows, prediction_views(config)))
     return Choice(rows[~aside], labels[~aside], config.selection_split, selection_rows, selection_labels, tuple(needed))
+
+
+def odd_shares(chosen: Choice, classes: Sequence[str], fraction: float) -> str:
+    """Returns a sentence about the classes of which twins let none or more than twice the asked share select; empty if there are none.
+
+    Args:
+        chosen: Training images that train, and others that select.
+        classes: The class names in label order.
+        fraction: The share that was asked for.
+    """
+    trains, selects = (np.bincount(which, minlength=len(classes)) for which in (chosen.labels, chosen.selection_labels))
+    images = trains + selects
+    odd = np.flatnonzero((images > 1) & ((selects == 0) | (selects > np.maximum(1, 2 * fraction * images))))
+    if not len(odd):
+        return ""
+    told = [f"{selects[label]:,} of {images[label]:,} of {classes[label]!r}" for label in odd[:_TOLD]]
+    more = f", and of {len(odd) - _TOLD:,} more classes" if len(odd) > _TOLD else ""
+    return f"Twins stay together, so not {fraction:.0%} of each class's training images select the weights, but {', '.join(told)}{more}."
 
 
 def _by_content(dataset: Dataset, split: str) -> tuple[list[str], Array, Array]:

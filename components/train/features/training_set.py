@@ -1,6 +1,7 @@
 """What a head is trained on: images, with their features."""
 
 import dataclasses
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.choice import choose_images, prediction_views, views_of
+from graft.components.train.features.choice import choose_images, odd_shares, prediction_views, views_of
 from graft.components.train.features.extraction import compute_features
 from graft.components.train.features.planned import Planned
 from graft.components.train.network.assembly import Network
+
+log = logging.getLogger("graft")
 
 Array = np.ndarray[Any, Any]
 
@@ -69,6 +72,8 @@ def collect_training_set(
             folder has no room for the features.
     """
     chosen = choose_images(dataset, config)
+    if chosen.selection_split == TRAIN and (odd := odd_shares(chosen, dataset.classes, config.selection_fraction)):
+        log.warning("%s", odd)
     devices = import_tensorflow().distribute.get_strategy().num_replicas_in_sync
     if config.batch_size % devices:
         raise GraftError(

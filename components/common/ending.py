@@ -22,9 +22,6 @@ log = logging.getLogger("graft")
 INTERRUPTED = 130
 """The exit code of a process that was told to end."""
 
-INTERRUPTED_MESSAGE = "Interrupted; unfinished output was removed."
-"""What a command says that was told to end."""
-
 told = threading.Event()
 """Set once this process has been told to end. Nothing is tried again then."""
 
@@ -64,8 +61,8 @@ def in_time(output: int | None = None, say: Callable[[], object] = lambda: None)
 
     Args:
         output: A file descriptor: that nobody is left to read it counts as SIGTERM.
-        say: Tells the user that the process was told to end, by whatever means it does; not called on SystemExit, which has told
-            the user why. May be called from another thread.
+        say: Tells the user, once, that the process was told to end before it was done, however it ends; not called on SystemExit with a
+            number, by which whoever raises it has told the user. May be called from another thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -81,8 +78,8 @@ def in_time(output: int | None = None, say: Callable[[], object] = lambda: None)
     except BaseException as error:
         # Where all was done, the interrupt was lost, and the record says so.
         if watch.interrupted and not done.is_set():
-            if isinstance(error, SystemExit):
-                watch.say = None
+            if isinstance(error, SystemExit) and not isinstance(error.code, str):
+                watch.to_say.clear()
             watch.leave()
         raise
     finally:
@@ -97,8 +94,8 @@ class _Watch:
     """The thread that ends the process where the main thread doesn't."""
 
     def __init__(self, signals: frozenset[int], output: int | None, say: Callable[[], object]) -> None:
-        self.interrupted = self.left = False
-        self.say: Callable[[], object] | None = say
+        self.interrupted = self.left = self._leaving = False
+        self.to_say = [say]
         # A socket that is written to at once when a signal comes, also while the main thread is in C++ code.
         self._woken, self.waker = socket.socketpair()
         self.waker.setblocking(False)
@@ -107,7 +104,7 @@ class _Watch:
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Interrupts the main thread, but not its tidying, however often it is told to end."""
-        if not self.interrupted and not done.is_set():
+        if not (self.interrupted or self._leaving or done.is_set()):
             self.interrupted = True
             raise KeyboardInterrupt
 
@@ -146,14 +143,16 @@ class _Watch:
 
     def leave(self) -> None:
         """Ends the process here and now: Python itself would wait for its threads, and let C++ code crash that is still running."""
+        self._leaving = True
         for undo in reversed(list(_undoings.values())):
             try:
                 undo()
             except Exception:  # the others are undone all the same
                 log.exception("something could not be undone")
-        if self.say:
-            self.say()
+        if not done.is_set():
+            with contextlib.suppress(IndexError, OSError):  # it was said, or nobody is left to read it
+                self.to_say.pop()()
         atexit._run_exitfuncs()  # TensorFlow removes its temporary files there
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may be given none
             stream.flush()
         os._exit(INTERRUPTED)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from graft.components.common.artifacts.dataset import MINIATURE, TRAIN
 from graft.components.common.artifacts.model_source import SavedModel
-from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, as_rows, mark
+from graft.components.common.compute.likeness.pictures import looks_of
 from graft.components.common.compute.likeness.twins import find_twins
 from graft.components.common.errors import GraftError
 
@@ -19,8 +19,6 @@ LOOKS = ("sha256", "phash", "brightness", MINIATURE)
 """The columns of an index by which images and their near twins are known; an older Graft's has no miniatures."""
 
 Array = np.ndarray[Any, Any]
-
-_ROWS = 2**14
 
 
 def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel) -> Array:
@@ -40,7 +38,6 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     looks = [name for name in known_columns(model.index, LOOKS, model.uri) if name in evaluated]
 
     def both(name: str) -> pa.ChunkedArray:
-        # One column after the other, as arrays: as objects of Python those of a million images would take gigabytes.
         trained = _trained_on(model, name)
         return pa.chunked_array([*trained.chunks, pa.array(evaluated[name], trained.type)])
 
@@ -48,17 +45,9 @@ def find_contaminated(evaluated: Mapping[str, Sequence[Any]], model: SavedModel)
     groups = np.full(len(contents), -1)
     count = len(contents) - len(evaluated["sha256"])
     groups[:count] = 0
-    phashes = np.fromiter(
-        (int(phash, 16) for part in _parts(both("phash")) for phash in part), np.uint64, len(contents)
-    )
-    miniatures = None
-    if MINIATURE in looks:
-        with _readable(model.uri):  # another tool may have written the index anew, with miniatures of any length
-            pictures = as_rows(both(MINIATURE).cast(pa.binary(SIDE**2)).combine_chunks())
-        marks = np.concatenate([mark(pictures[start : start + _ROWS]) for start in range(0, len(pictures), _ROWS)])
-        miniatures = Miniatures(marks, pictures.__getitem__)
-    brightness = both("brightness").to_numpy().astype(float)
-    twins = find_twins(contents, phashes, brightness, groups, 1, groups < 0, miniatures)
+    with _readable(model.uri):
+        known = looks_of(both, has_miniatures=MINIATURE in looks)
+    twins = find_twins(contents, known.phashes, known.brightness, groups, 1, groups < 0, known.miniatures)
     return np.asarray(twins.twin[count:, 0] >= 0)
 
 
@@ -69,11 +58,6 @@ def _trained_on(model: SavedModel, column: str) -> pa.ChunkedArray:
         if found.null_count:
             raise pa.ArrowInvalid(f"{column} has gaps")
         return found
-
-
-def _parts(column: pa.ChunkedArray) -> Iterator[list[Any]]:
-    """Yields a column's values, some thousands at a time."""
-    return (column.slice(start, _ROWS).to_pylist() for start in range(0, len(column), _ROWS))
 
 
 def known_columns(index: Path, columns: Sequence[str], whose: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CoercionError, Group, Parameter
 
-from graft.components.common.ending import INTERRUPTED_MESSAGE, in_time, told
+from graft.components.common.ending import INTERRUPTED, done, in_time, told
 from graft.components.common.escaping import escape_record, escaped
 from graft.pipelines.cli.output import prepare_output
 
@@ -90,8 +90,18 @@ def main() -> None:
     prepare_output()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("graft").addFilter(escape_record)
-    with in_time(say=lambda: print(f"graft: {INTERRUPTED_MESSAGE}", file=sys.stderr)):
-        _run(sys.argv[1:])
+    terminal = sys.stderr  # `graft run` has what its steps print go elsewhere
+
+    def say() -> None:
+        print("graft: Interrupted; unfinished output was removed.", file=terminal)
+
+    try:
+        with in_time(say=say):
+            _run(sys.argv[1:])
+    except KeyboardInterrupt:  # which no signal brought, or one that came when the work was on record as done
+        if not done.is_set():
+            say()
+        sys.exit(INTERRUPTED)
 
 
 def _run(words: list[str]) -> None:
@@ -103,10 +113,13 @@ def _run(words: list[str]) -> None:
         from graft.components.common.storage import without_secrets
         from graft.pipelines.cli.exits import EXIT_ERROR, explain
 
-        explained = explain(KeyboardInterrupt() if _is_interrupt(error) else error)
-        if explained is None or "--debug" in words:
+        is_interrupt = _is_interrupt(error)
+        explained = explain(error) if isinstance(error, Exception) and not is_interrupt else None
+        if "--debug" in words or not (explained or is_interrupt):
             lines = without_secrets("".join(traceback.format_exception(error))).split("\n")
             print(*map(escaped, lines), sep="\n", end="", file=sys.stderr)
+        if is_interrupt:
+            raise KeyboardInterrupt from error
         message, code = explained or ("This is a defect of Graft's own: please report it.", EXIT_ERROR)
         print(shown(error, f"graft: {message}"), file=sys.stderr)
         sys.stdout.flush()

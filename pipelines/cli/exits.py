@@ -7,7 +7,6 @@ from cyclopts import CycloptsError
 from pydantic import ValidationError
 
 from graft.components.common.artifacts.outcomes.results import Outcome
-from graft.components.common.ending import INTERRUPTED, INTERRUPTED_MESSAGE
 from graft.components.common.errors import GateFailedError, GraftError
 from graft.components.common.extras import how_to_install
 
@@ -24,7 +23,7 @@ EXIT_CODES = {
 }
 
 
-def explain(error: BaseException) -> tuple[str, int] | None:
+def explain(error: Exception) -> tuple[str, int] | None:
     """Returns what to tell the user about an exception, and the exit code; None for a defect of Graft's own."""
     if isinstance(error, ImportError) and isinstance(error.__cause__, ModuleNotFoundError):
         error = error.__cause__  # Cyclopts couldn't load a command, and this names the package
@@ -39,8 +38,6 @@ def explain(error: BaseException) -> tuple[str, int] | None:
             return f"This needs {error.name}: {how_to_install(error.name or '')}.", EXIT_ERROR
         case OSError():
             return _refused_by_system(error), EXIT_ERROR
-        case KeyboardInterrupt():
-            return INTERRUPTED_MESSAGE, INTERRUPTED
     return None
 
 

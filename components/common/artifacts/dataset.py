@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, PrivateAttr
 
 from graft.components.common.artifacts.artifact import Artifact
-from graft.components.common.artifacts.lists.whole_lists import MOST, read_list, write_lists
+from graft.components.common.artifacts.lists.whole_lists import MOST, write_lists
 from graft.components.common.artifacts.record import Part, Setting, Sparse
 from graft.components.common.errors import GraftError
 
@@ -186,25 +186,6 @@ class Dataset(Artifact):
     def count(self, split: str) -> int:
         """Returns how many images a split has."""
         return sum(self.counts[split].values())
-
-    def twins(self) -> list[tuple[str, str]]:
-        """Returns the pairs of near twins that are both among the images, by their paths, also those that the record has no room for.
-
-        Raises:
-            GraftError: The whole lists are missing or damaged.
-        """
-        if "duplicates" not in self.totals:
-            return [(pair.path, pair.twin) for pair in self.duplicates if not pair.dropped]
-        import pyarrow as pa
-
-        try:
-            pairs = read_list(self.path / WHOLE_LISTS, "duplicates").select(["path", "twin", "dropped"]).to_pydict()
-        except (pa.ArrowException, OSError) as error:
-            raise GraftError(
-                f"{self.path / WHOLE_LISTS} is damaged ({type(error).__name__}): ingest it again."
-            ) from error
-        told = zip(pairs["path"], pairs["twin"], pairs["dropped"], strict=True)
-        return [(path, twin) for path, twin, dropped in told if not dropped]
 
     def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:  # type: ignore[explicit-any]  # a manifest's columns
         """Reads columns of the index for one split.

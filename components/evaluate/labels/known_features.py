@@ -11,6 +11,7 @@ from graft.components.common.artifacts.dataset import INDEX, LABEL_KEPT, TRAIN, 
 from graft.components.common.artifacts.model import Model
 from graft.components.common.compute.kept_features import PLAIN, FeatureCache, half, kind_of_features
 from graft.components.common.compute.keras_models import EXTRACTOR, NETWORK, backbone_of
+from graft.components.common.compute.likeness.pictures import pictures_of
 from graft.components.common.compute.predictions import predict_batches
 from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.contamination import known_columns
@@ -42,6 +43,7 @@ class _Listed:
     rows: Array
     sha256s: list[str]
     paths: list[str]
+    pictures: Array
     labels: Array
     kept: Array
 
@@ -56,6 +58,7 @@ class Known:
         rows: int64 [N], each image's row in the index of its split.
         sha256s: Their content digests.
         paths: Their paths in the source.
+        pictures: int64 [N], the pictures that they show, as `pictures_of` numbers them.
         labels: int64 [N], their labels.
         kept: bool [N], true where a person found the label right.
         features: float16 [N, F], maybe on the disk.
@@ -69,6 +72,7 @@ class Known:
     rows: Array
     sha256s: list[str]
     paths: list[str]
+    pictures: Array
     labels: Array
     kept: Array
     features: Array
@@ -147,6 +151,7 @@ def _listed(data: Dataset, splits: Sequence[str]) -> _Listed:
         rows[order],
         [sha256s[place] for place in order],
         [paths[place] for place in order],
+        pictures_of(data, splits)[order],
         labels[order],
         kept[order],
     )

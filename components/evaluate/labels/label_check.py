@@ -8,7 +8,7 @@ import numpy as np
 
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.lists.labels_list import CheckedSplit, LabelCheck, ListedLabel
-from graft.components.common.compute.likeness.pictures import deal_folds, number_pictures, twin_rows
+from graft.components.common.compute.likeness.pictures import deal_folds
 from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.evaluate.labels.confident_learning import find_suspects
 from graft.components.evaluate.labels.known_features import Known
@@ -65,19 +65,18 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
 
     Args:
         known: The images with their features; the first split is the evaluated one.
-        data: Tells classes and near twins.
+        data: Tells classes and splits.
         right: bool [n], whether the model agrees with the label of each evaluated image, in the order of the index.
 
     Returns:
         What was found, and the suspected images, the least like their labels first.
     """
-    pictures = number_pictures(known.sha256s, twin_rows(data, known.paths))
-    judged = _judged(known, pictures, len(data.classes))
+    judged = _judged(known, len(data.classes))
     present, labels = np.unique(known.labels[judged], return_inverse=True)
     if len(present) < 2:
         return LabelCheck(reason=f"fewer than two classes have {LEAST} different images to compare"), []
     features = known.features if len(judged) == len(known.labels) else _chosen(known.features, judged)
-    probabilities = out_of_fold(features, labels, deal_folds(pictures[judged], labels, FOLDS))
+    probabilities = out_of_fold(features, labels, deal_folds(known.pictures[judged], labels, FOLDS))
     rows, looks = find_suspects(probabilities, labels)
     doubtful = ~known.kept[judged[rows]]
     rows, looks = rows[doubtful], looks[doubtful]
@@ -102,10 +101,10 @@ def check_labels(known: Known, data: Dataset, right: Array) -> tuple[LabelCheck,
     return _record(known, data, judged, suspects, right), suspects
 
 
-def _judged(known: Known, pictures: Array, classes: int) -> Array:
-    """Returns int64 [n], the images of classes that have enough different pictures, int64 [N], to be in all folds."""
+def _judged(known: Known, classes: int) -> Array:
+    """Returns int64 [n], the images of classes that have enough different pictures to be in all folds."""
     found = np.flatnonzero(known.found)
-    different = np.unique(pictures[found] * classes + known.labels[found])
+    different = np.unique(known.pictures[found] * classes + known.labels[found])
     counts = np.bincount(different % classes, minlength=classes)
     return found[counts[known.labels[found]] >= LEAST]
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import Any, Self
 
 import numpy as np
 
 from graft.components.common.artifacts.dataset import TRAIN, VALIDATION, Dataset
+from graft.components.common.artifacts.outcomes.results import listed
 from graft.components.common.compute.kept_features import PLAIN
 from graft.components.common.compute.likeness.pictures import pictures_of
 from graft.components.common.errors import GraftError
@@ -18,7 +19,6 @@ from graft.components.train.network.augmentation import VERSION as AUGMENTATION
 Array = np.ndarray[Any, Any]
 
 MIRRORED = "mirrored"
-_TOLD = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Choice:
         selection_labels: int64 [m], their labels.
         needed: Of which images features are needed, by split: of those that train, if the head takes features, and then of those that
             select.
+        remarks: What a person should know of the choice, a sentence each.
     """
 
     rows: Array
@@ -64,6 +65,7 @@ class Choice:
     selection_rows: Array
     selection_labels: Array
     needed: tuple[Needed, ...]
+    remarks: tuple[str, ...]
 
     @property
     def count(self) -> int:
@@ -98,12 +100,14 @@ def choose_images(dataset: Dataset, config: TrainConfig) -> Choice:
     """
     sha256s, labels, rows = _by_content(dataset, TRAIN)
     aside = np.zeros(len(labels), bool)
+    remarks: list[str] = []
     if config.selection_split == TRAIN:
-        aside = selection_mask(sha256s, labels, config.selection_fraction, pictures_of(dataset, TRAIN)[rows])
+        pictures = pictures_of(dataset, [TRAIN])[rows]
+        aside = selection_mask(sha256s, labels, config.selection_fraction, pictures)
+        remarks += _remarks(labels, aside, pictures, dataset.classes, config.selection_fraction)
         if not aside.any():
             raise GraftError(
-                "No image can be set aside to choose the best weights: each class needs two training images that are no twins of "
-                "each other. Add images, or let selection_split be validation."
+                "No image can be set aside to choose the best weights: each class needs two training images."
             )
     elif VALIDATION not in dataset.counts:
         raise GraftError("selection_split is validation, and the dataset has no such split: take train.")
@@ -121,25 +125,8 @@ def choose_images(dataset: Dataset, config: TrainConfig) -> Choice:
     if config.selection_split == VALIDATION:
         others, selection_labels, selection_rows = _by_content(dataset, VALIDATION)
         needed.append(Needed(VALIDATION, others, selection_rows, prediction_views(config)))
-    return Choice(rows[~aside], labels[~aside], config.selection_split, selection_rows, selection_labels, tuple(needed))
-
-
-def odd_shares(chosen: Choice, classes: Sequence[str], fraction: float) -> str:
-    """Returns a sentence about the classes of which twins let none or more than twice the asked share select; empty if there are none.
-
-    Args:
-        chosen: Training images that train, and others that select.
-        classes: The class names in label order.
-        fraction: The share that was asked for.
-    """
-    trains, selects = (np.bincount(which, minlength=len(classes)) for which in (chosen.labels, chosen.selection_labels))
-    images = trains + selects
-    odd = np.flatnonzero((images > 1) & ((selects == 0) | (selects > np.maximum(1, 2 * fraction * images))))
-    if not len(odd):
-        return ""
-    told = [f"{selects[label]:,} of {images[label]:,} of {classes[label]!r}" for label in odd[:_TOLD]]
-    more = f", and of {len(odd) - _TOLD:,} more classes" if len(odd) > _TOLD else ""
-    return f"Twins stay together, so not {fraction:.0%} of each class's training images select the weights, but {', '.join(told)}{more}."
+    split = config.selection_split
+    return Choice(rows[~aside], labels[~aside], split, selection_rows, selection_labels, tuple(needed), tuple(remarks))
 
 
 def _by_content(dataset: Dataset, split: str) -> tuple[list[str], Array, Array]:
@@ -158,43 +145,70 @@ def _by_content(dataset: Dataset, split: str) -> tuple[list[str], Array, Array]:
 def selection_mask(sha256s: list[str], labels: Array, fraction: float, pictures: Array) -> Array:
     """Chooses the training images that select the best weights, by content, the asked share of each class.
 
-    Copies and twins stay together: a head would know the twins of what it was trained on.
+    Copies and twins of a picture select together or train together: a head would know the twins of what it was trained on. Where a class
+    has no picture that is at most half of it, and no other class's as well, images are chosen one by one.
 
     Args:
         sha256s: The images' content digests.
         labels: int64 [N] labels.
-        fraction: The share, of which at least one picture a class is taken where the class has two.
-        pictures: int64 [N], the pictures that they show, as `number_pictures` numbers them. One that several classes have trains.
+        fraction: The share, of which at least one image a class is taken where the class has two.
+        pictures: int64 [N], the pictures that they show, as `pictures_of` numbers them.
 
     Returns:
         bool [N], true for images that are set aside.
     """
     ranks = np.array([hashlib.sha256(f"selection {sha256}".encode()).hexdigest().encode() for sha256 in sha256s])
     mask = np.zeros(len(labels), bool)
-    shared = _of_several_classes(pictures, labels)
+    is_shared = _of_several_classes(pictures, labels)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         members = members[np.argsort(ranks[members])]
-        _, first, number = np.unique(pictures[members], return_index=True, return_inverse=True)
-        sizes, turns = np.bincount(number), np.argsort(first)
-        turns = turns[~shared[members[first[turns]]]]
-        if len(turns) and len(sizes) > 1:
-            aside = _fitting(sizes[turns], min(max(1, round(fraction * len(members))), len(members) - 1))
-            mask[members] = np.isin(number, turns[aside])
+        count = min(max(1, round(fraction * len(members))), len(members) - 1)
+        mask[members[_first_whole(pictures[members], ~is_shared[members], count)]] = True
     return mask
 
 
-def _fitting(sizes: Array, count: int) -> Array:
-    """Returns the numbers of the first pictures that have, together, no more images than the count, or of the smallest one."""
-    left, fitting = max(count, int(sizes.min())), []
-    for number, size in enumerate(sizes.tolist()):
+def _first_whole(pictures: Array, may: Array, count: int) -> Array:
+    """Chooses the first images of a class that make up whole pictures, or the first ones where that can't be.
+
+    Args:
+        pictures: int64 [n], the pictures that the class's images show, in the order in which they are chosen.
+        may: bool [n], whether a picture may be chosen.
+        count: How many images to choose at most, or those of the smallest picture if that has more.
+
+    Returns:
+        bool [n], true for the chosen ones.
+    """
+    _, first, number = np.unique(pictures, return_index=True, return_inverse=True)
+    sizes, turns = np.bincount(number), np.argsort(first)
+    turns = turns[may[first[turns]] & (sizes[turns] <= len(pictures) // 2)]
+    if not len(turns):
+        return np.arange(len(pictures)) < count
+    left, chosen = max(count, int(sizes[turns].min())), []
+    for picture, size in zip(turns.tolist(), sizes[turns].tolist(), strict=True):
         if size <= left:
-            fitting.append(number)
+            chosen.append(picture)
             left -= size
-    return np.array(fitting, np.int64)
+    return np.isin(number, chosen)
 
 
 def _of_several_classes(pictures: Array, labels: Array) -> Array:
     """Returns bool [N], whether an image shows a picture that another class has as well."""
     pairs = np.unique(np.stack([pictures, labels]), axis=1)
     return np.bincount(pairs[0])[pictures] > 1
+
+
+def _remarks(labels: Array, aside: Array, pictures: Array, classes: Sequence[str], fraction: float) -> Iterator[str]:
+    """Yields what a person should know of the images that are set aside, of each class, a sentence each."""
+    images, select = (np.bincount(some, minlength=len(classes)) for some in (labels, labels[aside]))
+    divided = np.unique(labels[aside][np.isin(pictures[aside], pictures[~aside])])
+    if len(divided):
+        names = listed([classes[label] for label in divided.tolist()])
+        yield (
+            f"The classes {names} have so few different pictures that twins of the images which select the weights train: the accuracy on "
+            "them is too good. Add pictures, or let selection_split be validation."
+        )
+    large = np.flatnonzero(select > np.maximum(1, 2 * fraction * images))
+    if len(large):
+        told = [f"{select[label]:,} of {images[label]:,} of {classes[label]}" for label in large.tolist()]
+        yield f"Twins stay together, so that more training images select the weights than {fraction:.0%}: {listed(told)}."

@@ -12,7 +12,7 @@ from graft.components.common.compute.scratch_array import scratch_array
 from graft.components.common.compute.tensorflow import import_tensorflow
 from graft.components.common.errors import GraftError
 from graft.components.train.config import TrainConfig
-from graft.components.train.features.choice import choose_images, odd_shares, prediction_views, views_of
+from graft.components.train.features.choice import choose_images, prediction_views, views_of
 from graft.components.train.features.extraction import compute_features
 from graft.components.train.features.planned import Planned
 from graft.components.train.network.assembly import Network
@@ -72,8 +72,8 @@ def collect_training_set(
             folder has no room for the features.
     """
     chosen = choose_images(dataset, config)
-    if chosen.selection_split == TRAIN and (odd := odd_shares(chosen, dataset.classes, config.selection_fraction)):
-        log.warning("%s", odd)
+    for remark in chosen.remarks:
+        log.warning("%s", remark)
     devices = import_tensorflow().distribute.get_strategy().num_replicas_in_sync
     if config.batch_size % devices:
         raise GraftError(

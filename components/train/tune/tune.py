@@ -104,7 +104,7 @@ def tune(
             network = build_network(wide, pretrained.file(scratch), devices.precision)
             doing("preparing the features")
             training_set = collect_training_set(data, network, wide, store)
-        pictures = pictures_of(data, TRAIN)[training_set.rows]
+        pictures = pictures_of(data, [TRAIN])[training_set.rows]
         images = OutOfFold(training_set, pictures, columns_of(wide, network), len(data.classes))
         begun = time.monotonic()
         tried = search_settings(images, start, search)

@@ -129,6 +129,91 @@ main()
 """
 
 
+UNREAD = """
+import sys
+from pathlib import Path
+from graft.pipelines.cli.app import app, main
+
+@app.command
+def full():
+    Path("ready").touch()
+    print("." * 2**20)
+
+sys.argv = ["graft", "full"]
+main()
+"""
+
+
+def test_a_command_says_once_that_it_was_interrupted_while_nobody_reads_what_it_prints(tmp_path):
+    """As `less` does not before a key is pressed."""
+    process = started([sys.executable, "-c", UNREAD], tmp_path, stdout=subprocess.PIPE)
+    wait_for((tmp_path / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 130
+    process.stdout.close()
+    assert process.stderr.read() == "graft: Interrupted; unfinished output was removed.\n"
+    process.stderr.close()
+
+
+SLOW_TO_UNDO = """
+import time
+from graft.components.common.ending import in_time, undone
+with in_time(say=lambda: print("interrupted")), undone(lambda: print("undone")), undone(lambda: time.sleep(3)):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(0.5)
+"""
+
+
+def test_no_second_interrupt_disturbs_what_undoes_a_command(tmp_path):
+    process = started([sys.executable, "-c", SLOW_TO_UNDO], tmp_path, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed, said) == (130, "undone\ninterrupted\n", "")
+
+
+LATE = """
+import time
+from graft.components.common.ending import done, in_time
+with in_time(say=lambda: print("interrupted")):
+    done.set()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_work_that_is_on_record_as_done_is_not_said_to_be_interrupted(tmp_path):
+    process = started([sys.executable, "-c", LATE], tmp_path, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed, said) == (130, "", "")
+
+
+FAILING = """
+import time
+from graft.components.common.errors import GraftError
+from graft.components.common.runs.step_record import as_component
+with as_component("train"):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        raise GraftError("the server is gone")
+"""
+
+
+def test_a_step_whose_interrupt_becomes_another_error_says_that_it_was_told_to_end(tmp_path):
+    process = started([sys.executable, "-c", FAILING], tmp_path, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "ERROR train: it was told to end before it was done\n")
+
+
 @pytest.mark.parametrize("seconds", [0, 1, 60])
 def test_a_command_says_once_that_it_was_interrupted_however_it_ends(tmp_path, seconds):
     process = started([sys.executable, "-c", COMMAND, "late", str(seconds)], tmp_path)

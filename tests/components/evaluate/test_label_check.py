@@ -2,18 +2,16 @@
 
 import csv
 import dataclasses
-import itertools
 
 import numpy as np
 import pytest
 from evaluation_reports import Made
-from support import QUICK, twins
+from support import QUICK
 
-from graft.components.common.artifacts import dataset
 from graft.components.common.artifacts.dataset import Dataset
 from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.lists.labels_list import COLUMNS, CheckedSplit, LabelCheck
-from graft.components.common.compute.likeness.pictures import deal_folds, number_pictures
+from graft.components.common.compute.likeness.pictures import deal_folds
 from graft.components.common.runs.run import Run
 from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
@@ -45,7 +43,8 @@ def known_of(features, labels, sha256s, kept=None, evaluated=100, found=None):
     paths = [f"{number}.jpg" for number in range(len(labels))]
     kept = np.zeros(len(labels), bool) if kept is None else kept
     found = np.ones(len(labels), bool) if found is None else found
-    return Known(("validation", "train"), split, rows, sha256s, paths, labels, kept, features, found, 0, 0)
+    pictures = np.unique(sha256s, return_inverse=True)[1]
+    return Known(("validation", "train"), split, rows, sha256s, paths, pictures, labels, kept, features, found, 0, 0)
 
 
 @pytest.fixture
@@ -70,25 +69,21 @@ def test_a_class_that_is_hard_as_a_whole_is_not_suspected():
 
 
 def test_flipped_labels_are_found():
-    features, labels, wrong, sha256s = made_up()
-    probabilities = out_of_fold(features, labels, deal_folds(number_pictures(sha256s), labels, FOLDS))
+    features, labels, wrong, _ = made_up()
+    probabilities = out_of_fold(features, labels, deal_folds(np.arange(len(labels)), labels, FOLDS))
     assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
     rows, looks = find_suspects(probabilities, labels)
     assert wrong[rows].mean() >= 0.9 and wrong[rows].sum() >= 0.6 * wrong.sum()
     assert (looks == (labels[rows] - 1) % 3)[wrong[rows]].all()
 
 
-@pytest.mark.parametrize("room", [300, 100])
-def test_a_class_that_shows_one_picture_again_and_again_is_not_judged(data, tmp_path, monkeypatch, room):
-    """As the images of a film are: each is the twin of the next. The record may have no room for all pairs."""
-    monkeypatch.setattr(dataset, "MOST", room)
+def test_a_class_that_shows_one_picture_again_and_again_is_not_judged(data):
+    """As the images of a film are: each is the twin of the next."""
     features, labels, _, sha256s = made_up(classes=2)
-    film = [f"{number}.jpg" for number in np.flatnonzero(labels == 0)]
-    pairs = tuple(itertools.starmap(twins, itertools.pairwise(film)))
-    data.model_copy(update={"duplicates": pairs, "source": "film", "warnings": ()}).write(tmp_path)
-    filmed = Dataset.load(tmp_path)
-    assert len(filmed.duplicates) == min(room, len(pairs)) and len(pairs) > 100
-    checked, suspects = check_labels(known_of(features, labels, sha256s), filmed, np.ones(100, bool))
+    film = dataclasses.replace(
+        known_of(features, labels, sha256s), pictures=np.where(labels == 0, 0, np.arange(len(labels)))
+    )
+    checked, suspects = check_labels(film, data, np.ones(100, bool))
     assert checked.reason == f"fewer than two classes have {LEAST} different images to compare" and not suspects
 
 

@@ -1,61 +1,110 @@
 """The pictures that images show: copies and twins of one picture stay together, whatever images are divided for."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from graft.components.common.artifacts.dataset import Dataset
+from graft.components.common.artifacts.dataset import INDEX, MINIATURE, Dataset
+from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, as_rows, mark
+from graft.components.common.compute.likeness.twins import number_pictures
+from graft.components.common.errors import GraftError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
 
+_ROWS = 2**14
 
-def pictures_of(dataset: Dataset, split: str) -> Array:
-    """Returns int64 [N], the pictures of a split's images in the order of the index, as `number_pictures` numbers them.
 
-    Raises:
-        GraftError: The dataset's index or its whole lists are missing or damaged.
+class Looks(NamedTuple):
+    """How images look, as an index tells it.
+
+    Attributes:
+        phashes: uint64 [N] perceptual hashes.
+        brightness: float64 [N] mean luma, 0 to 255.
+        miniatures: The miniatures; None if the index has none, as an older Graft's.
     """
-    index = dataset.index(split, ["sha256", "path"])
-    return number_pictures(index["sha256"], twin_rows(dataset, index["path"]))
+
+    phashes: Array
+    brightness: Array
+    miniatures: Miniatures | None
 
 
-def twin_rows(dataset: Dataset, paths: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yields the pairs among some images that the dataset knows as near twins, by their places among the paths.
-
-    Raises:
-        GraftError: The dataset's whole lists are missing or damaged.
-    """
-    pairs = dataset.twins()
-    named = {path for pair in pairs for path in pair}
-    rows = {path: row for row, path in enumerate(paths) if path in named}
-    return ((rows[one], rows[other]) for one, other in pairs if one in rows and other in rows)
-
-
-def number_pictures(sha256s: Sequence[str], twins: Iterable[tuple[int, int]] = ()) -> Array:
-    """Numbers the pictures that images show, by their content alone. The same bytes, and twins of twins, are one picture.
+def looks_of(column: "Callable[[str], pa.ChunkedArray]", *, has_miniatures: bool) -> Looks:
+    """Reads how images look from an index.
 
     Args:
-        sha256s: The images' content digests.
-        twins: Pairs of rows that show the same picture; of a chain of pairs all do.
+        column: Returns a column by its name. One is asked for after the other: as objects of Python those of a million images would take
+            gigabytes.
+        has_miniatures: Whether there is such a column.
+
+    Raises:
+        pyarrow.ArrowException: The index is damaged.
+    """
+    import pyarrow as pa
+
+    column_of_hashes = column("phash")
+    parts = (column_of_hashes.slice(start, _ROWS).to_pylist() for start in range(0, len(column_of_hashes), _ROWS))
+    phashes = np.fromiter((int(phash, 16) for part in parts for phash in part), np.uint64, len(column_of_hashes))
+    miniatures = None
+    if has_miniatures:
+        # Another tool may have written the index anew, with miniatures of any length.
+        pictures = as_rows(column(MINIATURE).cast(pa.binary(SIDE**2)).combine_chunks())
+        marks = [mark(pictures[start : start + _ROWS]) for start in range(0, len(pictures), _ROWS)]
+        miniatures = Miniatures(np.concatenate([np.empty(0, np.uint64), *marks]), pictures.__getitem__)
+    return Looks(phashes, column("brightness").to_numpy().astype(float), miniatures)
+
+
+def pictures_of(dataset: Dataset, splits: Sequence[str]) -> Array:
+    """Numbers the pictures that the images of some splits show: the same bytes, near twins, and twins of twins are one picture.
+
+    Where the index has no miniatures, as an older Graft's, hash and brightness decide alone, and strangers that look alike are one
+    picture.
+
+    Args:
+        dataset: Holds the images.
+        splits: The splits.
 
     Returns:
-        int64 [N], the pictures, from 0.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+        int64 [N], the picture of each image, one split after the other, each in the order of its index.
 
-    different, content = np.unique(np.array(sha256s, "S"), return_inverse=True)
-    pairs = content[np.array(list(twins), np.int64).reshape(-1, 2)]
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(different), len(different)))
-    return np.asarray(connected_components(graph, directed=False)[1][content], np.int64)
+    Raises:
+        GraftError: The index is missing or damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    index = dataset.path / INDEX
+
+    def column(name: str) -> pa.ChunkedArray:
+        parts = [pq.read_table(index, columns=[name], filters=[("split", "=", split)])[name] for split in splits]
+        found = pa.chunked_array([chunk for part in parts for chunk in part.chunks], parts[0].type)
+        if found.null_count:
+            raise pa.ArrowInvalid(f"{name} has gaps")
+        return found
+
+    with _readable(index):
+        return number_pictures(*looks_of(column, has_miniatures=MINIATURE in pq.read_schema(index).names))
+
+
+@contextlib.contextmanager
+def _readable(index: Any) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise GraftError(f"{index} is damaged ({type(error).__name__}): ingest it again.") from error
 
 
 def deal_folds(pictures: Array, labels: Array, folds: int) -> Array:
     """Deals images to folds, the pictures of each class evenly. Images of one picture are in one fold.
 
     Args:
-        pictures: int64 [N], as `number_pictures` numbers them.
+        pictures: int64 [N], as `pictures_of` numbers them. They are dealt in the order of their first images.
         labels: int64 [N], the images' labels.
         folds: How many folds.
 
@@ -66,5 +115,5 @@ def deal_folds(pictures: Array, labels: Array, folds: int) -> Array:
     dealt = np.empty(len(first), np.int64)
     for label in np.unique(labels[first]):
         members = np.flatnonzero(labels[first] == label)
-        dealt[members] = np.arange(len(members)) % folds
+        dealt[members[np.argsort(first[members])]] = np.arange(len(members)) % folds
     return dealt[number]

@@ -57,11 +57,7 @@ def find_twins(
         seeking: bool [N], true for the images whose twins are wanted, and may be missing of others; None for all.
         miniatures: The images' miniatures; None if they are not known: then hash and brightness decide alone.
     """
-    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.int32)
-    marks = miniatures.marks if miniatures else np.zeros(len(phashes), np.uint64)
-    # Many images may look the same, as blank ones do: each look is searched for once.
-    images, look_of = _looks(phashes, steps, marks)
-    hashes, steps = phashes[images], steps[images]
+    images, look_of, hashes, steps = _looks(phashes, brightness, miniatures)
     nearest = _Nearest(
         np.stack([_first(look_of, np.flatnonzero(groups == group), len(hashes)) for group in range(count)], axis=1)
     )
@@ -86,6 +82,37 @@ def find_twins(
     return Twins(twin, distance)
 
 
+def number_pictures(phashes: Array, brightness: Array, miniatures: Miniatures | None = None) -> Array:
+    """Numbers the pictures that images show: near twins, and twins of twins, are one picture.
+
+    Args:
+        phashes: uint64 [N] perceptual hashes.
+        brightness: float [N] mean luma, 0 to 255.
+        miniatures: The images' miniatures; None if they are not known: then hash and brightness decide alone.
+
+    Returns:
+        int64 [N], the pictures, from 0.
+    """
+    images, look_of, hashes, steps = _looks(phashes, brightness, miniatures)
+    pictures = np.arange(len(hashes))
+    close = (
+        pairs[:, pictures[pairs[0]] != pictures[pairs[1]]]
+        for pairs in close_pairs(hashes, steps, np.ones(len(hashes), bool))
+    )
+    for one, other, _ in _proven(close, images, miniatures) if miniatures else close:
+        pictures = _joined(pictures[one], pictures[other], len(hashes))[pictures]
+    return pictures[look_of]
+
+
+def _joined(one: Array, other: Array, count: int) -> Array:
+    """Returns the numbers of what pairs join, directly or through others: int64 [count]."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(one)), (one, other)), (count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
 def first_alike(values: Array) -> Array:
     """Returns the place of the first one of each value: int64 [N]."""
     places = np.arange(len(values))
@@ -100,7 +127,20 @@ def first_alike(values: Array) -> Array:
     return places
 
 
-def _looks(*parts: Array) -> tuple[Array, Array]:
+def _looks(phashes: Array, brightness: Array, miniatures: Miniatures | None) -> tuple[Array, Array, Array, Array]:
+    """Tells apart how images look, since many may look the same, as blank ones do: each look is searched for once.
+
+    Returns:
+        The first image of each look, ascending, int [looks]; the look of each image, int [N]; and of each look the hash and the brightness
+        in steps, uint64 and int32 [looks].
+    """
+    steps = np.round(brightness / _BRIGHTNESS_STEP).astype(np.int32)
+    marks = miniatures.marks if miniatures else np.zeros(len(phashes), np.uint64)
+    images, look_of = _first_looks(phashes, steps, marks)
+    return images, look_of, phashes[images], steps[images]
+
+
+def _first_looks(*parts: Array) -> tuple[Array, Array]:
     """Returns the first image of each look, ascending, and the look of each image: int [looks], int [N].
 
     Args:

@@ -1,53 +1,113 @@
 """Copies and twins of one picture stay together."""
 
+import io
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from data_reports import make_index, make_record
-from support import twins
+from PIL import Image, ImageEnhance
 
-from graft.components.common.artifacts import dataset
-from graft.components.common.artifacts.dataset import Dataset
-from graft.components.common.compute.likeness.pictures import deal_folds, number_pictures, twin_rows
+from graft.components.common.artifacts.dataset import INDEX, MINIATURE, Dataset
+from graft.components.common.compute.likeness.pictures import deal_folds, pictures_of
 from graft.components.common.errors import GraftError
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.ingest import ingest
 
-FOLDS = 5
+BURSTS, SHOTS, FOLDS = 12, 8, 5
 
 
-def test_folds_depend_on_content_alone_and_hold_the_same_picture_together():
-    random = np.random.default_rng(0)
-    labels, sha256s = np.arange(300) % 3, [random.bytes(32).hex() for _ in range(300)]
-    sha256s[7], labels[7] = sha256s[1], labels[1]
-    folds = deal_folds(number_pictures(sha256s, [(3, 9), (12, 3)]), labels, FOLDS)
+def shots_of(picture, random):
+    """A burst: the picture again and again, framed, lit and encoded a little differently."""
+    for _ in range(SHOTS):
+        margin = int(random.integers(0, 4))
+        shot = picture.crop((margin, margin, picture.width - margin, picture.height - margin))
+        encoded = io.BytesIO()
+        ImageEnhance.Brightness(shot).enhance(random.uniform(0.97, 1.03)).save(
+            encoded, "JPEG", quality=int(random.integers(60, 95))
+        )
+        yield encoded.getvalue()
+
+
+@pytest.fixture(scope="module")
+def bursts(tmp_path_factory):
+    """Datasets of the same bursts under other names, and the burst of each image by its digest."""
+    folder, random = tmp_path_factory.mktemp("bursts"), np.random.default_rng(0)
+    drawn = [Image.fromarray(random.integers(0, 256, (6, 8, 3), np.uint8)).resize((320, 240)) for _ in range(BURSTS)]
+    shots = [(burst, shot) for burst, picture in enumerate(drawn) for shot in shots_of(picture, random)]
+    datasets = []
+    for number in range(2):
+        for name, place in enumerate(random.permutation(len(shots))):
+            burst, shot = shots[place]
+            path = (
+                folder
+                / f"source {number}"
+                / ("train" if burst < BURSTS - 2 else "validation")
+                / "ab"[burst % 2]
+                / f"{name}.jpg"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(shot)
+        ingest(str(folder / f"source {number}"), folder / f"dataset {number}", IngestConfig())
+        datasets.append(Dataset.load(folder / f"dataset {number}"))
+    return datasets
+
+
+def test_the_shots_of_a_burst_are_one_picture(bursts):
+    """The record knows each one's nearest twin alone, by which a burst falls into pairs."""
+    for data in bursts:
+        index = data.index("train", ["path", "label"])
+        pictures = pictures_of(data, ["train"])
+        assert len(pictures) == (BURSTS - 2) * SHOTS and len(set(pictures)) == BURSTS - 2
+        assert set(np.bincount(pictures)) == {SHOTS}
+        assert len(set(zip(pictures, index["label"], strict=True))) == BURSTS - 2
+
+
+def test_pictures_are_the_same_however_images_are_called(bursts):
+    one, other = (
+        dict(zip(data.index("train", ["sha256"])["sha256"], pictures_of(data, ["train"]), strict=True))
+        for data in bursts
+    )
+    assert one.keys() == other.keys()
+    assert len({(one[sha256], other[sha256]) for sha256 in one}) == BURSTS - 2
+
+
+def test_pictures_of_several_splits_come_one_split_after_the_other(bursts):
+    (data, _) = bursts
+    both = pictures_of(data, ["validation", "train"])
+    alone = [pictures_of(data, [split]) for split in ("validation", "train")]
+    assert len(set(both)) == BURSTS
+    for part, pictures in zip(np.split(both, [2 * SHOTS]), alone, strict=True):
+        assert len(set(zip(part, pictures, strict=True))) == len(set(part)) == len(set(pictures))
+
+
+def altered(data, folder, change):
+    pq.write_table(change(pq.read_table(data.path / INDEX)), folder / INDEX)
+    return type("Altered", (), {"path": folder})()
+
+
+def test_an_older_index_has_no_miniatures(bursts, tmp_path):
+    (data, _) = bursts
+    older = altered(data, tmp_path, lambda index: index.drop_columns([MINIATURE]))
+    assert len(set(pictures_of(older, ["train"]))) <= BURSTS - 2
+
+
+@pytest.mark.parametrize("name", ["phash", "brightness", MINIATURE])
+def test_a_damaged_index_is_told(bursts, tmp_path, name):
+    def with_gaps(index):
+        column = pa.array([None, *index[name].to_pylist()[1:]], index.schema.field(name).type)
+        return index.set_column(index.schema.get_field_index(name), name, column)
+
+    with pytest.raises(GraftError, match="index.parquet is damaged .* ingest it again"):
+        pictures_of(altered(bursts[0], tmp_path, with_gaps), ["train", "validation"])
+
+
+def test_folds_hold_the_same_picture_together_and_depend_on_the_order_of_content_alone():
+    labels, pictures = np.arange(300) % 3, np.arange(300)
+    pictures[[7, 3, 12, 9]] = [1, 9, 9, 9]
+    folds = deal_folds(pictures, labels, FOLDS)
     assert folds[7] == folds[1] and folds[3] == folds[9] == folds[12]
-    chain = number_pictures(sha256s, [(3, 9), (12, 9), (30, 33), (33, 12)])
-    assert len(set(deal_folds(chain, labels, FOLDS)[[3, 9, 12, 30, 33]])) == 1
     counts = np.bincount(labels * FOLDS + folds, minlength=3 * FOLDS)
     assert counts.min() >= 18 and counts.max() <= 22
-    last = len(labels) - 1
-    turned = number_pictures(sha256s[::-1], [(last - 9, last - 12), (last - 3, last - 9)])
-    assert (deal_folds(turned, labels[::-1], FOLDS)[::-1] == folds).all()
-
-
-@pytest.fixture
-def filmed(tmp_path):
-    """A dataset of which many pairs are twins, of one pair one image having been left out."""
-    pairs = (twins("left out", "0", dropped=True), *(twins(str(number), str(number + 1)) for number in range(30)))
-    make_record(make_index(), duplicates=[pair.model_dump() for pair in pairs]).write(tmp_path)
-    return Dataset.load(tmp_path)
-
-
-@pytest.mark.parametrize("room", [100, 10])
-def test_twins_are_known_also_where_the_record_has_no_room_for_them(monkeypatch, room, request):
-    monkeypatch.setattr(dataset, "MOST", room)
-    data = request.getfixturevalue("filmed")
-    assert len(data.duplicates) == min(room, 31)
-    assert data.twins() == [(str(number), str(number + 1)) for number in range(30)]
-    assert list(twin_rows(data, ["9", "7", "29", "8", "30"])) == [(1, 3), (3, 0), (2, 4)]
-
-
-def test_damaged_whole_lists_are_told(monkeypatch, request):
-    monkeypatch.setattr(dataset, "MOST", 10)
-    data = request.getfixturevalue("filmed")
-    (data.path / "whole_lists.parquet").write_bytes(b"torn")
-    with pytest.raises(GraftError, match="whole_lists.parquet is damaged"):
-        data.twins()
+    renamed = np.random.default_rng(0).permutation(300)[pictures]
+    assert (deal_folds(renamed, labels, FOLDS) == folds).all()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from graft.components.train.features.choice import Choice, odd_shares, selection_mask
+from graft.components.train.features.choice import _remarks, selection_mask
 
 
 def test_takes_the_share_of_every_class_by_content_alone():
@@ -36,11 +36,36 @@ def test_copies_and_twins_stay_together():
 
 def test_a_picture_that_is_more_than_the_share_is_set_aside_only_if_there_is_none_smaller():
     sha256s, labels = [f"{number:064}" for number in range(12)], np.zeros(12, int)
-    for sizes, aside in (((6, 6), 6), ((9, 3), 3), ((12,), 0), ((8, 3, 1), 1)):
+    for sizes, aside in (((6, 6), 6), ((9, 3), 3), ((8, 3, 1), 1)):
         pictures = np.repeat(np.arange(len(sizes)), sizes)
         mask = selection_mask(sha256s, labels, 0.1, pictures)
         assert mask.sum() == aside
         assert not set(pictures[mask]) & set(pictures[~mask])
+        assert list(_remarks(labels, mask, pictures, ["cat"], 0.5)) == []
+
+
+def test_a_class_without_a_picture_to_set_aside_is_divided_image_by_image_and_that_is_told():
+    sha256s, labels = [f"{number:064}" for number in range(40)], np.repeat([0, 1], 20)
+    for sizes in (
+        (20, *[1] * 20),
+        (15, 5, *[1] * 20),
+    ):  # a film, of which the second also shows a picture of the other class
+        pictures = np.repeat(np.arange(len(sizes)), sizes)
+        pictures[20] = 1
+        mask = selection_mask(sha256s, labels, 0.1, pictures)
+        assert mask[:20].sum() == mask[20:].sum() == 2
+        (remark,) = _remarks(labels, mask, pictures, ["cat", "dog"], 0.1)
+        assert remark.startswith("The classes cat have so few different pictures that twins of the images which select")
+
+
+def test_a_share_that_is_far_larger_is_told():
+    sha256s, labels = [f"{number:064}" for number in range(40)], np.repeat([0, 1], 20)
+    pictures = np.append(np.repeat([0, 1], [11, 9]), np.arange(2, 22))
+    mask = selection_mask(sha256s, labels, 0.1, pictures)
+    assert mask[:20].sum() == 9 and mask[20:].sum() == 2
+    assert list(_remarks(labels, mask, pictures, ["cat", "dog"], 0.1)) == [
+        "Twins stay together, so that more training images select the weights than 10%: 9 of 20 of cat."
+    ]
 
 
 def test_a_picture_of_two_classes_trains():
@@ -49,15 +74,3 @@ def test_a_picture_of_two_classes_trains():
         mask = selection_mask([f"{number}-{image}" for image in range(6)], labels, 0.5, pictures)
         assert not mask[pictures == 0].any()
         assert mask[labels == 0].any() and mask[labels == 1].any()
-
-
-def test_odd_shares_are_told():
-    def told(trains, selects):
-        chosen = Choice(None, np.repeat(range(5), trains), "train", None, np.repeat(range(5), selects), ())
-        return odd_shares(chosen, "abcde", 0.1)
-
-    assert told([9, 9, 1, 1, 8], [1, 1, 1, 0, 2]) == ""
-    assert told([9, 7, 1, 1, 5000], [1, 3, 1, 0, 0]) == (
-        "Twins stay together, so not 10% of each class's training images select the weights, but 3 of 10 of 'b', 0 of 5,000 of 'e'."
-    )
-    assert told([5, 5, 5, 5, 5], [5, 5, 5, 5, 5]).endswith(" 5 of 10 of 'c', and of 2 more classes.")

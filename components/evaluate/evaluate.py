@@ -18,6 +18,7 @@ from graft.components.common.artifacts.outcomes.results import EvaluateResult
 from graft.components.common.artifacts.shards.encoded import read_encoded
 from graft.components.common.artifacts.shards.in_use import in_use
 from graft.components.common.compute.keras_models import load_model
+from graft.components.common.compute.likeness.pictures import pictures_of
 from graft.components.common.compute.predictions import check_finite
 from graft.components.common.errors import GraftError
 from graft.components.common.progress import doing
@@ -139,6 +140,7 @@ def _figures(
         answered=answered_part(training, probabilities, right),
         labels=checked,
         foreign=foreign,
+        trained_twins=_trained_twins(data, training, split),
         selected_on_split=split in (TRAIN, training.selection.split),
         images_per_second=answers.images_per_second,
         dataset_digest=data.digest,
@@ -170,6 +172,14 @@ def _result(
         + (known.bytes_read if known else 0),
         bytes_written=kept.bytes_written + (known.bytes_written if known else 0),
     )
+
+
+def _trained_twins(data: Dataset, training: Model, split: str) -> int:
+    """Returns how many images of a split show a picture that trained the model; 0 if it was trained on another dataset, or on the split."""
+    if split == TRAIN or training.dataset_digest != data.digest:
+        return 0
+    evaluated, trained = np.split(pictures_of(data, [split, TRAIN]), [data.count(split)])
+    return int(np.isin(evaluated, trained).sum())
 
 
 def _labels(data: Dataset, index: Mapping[str, Sequence[Any]]) -> Array:

@@ -47,6 +47,8 @@ def find_foreign(known: Known, data: Dataset, model: Any) -> Foreign:
     if known.splits[0] == TRAIN:
         return Foreign(reason="the evaluated images are the training images")
     training = np.flatnonzero(known.found & (np.array(known.splits)[known.split] == TRAIN))
+    # Of each picture one image: among twins every image has neighbours, and no other would be usual.
+    training = training[np.sort(np.unique(known.pictures[training], return_index=True)[1])]
     if len(training) <= NEIGHBOUR:
         return Foreign(reason=f"features of fewer than {NEIGHBOUR + 1} training images are kept")
     doing("planting foreign images")

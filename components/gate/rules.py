@@ -30,7 +30,9 @@ def judge(evaluation: Evaluation, config: GateConfig) -> Iterator[Rule]:
         accuracy = _at_least("min_accuracy", config.min_accuracy, lower, "the lower end of the accuracy's 95% interval")
     else:
         accuracy = _at_least("min_accuracy", config.min_accuracy, metrics.accuracy, "accuracy")
-    yield accuracy.model_copy(update={"sentence": f"{accuracy.sentence}{_doubt(evaluation.labels)}"})
+    yield accuracy.model_copy(
+        update={"sentence": f"{accuracy.sentence}{_doubt(evaluation.labels)}{_twins(evaluation)}"}
+    )
     if evaluation.split == TRAIN:
         yield _rule("unseen_images", 1, 0, False, "the model was trained on the evaluated images")
     if config.min_images is not None:
@@ -77,6 +79,14 @@ def _doubt(labels: LabelCheck) -> str:
     low, high = labels.accuracy_range
     number = "1 suspected label" if labels.suspected_here == 1 else f"{labels.suspected_here:,} suspected labels"
     return f" ({number} may move the accuracy to between {low:.4f} and {high:.4f})"
+
+
+def _twins(evaluation: Evaluation) -> str:
+    """Says how many of the evaluated images the model knows the twins of; nothing where it knows none."""
+    known = evaluation.trained_twins
+    return (
+        f" ({known:,} of the {evaluation.images:,} images are copies or near twins of training images)" if known else ""
+    )
 
 
 def _regression(role: str, margin: float, compared: Comparison | None, why_not: str) -> Rule:

@@ -154,6 +154,11 @@ class Evaluation(Artifact):
         _NOT_LOOKED, exclude_if=lambda labels: labels == _NOT_LOOKED, description="Labels that are probably wrong."
     )
     foreign: Sparse[Foreign] = Field(None, description="Images unlike all training images; left out of older records.")
+    trained_twins: int = Field(
+        0,
+        exclude_if=lambda images: not images,
+        description="Images that are copies or near twins of images that trained the model; left out if none is known to be.",
+    )
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
     images_per_second: float = Field(
         description="Images predicted in a second by the step itself; 0 if its parts predicted all."

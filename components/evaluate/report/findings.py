@@ -50,6 +50,11 @@ def _independence(evaluation: Evaluation) -> str:
         return f"The {evaluation.split} images helped to choose the model's weights: on fresh images it may do worse."
     if evaluation.dataset_digest != evaluation.trained_on_digest:
         return "The model was trained on another dataset. Whether that held some of these images is not known."
+    if evaluation.trained_twins:
+        return (
+            f"{evaluation.trained_twins:,} of the {evaluation.images:,} {evaluation.split} images are copies or near twins of images that "
+            "trained the model: on fresh images it may do worse."
+        )
     return f"The {evaluation.split} images had no part in training or in choosing the model."
 
 

@@ -1,5 +1,6 @@
 """The evaluate step on real models: what it writes, what it compares with, what it refuses."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from exports import export_of
 from kfp import dsl
+from PIL import Image
 from run_records import EVALUATED
+from support import QUICK
 
 from graft.components.common import storage
+from graft.components.common.artifacts.evaluation import Evaluation
 from graft.components.common.artifacts.model import Model
 from graft.components.common.errors import GraftError
 from graft.components.common.registry.registry import Registry
@@ -23,6 +27,12 @@ from graft.components.evaluate.config import EvaluateConfig
 from graft.components.evaluate.evaluate import evaluate
 from graft.components.evaluate.predictions.kept_predictions import KeptPredictions
 from graft.components.evaluate.summary import markdown
+from graft.components.gate.config import GateConfig
+from graft.components.gate.rules import judge
+from graft.components.ingest.config import IngestConfig
+from graft.components.ingest.ingest import ingest
+from graft.components.train.train import train
+from graft.pipelines.local.sample import draw_sample
 
 pytestmark = pytest.mark.slow
 
@@ -307,3 +317,26 @@ def test_markdown_shows_names_as_they_are():
     changes = {"by_class": {name: result.metrics.by_class["cats"]}, "auc": None}
     text = markdown(result.model_copy(update={"metrics": result.metrics.model_copy(update=changes)}))
     assert rf"| \<script\>\| \*cats\* | {result.metrics.by_class['cats'].images} |" in text and "AUC –" in text
+
+
+def test_images_whose_twins_trained_the_model_are_counted_and_told(tmp_path):
+    """Of a burst, when ingest was told to keep what leaks."""
+    pictures = tmp_path / "pictures"
+    draw_sample(pictures, images=60)
+    for number, path in enumerate(sorted((pictures / "train" / "cats").iterdir())[:3]):
+        Image.open(path).save(pictures / "validation" / "cats" / f"again-{number}.jpg", quality=70)
+    for leaks, known in (("keep", 3), ("drop", 0)):
+        folder = tmp_path / leaks
+        ingest(str(pictures), folder / "dataset", IngestConfig(leaks=leaks))
+        train(folder / "dataset", folder / "model", "random", dataclasses.replace(QUICK, epochs=1))
+        evaluate(folder / "model", folder / "dataset", folder / "evaluation", EVALUATE)
+        found = Evaluation.load(folder / "evaluation")
+        assert found.trained_twins == known and ("trained_twins" in record(folder / "evaluation")) == bool(known)
+        told = (
+            f"{known} of the {found.images} validation images are copies or near twins of images that trained the model"
+        )
+        assert (told in (folder / "evaluation" / "report.html").read_text()) == bool(known)
+        (accuracy, *_) = judge(found, GateConfig())
+        assert accuracy.sentence.endswith(
+            f"(3 of the {found.images} images are copies or near twins of training images)"
+        ) == bool(known)

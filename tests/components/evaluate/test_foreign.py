@@ -1,5 +1,7 @@
 """Images unlike all training images: their score, and the planted images that tell what it is worth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from evaluation_reports import Made
@@ -14,7 +16,7 @@ def known_of(splits, split, found=True):
     count = len(split)
     rows, features = np.arange(count), np.ones((count, 4), np.float16)
     names, none = [str(row) for row in rows], np.zeros(count, bool)
-    return Known(splits, np.array(split), rows, names, names, none, none, features, np.full(count, found), 0, 0)
+    return Known(splits, np.array(split), rows, names, names, rows, none, none, features, np.full(count, found), 0, 0)
 
 
 def test_the_score_is_the_distance_to_the_third_neighbour(monkeypatch):
@@ -65,6 +67,25 @@ def test_planted_images_are_made_of_each_picture_and_always_the_same(shape):
 )
 def test_why_nothing_is_scored(known, reason):
     assert find_foreign(known, None, None) == Foreign(reason=reason)
+
+
+def test_a_burst_of_training_images_makes_no_other_image_unusual(monkeypatch):
+    """Each of a burst has neighbours that are its own twins."""
+    random = np.random.default_rng(0)
+    shots, planted = 20, random.standard_normal((4, 16)).astype(np.float32)
+    features = random.standard_normal((400, 16))
+    bursts = np.repeat(random.standard_normal((30, 16)), shots, axis=0) + 0.001 * random.standard_normal(
+        (30 * shots, 16)
+    )
+    known = known_of(("validation", "train"), [0] * 400 + [1] * 30 * shots)
+    pictures = np.append(np.arange(400), 400 + np.arange(30 * shots) // shots)
+    known = dataclasses.replace(
+        known, features=np.concatenate([features, bursts]).astype(np.float16), pictures=pictures
+    )
+    monkeypatch.setattr(foreign, "_planted", lambda *_: (np.array(["noise"] * 4), planted))
+    assert find_foreign(known, None, None).beyond < 40
+    alone = dataclasses.replace(known, pictures=np.arange(len(known.pictures)))
+    assert find_foreign(alone, None, None).beyond == 400
 
 
 def test_the_report_shows_what_the_score_is_worth(tmp_path):

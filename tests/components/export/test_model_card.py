@@ -73,6 +73,29 @@ def test_a_model_selected_on_the_evaluated_images_is_called_that(lineage):
     assert "which also selected the model, so the figures are too good" in card(lineage)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"split": "train"},
+            "On 1,000 train images, on which the model was trained, so the figures say nothing about others.",
+        ),
+        (
+            {"trained_on_digest": "a" * 64},
+            "of another dataset than the model was trained on. Whether that held some of them is not known.",
+        ),
+        (
+            {"trained_twins": 57},
+            ", 57 of which are copies or near twins of images that trained the model, so the figures are too good.",
+        ),
+    ],
+)
+def test_images_that_may_have_trained_the_model_are_not_said_to_be_unseen(lineage, changes, said):
+    change(lineage, "evaluation.json", changes)
+    assert said in card(lineage)
+    assert "no part in training" not in card(lineage)
+
+
 def test_what_is_not_known_is_unknown_and_what_is_thin_is_said(lineage):
     evaluation = json.loads((lineage / "evaluation.json").read_text())
     evaluation["metrics"]["auc"] = None

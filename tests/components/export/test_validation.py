@@ -3,6 +3,7 @@
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from pictures import encoded, noise
+from support import skip
 
 from graft.components.common.artifacts.export import Export, ParityLimits
 from graft.components.common.errors import GraftError
@@ -126,6 +128,8 @@ def test_graft_s_own_server_is_the_first_that_is_tried(tmp_path, chain):
 
 
 def processes(*which):
+    if not shutil.which("ps"):
+        skip("ps", "ps is not installed")
     return subprocess.run(
         ["ps", "-o", "args", *(which or ["-e"])], capture_output=True, check=True, text=True
     ).stdout.splitlines()

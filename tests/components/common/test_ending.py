@@ -155,6 +155,15 @@ def test_a_command_says_once_that_it_was_interrupted_while_nobody_reads_what_it_
     process.stderr.close()
 
 
+def told_to_end(script, folder):
+    """Sends SIGTERM to a script once it has printed a line; returns its exit code, and what it then printed and said."""
+    process = started([sys.executable, "-c", script], folder, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    printed, said = process.communicate(timeout=60)
+    return process.returncode, printed, said
+
+
 SLOW_TO_UNDO = """
 import time
 from graft.components.common.ending import in_time, undone
@@ -168,11 +177,7 @@ with in_time(say=lambda: print("interrupted")), undone(lambda: print("undone")),
 
 
 def test_no_second_interrupt_disturbs_what_undoes_a_command(tmp_path):
-    process = started([sys.executable, "-c", SLOW_TO_UNDO], tmp_path, stdout=subprocess.PIPE)
-    process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed, said) == (130, "undone\ninterrupted\n", "")
+    assert told_to_end(SLOW_TO_UNDO, tmp_path) == (130, "undone\ninterrupted\n", "")
 
 
 LATE = """
@@ -186,11 +191,7 @@ with in_time(say=lambda: print("interrupted")):
 
 
 def test_work_that_is_on_record_as_done_is_not_said_to_be_interrupted(tmp_path):
-    process = started([sys.executable, "-c", LATE], tmp_path, stdout=subprocess.PIPE)
-    process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed, said) == (130, "", "")
+    assert told_to_end(LATE, tmp_path) == (130, "", "")
 
 
 FAILING = """
@@ -207,11 +208,7 @@ with as_component("train"):
 
 
 def test_a_step_whose_interrupt_becomes_another_error_says_that_it_was_told_to_end(tmp_path):
-    process = started([sys.executable, "-c", FAILING], tmp_path, stdout=subprocess.PIPE)
-    process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "ERROR train: it was told to end before it was done\n")
+    assert told_to_end(FAILING, tmp_path) == (130, "", "ERROR train: it was told to end before it was done\n")
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 60])

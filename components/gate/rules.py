@@ -84,9 +84,7 @@ def _doubt(labels: LabelCheck) -> str:
 def _twins(evaluation: Evaluation) -> str:
     """Says how many of the evaluated images the model knows the twins of; nothing where it knows none."""
     known = evaluation.trained_twins
-    return (
-        f" ({known:,} of the {evaluation.images:,} images are copies or near twins of training images)" if known else ""
-    )
+    return f" ({known:,} of the {evaluation.images:,} images show pictures that trained the model)" if known else ""
 
 
 def _regression(role: str, margin: float, compared: Comparison | None, why_not: str) -> Rule:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from pydantic import Field, PrivateAttr
 
 from graft.components.common.artifacts.artifact import Artifact
-from graft.components.common.artifacts.lists.whole_lists import MOST, write_lists
+from graft.components.common.artifacts.lists.tables import named_if_damaged
+from graft.components.common.artifacts.lists.whole_lists import MOST, read_list, write_lists
 from graft.components.common.artifacts.record import Part, Setting, Sparse
-from graft.components.common.errors import GraftError
 
 INDEX = "index.parquet"
 LEFT_OUT = "left_out.parquet"
@@ -187,6 +187,22 @@ class Dataset(Artifact):
         """Returns how many images a split has."""
         return sum(self.counts[split].values())
 
+    def twin_paths(self) -> set[str]:
+        """Returns the paths of all images that have a twin, also of those pairs that the record has no room for.
+
+        Raises:
+            GraftError: The file with the whole lists is missing or damaged.
+        """
+        if "duplicates" not in self.totals:
+            return {path for pair in self.duplicates for path in (pair.path, pair.twin)}
+        import pyarrow as pa
+
+        with named_if_damaged(self.path / WHOLE_LISTS):
+            pairs = read_list(self.path / WHOLE_LISTS, "duplicates").select(["path", "twin"])
+            if len(pairs) != self.totals["duplicates"] or any(column.null_count for column in pairs.columns):
+                raise pa.ArrowInvalid("pairs are missing")
+        return {path for column in pairs.columns for path in column.to_pylist()}
+
     def index(self, split: str, columns: list[str]) -> dict[str, list[Any]]:  # type: ignore[explicit-any]  # a manifest's columns
         """Reads columns of the index for one split.
 
@@ -196,13 +212,10 @@ class Dataset(Artifact):
         Raises:
             GraftError: The index is missing or damaged.
         """
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
+        with named_if_damaged(self.path / INDEX):
             table = pq.read_table(self.path / INDEX, columns=columns, filters=[("split", "=", split)])
-        except (pa.ArrowException, OSError) as error:
-            raise GraftError(f"{self.path / INDEX} is damaged ({type(error).__name__}): ingest it again.") from error
         return dict(table.to_pydict())
 
 

@@ -157,7 +157,7 @@ class Evaluation(Artifact):
     trained_twins: int = Field(
         0,
         exclude_if=lambda images: not images,
-        description="Images that are copies or near twins of images that trained the model; left out if none is known to be.",
+        description="Images that show pictures that trained the model, by twins of twins as well; left out if none does.",
     )
     selected_on_split: bool = Field(description="Whether these images had a part in training or in choosing the model.")
     images_per_second: float = Field(

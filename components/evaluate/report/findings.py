@@ -52,8 +52,8 @@ def _independence(evaluation: Evaluation) -> str:
         return "The model was trained on another dataset. Whether that held some of these images is not known."
     if evaluation.trained_twins:
         return (
-            f"{evaluation.trained_twins:,} of the {evaluation.images:,} {evaluation.split} images are copies or near twins of images that "
-            "trained the model: on fresh images it may do worse."
+            f"{evaluation.trained_twins:,} of the {evaluation.images:,} {evaluation.split} images show pictures that trained the model, as "
+            "copies, near twins, or twins of twins: on fresh images it may do worse."
         )
     return f"The {evaluation.split} images had no part in training or in choosing the model."
 

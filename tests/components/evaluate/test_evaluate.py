@@ -332,11 +332,9 @@ def test_images_whose_twins_trained_the_model_are_counted_and_told(tmp_path):
         evaluate(folder / "model", folder / "dataset", folder / "evaluation", EVALUATE)
         found = Evaluation.load(folder / "evaluation")
         assert found.trained_twins == known and ("trained_twins" in record(folder / "evaluation")) == bool(known)
-        told = (
-            f"{known} of the {found.images} validation images are copies or near twins of images that trained the model"
-        )
+        told = f"{known} of the {found.images} validation images show pictures that trained the model, as copies"
         assert (told in (folder / "evaluation" / "report.html").read_text()) == bool(known)
         (accuracy, *_) = judge(found, GateConfig())
         assert accuracy.sentence.endswith(
-            f"(3 of the {found.images} images are copies or near twins of training images)"
+            f"(3 of the {found.images} images show pictures that trained the model)"
         ) == bool(known)

@@ -86,7 +86,7 @@ def test_a_model_selected_on_the_evaluated_images_is_called_that(lineage):
         ),
         (
             {"trained_twins": 57},
-            ", 57 of which are copies or near twins of images that trained the model, so the figures are too good.",
+            ", 57 of which show pictures that trained the model, so the figures are too good.",
         ),
     ],
 )

@@ -1,15 +1,14 @@
 """The pictures that images show: copies and twins of one picture stay together, whatever images are divided for."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from graft.components.common.artifacts.dataset import INDEX, MINIATURE, Dataset
+from graft.components.common.artifacts.lists.tables import named_if_damaged
 from graft.components.common.compute.likeness.miniatures import SIDE, Miniatures, as_rows, mark
 from graft.components.common.compute.likeness.twins import number_pictures
-from graft.components.common.errors import GraftError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +60,9 @@ def looks_of(column: "Callable[[str], pa.ChunkedArray]", *, has_miniatures: bool
 def pictures_of(dataset: Dataset, splits: Sequence[str]) -> Array:
     """Numbers the pictures that the images of some splits show: the same bytes, near twins, and twins of twins are one picture.
 
-    Where the index has no miniatures, as an older Graft's, hash and brightness decide alone, and strangers that look alike are one
-    picture.
+    The dataset's record tells each image's nearest twin, by which a burst would fall into pairs. So those that have one are compared
+    anew, and no others: strangers that look alike would take a time that grows with the square of their number. Where the index has no
+    miniatures, as an older Graft's, hash and brightness decide alone.
 
     Args:
         dataset: Holds the images.
@@ -72,12 +72,16 @@ def pictures_of(dataset: Dataset, splits: Sequence[str]) -> Array:
         int64 [N], the picture of each image, one split after the other, each in the order of its index.
 
     Raises:
-        GraftError: The index is missing or damaged.
+        GraftError: The index, or the list of twins beside it, is missing or damaged.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    index = dataset.path / INDEX
+    pictures, index = np.arange(sum(map(dataset.count, splits))), dataset.path / INDEX
+    paths = dataset.twin_paths()
+    if not paths:
+        return pictures
 
     def column(name: str) -> pa.ChunkedArray:
         parts = [pq.read_table(index, columns=[name], filters=[("split", "=", split)])[name] for split in splits]
@@ -86,18 +90,15 @@ def pictures_of(dataset: Dataset, splits: Sequence[str]) -> Array:
             raise pa.ArrowInvalid(f"{name} has gaps")
         return found
 
-    with _readable(index):
-        return number_pictures(*looks_of(column, has_miniatures=MINIATURE in pq.read_schema(index).names))
-
-
-@contextlib.contextmanager
-def _readable(index: Any) -> Iterator[None]:
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise GraftError(f"{index} is damaged ({type(error).__name__}): ingest it again.") from error
+    with named_if_damaged(index):
+        has_twin = pc.is_in(column("path"), value_set=pa.array(paths, pa.string()))
+        looks = looks_of(
+            lambda name: column(name).filter(has_twin), has_miniatures=MINIATURE in pq.read_schema(index).names
+        )
+    rows = np.flatnonzero(has_twin)
+    _, first, number = np.unique(number_pictures(*looks), return_index=True, return_inverse=True)
+    pictures[rows] = rows[first][number]
+    return pictures
 
 
 def deal_folds(pictures: Array, labels: Array, folds: int) -> Array:

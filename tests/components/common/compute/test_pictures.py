@@ -1,6 +1,7 @@
 """Copies and twins of one picture stay together."""
 
 import io
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageEnhance
 
+from graft.components.common.artifacts import dataset
 from graft.components.common.artifacts.dataset import INDEX, MINIATURE, Dataset
+from graft.components.common.compute.likeness import pictures
 from graft.components.common.compute.likeness.pictures import deal_folds, pictures_of
 from graft.components.common.errors import GraftError
 from graft.components.ingest.config import IngestConfig
@@ -59,7 +62,7 @@ def test_the_shots_of_a_burst_are_one_picture(bursts):
         index = data.index("train", ["path", "label"])
         pictures = pictures_of(data, ["train"])
         assert len(pictures) == (BURSTS - 2) * SHOTS and len(set(pictures)) == BURSTS - 2
-        assert set(np.bincount(pictures)) == {SHOTS}
+        assert set(np.unique(pictures, return_counts=True)[1]) == {SHOTS}
         assert len(set(zip(pictures, index["label"], strict=True))) == BURSTS - 2
 
 
@@ -77,19 +80,77 @@ def test_pictures_of_several_splits_come_one_split_after_the_other(bursts):
     both = pictures_of(data, ["validation", "train"])
     alone = [pictures_of(data, [split]) for split in ("validation", "train")]
     assert len(set(both)) == BURSTS
-    for part, pictures in zip(np.split(both, [2 * SHOTS]), alone, strict=True):
-        assert len(set(zip(part, pictures, strict=True))) == len(set(part)) == len(set(pictures))
+    for part, other in zip(np.split(both, [2 * SHOTS]), alone, strict=True):
+        assert len(set(zip(part, other, strict=True))) == len(set(part)) == len(set(other))
 
 
 def altered(data, folder, change):
-    pq.write_table(change(pq.read_table(data.path / INDEX)), folder / INDEX)
-    return type("Altered", (), {"path": folder})()
+    """The dataset with another index."""
+    shutil.copytree(data.path, folder / "altered")
+    pq.write_table(change(pq.read_table(data.path / INDEX)), folder / "altered" / INDEX)
+    return Dataset.load(folder / "altered")
 
 
 def test_an_older_index_has_no_miniatures(bursts, tmp_path):
     (data, _) = bursts
     older = altered(data, tmp_path, lambda index: index.drop_columns([MINIATURE]))
     assert len(set(pictures_of(older, ["train"]))) <= BURSTS - 2
+
+
+def test_strangers_are_not_compared_anew(bursts, tmp_path, monkeypatch):
+    """As a fixed camera takes them: they all look alike, and none is another's twin."""
+    (data, _) = bursts
+    compared = []
+    monkeypatch.setattr(
+        pictures, "number_pictures", lambda phashes, *_: compared.append(len(phashes)) or np.zeros(len(phashes), int)
+    )
+    record = data.model_copy(update={"duplicates": data.duplicates[:1]})
+    record._path = data.path
+    found = pictures_of(record, ["validation", "train"])
+    assert compared == [2] and len(set(found)) == len(found) - 1
+    strangers = data.model_copy(update={"duplicates": ()})
+    strangers._path = data.path
+    assert pictures_of(strangers, ["train"]).tolist() == list(range(data.count("train"))) and compared == [2]
+
+
+def cut(data, folder, monkeypatch):
+    """The dataset with a record that has no room for all twins."""
+    monkeypatch.setattr(dataset, "MOST", 5)
+    shutil.copytree(data.path, folder / "cut")
+    Dataset.load(folder / "cut").write(folder / "cut")
+    return Dataset.load(folder / "cut")
+
+
+def test_twins_are_known_also_where_the_record_has_no_room_for_them(bursts, tmp_path, monkeypatch):
+    data, small = bursts[0], cut(bursts[0], tmp_path, monkeypatch)
+    assert len(small.duplicates) == 5 < len(data.duplicates)
+    assert (pictures_of(small, ["train"]) == pictures_of(data, ["train"])).all()
+
+
+def without_column(table):
+    return table.drop_columns(["twin"])
+
+
+def without_rows(table):
+    return table.slice(0, len(table) - 1)
+
+
+def with_gap(table):
+    return table.set_column(
+        table.schema.get_field_index("twin"), "twin", pa.array([None, *table["twin"].to_pylist()[1:]], pa.string())
+    )
+
+
+@pytest.mark.parametrize("change", [without_column, without_rows, with_gap, None])
+def test_a_damaged_list_of_twins_is_told(bursts, tmp_path, monkeypatch, change):
+    small = cut(bursts[0], tmp_path, monkeypatch)
+    whole = small.path / "whole_lists.parquet"
+    if change:
+        pq.write_table(change(pq.read_table(whole)), whole)
+    else:
+        whole.unlink()
+    with pytest.raises(GraftError, match="whole_lists.parquet is damaged .* ingest it again"):
+        pictures_of(small, ["train"])
 
 
 @pytest.mark.parametrize("name", ["phash", "brightness", MINIATURE])

@@ -205,7 +205,7 @@ def _remarks(labels: Array, aside: Array, pictures: Array, classes: Sequence[str
     if len(divided):
         names = listed([classes[label] for label in divided.tolist()])
         yield (
-            f"The classes {names} have so few different pictures that twins of the images which select the weights train: the accuracy on "
+            f"There are so few different pictures of {names} that twins of the images which select the weights train: the accuracy on "
             "them is too good. Add pictures, or let selection_split be validation."
         )
     large = np.flatnonzero(select > np.maximum(1, 2 * fraction * images))

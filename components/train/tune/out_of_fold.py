@@ -25,7 +25,7 @@ class OutOfFold:
 
     Args:
         training_set: The images, with features of all layers; those that are set aside select, as in a training.
-        pictures: int64 [n], the pictures that the images show which train, as `number_pictures` numbers them.
+        pictures: int64 [n], the pictures that the images show which train, as `pictures_of` numbers them.
         columns: The columns of each layer's features.
         classes: How many classes there are.
 

@@ -55,7 +55,9 @@ def test_a_class_without_a_picture_to_set_aside_is_divided_image_by_image_and_th
         mask = selection_mask(sha256s, labels, 0.1, pictures)
         assert mask[:20].sum() == mask[20:].sum() == 2
         (remark,) = _remarks(labels, mask, pictures, ["cat", "dog"], 0.1)
-        assert remark.startswith("The classes cat have so few different pictures that twins of the images which select")
+        assert remark.startswith(
+            "There are so few different pictures of cat that twins of the images which select the weights train:"
+        )
 
 
 def test_a_share_that_is_far_larger_is_told():
